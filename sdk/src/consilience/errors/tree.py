@@ -1,0 +1,189 @@
+"""The trunk of the error tree, and the details that a refusal carries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+ERROR_DOMAIN = "consilience.dev"
+"""The domain of every ErrorInfo (ERR-STAT-001)."""
+
+
+class ConsilienceError(Exception):
+    """Is the root of the tree. `remedy` says in one sentence what to do next."""
+
+    remedy: ClassVar[str] = "See the message."
+
+
+class UsageError(ConsilienceError, ValueError):
+    """The caller of the library asked for what cannot be; nothing was sent."""
+
+    remedy = "Correct the argument that the message names."
+
+
+class AddressInvalidError(UsageError):
+    """A node address is none of `cn1…@host:port`, `http(s)://host:port`, `host:port`."""
+
+    remedy = "Write the address as cn1…@host:port, https://host:port, or host:port on this machine."
+
+
+class KeyFileError(UsageError):
+    """A key file is missing, unreadable, readable by others, or holds no key."""
+
+    remedy = "Name a key file with mode 0600, or make one with `consilience keys new`."
+
+
+class ForkedError(UsageError):
+    """A client made before a fork is used after it, where its connections and threads do not exist."""
+
+    remedy = "Make the client in the process that uses it."
+
+
+class DataClassForbiddenError(UsageError):
+    """The data class of an ask may not go to this node; nothing was sent (ASK-DATA-003)."""
+
+    remedy = "Choose a node whose policy reads this class, and allow it with `Client(trusted_nodes=…)`."
+
+
+class AnswerShapeError(UsageError):
+    """The text of an answer does not fit the model or the schema that was asked for. `text` holds it."""
+
+    remedy = "Use the text as it is, or ask a skill whose card says accepts_answer_schema."
+
+    def __init__(self, message: str, *, text: str) -> None:
+        super().__init__(message)
+        self.text = text
+
+
+class ProtocolError(ConsilienceError):
+    """The peer broke a requirement of the specification.
+
+    Attributes:
+        requirement: The id of the requirement, as in `STRM-LOG-003`.
+    """
+
+    remedy = "Do not rely on this node; report the requirement to whoever runs it."
+
+    def __init__(self, message: str, *, requirement: str) -> None:
+        super().__init__(f"{message} ({requirement})")
+        self.requirement = requirement
+
+
+class TransportError(ConsilienceError):
+    """The peer did not answer. Whether it acted is not known; the same request id is safe to repeat."""
+
+    remedy = "Try again: the same request id is never executed twice."
+
+
+class UnreachableError(TransportError):
+    """No connection to the node could be made, so nothing was sent."""
+
+    remedy = "Check that the node runs, its address, and the network between."
+
+
+class ConnectionLostError(TransportError):
+    """The connection broke and did not come back in the time allowed. `request_id` resumes the answer."""
+
+    remedy = "Resume with `client.resume(request_id)`: the node keeps the answer."
+
+
+class FirstTokenTimeoutError(TransportError):
+    """No event of the answer came in the time allowed for the first; the ask was cancelled."""
+
+    remedy = "Allow more time with `first_token_timeout=`, or ask a node that is less busy."
+
+
+class AnswerTimeoutError(TransportError):
+    """The answer was not finished in the time allowed; the ask was cancelled."""
+
+    remedy = "Allow more time with `timeout=`, or ask for less with `max_output_tokens=`."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerTime:
+    """The node's clock, for a caller whose own differs."""
+
+    server_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitExceeded:
+    """The limit that a call would break, by its field name in `Limits`, in that field's unit (durations: ms)."""
+
+    limit: str
+    maximum: int
+    requested: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supported:
+    """What would have been accepted in a field of the payload."""
+
+    field: str
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redirect:
+    """The endpoint of the same node that can serve the call."""
+
+    uri: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldViolation:
+    """One field of the payload that breaks its declared constraint."""
+
+    field: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldViolations:
+    """Every field that was found wrong."""
+
+    violations: tuple[FieldViolation, ...]
+
+
+Detail = ServerTime | LimitExceeded | Supported | Redirect | FieldViolations
+
+
+class RefusedError(ConsilienceError):
+    """The peer said no, and why. Before `Accepted` only: what happens later stands in the answer.
+
+    Attributes:
+        reason: The name in the catalogue, without prefix. Match on this, never on the message.
+        code: The name of the gRPC status code that goes with it.
+        detail: What a program needs to act on it, or None.
+        retry_after: How long the peer asks to wait, or None.
+    """
+
+    reason: str = ""
+    code: str = "UNKNOWN"
+
+    def __init__(
+        self, message: str, *, detail: Detail | None = None, retry_after: timedelta | None = None
+    ) -> None:
+        super().__init__(message)
+        self.detail = detail
+        self.retry_after = retry_after
+
+
+class UnknownReasonError(RefusedError):
+    """The peer refused for a reason that this version does not know; `reason` and `code` are as received."""
+
+    remedy = "Update the library, or act on `code`."
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str,
+        code: str,
+        detail: Detail | None = None,
+        retry_after: timedelta | None = None,
+    ) -> None:
+        super().__init__(message, detail=detail, retry_after=retry_after)
+        self.reason = reason
+        self.code = code

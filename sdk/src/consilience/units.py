@@ -1,0 +1,42 @@
+"""Units: types that keep apart what would otherwise all be `bytes` and `int`.
+
+Digests, keys and ids are all 32 or 16 bytes; mypy, not luck, keeps a digest out of a key's place.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import NewType
+
+Digest = NewType("Digest", bytes)
+"""SHA-256 of something, 32 bytes. Of a signed object: SHA-256(PAE(payload_type, payload))."""
+
+PublicKey = NewType("PublicKey", bytes)
+"""An Ed25519 public key, 32 bytes."""
+
+RequestId = NewType("RequestId", bytes)
+"""The id of a call, 16 random bytes."""
+
+Sequence = NewType("Sequence", int)
+"""The number of an event within the log of one answer, from 1."""
+
+CardSequence = NewType("CardSequence", int)
+"""The order of a node's cards: microseconds since the Unix epoch."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+def card_sequence(issue_time: datetime) -> CardSequence:
+    """Returns the sequence of a card issued at an aware time."""
+    return CardSequence((issue_time - EPOCH) // MICROSECOND)
+
+
+def issue_time(sequence: CardSequence) -> datetime:
+    """Returns the aware UTC time at which the card with a sequence was issued."""
+    return EPOCH + sequence * MICROSECOND
+
+
+def utc_now() -> datetime:
+    """Returns the aware UTC time of this machine: the default of every `clock` argument."""
+    return datetime.now(UTC)
