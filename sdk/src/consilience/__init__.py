@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from consilience.client import AnswerStream, AskResult, Client
-    from consilience.errors import ConsilienceError, ProtocolError, RefusedError, TransportError, UsageError
+    from consilience.errors import (
+        ConsilienceError,
+        ProtocolError,
+        RefusedError,
+        TransportError,
+        UsageError,
+    )
     from consilience.identity import KeyPair
     from consilience.nodes import DataClass
 

@@ -21,7 +21,12 @@ from consilience.errors import (
     SignatureMissingError,
     SignerWrongError,
 )
-from consilience.identity import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, Signer, signature_is_valid
+from consilience.identity import (
+    PUBLIC_KEY_BYTES,
+    SIGNATURE_BYTES,
+    Signer,
+    signature_is_valid,
+)
 from consilience.units import Digest, PublicKey
 
 T_co = TypeVar("T_co", covariant=True)
@@ -104,9 +109,13 @@ def verify(envelope: Envelope, *, payload_type: str) -> None:
         SignatureInvalidError: The signature does not verify under the strict rules.
     """
     if envelope.payload_type != payload_type:
-        raise PayloadTypeWrongError(f"expected a {payload_type}, got a {envelope.payload_type or 'nameless object'}")
+        raise PayloadTypeWrongError(
+            f"expected a {payload_type}, got a {envelope.payload_type or 'nameless object'}"
+        )
     if len(envelope.public_key) != PUBLIC_KEY_BYTES:
-        raise EnvelopeMalformedError(f"public_key has {len(envelope.public_key)} bytes, not {PUBLIC_KEY_BYTES}")
+        raise EnvelopeMalformedError(
+            f"public_key has {len(envelope.public_key)} bytes, not {PUBLIC_KEY_BYTES}"
+        )
     if not envelope.signature:
         raise SignatureMissingError(f"the {payload_type} is not signed")
     if len(envelope.signature) != SIGNATURE_BYTES:

@@ -173,7 +173,9 @@ def parse_node_id(text: str) -> PublicKey:
     except binascii.Error:
         key = b""
     if len(key) != PUBLIC_KEY_BYTES or format_node_id(key) != text:
-        raise AddressInvalidError(f"{text!r} is not a node id: write {NODE_ID_PREFIX} and 52 characters of a-z2-7")
+        raise AddressInvalidError(
+            f"{text!r} is not a node id: write {NODE_ID_PREFIX} and 52 characters of a-z2-7"
+        )
     return PublicKey(key)
 
 

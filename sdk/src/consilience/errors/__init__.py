@@ -18,10 +18,11 @@ A server raises the same `RefusedError` subclasses that a client receives. Cance
 from __future__ import annotations
 
 from consilience.errors.refusals import (
+    CODES,
+    REFUSALS,
     AnswerSchemaUnsupportedError,
     AnswerUnknownError,
     AudienceWrongError,
-    CODES,
     CallExpiredError,
     CallNotYetValidError,
     DataClassRefusedError,
@@ -36,7 +37,6 @@ from consilience.errors.refusals import (
     NodeDrainingError,
     NodeFaultError,
     PayloadTypeWrongError,
-    REFUSALS,
     RequestIdReusedError,
     SequenceUnknownError,
     SignatureInvalidError,
@@ -47,6 +47,7 @@ from consilience.errors.refusals import (
     WrongReplicaError,
 )
 from consilience.errors.tree import (
+    ERROR_DOMAIN,
     AddressInvalidError,
     AnswerShapeError,
     AnswerTimeoutError,
@@ -54,7 +55,6 @@ from consilience.errors.tree import (
     ConsilienceError,
     DataClassForbiddenError,
     Detail,
-    ERROR_DOMAIN,
     FieldViolation,
     FieldViolations,
     FirstTokenTimeoutError,
@@ -73,13 +73,15 @@ from consilience.errors.tree import (
 )
 
 __all__ = [
+    "CODES",
+    "ERROR_DOMAIN",
+    "REFUSALS",
     "AddressInvalidError",
     "AnswerSchemaUnsupportedError",
     "AnswerShapeError",
     "AnswerTimeoutError",
     "AnswerUnknownError",
     "AudienceWrongError",
-    "CODES",
     "CallExpiredError",
     "CallNotYetValidError",
     "ConnectionLostError",
@@ -88,7 +90,6 @@ __all__ = [
     "DataClassRefusedError",
     "DeadlinePassedError",
     "Detail",
-    "ERROR_DOMAIN",
     "EnvelopeMalformedError",
     "ExtensionUnsupportedError",
     "FieldInvalidError",
@@ -106,7 +107,6 @@ __all__ = [
     "NodeFaultError",
     "PayloadTypeWrongError",
     "ProtocolError",
-    "REFUSALS",
     "Redirect",
     "RefusedError",
     "RequestIdReusedError",

@@ -1,0 +1,390 @@
+"""One table-driven converter between value types and protobuf messages.
+
+A codec is compiled once per value type from its annotations, so a new field costs one line in the proto and one in the
+dataclass. The kinds: scalars, `datetime` (Timestamp), `timedelta` (Duration), `IntEnum` with UNKNOWN, nested
+dataclasses, tuples of these, `X | None` (presence), `Mapping[str, bytes]` (map of Any) and `Signed[T]` (SignedEnvelope).
+Two unions that mirror a oneof stand in `_UNIONS`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+import types
+import typing
+from collections.abc import Callable, Hashable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from consilience import asks, envelopes, nodes
+from consilience.envelopes import Envelope, Signed
+from consilience.errors import (
+    EnvelopeMalformedError,
+    FieldInvalidError,
+    FieldViolation,
+    FieldViolations,
+)
+from consilience.units import EPOCH, PublicKey
+from consilience.v1 import ask_pb2, envelope_pb2, error_details_pb2, node_pb2
+
+T = TypeVar("T")
+
+_MODULES = (envelope_pb2, node_pb2, ask_pb2, error_details_pb2)
+_OTHER_NAMES: dict[type, str] = {asks.AnswerSnapshot: "GetAnswerResponse"}
+_MICROSECOND = timedelta(microseconds=1)
+
+Put = Callable[[Message, Any], None]
+Take = Callable[[Message], Any]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Field:
+    """How one field goes into a message and comes out of it."""
+
+    name: str
+    put: Put
+    take: Take
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Codec:
+    """How one value type goes into its message and comes out of it."""
+
+    message_type: type[Message]
+    fields: tuple[_Field, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Item:
+    """How one value goes into a message of its own, or into a repeated scalar, and comes out of it."""
+
+    encode: Callable[[Any], Any]
+    decode: Callable[[Any], Any]
+
+
+_SIGNER: dict[type, Callable[[Any], tuple[PublicKey, str]]] = {
+    nodes.NodeCard: lambda card: (card.node_id, "node_id"),
+    nodes.KeySuccession: lambda succession: (succession.old_node_id, "old_node_id"),
+    nodes.KeyAcceptance: lambda acceptance: (acceptance.new_node_id, "new_node_id"),
+    asks.Ask: lambda ask: (ask.header.caller, "header.caller"),
+    asks.ResumeAnswerCall: lambda call: (call.header.caller, "header.caller"),
+    asks.GetAnswerCall: lambda call: (call.header.caller, "header.caller"),
+    asks.CancelAnswerCall: lambda call: (call.header.caller, "header.caller"),
+    asks.Answer: lambda answer: (answer.signing_key, "signing_key"),
+}
+"""The role key that each signed payload names (SIG-ENV-005)."""
+
+
+def to_message(value: Any) -> Any:
+    """Returns the protobuf message of a value type's instance.
+
+    Raises:
+        ValueError: A field does not fit the message: an UNKNOWN enum value, a number out of range.
+    """
+    codec = _codec(type(value))
+    message = codec.message_type()
+    for field in codec.fields:
+        field.put(message, getattr(value, field.name))
+    return message
+
+
+def from_message(message: Message, value_type: type[T]) -> T:
+    """Returns the value of a message.
+
+    Raises:
+        FieldInvalidError: A required message is absent, or a time lies outside what Python can tell.
+        RefusedError: A nested signed object does not verify; see `open_envelope`.
+    """
+    return value_type(**{field.name: field.take(message) for field in _codec(value_type).fields})
+
+
+def full_name(value_type: type) -> str:
+    """Returns the payload type of a value type: `consilience.v1.Ask`."""
+    return _codec(value_type).message_type.DESCRIPTOR.full_name
+
+
+def parse(payload: bytes, value_type: type[T]) -> T:
+    """Returns the value of an encoded message.
+
+    Raises:
+        EnvelopeMalformedError: The bytes are not such a message.
+        FieldInvalidError: As `from_message`.
+    """
+    message = _codec(value_type).message_type()
+    try:
+        message.ParseFromString(payload)
+    except DecodeError as error:
+        raise EnvelopeMalformedError(f"the payload is not a {full_name(value_type)}") from error
+    return from_message(message, value_type)
+
+
+def envelope_to_message(envelope: Envelope) -> envelope_pb2.SignedEnvelope:
+    """Returns the message of an envelope; payload and signature go through untouched."""
+    return envelope_pb2.SignedEnvelope(
+        payload_type=envelope.payload_type,
+        payload=envelope.payload,
+        public_key=envelope.public_key,
+        signature=envelope.signature,
+    )
+
+
+def envelope_from_message(message: envelope_pb2.SignedEnvelope) -> Envelope:
+    """Returns the envelope of a message, unverified."""
+    return Envelope(
+        payload_type=message.payload_type,
+        payload=message.payload,
+        public_key=PublicKey(message.public_key),
+        signature=message.signature,
+    )
+
+
+def open_envelope(envelope: Envelope, value_type: type[T]) -> Signed[T]:
+    """Verifies the received bytes, then parses them, then checks that the right key signed (spec section 0.3).
+
+    Raises:
+        PayloadTypeWrongError, EnvelopeMalformedError, SignatureMissingError, SignatureInvalidError: See
+            `consilience.envelopes.verify`.
+        FieldInvalidError: A required field is absent.
+        SignerWrongError: The signer is not the key that the payload names.
+    """
+    envelopes.verify(envelope, payload_type=full_name(value_type))
+    value = parse(envelope.payload, value_type)
+    named, role = _SIGNER[value_type](value)
+    envelopes.require_signer(envelope, named=named, role=role)
+    return Signed(value=value, envelope=envelope)
+
+
+@functools.cache
+def _codec(value_type: Hashable) -> _Codec:
+    assert isinstance(value_type, type)
+    name = _OTHER_NAMES.get(value_type, value_type.__name__)
+    message_type = next((getattr(module, name) for module in _MODULES if hasattr(module, name)), None)
+    if message_type is None:
+        raise TypeError(f"{value_type.__name__} has no message")
+    hints = typing.get_type_hints(value_type)
+    fields = tuple(
+        _UNIONS.get((value_type, field.name)) or _compile(field, hints[field.name])
+        for field in dataclasses.fields(value_type)
+    )
+    return _Codec(message_type, fields)
+
+
+def _compile(field: dataclasses.Field[Any], hint: Any) -> _Field:
+    """Compiles one field from its annotation."""
+    hint = _plain(hint)
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is tuple:
+        return _repeated(
+            field.name, _TURN_PARTS if arguments[0] == (str | asks.Blob) else _item(arguments[0])
+        )
+    if origin in (typing.Union, types.UnionType):
+        (inner,) = (argument for argument in arguments if argument is not type(None))
+        return _singular(field, inner, optional=True)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return _any_map(field.name)
+    return _singular(field, hint, optional=False)
+
+
+def _singular(field: dataclasses.Field[Any], hint: Any, *, optional: bool) -> _Field:
+    name, hint = field.name, _plain(hint)
+    if isinstance(hint, type) and issubclass(hint, enum.IntEnum):
+        decode = _item(hint).decode
+        return _Field(name, _put_enum(name), lambda message: decode(getattr(message, name)))
+    if hint in (bytes, str, int, float, bool):
+        return _optional_scalar(name) if optional else _scalar(name)
+    return _submessage(field, _item(hint), optional=optional)
+
+
+def _scalar(name: str) -> _Field:
+    def take(message: Message) -> Any:
+        return getattr(message, name)
+
+    def put(message: Message, value: Any) -> None:
+        if value:
+            setattr(message, name, value)
+
+    return _Field(name, put, take)
+
+
+def _optional_scalar(name: str) -> _Field:
+    def put(message: Message, value: Any) -> None:
+        if value is not None:
+            setattr(message, name, value)
+
+    return _Field(name, put, lambda message: getattr(message, name) if message.HasField(name) else None)
+
+
+def _put_enum(name: str) -> Put:
+    def put(message: Message, value: enum.IntEnum) -> None:
+        if value < 0:
+            raise ValueError(f"{name} is UNKNOWN, which cannot be sent")
+        setattr(message, name, int(value))
+
+    return put
+
+
+def _submessage(field: dataclasses.Field[Any], item: _Item, *, optional: bool) -> _Field:
+    name = field.name
+
+    def put(message: Message, value: Any) -> None:
+        if value is not None:
+            getattr(message, name).CopyFrom(item.encode(value))
+
+    def take(message: Message) -> Any:
+        if message.HasField(name):
+            return _within(name, item.decode, getattr(message, name))
+        if optional:
+            return None
+        if field.default is not dataclasses.MISSING:
+            return field.default
+        if field.default_factory is not dataclasses.MISSING:
+            return field.default_factory()
+        raise _violation(name, "is required")
+
+    return _Field(name, put, take)
+
+
+def _repeated(name: str, item: _Item) -> _Field:
+    def put(message: Message, values: tuple[Any, ...]) -> None:
+        getattr(message, name).extend(map(item.encode, values))
+
+    def take(message: Message) -> tuple[Any, ...]:
+        return tuple(
+            _within(f"{name}[{index}]", item.decode, element)
+            for index, element in enumerate(getattr(message, name))
+        )
+
+    return _Field(name, put, take)
+
+
+def _any_map(name: str) -> _Field:
+    def put(message: Message, value: Mapping[str, bytes]) -> None:
+        for uri, encoded in value.items():
+            getattr(message, name)[uri].CopyFrom(AnyMessage.FromString(encoded))
+
+    def take(message: Message) -> dict[str, bytes]:
+        return {uri: extension.SerializeToString() for uri, extension in getattr(message, name).items()}
+
+    return _Field(name, put, take)
+
+
+@functools.cache
+def _item(hint: Any) -> _Item:
+    """Returns the codec of what stands alone or in a tuple."""
+    hint = _plain(hint)
+    if hint in (bytes, str, int, float, bool):
+        return _Item(lambda value: value, lambda value: value)
+    if hint is datetime:
+        return _Item(_timestamp, _from_timestamp)
+    if hint is timedelta:
+        return _Item(_duration, _from_duration)
+    if typing.get_origin(hint) is Signed:
+        (inner,) = typing.get_args(hint)
+        return _Item(
+            lambda signed: envelope_to_message(signed.envelope),
+            lambda message: open_envelope(envelope_from_message(message), inner),
+        )
+    if isinstance(hint, type) and issubclass(hint, enum.IntEnum):
+        known = {int(member): member for member in hint if member >= 0}
+        unknown = hint["UNKNOWN"]
+        return _Item(int, lambda number: known.get(number, unknown))
+    return _Item(to_message, functools.partial(_decode_nested, hint))
+
+
+def _decode_nested(value_type: type, message: Message) -> Any:
+    return from_message(message, value_type)
+
+
+def _plain(hint: Any) -> Any:
+    """Returns what a NewType stands for."""
+    return getattr(hint, "__supertype__", hint)
+
+
+def _timestamp(value: datetime) -> Timestamp:
+    microseconds = (value - EPOCH) // _MICROSECOND
+    return Timestamp(seconds=microseconds // 1_000_000, nanos=microseconds % 1_000_000 * 1000)
+
+
+def _from_timestamp(message: Timestamp) -> datetime:
+    try:
+        return EPOCH + timedelta(seconds=message.seconds, microseconds=message.nanos // 1000)
+    except OverflowError as error:
+        raise _violation("", "is no time between the years 1 and 9999") from error
+
+
+def _duration(value: timedelta) -> Duration:
+    microseconds = value // _MICROSECOND
+    seconds = abs(microseconds) // 1_000_000 * (-1 if microseconds < 0 else 1)
+    return Duration(seconds=seconds, nanos=(microseconds - seconds * 1_000_000) * 1000)
+
+
+def _from_duration(message: Duration) -> timedelta:
+    try:
+        return timedelta(seconds=message.seconds, microseconds=message.nanos // 1000)
+    except OverflowError as error:
+        raise _violation("", "is too long") from error
+
+
+def _violation(path: str, description: str) -> FieldInvalidError:
+    violation = FieldViolation(field=path, description=description)
+    return FieldInvalidError(f"{path} {description}", detail=FieldViolations(violations=(violation,)))
+
+
+def _within(path: str, decode: Callable[[Any], Any], encoded: Any) -> Any:
+    """Decodes what stands at a path, so that a violation inside names the whole path."""
+    try:
+        return decode(encoded)
+    except FieldInvalidError as error:
+        assert isinstance(error.detail, FieldViolations)
+        inner = error.detail.violations[0]
+        raise _violation(f"{path}.{inner.field}".rstrip("."), inner.description) from error
+
+
+def _encode_part(part: str | asks.Blob) -> ask_pb2.Part:
+    return ask_pb2.Part(text=part) if isinstance(part, str) else ask_pb2.Part(blob=to_message(part))
+
+
+def _decode_part(part: ask_pb2.Part) -> str | asks.Blob:
+    match part.WhichOneof("content"):
+        case "text":
+            return part.text
+        case "blob":
+            return from_message(part.blob, asks.Blob)
+        case _:
+            raise _violation("content", "is required")
+
+
+_TURN_PARTS = _Item(_encode_part, _decode_part)
+
+
+def _put_origin(message: Message, origin: asks.DocumentSource | bytes) -> None:
+    assert isinstance(message, ask_pb2.Citation)
+    if isinstance(origin, asks.DocumentSource):
+        message.document.CopyFrom(to_message(origin))
+    else:
+        message.answer_digest = origin
+
+
+def _take_origin(message: Message) -> asks.DocumentSource | bytes:
+    assert isinstance(message, ask_pb2.Citation)
+    match message.WhichOneof("origin"):
+        case "document":
+            return _within(
+                "document", functools.partial(_decode_nested, asks.DocumentSource), message.document
+            )
+        case "answer_digest":
+            return message.answer_digest
+        case _:
+            raise _violation("origin", "is required")
+
+
+_UNIONS: dict[tuple[type, str], _Field] = {
+    (asks.Citation, "origin"): _Field("origin", _put_origin, _take_origin)
+}
+"""The fields whose union mirrors a oneof."""
