@@ -78,9 +78,7 @@ def new_header(
     )
 
 
-def check_header(
-    header: CallHeader, *, method: str, audience: PublicKey, extensions: Container[str] = ()
-) -> None:
+def check_header(header: CallHeader, *, method: str, audience: PublicKey, extensions: Container[str] = ()) -> None:
     """Checks what a header is for, in the order of spec section 0.4; its constraints and its time are checked apart.
 
     Raises:

@@ -90,9 +90,7 @@ def seal(payload: bytes, *, payload_type: str, signer: Signer) -> Envelope:
         signer: Holds the key of the role in which it is signed.
     """
     signature = signer.sign(pre_authentication_encoding(payload_type, payload))
-    return Envelope(
-        payload_type=payload_type, payload=payload, public_key=signer.public_key, signature=signature
-    )
+    return Envelope(payload_type=payload_type, payload=payload, public_key=signer.public_key, signature=signature)
 
 
 def verify(envelope: Envelope, *, payload_type: str) -> None:
@@ -109,13 +107,9 @@ def verify(envelope: Envelope, *, payload_type: str) -> None:
         SignatureInvalidError: The signature does not verify under the strict rules.
     """
     if envelope.payload_type != payload_type:
-        raise PayloadTypeWrongError(
-            f"expected a {payload_type}, got a {envelope.payload_type or 'nameless object'}"
-        )
+        raise PayloadTypeWrongError(f"expected a {payload_type}, got a {envelope.payload_type or 'nameless object'}")
     if len(envelope.public_key) != PUBLIC_KEY_BYTES:
-        raise EnvelopeMalformedError(
-            f"public_key has {len(envelope.public_key)} bytes, not {PUBLIC_KEY_BYTES}"
-        )
+        raise EnvelopeMalformedError(f"public_key has {len(envelope.public_key)} bytes, not {PUBLIC_KEY_BYTES}")
     if not envelope.signature:
         raise SignatureMissingError(f"the {payload_type} is not signed")
     if len(envelope.signature) != SIGNATURE_BYTES:

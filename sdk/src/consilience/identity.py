@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import os
 import stat
@@ -100,10 +101,8 @@ class KeyPair:
             KeyFileError: The file cannot be made or read.
         """
         if not path.exists():
-            try:
+            with contextlib.suppress(FileExistsError):
                 cls.generate().save(path)
-            except FileExistsError:
-                pass
         return cls.load(path)
 
     def save(self, path: Path) -> None:
@@ -173,9 +172,7 @@ def parse_node_id(text: str) -> PublicKey:
     except binascii.Error:
         key = b""
     if len(key) != PUBLIC_KEY_BYTES or format_node_id(key) != text:
-        raise AddressInvalidError(
-            f"{text!r} is not a node id: write {NODE_ID_PREFIX} and 52 characters of a-z2-7"
-        )
+        raise AddressInvalidError(f"{text!r} is not a node id: write {NODE_ID_PREFIX} and 52 characters of a-z2-7")
     return PublicKey(key)
 
 

@@ -308,12 +308,8 @@ def check_card(card: Signed[NodeCard], *, now: datetime, skew: timedelta = timed
         if key.expire_time - issued > MAX_SIGNING_KEY_LIFETIME:
             raise ProtocolError("a signing key lives longer than 30 days", requirement="NODE-KEY-001")
     for endpoint in value.endpoints:
-        if endpoint.tls_mode is TlsMode.LOOPBACK_PLAIN and not host_is_loopback(
-            urlsplit(endpoint.uri).hostname or ""
-        ):
-            raise ProtocolError(
-                f"{endpoint.uri} has no TLS and is no loopback address", requirement="NODE-TLS-003"
-            )
+        if endpoint.tls_mode is TlsMode.LOOPBACK_PLAIN and not host_is_loopback(urlsplit(endpoint.uri).hostname or ""):
+            raise ProtocolError(f"{endpoint.uri} has no TLS and is no loopback address", requirement="NODE-TLS-003")
 
 
 def check_succession(succession: Signed[KeySuccession], *, old_card: Signed[NodeCard]) -> PublicKey:
@@ -326,9 +322,7 @@ def check_succession(succession: Signed[KeySuccession], *, old_card: Signed[Node
     if not value.old_node_id == acceptance.old_node_id == old_card.value.node_id:
         raise ProtocolError("the succession is of another node", requirement="NODE-KEY-003")
     if next_root_digest(acceptance.new_node_id) != old_card.value.next_root_digest:
-        raise ProtocolError(
-            "the new root key is not the one that the card commits to", requirement="NODE-KEY-003"
-        )
+        raise ProtocolError("the new root key is not the one that the card commits to", requirement="NODE-KEY-003")
     return acceptance.new_node_id
 
 

@@ -1,8 +1,8 @@
 """One table-driven converter between value types and protobuf messages.
 
 A codec is compiled once per value type from its annotations, so a new field costs one line in the proto and one in the
-dataclass. The kinds: scalars, `datetime` (Timestamp), `timedelta` (Duration), `IntEnum` with UNKNOWN, nested
-dataclasses, tuples of these, `X | None` (presence), `Mapping[str, bytes]` (map of Any) and `Signed[T]` (SignedEnvelope).
+dataclass. The kinds: scalars, `datetime` (Timestamp), `timedelta` (Duration), `IntEnum` with UNKNOWN,
+nested dataclasses, tuples of these, `X | None` (presence), `Mapping[str, bytes]` (map of Any) and `Signed[T]` (SignedEnvelope).
 Two unions that mirror a oneof stand in `_UNIONS`.
 """
 
@@ -13,7 +13,7 @@ import enum
 import functools
 import types
 import typing
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -38,6 +38,17 @@ T = TypeVar("T")
 _MODULES = (envelope_pb2, node_pb2, ask_pb2, error_details_pb2)
 _OTHER_NAMES: dict[type, str] = {asks.AnswerSnapshot: "GetAnswerResponse"}
 _MICROSECOND = timedelta(microseconds=1)
+
+
+class _FieldViolationError(FieldInvalidError):
+    """A violation on its way out of nested messages, which each put their field before its path."""
+
+    def __init__(self, path: str, description: str) -> None:
+        violation = FieldViolation(field=path, description=description)
+        super().__init__(f"{path} {description}", detail=FieldViolations(violations=(violation,)))
+        self.path = path
+        self.description = description
+
 
 Put = Callable[[Message, Any], None]
 Take = Callable[[Message], Any]
@@ -67,6 +78,9 @@ class _Item:
     encode: Callable[[Any], Any]
     decode: Callable[[Any], Any]
 
+
+_CODECS: dict[type, _Codec] = {}
+"""The codecs compiled so far."""
 
 _SIGNER: dict[type, Callable[[Any], tuple[PublicKey, str]]] = {
     nodes.NodeCard: lambda card: (card.node_id, "node_id"),
@@ -160,29 +174,31 @@ def open_envelope(envelope: Envelope, value_type: type[T]) -> Signed[T]:
     return Signed(value=value, envelope=envelope)
 
 
-@functools.cache
-def _codec(value_type: Hashable) -> _Codec:
-    assert isinstance(value_type, type)
+def _codec(value_type: type) -> _Codec:
+    if value_type not in _CODECS:
+        _CODECS[value_type] = _compile(value_type)
+    return _CODECS[value_type]
+
+
+def _compile(value_type: type) -> _Codec:
     name = _OTHER_NAMES.get(value_type, value_type.__name__)
     message_type = next((getattr(module, name) for module in _MODULES if hasattr(module, name)), None)
     if message_type is None:
         raise TypeError(f"{value_type.__name__} has no message")
     hints = typing.get_type_hints(value_type)
     fields = tuple(
-        _UNIONS.get((value_type, field.name)) or _compile(field, hints[field.name])
+        _UNIONS.get((value_type, field.name)) or _compile_field(field, hints[field.name])
         for field in dataclasses.fields(value_type)
     )
     return _Codec(message_type, fields)
 
 
-def _compile(field: dataclasses.Field[Any], hint: Any) -> _Field:
+def _compile_field(field: dataclasses.Field[Any], hint: Any) -> _Field:
     """Compiles one field from its annotation."""
     hint = _plain(hint)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is tuple:
-        return _repeated(
-            field.name, _TURN_PARTS if arguments[0] == (str | asks.Blob) else _item(arguments[0])
-        )
+        return _repeated(field.name, _TURN_PARTS if arguments[0] == (str | asks.Blob) else _item(arguments[0]))
     if origin in (typing.Union, types.UnionType):
         (inner,) = (argument for argument in arguments if argument is not type(None))
         return _singular(field, inner, optional=True)
@@ -245,7 +261,7 @@ def _submessage(field: dataclasses.Field[Any], item: _Item, *, optional: bool) -
             return field.default
         if field.default_factory is not dataclasses.MISSING:
             return field.default_factory()
-        raise _violation(name, "is required")
+        raise _FieldViolationError(name, "is required")
 
     return _Field(name, put, take)
 
@@ -256,8 +272,7 @@ def _repeated(name: str, item: _Item) -> _Field:
 
     def take(message: Message) -> tuple[Any, ...]:
         return tuple(
-            _within(f"{name}[{index}]", item.decode, element)
-            for index, element in enumerate(getattr(message, name))
+            _within(f"{name}[{index}]", item.decode, element) for index, element in enumerate(getattr(message, name))
         )
 
     return _Field(name, put, take)
@@ -315,7 +330,7 @@ def _from_timestamp(message: Timestamp) -> datetime:
     try:
         return EPOCH + timedelta(seconds=message.seconds, microseconds=message.nanos // 1000)
     except OverflowError as error:
-        raise _violation("", "is no time between the years 1 and 9999") from error
+        raise _FieldViolationError("", "is no time between the years 1 and 9999") from error
 
 
 def _duration(value: timedelta) -> Duration:
@@ -328,22 +343,15 @@ def _from_duration(message: Duration) -> timedelta:
     try:
         return timedelta(seconds=message.seconds, microseconds=message.nanos // 1000)
     except OverflowError as error:
-        raise _violation("", "is too long") from error
-
-
-def _violation(path: str, description: str) -> FieldInvalidError:
-    violation = FieldViolation(field=path, description=description)
-    return FieldInvalidError(f"{path} {description}", detail=FieldViolations(violations=(violation,)))
+        raise _FieldViolationError("", "is too long") from error
 
 
 def _within(path: str, decode: Callable[[Any], Any], encoded: Any) -> Any:
     """Decodes what stands at a path, so that a violation inside names the whole path."""
     try:
         return decode(encoded)
-    except FieldInvalidError as error:
-        assert isinstance(error.detail, FieldViolations)
-        inner = error.detail.violations[0]
-        raise _violation(f"{path}.{inner.field}".rstrip("."), inner.description) from error
+    except _FieldViolationError as error:
+        raise _FieldViolationError(f"{path}.{error.path}".rstrip("."), error.description) from error
 
 
 def _encode_part(part: str | asks.Blob) -> ask_pb2.Part:
@@ -357,34 +365,28 @@ def _decode_part(part: ask_pb2.Part) -> str | asks.Blob:
         case "blob":
             return from_message(part.blob, asks.Blob)
         case _:
-            raise _violation("content", "is required")
+            raise _FieldViolationError("content", "is required")
 
 
 _TURN_PARTS = _Item(_encode_part, _decode_part)
 
 
-def _put_origin(message: Message, origin: asks.DocumentSource | bytes) -> None:
-    assert isinstance(message, ask_pb2.Citation)
+def _put_origin(message: Any, origin: asks.DocumentSource | bytes) -> None:
     if isinstance(origin, asks.DocumentSource):
         message.document.CopyFrom(to_message(origin))
     else:
         message.answer_digest = origin
 
 
-def _take_origin(message: Message) -> asks.DocumentSource | bytes:
-    assert isinstance(message, ask_pb2.Citation)
+def _take_origin(message: Any) -> Any:
     match message.WhichOneof("origin"):
         case "document":
-            return _within(
-                "document", functools.partial(_decode_nested, asks.DocumentSource), message.document
-            )
+            return _within("document", functools.partial(_decode_nested, asks.DocumentSource), message.document)
         case "answer_digest":
             return message.answer_digest
         case _:
-            raise _violation("origin", "is required")
+            raise _FieldViolationError("origin", "is required")
 
 
-_UNIONS: dict[tuple[type, str], _Field] = {
-    (asks.Citation, "origin"): _Field("origin", _put_origin, _take_origin)
-}
+_UNIONS: dict[tuple[type, str], _Field] = {(asks.Citation, "origin"): _Field("origin", _put_origin, _take_origin)}
 """The fields whose union mirrors a oneof."""

@@ -80,9 +80,7 @@ def error_from_rpc(error: grpc.RpcError | AioRpcError) -> ConsilienceError:
     code, details = error.code(), error.details() or ""
     match code:
         case grpc.StatusCode.UNIMPLEMENTED:
-            return ProtocolError(
-                f"the node does not implement the method: {details}", requirement="NODE-PROF-001"
-            )
+            return ProtocolError(f"the node does not implement the method: {details}", requirement="NODE-PROF-001")
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return AnswerTimeoutError("the node did not answer in the time allowed")
         case grpc.StatusCode.UNAVAILABLE:
@@ -115,21 +113,15 @@ def refusal_from_status(status: status_pb2.Status) -> RefusedError | None:
         code = code_pb2.Code.Name(status.code)
     except ValueError:
         code = "UNKNOWN"
-    return UnknownReasonError(
-        status.message, reason=info.reason, code=code, detail=detail, retry_after=retry_after
-    )
+    return UnknownReasonError(status.message, reason=info.reason, code=code, detail=detail, retry_after=retry_after)
 
 
 def _status(error: RefusedError, detail: Detail | None) -> status_pb2.Status:
-    status = status_pb2.Status(
-        code=code_pb2.Code.Value(error.code), message=str(error)[:MAX_MESSAGE_CHARACTERS]
-    )
+    status = status_pb2.Status(code=code_pb2.Code.Value(error.code), message=str(error)[:MAX_MESSAGE_CHARACTERS])
     messages: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN)]
     if isinstance(detail, FieldViolations):
         violations = (
-            error_details_pb2.BadRequest.FieldViolation(
-                field=violation.field, description=violation.description
-            )
+            error_details_pb2.BadRequest.FieldViolation(field=violation.field, description=violation.description)
             for violation in detail.violations
         )
         messages.append(error_details_pb2.BadRequest(field_violations=violations))
@@ -158,7 +150,8 @@ def _shortened(detail: Detail | None) -> Detail | None:
 def _received_status(error: grpc.RpcError | AioRpcError) -> status_pb2.Status | None:
     for key, value in error.trailing_metadata() or ():
         if key == STATUS_KEY and isinstance(value, bytes):
-            return _unpacked(value, status_pb2.Status)
+            status: status_pb2.Status | None = _unpacked(value, status_pb2.Status)
+            return status
     return None
 
 

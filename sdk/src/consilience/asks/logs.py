@@ -177,8 +177,6 @@ def check_answer(
     if transcript.gaps:
         return
     if value.transcript_digest != transcript.digest or value.transcript_bytes != transcript.size_bytes:
-        raise ProtocolError(
-            "the text that arrived is not the text that was signed", requirement="STRM-TXT-002"
-        )
+        raise ProtocolError("the text that arrived is not the text that was signed", requirement="STRM-TXT-002")
     if value.citations != tuple(transcript.citations):
         raise ProtocolError("the answer names other citations than the log", requirement="ASK-ANS-004")

@@ -18,6 +18,8 @@ RESUME_METHOD = "consilience.v1.AskService/ResumeAnswer"
 GET_METHOD = "consilience.v1.AskService/GetAnswer"
 CANCEL_METHOD = "consilience.v1.AskService/CancelAnswer"
 
+DIGEST_BYTES = 32
+MAX_METHOD_CHARACTERS = 128
 MAX_ANSWER_SCHEMA_CHARACTERS = 65536
 MAX_MODEL_ID_CHARACTERS = 128
 MAX_MEDIA_TYPE_CHARACTERS = 128
@@ -143,22 +145,18 @@ def check_call(call: ResumeAnswerCall | GetAnswerCall | CancelAnswerCall) -> Non
     """
     violations = tuple(_header_violations(call.header))
     if len(call.ask_request_id) != REQUEST_ID_BYTES:
-        violations += (
-            FieldViolation(field="ask_request_id", description=f"must be {REQUEST_ID_BYTES} bytes"),
-        )
+        violations += (FieldViolation(field="ask_request_id", description=f"must be {REQUEST_ID_BYTES} bytes"),)
     _refuse(violations)
 
 
 def _refuse(violations: tuple[FieldViolation, ...]) -> None:
     if violations:
         first = violations[0]
-        raise FieldInvalidError(
-            f"{first.field} {first.description}", detail=FieldViolations(violations=violations)
-        )
+        raise FieldInvalidError(f"{first.field} {first.description}", detail=FieldViolations(violations=violations))
 
 
 def _header_violations(header: CallHeader) -> Iterator[FieldViolation]:
-    if not 1 <= len(header.method) <= 128:
+    if not 1 <= len(header.method) <= MAX_METHOD_CHARACTERS:
         yield FieldViolation(field="header.method", description="must have 1 to 128 characters")
     for name, size in (("audience", 32), ("caller", 32), ("request_id", 16)):
         if len(getattr(header, name)) != size:
@@ -185,12 +183,10 @@ def _header_violations(header: CallHeader) -> Iterator[FieldViolation]:
 def _ask_violations(ask: Ask) -> Iterator[FieldViolation]:
     if not _SKILL_ID.fullmatch(ask.skill_id):
         yield FieldViolation(field="skill_id", description=f"must match {_SKILL_ID.pattern}")
-    if len(ask.card_digest) != 32:
+    if len(ask.card_digest) != DIGEST_BYTES:
         yield FieldViolation(field="card_digest", description="must be 32 bytes")
     if ask.data_class <= DataClass.UNSPECIFIED:
-        yield FieldViolation(
-            field="data_class", description="must be a class of this version, not unspecified"
-        )
+        yield FieldViolation(field="data_class", description="must be a class of this version, not unspecified")
     if ask.on_disconnect is OnDisconnect.UNKNOWN:
         yield FieldViolation(field="on_disconnect", description="must be a value of this version")
     if ask.limits.max_output_tokens < 0:
@@ -202,9 +198,7 @@ def _ask_violations(ask: Ask) -> Iterator[FieldViolation]:
             field="answer_schema", description=f"must have at most {MAX_ANSWER_SCHEMA_CHARACTERS} characters"
         )
     if len(ask.model_id) > MAX_MODEL_ID_CHARACTERS:
-        yield FieldViolation(
-            field="model_id", description=f"must have at most {MAX_MODEL_ID_CHARACTERS} characters"
-        )
+        yield FieldViolation(field="model_id", description=f"must have at most {MAX_MODEL_ID_CHARACTERS} characters")
 
 
 def _turn_violations(turns: tuple[Turn, ...]) -> Iterator[FieldViolation]:

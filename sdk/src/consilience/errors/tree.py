@@ -162,9 +162,7 @@ class RefusedError(ConsilienceError):
     reason: str = ""
     code: str = "UNKNOWN"
 
-    def __init__(
-        self, message: str, *, detail: Detail | None = None, retry_after: timedelta | None = None
-    ) -> None:
+    def __init__(self, message: str, *, detail: Detail | None = None, retry_after: timedelta | None = None) -> None:
         super().__init__(message)
         self.detail = detail
         self.retry_after = retry_after

@@ -1,0 +1,93 @@
+"""Services on the wire: what each method takes and gives, as bytes.
+
+Client and server move bytes and values; the request and response messages between them are known here alone.
+"""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from consilience._wire import convert, events
+from consilience.asks import AnswerSnapshot, Final
+from consilience.envelopes import Envelope
+from consilience.errors import EnvelopeMalformedError
+from consilience.v1 import ask_pb2, node_pb2
+
+NODE_SERVICE = node_pb2.DESCRIPTOR.services_by_name["NodeService"].full_name
+ASK_SERVICE = ask_pb2.DESCRIPTOR.services_by_name["AskService"].full_name
+GET_NODE_CARD_METHOD = f"{NODE_SERVICE}/GetNodeCard"
+
+MessageT = TypeVar("MessageT", bound=Message)
+
+
+def encode_request(envelope: Envelope) -> bytes:
+    """Returns the encoded request of any method of AskService: each holds its envelope as field 1."""
+    return ask_pb2.AskRequest(ask=convert.envelope_to_message(envelope)).SerializeToString()
+
+
+def decode_request(encoded: bytes) -> Envelope:
+    """Returns the envelope, unverified, of a request of any method of AskService.
+
+    Raises:
+        EnvelopeMalformedError: The bytes are no request, or it carries no envelope.
+    """
+    request = _parse(encoded, ask_pb2.AskRequest)
+    if not request.HasField("ask"):
+        raise EnvelopeMalformedError("the request carries no envelope")
+    return convert.envelope_from_message(request.ask)
+
+
+def encode_card_request() -> bytes:
+    """Returns the encoded GetNodeCardRequest."""
+    return node_pb2.GetNodeCardRequest().SerializeToString()
+
+
+def encode_card_response(card: Envelope, *, successions: Sequence[Envelope] = ()) -> bytes:
+    """Returns the encoded GetNodeCardResponse; successions stand oldest first."""
+    return node_pb2.GetNodeCardResponse(
+        card=convert.envelope_to_message(card),
+        successions=[convert.envelope_to_message(succession) for succession in successions],
+    ).SerializeToString()
+
+
+def decode_card_response(encoded: bytes) -> tuple[Envelope, tuple[Envelope, ...]]:
+    """Returns the card and the successions, oldest first, all unverified.
+
+    Raises:
+        EnvelopeMalformedError: The bytes are no response, or it carries no card.
+    """
+    response = _parse(encoded, node_pb2.GetNodeCardResponse)
+    if not response.HasField("card"):
+        raise EnvelopeMalformedError("the response carries no card")
+    return (
+        convert.envelope_from_message(response.card),
+        tuple(convert.envelope_from_message(succession) for succession in response.successions),
+    )
+
+
+def encode_snapshot(snapshot: AnswerSnapshot) -> bytes:
+    """Returns the encoded GetAnswerResponse."""
+    return events.snapshot_to_message(snapshot).SerializeToString()
+
+
+def decode_snapshot(encoded: bytes) -> AnswerSnapshot:
+    """Returns what there is of an answer; raises as `events.decode_event`."""
+    return events.snapshot_from_message(_parse(encoded, ask_pb2.GetAnswerResponse))
+
+
+def encode_cancelled(final: Final) -> bytes:
+    """Returns the encoded CancelAnswerResponse."""
+    return ask_pb2.CancelAnswerResponse(final=events.final_to_message(final)).SerializeToString()
+
+
+def decode_cancelled(encoded: bytes) -> Final:
+    """Returns how a cancelled answer ended; raises as `events.decode_event`."""
+    return events.final_from_message(_parse(encoded, ask_pb2.CancelAnswerResponse).final)
+
+
+def _parse(encoded: bytes, message_type: type[MessageT]) -> MessageT:
+    try:
+        return message_type.FromString(encoded)
+    except DecodeError as error:
+        raise EnvelopeMalformedError(f"the bytes are not a {message_type.DESCRIPTOR.full_name}") from error
