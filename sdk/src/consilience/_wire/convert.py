@@ -1,9 +1,9 @@
 """One table-driven converter between value types and protobuf messages.
 
 A codec is compiled once per value type from its annotations, so a new field costs one line in the proto and one in the
-dataclass. The kinds: scalars, `datetime` (Timestamp), `timedelta` (Duration), `IntEnum` with UNKNOWN,
-nested dataclasses, tuples of these, `X | None` (presence), `Mapping[str, bytes]` (map of Any) and `Signed[T]` (SignedEnvelope).
-Two unions that mirror a oneof stand in `_UNIONS`.
+dataclass. The kinds: scalars, `datetime` (Timestamp), `timedelta` (Duration), `IntEnum` with UNKNOWN, nested
+dataclasses, tuples of these, `X | None` (presence), `Mapping[str, bytes]` (map of Any) and `Signed[T]`
+(SignedEnvelope). A union that mirrors a oneof stands in `_UNIONS`.
 """
 
 from __future__ import annotations

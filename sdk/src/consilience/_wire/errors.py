@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
@@ -148,7 +149,8 @@ def _shortened(detail: Detail | None) -> Detail | None:
 
 
 def _received_status(error: grpc.RpcError | AioRpcError) -> status_pb2.Status | None:
-    for key, value in error.trailing_metadata() or ():
+    trailers: Iterable[tuple[str, str | bytes]] = cast("Any", error.trailing_metadata()) or ()
+    for key, value in trailers:
         if key == STATUS_KEY and isinstance(value, bytes):
             status: status_pb2.Status | None = _unpacked(value, status_pb2.Status)
             return status
