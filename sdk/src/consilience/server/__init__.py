@@ -1,0 +1,1 @@
+"""The server toolkit: everything a node needs but the engine."""
