@@ -1,0 +1,80 @@
+"""What is made once per machine and shared by all clones: compiled wheels, downloads, private environments.
+
+Everything lives under `${XDG_CACHE_HOME:-~/.cache}/consilience`. Two tasks that run at the same time never make the
+same thing twice: each maker holds a file lock, and what it makes appears whole or not at all.
+
+Example:
+    >>> python = locked_environment("compiler", lock_file=Path("locks/generate.txt"))
+    >>> subprocess.run([python, "-m", "grpc_tools.protoc", "--version"], check=True)
+"""
+
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCKS = ROOT / "locks"
+
+
+def cache_dir() -> Path:
+    """Returns the folder of this machine's cache, made if absent."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(base) / "consilience"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def exclusive(name: str) -> Iterator[None]:
+    """Holds the machine-wide lock of a thing that is made once; waits, and says so, while another process makes it."""
+    with (cache_dir() / f"{name}.lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"waiting for another process that makes {name} …", flush=True)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def digest_of(*files: Path) -> str:
+    """Returns a short digest of the contents of files, the key under which what follows from them is kept."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+def environment_python(folder: Path) -> Path:
+    """Returns the interpreter of a virtual environment."""
+    return folder / "bin" / "python"
+
+
+def locked_environment(name: str, *, lock_file: Path) -> Path:
+    """Makes a private virtual environment with exactly the packages of a lock, or finds the one made before.
+
+    Args:
+        name: What the environment is for; part of its folder's name.
+        lock_file: Requirements, each pinned with hashes.
+
+    Returns:
+        The interpreter of the environment.
+
+    Raises:
+        subprocess.CalledProcessError: The environment or a package could not be installed; pip said why.
+    """
+    tag = f"py{sys.version_info.major}{sys.version_info.minor}"
+    folder = cache_dir() / "environments" / f"{name}-{tag}-{digest_of(lock_file)}"
+    python = environment_python(folder)
+    complete = folder / "complete"
+    with exclusive(name):
+        if not complete.exists():
+            subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+            install = [python, "-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps", "-r", lock_file]
+            subprocess.run(install, check=True)
+            complete.touch()
+    return python
