@@ -4,12 +4,12 @@ A store keeps the idempotency table and the append-only log of every answer (spe
 of the wire: an entry is the bytes that the node produced. One store belongs to one node; the processes of a node
 (its replicas) may share a durable one.
 
->>> store = MemoryStore()
->>> await store.open(replica="http://127.0.0.1:7341", lease_until=now + LEASE)
->>> ask = StoredAsk(key=key, replica=store.replica, ask_digest=digest, card_digest=card, accept_time=now, expire_time=end)
->>> if (earlier := await store.bind(ask, first=accepted)) is None:
-...     await store.append(key, entries, epoch=ask.epoch)
-...     await store.finish(key, last, epoch=ask.epoch, finish_time=later, keep_until_time=much_later)
+    store = MemoryStore()
+    await store.open(replica="http://127.0.0.1:7341", lease_until=now + timedelta(seconds=15))
+    ask = StoredAsk(key=key, replica=store.replica, ask_digest=digest, …)
+    if (earlier := await store.bind(ask, first=accepted)) is None:
+        await store.append(key, entries, epoch=ask.epoch)
+        await store.finish(key, last, epoch=ask.epoch, finish_time=later, keep_until_time=much_later)
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class StoredAsk:
 class AnswerStore(Protocol):
     """Keeps asks, logs and cards. Every method but `open` needs an open store; all belong to one event loop.
 
-    A write that has returned is kept as long as the store lives: a memory store until its process ends, a durable one
+    A write that has returned is kept as long as the store lives: a memory store until it is closed, a durable one
     across `kill -9`. An entry is visible to readers, in every replica, once `append` has returned, and never undone.
     A caller cancelled while it waits for a write does not know whether the write was done.
 
@@ -275,3 +275,27 @@ class AnswerStore(Protocol):
 
         A memory store knows the cards of its life, so it refuses the asks of an earlier life's callers.
         """
+
+
+def check_write(ask: StoredAsk, entries: tuple[LogEntry, ...], *, epoch: int, last_sequence: Sequence) -> None:
+    """Checks that entries may be appended to an ask: the one rule of `append` and `finish`, for every store.
+
+    Args:
+        ask: What the store holds now.
+        entries: What is to be appended.
+        epoch: The epoch of the ask as the writer holds it.
+        last_sequence: Of the last entry that the store holds now.
+
+    Raises:
+        LeaseLostError: The epoch is not the present one, or the ask is finished.
+        LogOrderError: The entries do not continue the log.
+    """
+    if ask.epoch != epoch:
+        raise LeaseLostError(f"the ask was taken over by {ask.replica!r}: its epoch is {ask.epoch}, not {epoch}")
+    if ask.finish_time is not None:
+        raise LeaseLostError("the answer is finished: its log takes no more entries")
+    expected: int = last_sequence
+    for entry in entries:
+        expected += 1
+        if entry.sequence != expected:
+            raise LogOrderError(f"entry {entry.sequence} stands where the log needs entry {expected}")

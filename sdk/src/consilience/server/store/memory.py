@@ -1,0 +1,158 @@
+"""The store of the core profile: dictionaries that live as long as the store is open.
+
+An append is on the way of every token, so it is a list that grows: no lock, no thread, no copy. Every method runs to
+its end without giving way to another task, which is what makes it atomic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from consilience.server.store.contract import (
+    AnswerForgottenError,
+    AskKey,
+    LeaseLostError,
+    LogEntry,
+    StoredAsk,
+    StoreUnavailableError,
+    check_write,
+)
+from consilience.units import CardSequence, Digest, Sequence
+
+
+@dataclass(slots=True, kw_only=True)
+class _Answer:
+    """An ask as it was bound or finished, and its log: `entries[n]` has sequence n + 1."""
+
+    ask: StoredAsk
+    entries: list[LogEntry]
+
+    @property
+    def last_sequence(self) -> Sequence:
+        return Sequence(len(self.entries))
+
+    @property
+    def present(self) -> StoredAsk:
+        return replace(self.ask, last_sequence=self.last_sequence)
+
+
+class MemoryStore:
+    """Keeps answers from `open` to `close`; see `AnswerStore` for each method.
+
+    It has one replica and one life, so nothing in it is ever abandoned.
+    """
+
+    durable = False
+
+    def __init__(self) -> None:
+        self._replica: str | None = None
+        self._answers: dict[AskKey, _Answer] = {}
+        self._cards: dict[Digest, datetime] = {}
+        self._last_card_sequence = CardSequence(0)
+
+    @property
+    def replica(self) -> str:
+        """The replica id that `open` was given."""
+        if self._replica is None:
+            raise StoreUnavailableError("the store is not open")
+        return self._replica
+
+    async def open(self, *, replica: str, lease_until: datetime) -> None:  # noqa: ARG002 - nobody else could take over
+        """Makes the store ready; see `AnswerStore.open`."""
+        self._replica = replica
+
+    async def close(self) -> None:
+        """Drops everything but the last card sequence."""
+        self._replica = None
+        self._answers.clear()
+        self._cards.clear()
+
+    async def bind(self, ask: StoredAsk, *, first: LogEntry) -> StoredAsk | None:
+        """Binds a key that is free; see `AnswerStore.bind`."""
+        answers = self._open_answers()
+        if (earlier := answers.get(ask.key)) is not None:
+            return earlier.present
+        answers[ask.key] = _Answer(ask=ask, entries=[first])
+        return None
+
+    async def find(self, key: AskKey) -> StoredAsk | None:
+        """Returns what is bound to a key, or None."""
+        answer = self._open_answers().get(key)
+        return answer.present if answer is not None else None
+
+    async def append(self, key: AskKey, entries: tuple[LogEntry, ...], *, epoch: int) -> None:
+        """Appends to the log of a running ask; see `AnswerStore.append`."""
+        self._append(key, entries, epoch=epoch)
+
+    async def finish(
+        self,
+        key: AskKey,
+        entries: tuple[LogEntry, ...],
+        *,
+        epoch: int,
+        finish_time: datetime,
+        keep_until_time: datetime,
+    ) -> None:
+        """Appends the end of a log; see `AnswerStore.finish`."""
+        answer = self._append(key, entries, epoch=epoch)
+        answer.ask = replace(answer.ask, finish_time=finish_time, keep_until_time=keep_until_time)
+
+    async def read(self, key: AskKey, *, after: Sequence, limit: int) -> tuple[LogEntry, ...]:
+        """Returns the next entries of a log; see `AnswerStore.read`."""
+        answer = self._open_answers().get(key)
+        if answer is None:
+            raise AnswerForgottenError("the store holds no answer under this key")
+        return tuple(answer.entries[after : after + limit])
+
+    async def renew(self, *, until: datetime) -> None:  # noqa: ARG002 - nobody else could take over
+        """Does nothing: a lease matters to siblings, and there are none."""
+        self._open_answers()
+
+    async def claim_abandoned(self, *, now: datetime) -> tuple[StoredAsk, ...]:  # noqa: ARG002 - as above
+        """Returns nothing: no life of this store has ended."""
+        self._open_answers()
+        return ()
+
+    async def forget(self, *, now: datetime) -> int:
+        """Drops answers and cards whose time has passed; see `AnswerStore.forget`."""
+        answers = self._open_answers()
+        passed = [key for key, answer in answers.items() if _has_passed(answer.ask.keep_until_time, now=now)]
+        for key in passed:
+            del answers[key]
+        self._cards = {digest: end for digest, end in self._cards.items() if end > now}
+        return len(passed)
+
+    async def reserve_card_sequence(self, *, at_least: CardSequence) -> CardSequence:
+        """Returns a sequence above all former ones; see `AnswerStore.reserve_card_sequence`."""
+        self._open_answers()
+        self._last_card_sequence = CardSequence(max(at_least, self._last_card_sequence + 1))
+        return self._last_card_sequence
+
+    async def remember_card(self, digest: Digest, *, expire_time: datetime) -> None:
+        """Notes a card that was issued."""
+        self._open_answers()
+        self._cards[digest] = expire_time
+
+    async def honours_card(self, digest: Digest, *, now: datetime) -> bool:
+        """Tells whether a card of this life has not expired."""
+        self._open_answers()
+        expire_time = self._cards.get(digest)
+        return expire_time is not None and now < expire_time
+
+    def _open_answers(self) -> dict[AskKey, _Answer]:
+        if self._replica is None:
+            raise StoreUnavailableError("the store is not open")
+        return self._answers
+
+    def _append(self, key: AskKey, entries: tuple[LogEntry, ...], *, epoch: int) -> _Answer:
+        answer = self._open_answers().get(key)
+        if answer is None:
+            raise LeaseLostError("the ask is not in the store any more")
+        check_write(answer.ask, entries, epoch=epoch, last_sequence=answer.last_sequence)
+        answer.entries.extend(entries)
+        return answer
+
+
+def _has_passed(time: datetime | None, *, now: datetime) -> bool:
+    return time is not None and time <= now
