@@ -19,6 +19,7 @@ from consilience.errors import (
     ConnectionLostError,
     ConsilienceError,
     Detail,
+    FieldInvalidError,
     FieldViolation,
     FieldViolations,
     LimitExceeded,
@@ -104,8 +105,7 @@ def refusal_from_status(status: status_pb2.Status) -> RefusedError | None:
                 request = _unpacked(packed.value, error_details_pb2.BadRequest)
                 detail = request and _violations(request)
             case name if name in _DETAIL_BY_NAME:
-                message = _unpacked(packed.value, _DETAIL_BY_NAME[name])
-                detail = message and convert.from_message(message, _DETAILS[type(message)])
+                detail = _detail(packed.value, _DETAIL_BY_NAME[name])
     if info is None or info.domain != ERROR_DOMAIN:
         return None
     if refusal := REFUSALS.get(info.reason):
@@ -163,6 +163,17 @@ def _unpacked(encoded: bytes, message_type: type[Any]) -> Any:
         return message_type.FromString(encoded)
     except DecodeError:
         return None
+
+
+def _detail(encoded: bytes, message_type: type[Message]) -> Detail | None:
+    message = _unpacked(encoded, message_type)
+    if message is None:
+        return None
+    try:
+        detail: Detail = convert.from_message(message, _DETAILS[message_type])
+    except FieldInvalidError:
+        return None
+    return detail
 
 
 def _retry_delay(retry: error_details_pb2.RetryInfo) -> timedelta:
