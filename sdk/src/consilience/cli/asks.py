@@ -1,0 +1,151 @@
+"""`consilience ask`: a question, the streamed answer, and what is known about it."""
+
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from consilience.asks import Citation, Confidence, DocumentSource, Progress, TextDelta
+from consilience.cli.exits import exit_of_outcome
+from consilience.cli.jsonable import jsonable
+from consilience.client import AnswerStream, AskResult, Client
+from consilience.errors import UsageError
+from consilience.identity import format_node_id
+from consilience.nodes import DataClass
+
+_CLASSES = [member.name.lower() for member in DataClass if member > DataClass.UNSPECIFIED]
+
+
+@click.command()
+@click.argument("question")
+@click.option("--node", required=True, help="cn1…@host:port, https://host:port, or host:port on this machine.")
+@click.option("--skill", help="The skill to ask; otherwise the node's first.")
+@click.option("--model", help="The model that is to answer; otherwise the node chooses.")
+@click.option("--max-output-tokens", default=0, help="Bounds the answer; otherwise the node's own limit.")
+@click.option("--timeout", default=120.0, show_default=True, help="Seconds for the whole answer.")
+@click.option("--first-token-timeout", type=float, help="Seconds for the first event of it.")
+@click.option("--data-class", type=click.Choice(_CLASSES), default="public", show_default=True)
+@click.option("--trust", multiple=True, metavar="NODE_ID", help="A node that may read confidential data.")
+@click.option("--schema", type=click.Path(exists=True, path_type=Path), help="A JSON schema that the answer is to fit.")
+@click.option("--key", type=click.Path(path_type=Path), help="The key file to sign with.")
+@click.option("--save", type=click.Path(path_type=Path), help="Writes the exchange, for `consilience verify`.")
+@click.option("--json", "as_json", is_flag=True, help="For machines: one object, when the answer is whole.")
+def ask(question: str, **options: Any) -> int:  # noqa: ANN401 - click hands over what each option is
+    """Asks QUESTION of a node and streams its answer; "-" reads the question from standard input."""
+    text = sys.stdin.read() if question == "-" else question
+    if not text.strip():
+        raise click.UsageError("the question is empty")
+    return asyncio.run(_ask(text, options))
+
+
+async def _ask(question: str, options: dict[str, Any]) -> int:
+    started = time.monotonic()
+    schema = options["schema"].read_text(encoding="utf-8") if options["schema"] else None
+    async with (
+        Client(key=options["key"], trusted_nodes=options["trust"]) as client,
+        client.stream(
+            question,
+            node=options["node"],
+            skill=options["skill"],
+            model=options["model"],
+            max_output_tokens=options["max_output_tokens"],
+            timeout=options["timeout"],
+            first_token_timeout=options["first_token_timeout"],
+            data_class=DataClass[options["data_class"].upper()],
+            answer_schema=schema,
+        ) as stream,
+    ):
+        if not options["as_json"]:
+            await _print_stream(stream)
+        result = await stream.final()
+    seconds = time.monotonic() - started
+    if options["save"]:
+        _save(result, options["save"])
+    if options["as_json"]:
+        click.echo(json.dumps(_facts(result, seconds=seconds), indent=2))
+    else:
+        Console(stderr=True).print(_about(result, seconds=seconds, saved=options["save"]))
+    return exit_of_outcome(result.outcome)
+
+
+async def _print_stream(stream: AnswerStream) -> None:
+    """Prints the text as it comes; what the node is at goes to a terminal only."""
+    async for entry in stream.events():
+        match entry.event:
+            case TextDelta(text=text):
+                print(text, end="", flush=True)
+            case Progress(message=message) if sys.stderr.isatty():
+                print(f"… {message}", file=sys.stderr)
+    print()
+
+
+def _save(result: AskResult, path: Path) -> None:
+    try:
+        result.exchange.save(path)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _about(result: AskResult, *, seconds: float, saved: Path | None) -> Table:
+    """Returns who answered, with which model, how sure, from which sources, how long."""
+    answer, node = result.answer.value, result.node.value
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("", "")
+    facts.add_row("outcome", f"{answer.outcome.name} ({answer.stop_reason.name.lower()}) {answer.detail}".strip())
+    facts.add_row("answered by", f"{node.name}  {format_node_id(node.node_id)}".strip())
+    if answer.model is None:
+        facts.add_row("model", "no language model took part")
+    else:
+        parts = (answer.model.family or answer.model.id, answer.model.quantization, answer.model.engine)
+        facts.add_row("model", ", ".join(part for part in parts if part))
+    facts.add_row("how sure", confidence_line(answer.confidence))
+    for citation in answer.citations:
+        facts.add_row("source", citation_line(citation))
+    usage = answer.usage
+    facts.add_row(
+        "took",
+        f"{seconds:.1f} s; {usage.input_tokens} tokens read ({usage.cached_input_tokens} cached), "
+        f"{usage.output_tokens} written",
+    )
+    facts.add_row("verified", "card, question, every event and the signed answer")
+    if saved:
+        facts.add_row("saved", f"{saved}  (check it: consilience verify {saved})")
+    return facts
+
+
+def confidence_line(confidence: Confidence | None) -> str:
+    """Returns a confidence as a person reads it; absent is not one half."""
+    if confidence is None:
+        return "the node does not say"
+    if confidence.p_correct is None:
+        return f"no figure ({confidence.method})"
+    interval = ""
+    if confidence.lower is not None and confidence.upper is not None:
+        interval = f", 95 % between {confidence.lower:.0%} and {confidence.upper:.0%}"
+    return f"{confidence.p_correct:.0%}{interval} ({confidence.method})"
+
+
+def citation_line(citation: Citation) -> str:
+    """Returns a source as a person reads it."""
+    origin = citation.origin
+    if not isinstance(origin, DocumentSource):
+        return f"the signed answer {origin.hex()[:16]}… of another node"
+    place = f", bytes {origin.place.start_byte} to {origin.place.end_byte}" if origin.place else ""
+    return f"{origin.title or origin.uri}  [{origin.uri}{place}, sha256 {origin.digest.hex()[:16]}…]"
+
+
+def _facts(result: AskResult, *, seconds: float) -> dict[str, Any]:
+    return {
+        "text": result.text,
+        "parsed": result.parsed if isinstance(result.parsed, (dict, list, str, int, float, bool)) else None,
+        "answer": jsonable(result.answer),
+        "node": {"id": format_node_id(result.node.value.node_id), "name": result.node.value.name},
+        "request_id": result.request_id.hex(),
+        "seconds": round(seconds, 3),
+    }

@@ -1,0 +1,81 @@
+"""`consilience card`: who a node is and what it offers."""
+
+import asyncio
+import json
+from datetime import timedelta
+
+import click
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from consilience.cli.jsonable import jsonable
+from consilience.client import Client
+from consilience.envelopes import Signed
+from consilience.identity import format_node_id
+from consilience.nodes import NodeCard, Skill, effective_data_class
+
+
+@click.command()
+@click.argument("node")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.option("--timeout", default=10.0, show_default=True, help="Seconds to wait.")
+def card(node: str, *, as_json: bool, timeout: float) -> None:
+    """Fetches and verifies the card of NODE: cn1…@host:port, https://host:port, or host:port on this machine."""
+    fetched = asyncio.run(_fetch(node, timeout=timeout))
+    if as_json:
+        click.echo(json.dumps({"digest": fetched.digest.hex(), "card": jsonable(fetched.value)}, indent=2))
+    else:
+        Console().print(card_view(fetched))
+
+
+async def _fetch(node: str, *, timeout: float) -> Signed[NodeCard]:  # noqa: ASYNC109 - the client keeps the time
+    async with Client(first_token_timeout=timeout) as client:
+        return await client.card(node)
+
+
+def card_view(signed: Signed[NodeCard]) -> Group:
+    """Returns a card as a person reads it."""
+    node = signed.value
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("node", Text(format_node_id(node.node_id), style="bold"))
+    facts.add_row("name", f"{node.name}  {node.description}".strip())
+    facts.add_row("reached at", ", ".join(f"{place.uri} ({place.tls_mode.name.lower()})" for place in node.endpoints))
+    facts.add_row("profiles", ", ".join(profile.name.lower() for profile in node.profiles))
+    facts.add_row("reads data up to", node.data_policy.max_data_class.name)
+    facts.add_row("limits", _limits(node))
+    facts.add_row("valid until", f"{node.expire_time:%Y-%m-%d %H:%M} UTC, signed by the node's root key")
+    for model in node.models:
+        size = f"{model.parameter_count / 1e6:,.0f} M parameters" if model.parameter_count else ""
+        parts = (model.family or model.id, size, model.quantization, model.engine)
+        facts.add_row("model", ", ".join(part for part in parts if part))
+    return Group(facts, "", _skills(node))
+
+
+def _skills(node: NodeCard) -> Table:
+    table = Table(title="Skills", title_justify="left", show_edge=False)
+    for heading in ("skill", "about", "languages", "gives", "data up to"):
+        table.add_column(heading)
+    for skill in node.skills:
+        about = skill.description or ", ".join(skill.domains)
+        ceiling = effective_data_class(node, skill).name
+        table.add_row(skill.id, about, ", ".join(skill.languages), _gives(skill), ceiling)
+    return table
+
+
+def _gives(skill: Skill) -> str:
+    claims = {
+        "citations": skill.gives_citations,
+        "confidence": skill.gives_confidence,
+        "intake": skill.gives_intake,
+    }
+    return ", ".join(name for name, given in claims.items() if given)
+
+
+def _limits(node: NodeCard) -> str:
+    limits = node.limits
+    kept = limits.answer_retention / timedelta(hours=1)
+    return (
+        f"{limits.max_input_tokens or '?'} tokens in, {limits.max_output_tokens or '?'} out, "
+        f"{limits.max_running_asks} asks at a time, answers kept {kept:g} h"
+    )
