@@ -1,0 +1,195 @@
+"""The demo: a question travels through two real nodes on a real model.
+
+Three processes talk over sockets of this machine: a generalist (a small model alone), a specialist (the same model with
+a dictionary of computing), and this one, the asker. Run it with `make demo`, or `make demo TERM="race condition"`.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from consilience.client.exchanges import verify_exchange
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+
+from consilience import Client
+from consilience.asks import Outcome, Progress, TextDelta
+from consilience.cli.asks import citation_line, confidence_line
+from consilience.cli.nodes import card_view
+from consilience.client import AskResult
+from consilience.errors import ConsilienceError
+
+READY_SECONDS = 60.0
+SURE_ENOUGH = 0.5
+CONFIGURATIONS = Path(__file__).parent
+NODES = ("generalist", "specialist")
+
+
+def main() -> int:
+    """Runs the demo and returns its exit code."""
+    parser = argparse.ArgumentParser(description="Sends a question through two real nodes on a real model.")
+    parser.add_argument("term", nargs="?", default="heisenbug", help="a term of computing")
+    term = parser.parse_args().term.strip() or "heisenbug"
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
+    try:
+        with tempfile.TemporaryDirectory(prefix="consilience-demo-") as folder, _nodes(Path(folder), console) as nodes:
+            return asyncio.run(_demonstrate(f"What is a {term}?", nodes, console))
+    except KeyboardInterrupt:
+        console.print("\ninterrupted; both nodes are stopped")
+        return 130
+    except (ConsilienceError, DemoError) as error:
+        console.print(f"[bold red]{type(error).__name__}[/]: {error}")
+        return 1
+
+
+class DemoError(Exception):
+    """A node of the demo did not start."""
+
+
+@contextlib.contextmanager
+def _nodes(folder: Path, console: Console) -> Iterator[dict[str, str]]:
+    """Starts both nodes, yields the address of each by its name, and stops them."""
+    console.rule("1  Two nodes start")
+    processes: dict[str, subprocess.Popen[bytes]] = {}
+    try:
+        for name in NODES:
+            processes[name] = _start(name, folder)
+        addresses = {name: _ready(name, process, folder) for name, process in processes.items()}
+        for name, address in addresses.items():
+            console.print(f"{name:<11} process {processes[name].pid}  {address}")
+        yield addresses
+    finally:
+        for process in processes.values():
+            process.send_signal(signal.SIGTERM)
+        for process in processes.values():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=15)
+            process.kill()
+            process.wait()
+
+
+def _start(name: str, folder: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "consilience_node", "serve"]
+    command += ["--config", str(CONFIGURATIONS / f"{name}.toml"), "--ready-file", str(folder / name)]
+    environment = os.environ | {"XDG_STATE_HOME": str(folder / f"{name}-state")}
+    with (folder / f"{name}.log").open("wb") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
+
+
+def _ready(name: str, process: subprocess.Popen[bytes], folder: Path) -> str:
+    """Waits for the address that a node writes when it serves."""
+    ready = folder / name
+    give_up = time.monotonic() + READY_SECONDS
+    while not ready.exists():
+        if process.poll() is not None or time.monotonic() > give_up:
+            log = (folder / f"{name}.log").read_text(errors="replace").strip()
+            raise DemoError(f"the {name} did not start; it said:\n{log}")
+        time.sleep(0.05)
+    return ready.read_text().strip()
+
+
+async def _demonstrate(question: str, nodes: dict[str, str], console: Console) -> int:
+    started = time.monotonic()
+    timings: dict[str, float] = {}
+    async with Client(key=Path(tempfile.mkdtemp(prefix="consilience-demo-key-")) / "key") as client:
+        console.rule("2  Their cards are fetched and verified")
+        for name, address in nodes.items():
+            with _timed(timings, f"card of the {name}"):
+                card = await client.card(address)
+            console.print(Panel(card_view(card), title=name, title_align="left"))
+
+        console.rule("3  The generalist is asked, and says how sure it is")
+        with _timed(timings, "answer of the generalist"):
+            first = await _ask(client, question, nodes["generalist"], console)
+        _show_knowledge(first, console)
+        if _is_sure(first):
+            console.print("The generalist is sure. The specialist is asked all the same, to compare.")
+        else:
+            console.print("[bold]The generalist is not sure enough, so somebody who knows more is asked.[/]")
+
+        console.rule("4  The specialist is asked")
+        with _timed(timings, "answer of the specialist"):
+            second = await _ask(client, question, nodes["specialist"], console)
+        _show_knowledge(second, console)
+    held = _verify(second, console)
+    _show_timings(timings, time.monotonic() - started, console)
+    return 0 if held else 1
+
+
+async def _ask(client: Client, question: str, node: str, console: Console) -> AskResult:
+    console.print(f"[bold]> {question}[/]")
+    async with client.stream(question, node=node, max_output_tokens=80, timeout=60) as stream:
+        async for entry in stream.events():
+            match entry.event:
+                case TextDelta(text=text):
+                    console.out(text, end="")
+                case Progress(message=message):
+                    console.print(f"[dim]… {message}[/]")
+        console.print()
+        return await stream.final()
+
+
+def _is_sure(result: AskResult) -> bool:
+    confidence = result.confidence
+    return result.outcome is Outcome.ANSWERED and confidence is not None and (confidence.p_correct or 0) >= SURE_ENOUGH
+
+
+def _show_knowledge(result: AskResult, console: Console) -> None:
+    """Shows what the signed answer says about itself."""
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("outcome", f"{result.outcome.name}, {result.stop_reason.name.lower()} {result.answer.value.detail}")
+    facts.add_row("how sure", confidence_line(result.confidence))
+    for citation in result.citations:
+        facts.add_row("source", citation_line(citation))
+        quote = getattr(citation.origin, "quote", "")
+        if quote:
+            facts.add_row("", f"[italic]“{' '.join(quote.split())[:400]}”[/]")
+    if result.intake is not None and result.intake.retrieval_strategy:
+        used = sum(chunk.used for chunk in result.intake.chunks)
+        facts.add_row("read", f"{used} of {len(result.intake.chunks)} passages, by {result.intake.retrieval_strategy}")
+    if result.model is not None:
+        facts.add_row("model", f"{result.model.family} {result.model.quantization}, {result.model.engine}")
+    console.print(facts)
+
+
+def _verify(result: AskResult, console: Console) -> bool:
+    console.rule("5  The chain card → question → answer is verified offline")
+    file = Path(tempfile.gettempdir()) / "consilience-demo.json"
+    result.exchange.save(file)
+    checks = verify_exchange(result.exchange)
+    for check in checks:
+        mark = "[green]holds[/]" if check.passed else "[bold red]FAILS[/]"
+        console.print(f"{mark}  {check.name} [dim]({check.requirement}) {check.explanation}[/]")
+    console.print(f"Saved: {file}. Anyone can check it: consilience verify {file}")
+    return all(check.passed for check in checks)
+
+
+@contextlib.contextmanager
+def _timed(timings: dict[str, float], name: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    timings[name] = time.monotonic() - started
+
+
+def _show_timings(timings: dict[str, float], total: float, console: Console) -> None:
+    console.rule("6  Timings, and what to try next")
+    for name, seconds in timings.items():
+        console.print(f"{name:<26}{seconds:7.2f} s")
+    console.print(f"{'all of it':<26}{total:7.2f} s\n")
+    console.print('make demo TERM="race condition"         another term')
+    console.print("consilience-node serve                  a node of your own; then, in a second terminal:")
+    console.print('consilience ask "…" --node 127.0.0.1:7341')
+    console.print("docs/guides/                            serve your documents, write a node in another language")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
