@@ -12,12 +12,14 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Any, cast
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import Message
 
 _PROTOS = Path("proto")
 _CONSTRAINTS = "buf/validate/validate.proto"
+_CONSTRAINTS_PACKAGE = "buf.validate."
 _DEPENDENCY_FIELD = descriptor_pb2.FileDescriptorProto.DEPENDENCY_FIELD_NUMBER
 _DISTRIBUTIONS = {"consilience": "sdk/src", "consilience_conformance": "conformance/src"}
 _IMAGES = "conformance/src/consilience_conformance/descriptors"
@@ -124,8 +126,8 @@ def _clear_constraints(message: Message) -> None:
     """Takes every option that `buf.validate` declares off a descriptor and all that it contains, in place."""
     for field, value in message.ListFields():
         if field.is_extension:
-            if field.file.name == _CONSTRAINTS:
-                message.ClearExtension(field)
+            if field.full_name.startswith(_CONSTRAINTS_PACKAGE):
+                message.ClearExtension(cast("Any", field))  # typed for the extensions of generated classes alone
         elif field.message_type is not None:
             for child in value if field.is_repeated else (value,):
                 _clear_constraints(child)

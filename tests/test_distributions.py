@@ -1,0 +1,126 @@
+"""Each distribution is a whole wheel, and runs alone with nothing but what it declares."""
+
+import subprocess
+import sys
+import zipfile
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from scripts.machine_cache import LOCKS, ROOT, downloaded, environment_python, run_pip
+
+_FOLDERS = {
+    "consilience": ROOT,
+    "consilience-node": ROOT / "reference_node",
+    "consilience-conformance": ROOT / "conformance",
+}
+_NOT_OF_THE_BASE = "click", "cryptography", "jsonschema", "opentelemetry", "pydantic", "rich", "sqlalchemy"
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a freshly built wheel of each distribution."""
+    folder = tmp_path_factory.mktemp("wheels")
+    build: list[str | Path] = [
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+        "--no-build-isolation",
+        "--wheel-dir",
+        folder,
+    ]
+    run_pip(sys.executable, *build, *_FOLDERS.values())
+    return folder
+
+
+class _Environment:
+    """A new virtual environment, without pip, into which wheels are installed by the pip that runs the tests."""
+
+    def __init__(self, folder: Path) -> None:
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+        self.python = environment_python(folder)
+
+    def install(self, name: str, *, wheels: Path, lock: str = "dev") -> None:
+        """Installs one distribution and what it declares, found in our wheels and the downloads of a lock alone."""
+        sources: list[str | Path] = [
+            "--no-index",
+            "--find-links",
+            wheels,
+            "--find-links",
+            downloaded(LOCKS / f"{lock}.txt"),
+        ]
+        run_pip(sys.executable, "--python", self.python, "install", "--quiet", "--no-compile", *sources, name)
+
+    def run(self, program: str) -> str:
+        """Runs a program that knows nothing of this repository, warnings being errors; returns what it printed."""
+        command: list[str | Path] = [self.python, "-I", "-W", "error", "-c", program]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> _Environment:
+    return _Environment(tmp_path / "environment")
+
+
+def _content(wheels: Path, name: str) -> list[str]:
+    (wheel,) = wheels.glob(f"{name.replace('-', '_')}-[0-9]*.whl")
+    return zipfile.ZipFile(wheel).namelist()
+
+
+@pytest.mark.parametrize("name", _FOLDERS)
+def test_wheel_is_whole_and_holds_nothing_else(wheels: Path, name: str) -> None:
+    content = _content(wheels, name)
+    package = name.replace("-", "_")
+    assert f"{package}/py.typed" in content
+    assert any(entry.endswith(".dist-info/licenses/LICENSE") for entry in content)
+    assert [entry for entry in content if "test_" in entry or "conftest" in entry] == []
+    assert {entry.split("/")[0].split("-")[0] for entry in content} <= {package, "buf"}
+
+
+def test_conformance_wheel_ships_the_descriptor_image(wheels: Path) -> None:
+    assert "consilience_conformance/descriptors/consilience_v1.binpb" in _content(wheels, "consilience-conformance")
+
+
+def test_sdk_runs_alone_on_its_base_dependencies(wheels: Path, environment: _Environment) -> None:
+    environment.install("consilience", wheels=wheels)
+    environment.run("from consilience import Client, KeyPair; Client; KeyPair")
+    found = environment.run(
+        f"from importlib.util import find_spec; print([n for n in {_NOT_OF_THE_BASE!r} if find_spec(n)])"
+    )
+    assert found == "[]"
+
+
+def test_sdk_runs_on_the_oldest_dependencies_it_declares(wheels: Path, environment: _Environment) -> None:
+    environment.install("consilience", wheels=wheels, lock="lowest")
+    version = environment.run(
+        "from consilience import Client\n"
+        "from consilience.v1 import ask_pb2, ask_pb2_grpc, envelope_pb2, error_details_pb2, error_reason_pb2\n"
+        "from consilience.v1 import node_pb2, node_pb2_grpc\n"
+        "import google.protobuf\n"
+        "print(google.protobuf.__version__)"
+    )
+    assert version == "6.31.1"
+
+
+def test_node_runs_alone(wheels: Path, environment: _Environment) -> None:
+    environment.install("consilience-node", wheels=wheels)
+    assert "serve" in environment.run(
+        "import sys; sys.argv = ['consilience-node', '--help']; from consilience_node.cli import main; main()"
+    )
+
+
+def test_conformance_runs_alone(wheels: Path, environment: _Environment) -> None:
+    environment.install("consilience-conformance", wheels=wheels)
+    environment.run(
+        "import consilience_conformance; from consilience.v1 import ask_pb2; from buf.validate import validate_pb2"
+    )
+
+
+@pytest.mark.parametrize("name", _FOLDERS)
+def test_versions_of_package_and_distribution_agree(name: str) -> None:
+    assert import_module(name.replace("-", "_")).__version__ == version(name)
