@@ -8,6 +8,7 @@ own file name, which says version, Python and platform; every clone installs it 
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -74,7 +75,9 @@ def _compile(wheels: Path) -> Path:
             "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
         }
         with log.open("wb") as output:
-            process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(
+                command, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            )
             _report_until_done(process, log=log)
         if process.returncode != 0:
             raise SystemExit(f"llama.cpp did not compile (exit {process.returncode}); the compiler's words: {log}")
@@ -96,8 +99,9 @@ def _report_until_done(process: subprocess.Popen[bytes], *, log: Path) -> None:
             else:
                 return
     finally:
-        process.terminate()
-        process.wait()
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)  # pip and the compilers it started
+            process.wait()
 
 
 def _progress(log: Path) -> str:

@@ -5,8 +5,10 @@ and the command says so.
 """
 
 import subprocess
+import sys
 from pathlib import Path
 
+BUF = Path(sys.executable).with_name("buf")  # of this environment, activated or not
 _FROZEN = Path("proto/frozen")
 
 
@@ -32,7 +34,7 @@ def frozen_images(tree: Path) -> list[Path]:
 
 def _changes_against(image: Path, *, tree: Path) -> list[str]:
     """Returns what buf finds broken against one image."""
-    command = ["buf", "breaking", "--against", str(image)]
+    command = [str(BUF), "breaking", "--against", str(image)]
     found = subprocess.run(command, cwd=tree, check=False, capture_output=True, text=True)
     match found.returncode:
         case 0:

@@ -55,6 +55,11 @@ def test_every_name_says_a_purpose() -> None:
     assert [name for name in _written_by_us() if _has_no_purpose(name)] == []
 
 
+def test_every_room_is_a_package_that_the_import_linter_sees() -> None:
+    rooms = {PurePosixPath(name).parent for name in _written_by_us(".py") if "/src/" in name}
+    assert [str(room) for room in sorted(rooms) if not (ROOT / room / "__init__.py").exists()] == []
+
+
 @pytest.mark.parametrize("name", ["sdk/src/consilience/utils.py", "sdk/tests/helpers/clock.py"])
 def test_a_name_without_a_purpose_is_noticed(name: str) -> None:
     assert _has_no_purpose(name)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.check_breaking import breaking_changes, frozen_images
+from scripts.check_breaking import BUF, breaking_changes, frozen_images
 from scripts.machine_cache import ROOT
 
 _ENVELOPE = Path("proto/consilience/v1/envelope.proto")
@@ -21,7 +21,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def _buf(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["buf", *arguments], cwd=tree, check=False, capture_output=True, text=True)
+    return subprocess.run([BUF, *arguments], cwd=tree, check=False, capture_output=True, text=True)
 
 
 def _replace(file: Path, old: str, *, by: str) -> None:
