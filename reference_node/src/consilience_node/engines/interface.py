@@ -113,7 +113,7 @@ class Piece:
 
     Attributes:
         text: whole characters, never a part of one.
-        tokens: tokens that made this text.
+        tokens: tokens whose text begins in this one; 0 if it only continues an earlier token's.
         logprob: sum of their natural log probabilities; None if the engine has none.
     """
 
@@ -194,9 +194,7 @@ class Engine(Protocol):
     async def count_tokens(self, prompt: Prompt) -> int:
         """Counts the tokens of the whole rendered prompt, template included."""
 
-    def generate(
-        self, prompt: Prompt, *, sampling: Sampling
-    ) -> AsyncGenerator[Piece | Completion, None]:
+    def generate(self, prompt: Prompt, *, sampling: Sampling) -> AsyncGenerator[Piece | Completion, None]:
         """Continues the prompt; the last item is exactly one `Completion`.
 
         Raises:

@@ -1,0 +1,77 @@
+"""A GGUF model in memory, and what its file says about it."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+
+from llama_cpp import llama_cpp as native
+
+from consilience_node.engines.errors import ModelUnusable
+from consilience_node.engines.llama_cpp.vocabulary import Vocabulary
+
+
+class Model:
+    """The weights and the vocabulary of one model.
+
+    Args:
+        path: a GGUF file; the first one of a model that is split.
+
+    Raises:
+        ModelUnusable: llama.cpp cannot load it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        parameters = native.llama_model_default_params()
+        self.pointer = native.llama_model_load_from_file(str(path).encode(), parameters)
+        if not self.pointer:
+            raise ModelUnusable(path=path, reason="llama.cpp cannot load it; is it a whole GGUF file?")
+        self.vocabulary = Vocabulary(native.llama_model_get_vocab(self.pointer))
+
+    @property
+    def trained_context_tokens(self) -> int:
+        """Longest sequence the model was trained for."""
+        return int(native.llama_model_n_ctx_train(self.pointer))
+
+    @property
+    def parameter_count(self) -> int:
+        """Number of weights."""
+        return int(native.llama_model_n_params(self.pointer))
+
+    @property
+    def family(self) -> str:
+        """The model's base name, or its architecture where the file has no name."""
+        return self.metadata("general.basename") or self.architecture
+
+    @property
+    def architecture(self) -> str:
+        """What llama.cpp calls the model's design, for instance "gemma3"."""
+        return self.metadata("general.architecture") or ""
+
+    @property
+    def quantization(self) -> str:
+        """How the weights are stored, for instance "Q4_K - Medium"."""
+        name: bytes = native.llama_ftype_name(native.llama_model_ftype(self.pointer))
+        return name.decode()
+
+    @property
+    def shares_prefixes(self) -> bool:
+        """Whether a part of one sequence's memory can serve another; a recurrent state cannot."""
+        return not (native.llama_model_is_recurrent(self.pointer) or native.llama_model_is_hybrid(self.pointer))
+
+    def metadata(self, key: str) -> str | None:
+        """Returns one value of the file's metadata as text, or None if the file has no such key."""
+        room = 256
+        while True:
+            buffer = ctypes.create_string_buffer(room)
+            length = native.llama_model_meta_val_str(self.pointer, key.encode(), buffer, room)
+            if length < 0:
+                return None
+            if length < room:
+                return buffer.value.decode("utf-8", errors="replace")
+            room = length + 1
+
+    def close(self) -> None:
+        """Frees the weights; nothing made from them may be used afterwards."""
+        native.llama_model_free(self.pointer)

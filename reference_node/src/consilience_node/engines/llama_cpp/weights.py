@@ -1,0 +1,37 @@
+"""The digest that says which weights a node runs, computed once per file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+
+def weights_sha256(path: Path, *, cache_directory: Path) -> bytes:
+    """Returns the SHA-256 of a model file.
+
+    Hashing gigabytes takes a while, so the digest is remembered for as long as the path, the size
+    and the time of modification stay as they are.
+
+    Args:
+        path: the model file.
+        cache_directory: where digests are remembered.
+    """
+    status = path.stat()
+    name = f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}".encode()
+    remembered = cache_directory / "weights" / hashlib.sha256(name).hexdigest()
+    if remembered.is_file() and len(digest := remembered.read_bytes()) == hashlib.sha256().digest_size:
+        return digest
+    with path.open("rb") as weights:
+        digest = hashlib.file_digest(weights, "sha256").digest()
+    _write_whole(remembered, digest)
+    return digest
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+    Path(temporary).replace(path)
