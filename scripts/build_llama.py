@@ -112,7 +112,10 @@ def _progress(log: Path) -> str:
 
 def main() -> None:
     """Runs the command."""
-    print(llama_wheel())
+    try:
+        print(llama_wheel())
+    except KeyboardInterrupt:
+        raise SystemExit("interrupted; llama.cpp will be compiled from the start next time") from None
 
 
 if __name__ == "__main__":

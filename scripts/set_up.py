@@ -65,6 +65,8 @@ def main() -> None:
             parser.error(f"there is no lock {name}; there are {', '.join(sorted(f.stem for f in LOCKS.glob('*.txt')))}")
     try:
         set_up(extra_locks=tuple(locks))
+    except KeyboardInterrupt:
+        raise SystemExit("set-up interrupted; what was downloaded is kept, `make setup` goes on from there") from None
     except subprocess.CalledProcessError as error:
         raise SystemExit(f"set-up stopped: exit {error.returncode} of {error.cmd[0]}; see its words above") from error
 
