@@ -1,0 +1,29 @@
+"""What the import costs: `from consilience import Client` against `import grpc`, each in a fresh process."""
+
+import subprocess
+import sys
+import time
+
+from benchmarks.pairs import Ratio, in_turn, ratio_of
+
+ROUNDS = 11
+
+
+async def measure_imports() -> Ratio:
+    """Measures whole processes, so that what the interpreter itself needs is taken off first."""
+
+    async def ours() -> float:
+        return _seconds("from consilience import Client") - _seconds("pass")
+
+    async def grpcs() -> float:
+        return _seconds("import grpc") - _seconds("pass")
+
+    pairs = await in_turn(ours, grpcs, rounds=ROUNDS)
+    pairs = [(mine * 1e3, peers * 1e3) for mine, peers in pairs]
+    return ratio_of(pairs, name="import_vs_grpc", unit="ms", goal=2.0, higher_is_better=False)
+
+
+def _seconds(statement: str) -> float:
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-c", statement], check=True)
+    return time.perf_counter() - started

@@ -1,0 +1,52 @@
+"""Processes that are measured: started, watched, and ended by their id."""
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+START_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """A server process and where it is reached."""
+
+    address: str
+    process: psutil.Process
+
+    def cpu_seconds(self) -> float:
+        """Returns the processor time that the process has used, user and system."""
+        times = self.process.cpu_times()
+        return float(times.user + times.system)
+
+
+@contextlib.asynccontextmanager
+async def serving(*arguments: str) -> AsyncIterator[Served]:
+    """Runs `python -m <arguments> <ready file>` until the block is left.
+
+    Raises:
+        RuntimeError: The process ended, or wrote no address in time.
+    """
+    with tempfile.TemporaryDirectory(prefix="consilience-bench-") as folder:
+        ready = Path(folder) / "ready"
+        process = subprocess.Popen([sys.executable, "-m", *arguments, str(ready)])  # noqa: ASYNC220 - once, at the start
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                while not ready.exists():
+                    if process.poll() is not None:
+                        raise RuntimeError(f"{' '.join(arguments)} ended with {process.returncode}")
+                    await asyncio.sleep(0.02)
+            yield Served(address=ready.read_text(), process=psutil.Process(process.pid))
+        finally:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=10)
+            process.kill()
+            process.wait()

@@ -1,0 +1,79 @@
+"""The two servers that the wire benchmarks compare, each in a process of its own: ours, and grpc.aio alone."""
+
+import argparse
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import grpc.aio
+
+ANSWER = "A heisenbug is a bug that disappears or alters its behaviour when one attempts to probe it."
+DELTA = "heisenbug "
+UNARY_METHOD = "/benchmark.Raw/Unary"
+STREAM_METHOD = "/benchmark.Raw/Stream"
+
+
+async def serve_raw(ready: Path) -> None:
+    """Serves bytes for bytes: a unary call that answers a sentence, and a stream of as many deltas as it is told."""
+
+    async def unary(_request: bytes, _context: object) -> bytes:
+        return ANSWER.encode()
+
+    async def stream(request: bytes, _context: object) -> AsyncIterator[bytes]:
+        delta = DELTA.encode()
+        for _ in range(int(request)):
+            yield delta
+            await asyncio.sleep(0)
+
+    handlers = {"Unary": grpc.unary_unary_rpc_method_handler(unary)}
+    handlers["Stream"] = grpc.unary_stream_rpc_method_handler(stream)
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("benchmark.Raw", handlers),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    announce(ready, f"127.0.0.1:{port}")
+    await server.wait_for_termination()
+
+
+async def serve_node(ready: Path) -> None:
+    """Serves a node with the same two: a skill that answers the sentence, and one that streams deltas."""
+    from consilience.nodes import DataClass, DataPolicy  # noqa: PLC0415 - the raw server loads nothing of ours
+    from consilience.server import IncomingAsk, Node, default_limits  # noqa: PLC0415
+
+    limits = default_limits(max_running_asks=1024, max_running_asks_per_caller=1024)
+    node = Node(name="benchmark", limits=limits, data_policy=DataPolicy(max_data_class=DataClass.PUBLIC))
+
+    @node.skill("bench.sentence")
+    async def sentence(_ask: IncomingAsk) -> AsyncIterator[str]:
+        yield ANSWER
+
+    @node.skill("bench.deltas")
+    async def deltas(ask: IncomingAsk) -> AsyncIterator[str]:
+        for _ in range(int(ask.text)):
+            yield DELTA
+            await asyncio.sleep(0)
+
+    async with node.serving("127.0.0.1:0") as running:
+        announce(ready, running.address)
+        await asyncio.Event().wait()
+
+
+def announce(ready: Path, address: str) -> None:
+    """Writes the address, whole or not at all."""
+    temporary = ready.with_suffix(".new")
+    temporary.write_text(address)
+    temporary.rename(ready)
+
+
+def main() -> None:
+    """Runs one of the servers until it is ended."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kind", choices=["raw", "node"])
+    parser.add_argument("ready", type=Path, help="where to write the address")
+    arguments = parser.parse_args()
+    asyncio.run((serve_raw if arguments.kind == "raw" else serve_node)(arguments.ready))
+
+
+if __name__ == "__main__":
+    main()
