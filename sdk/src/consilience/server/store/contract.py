@@ -148,7 +148,7 @@ class AnswerStore(Protocol):
 
     @property
     def replica(self) -> str:
-        """The replica id that `open` was given, and that every ask bound here names."""
+        """The replica id that `open` was given, and that every ask bound here names; empty while not open."""
 
     async def open(self, *, replica: str, lease_until: datetime) -> None:
         """Makes the store ready and begins a new life of a replica.
@@ -159,6 +159,7 @@ class AnswerStore(Protocol):
             lease_until: When siblings may first take over the running asks of this replica, aware UTC.
 
         Raises:
+            UsageError: It is open already.
             StoreLockedError: Another process is open under this replica id.
             SchemaTooNewError: A later version of this library made the file.
         """

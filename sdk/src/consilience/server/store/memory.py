@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from consilience.errors import UsageError
 from consilience.server.store.contract import (
     AnswerForgottenError,
     AskKey,
@@ -53,13 +54,13 @@ class MemoryStore:
 
     @property
     def replica(self) -> str:
-        """The replica id that `open` was given."""
-        if self._replica is None:
-            raise StoreUnavailableError("the store is not open")
-        return self._replica
+        """The replica id that `open` was given; empty while not open."""
+        return self._replica or ""
 
     async def open(self, *, replica: str, lease_until: datetime) -> None:  # noqa: ARG002 - nobody else could take over
         """Makes the store ready; see `AnswerStore.open`."""
+        if self._replica is not None:
+            raise UsageError("the store is open already")
         self._replica = replica
 
     async def close(self) -> None:

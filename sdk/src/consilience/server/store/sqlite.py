@@ -68,8 +68,8 @@ class SqliteStore:
 
     @property
     def replica(self) -> str:
-        """The replica id that `open` was given."""
-        return self._open_file().replica
+        """The replica id that `open` was given; empty while not open."""
+        return "" if self._opened is None else self._opened.replica
 
     async def open(self, *, replica: str, lease_until: datetime) -> None:
         """Opens or makes the file and begins a new life of a replica; see `AnswerStore.open`."""
@@ -105,7 +105,8 @@ class SqliteStore:
 
     async def bind(self, ask: StoredAsk, *, first: LogEntry) -> StoredAsk | None:
         """Binds a key that is free; see `AnswerStore.bind`."""
-        return await self._write(partial(statements.bind, ask=ask, first=first, life=self._life), on_disk=True)
+        life = self._open_file().life
+        return await self._write(partial(statements.bind, ask=ask, first=first, life=life), on_disk=True)
 
     async def find(self, key: AskKey) -> StoredAsk | None:
         """Returns what is bound to a key, or None."""
@@ -144,11 +145,13 @@ class SqliteStore:
 
     async def renew(self, *, until: datetime) -> None:
         """Prolongs the lease of this replica; see `AnswerStore.renew`."""
-        await self._write(partial(statements.renew, replica=self.replica, until=until), on_disk=False)
+        replica = self._open_file().replica
+        await self._write(partial(statements.renew, replica=replica, until=until), on_disk=False)
 
     async def claim_abandoned(self, *, now: datetime) -> tuple[StoredAsk, ...]:
         """Takes over the running asks that nobody works on; see `AnswerStore.claim_abandoned`."""
-        claim = partial(statements.claim_abandoned, replica=self.replica, life=self._life, now=now)
+        opened = self._open_file()
+        claim = partial(statements.claim_abandoned, replica=opened.replica, life=opened.life, now=now)
         return await self._write(claim, on_disk=True)
 
     async def forget(self, *, now: datetime) -> int:
@@ -177,10 +180,6 @@ class SqliteStore:
                 return False
             self._cards[digest] = expire_time
         return now < expire_time
-
-    @property
-    def _life(self) -> int:
-        return self._open_file().life
 
     def _open_file(self) -> _Opened:
         if self._opened is None:
