@@ -1,0 +1,35 @@
+from pathlib import Path
+
+import pytest
+
+from scripts.machine_cache import ROOT
+from tests.guide_runner import blocks_of, run_page
+
+GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
+WITHOUT_COMMANDS = {"performance.md"}
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.name)
+def test_a_guide_works_to_the_letter(guide: Path, tmp_path: Path) -> None:
+    if guide.name in WITHOUT_COMMANDS:
+        assert blocks_of(guide) == []
+        return
+    assert run_page(guide, tmp_path)
+
+
+def test_a_block_that_fails_fails_the_guide(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```console\n$ true\n$ exit 3\n```\n")
+    with pytest.raises(AssertionError, match="ended with 3"):
+        run_page(page, tmp_path)
+
+
+def test_the_first_answer_of_the_readme_is_given(tmp_path: Path) -> None:
+    ask, serve = (block for block in blocks_of(ROOT / "README.md") if block.language == "python")
+    page = tmp_path / "page.md"
+    page.write_text(
+        f"<!-- file: serve.py -->\n```python\n{serve.text}```\n"
+        "<!-- background -->\n```console\n$ python serve.py\n```\n"
+        f"```python\n{ask.text.replace('What is a heisenbug?', '26.2 miles')}```\n"
+    )
+    assert "42.1648 km" in run_page(page, tmp_path)[0]
