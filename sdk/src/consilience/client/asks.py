@@ -1,0 +1,210 @@
+"""Asks: an answer as it arrives, and what there is of it in the end (spec chapter 2)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Self
+
+from consilience.asks import Answer, AnswerEvent, Final, Outcome, TextDelta
+from consilience.client.caller import Caller
+from consilience.client.exchanges import Exchange
+from consilience.client.readers import LogReader
+from consilience.client.results import AskResult
+from consilience.client.shapes import AnswerShape
+from consilience.client.watches import Watch
+from consilience.envelopes import Signed
+from consilience.errors import ConsilienceError, UsageError
+from consilience.nodes import NodeCard
+from consilience.units import RequestId
+
+END_SECONDS = 1.0
+"""How long after Final the node may take to end the stream."""
+
+
+class AnswerStream:
+    """An answer as it arrives. Enter it, and read text, or events, or wait for the end.
+
+    Leaving the block before the end cancels the ask at its node, whether by `break`, by an error, by the cancellation
+    of the task or by Ctrl-C; `detach` leaves without that. A connection that breaks is not seen: the stream goes on
+    where it was.
+
+    >>> async with client.stream("What is a heisenbug?", node=node) as stream:
+    ...     async for text in stream:
+    ...         print(text, end="")
+    ...     print((await stream.final()).confidence)
+    """
+
+    def __init__(self, reader: LogReader, *, caller: Caller, watch: Watch, shape: AnswerShape | None) -> None:
+        self._reader = reader
+        self._caller = caller
+        self._watch = watch
+        self._shape = shape
+        self._first: AnswerEvent | None = None
+        self._failure: ConsilienceError | None = None
+        self._result: AskResult | None = None
+        self._abandoning: asyncio.Task[None] | None = None
+        self._entered = False
+        self._ended = False
+        self._detached = False
+
+    @property
+    def request_id(self) -> RequestId:
+        """Names the ask, for `Client.resume`, `get` and `cancel`."""
+        return self._reader.request_id
+
+    @property
+    def card(self) -> Signed[NodeCard]:
+        """The card of the node that answers."""
+        return self._reader.card
+
+    @property
+    def text(self) -> str:
+        """The text that has arrived."""
+        return self._reader.transcript.text
+
+    async def __aenter__(self) -> Self:
+        """Sends the ask and waits until the node has accepted it.
+
+        Raises:
+            DataClassForbiddenError: The node may not read the question; nothing was sent.
+            RefusedError: The node said no.
+            ProtocolError: The node broke a rule.
+            TransportError: The node did not answer in time.
+        """
+        self._entered = True
+        self._watch.start(self._reader.interrupt)
+        try:
+            self._first = await self._read()
+        except BaseException:
+            await self._leave()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Cancels the ask at its node, unless it has ended or the stream is detached."""
+        await self._leave()
+
+    def __aiter__(self) -> Self:
+        """Iterates over the text as it arrives."""
+        return self
+
+    async def __anext__(self) -> str:
+        """Returns the next text; raises as `__aenter__`."""
+        while (entry := await self._next()) is not None:
+            event = entry.event
+            if type(event) is TextDelta and event.text:
+                return event.text
+        raise StopAsyncIteration
+
+    async def events(self) -> AsyncIterator[AnswerEvent]:
+        """Iterates over everything that arrives: text, citations, progress, and the end."""
+        while (entry := await self._next()) is not None:
+            yield entry
+
+    async def final(self) -> AskResult:
+        """Reads to the end and returns everything about the answer.
+
+        Raises:
+            AnswerShapeError: The answer does not fit the model or schema that was asked for.
+            RefusedError, ProtocolError, TransportError: As `__aenter__`.
+        """
+        while await self._next() is not None:
+            pass
+        if self._result is None:
+            self._result = self._make_result()
+        return self._result
+
+    async def cancel(self) -> Signed[Answer]:
+        """Stops the work, and returns how the answer ended; the stream goes on to its end.
+
+        Raises:
+            AnswerUnknownError: The node does not have the answer any more.
+        """
+        route = self._reader.route
+        if route is None:
+            raise UsageError("nothing was asked yet: enter the stream first")
+        return await self._caller.cancel(self.request_id, route=route)
+
+    def detach(self) -> RequestId:
+        """Lets the work go on when the block is left, and returns the name under which it can be resumed."""
+        self._detached = True
+        return self.request_id
+
+    async def _next(self) -> AnswerEvent | None:
+        if self._first is not None:
+            entry, self._first = self._first, None
+            return entry
+        return await self._read()
+
+    async def _read(self) -> AnswerEvent | None:
+        if self._ended:
+            return None
+        if self._failure is not None:
+            raise self._failure
+        if not self._entered:
+            raise UsageError("enter the stream first: async with client.stream(…) as stream")
+        try:
+            entry = await self._reader.read()
+            if entry is not None:
+                await self._note(entry)
+        except ConsilienceError as error:
+            self._fail(error)
+            raise
+        return entry
+
+    async def _note(self, entry: AnswerEvent) -> None:
+        match entry.event:
+            case TextDelta():
+                self._watch.text_came()
+            case Final():
+                self._ended = True
+                self._watch.stop()
+                await self._reader.read_end(seconds=END_SECONDS)
+
+    def _fail(self, error: ConsilienceError) -> None:
+        self._failure = error
+        self._watch.stop()
+        self._abandon()
+
+    def _abandon(self) -> None:
+        """Has the work stopped at the node, where it may be going on."""
+        route = self._reader.route
+        if self._abandoning is None and route is not None and self._reader.may_be_running:
+            self._abandoning = self._caller.abandon(self.request_id, route=route)
+        self._reader.interrupt()
+
+    async def _leave(self) -> None:
+        self._watch.stop()
+        if self._detached:
+            self._reader.interrupt()
+        else:
+            self._abandon()
+        self._ended = True
+        if self._abandoning is not None:
+            # A second cancellation ends the wait alone: the client closes after the node was told.
+            await asyncio.shield(self._abandoning)
+
+    def _make_result(self) -> AskResult:
+        reader = self._reader
+        final = reader.transcript.final
+        if final is None:
+            raise UsageError("the stream was left before the answer ended")
+        answered = final.answer.value.outcome is Outcome.ANSWERED
+        return AskResult(
+            text=reader.transcript.text,
+            answer=final.answer,
+            node=reader.card,
+            request_id=reader.request_id,
+            exchange=Exchange(
+                card=reader.card.envelope,
+                ask=reader.ask.envelope if reader.ask else None,
+                events=tuple(reader.received),
+                text=reader.transcript.text,
+                answer=final.answer.envelope,
+            ),
+            parsed=self._shape.parse(reader.transcript.text) if self._shape and answered else None,
+        )

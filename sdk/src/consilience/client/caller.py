@@ -1,0 +1,190 @@
+"""The caller: one key, and the calls that it signs about its answers (spec section 2.6)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from consilience._wire.envelopes import seal
+from consilience._wire.services import decode_cancelled, decode_snapshot, encode_request
+from consilience.asks import (
+    CANCEL_METHOD,
+    GET_METHOD,
+    RESUME_METHOD,
+    Answer,
+    AnswerSnapshot,
+    CancelAnswerCall,
+    GetAnswerCall,
+    ResumeAnswerCall,
+)
+from consilience.calls import CallHeader, new_header
+from consilience.client.cards import Cards
+from consilience.client.connections import Connection
+from consilience.client.peers import held_to_protocol
+from consilience.client.routes import Route
+from consilience.envelopes import Signed
+from consilience.errors import (
+    AnswerUnknownError,
+    ConsilienceError,
+    ProtocolError,
+    Redirect,
+    TransportError,
+    WrongReplicaError,
+)
+from consilience.identity import KeyPair, Signer, default_key_file
+from consilience.nodes import NodeCard
+from consilience.units import PublicKey, RequestId, Sequence
+
+CANCEL_SECONDS = 2.0
+CANCEL_PAUSES_SECONDS = (0.05, 0.2)
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Caller:
+    """Who asks: a key, the nodes it trusts with its data, and the cards it holds.
+
+    Args:
+        key: A signer, the path of a key file, or None for the user's own key, which is made at its first use.
+        cards: Where routes to nodes come from.
+        clock: Tells the time that is signed.
+        trusted_nodes: The nodes that may read more than INTERNAL data.
+        call_seconds: Bounds a unary call.
+    """
+
+    def __init__(
+        self,
+        key: Signer | Path | None,
+        *,
+        cards: Cards,
+        clock: Callable[[], datetime],
+        trusted_nodes: frozenset[PublicKey],
+        call_seconds: float,
+    ) -> None:
+        self.cards = cards
+        self.clock = clock
+        self.trusted_nodes = trusted_nodes
+        self._key = key
+        self._call_seconds = call_seconds
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def signer(self) -> Signer:
+        """The key that signs.
+
+        Raises:
+            KeyFileError: Its file cannot be read or made.
+        """
+        if self._key is None:
+            self._key = KeyPair.load_or_create(default_key_file())
+        elif isinstance(self._key, Path):
+            self._key = KeyPair.load(self._key)
+        return self._key
+
+    def resume_request(self, request_id: RequestId, *, card: NodeCard, after: Sequence) -> bytes:
+        """Returns the signed and encoded wish to read an answer from behind a sequence."""
+        header = self._header(RESUME_METHOD, card)
+        call = ResumeAnswerCall(header=header, ask_request_id=request_id, after_sequence=after)
+        return encode_request(seal(call, signer=self.signer).envelope)
+
+    async def get(self, request_id: RequestId, *, route: Route) -> AnswerSnapshot:
+        """Returns what there is of an answer, verified as far as the node has signed it.
+
+        Raises:
+            AnswerUnknownError: The caller has no such answer at the node.
+            ProtocolError: The answer is not signed for the node.
+        """
+        card = route.card.value
+        call = GetAnswerCall(header=self._header(GET_METHOD, card), ask_request_id=request_id)
+        response = await self._unary(GET_METHOD, encode_request(seal(call, signer=self.signer).envelope), route)
+        with held_to_protocol():
+            snapshot = decode_snapshot(response)
+        if snapshot.final is not None:
+            check_author(snapshot.final.answer, card=card)
+        return snapshot
+
+    async def cancel(self, request_id: RequestId, *, route: Route) -> Signed[Answer]:
+        """Stops the work on an answer and returns how it ended; raises as `get`."""
+        card = route.card.value
+        call = CancelAnswerCall(header=self._header(CANCEL_METHOD, card), ask_request_id=request_id)
+        response = await self._unary(CANCEL_METHOD, encode_request(seal(call, signer=self.signer).envelope), route)
+        with held_to_protocol():
+            final = decode_cancelled(response)
+        check_author(final.answer, card=card)
+        return final.answer
+
+    def abandon(self, request_id: RequestId, *, route: Route) -> asyncio.Task[None]:
+        """Starts to stop the work on an answer that nobody waits for any more; the task is bounded and raises nothing.
+
+        It goes on when whoever waits for it is cancelled; closing the client waits for it.
+        """
+        return self._keep(self._abandon(request_id, route))
+
+    async def close(self) -> None:
+        """Waits for what was abandoned to be told to its nodes."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _abandon(self, request_id: RequestId, route: Route) -> None:
+        try:
+            async with asyncio.timeout(CANCEL_SECONDS):
+                for pause in CANCEL_PAUSES_SECONDS:
+                    try:
+                        await self.cancel(request_id, route=route)
+                    except AnswerUnknownError:
+                        await asyncio.sleep(pause)  # the ask may be on its way still
+                    else:
+                        return
+                await self.cancel(request_id, route=route)
+        except (ConsilienceError, TimeoutError) as error:
+            _LOGGER.info("the ask %s could not be cancelled at its node: %s", request_id.hex(), error)
+
+    async def _unary(self, method: str, request: bytes, route: Route) -> bytes:
+        """Makes a call, and makes it once more where another endpoint of the node is the one to ask."""
+        connection = route.connection
+        try:
+            return await connection.call(method, request, seconds=self._call_seconds)
+        except WrongReplicaError as error:
+            replica = await self.replica(error, route=route)
+        except TransportError:
+            await route.recover(connection)
+            replica = route.connection
+        return await replica.call(method, request, seconds=self._call_seconds)
+
+    async def replica(self, error: WrongReplicaError, *, route: Route) -> Connection:
+        """Returns the connection to the replica that a refusal names.
+
+        Raises:
+            WrongReplicaError: The refusal itself, where it names no endpoint of the card.
+        """
+        uri = error.detail.uri if isinstance(error.detail, Redirect) else ""
+        replica = await route.replica(uri)
+        if replica is None:
+            raise error
+        return replica
+
+    def _header(self, method: str, card: NodeCard) -> CallHeader:
+        return new_header(method=method, audience=card.node_id, caller=self.signer.public_key, now=self.clock())
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def check_author(answer: Signed[Answer], *, card: NodeCard) -> None:
+    """Checks that an answer is of a node, and signed by a key of its card (ASK-ANS-001).
+
+    Raises:
+        ProtocolError: It is not.
+    """
+    value = answer.value
+    if value.node_id != card.node_id:
+        raise ProtocolError("the answer is of another node", requirement="ASK-ANS-002")
+    if not card.may_sign(value.signing_key, at=value.finish_time):
+        raise ProtocolError("the answer is signed by a key that the card does not list", requirement="ASK-ANS-001")

@@ -1,0 +1,207 @@
+"""Cards: how the card of a node is had, believed and kept (spec sections 1.2 to 1.4)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+from consilience._wire.envelopes import open_envelope
+from consilience._wire.services import GET_NODE_CARD_METHOD, decode_card_response, encode_card_request
+from consilience.client.card_memory import CardMemory
+from consilience.client.connections import Connection, Connections
+from consilience.client.contacts import first_contact, other_endpoints, pinning_endpoint, settle
+from consilience.client.peers import held_to_protocol
+from consilience.client.routes import Route
+from consilience.envelopes import Envelope, Signed
+from consilience.errors import ProtocolError, TransportError, UnreachableError
+from consilience.identity import format_node_id
+from consilience.nodes import KeySuccession, NodeAddress, NodeCard, check_card, check_succession
+from consilience.units import Digest, PublicKey
+
+NodeReference = str | NodeAddress | Signed[NodeCard]
+"""A node: `cn1…@host:port`, `https://host:port`, `127.0.0.1:port`, or a card that was had elsewhere."""
+
+_Key = NodeAddress | Digest
+
+read_address = lru_cache(maxsize=1024)(NodeAddress.parse)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """A route and when its card was fetched, in seconds of the monotonic clock."""
+
+    route: Route
+    fetched_at: float
+
+
+class Cards:
+    """The cards that a client holds, each with the way to its node.
+
+    Args:
+        connections: Where connections come from.
+        memory: What was seen before.
+        clock: Tells the time that cards are held against.
+        max_age_seconds: How long a card is used without another look.
+        fetch_seconds: Bounds fetching one.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        *,
+        memory: CardMemory,
+        clock: Callable[[], datetime],
+        max_age_seconds: float,
+        fetch_seconds: float,
+    ) -> None:
+        self._connections = connections
+        self._memory = memory
+        self._clock = clock
+        self._max_age_seconds = max_age_seconds
+        self._fetch_seconds = fetch_seconds
+        self._kept: dict[_Key, _Kept] = {}
+        self._fetches: dict[_Key, asyncio.Task[Route]] = {}
+
+    def cached(self, node: NodeReference) -> Route | None:
+        """Returns the way to a node where its card is held and still good."""
+        kept = self._kept.get(_key(node))
+        if kept is None or time.monotonic() - kept.fetched_at > self._max_age_seconds:
+            return None
+        return kept.route if self._clock() < kept.route.card.value.expire_time else None
+
+    async def route(self, node: NodeReference) -> Route:
+        """Returns the way to a node, whose card is fetched and verified where none is held.
+
+        Raises:
+            UnreachableError: The node cannot be reached.
+            ProtocolError: The card, its certificate or its history does not hold.
+        """
+        return self.cached(node) or await self.refreshed(node)
+
+    async def refreshed(self, node: NodeReference) -> Route:
+        """Returns the way to a node after its card was fetched again; raises as `route`.
+
+        However many callers wait for a card, it is fetched once.
+        """
+        key = _key(node)
+        fetch = self._fetches.get(key)
+        if fetch is None:
+            fetch = self._fetches[key] = asyncio.create_task(self._fetch(node, key))
+            fetch.add_done_callback(lambda _: self._fetches.pop(key, None))
+        return await asyncio.shield(fetch)
+
+    async def close(self) -> None:
+        """Ends the fetches that are under way."""
+        fetches = tuple(self._fetches.values())
+        for fetch in fetches:
+            fetch.cancel()
+        await asyncio.gather(*fetches, return_exceptions=True)
+
+    async def _fetch(self, node: NodeReference, key: _Key) -> Route:
+        kept = self._kept.get(key)
+        try:
+            async with asyncio.timeout(self._fetch_seconds):
+                route = await (self._again(kept.route, node) if kept else self._first(node))
+        except TimeoutError as error:
+            raise UnreachableError(f"no card came within {self._fetch_seconds:g} s") from error
+        self._kept[key] = _Kept(route=route, fetched_at=time.monotonic())
+        return route
+
+    async def _first(self, node: NodeReference) -> Route:
+        """Returns the way to a node that was not reached before."""
+        if isinstance(node, Signed):
+            await self._believe(node)
+            return await Route.to(node, connections=self._connections, endpoints=node.value.endpoints)
+        address = _address(node)
+        contact = await first_contact(address, connections=self._connections, seconds=self._fetch_seconds)
+        try:
+            card = await self._card_from(contact, expected=address.node_id)
+            endpoint = settle(contact, card.value, connections=self._connections)
+        except BaseException:
+            await self._connections.discard(contact)
+            raise
+        endpoints = (endpoint, *other_endpoints(card.value, contact=endpoint))
+        return Route(card, connections=self._connections, endpoints=endpoints, connection=contact)
+
+    async def _again(self, known: Route, node: NodeReference) -> Route:
+        """Fetches the card of a known node on the connection that is there, else begins anew."""
+        connection = known.connection
+        try:
+            card = await self._card_from(connection, expected=known.card.value.node_id)
+        except TransportError:
+            if isinstance(node, Signed):
+                await known.recover(connection)
+                raise
+            return await self._first(node)
+        pinned = connection.certificate
+        if pinned is not None and pinning_endpoint(card.value, pinned) is None:
+            return await self._first(card if isinstance(node, Signed) else node)
+        return known.renewed(card)
+
+    async def _card_from(self, connection: Connection, *, expected: PublicKey | None) -> Signed[NodeCard]:
+        """Fetches a card and believes it, or its author's right to succeed the node that is expected."""
+        try:
+            response = await connection.call(GET_NODE_CARD_METHOD, encode_card_request(), seconds=self._fetch_seconds)
+        except TransportError as error:
+            raise UnreachableError(f"no card came from {connection.endpoint.uri}: {error}") from error
+        with held_to_protocol():
+            envelope, successions = decode_card_response(response)
+            card = open_envelope(envelope, NodeCard)
+        if expected is not None and card.value.node_id != expected:
+            await self._follow(successions, from_node=expected, to_node=card.value.node_id)
+        await self._believe(card)
+        return card
+
+    async def _believe(self, card: Signed[NodeCard]) -> None:
+        """Checks a card against the clock and against what was seen before."""
+        try:
+            check_card(card, now=self._clock())
+            for endpoint in card.value.endpoints:
+                _ = urlsplit(endpoint.uri).port
+        except ValueError as error:
+            raise ProtocolError(
+                f"the card names an endpoint that is none: {error}", requirement="NODE-CARD-001"
+            ) from error
+        if not card.value.endpoints or not card.value.skills:
+            raise ProtocolError("the card names no endpoint or no skill", requirement="NODE-CARD-001")
+        newest = await asyncio.to_thread(self._memory.keep, card)
+        if newest.digest != card.digest:
+            raise ProtocolError(
+                f"the card is older than one of the same node that was seen before: sequence {card.value.sequence}"
+                f" after {newest.value.sequence}",
+                requirement="NODE-CARD-004",
+            )
+
+    async def _follow(self, successions: Sequence[Envelope], *, from_node: PublicKey, to_node: PublicKey) -> None:
+        """Follows the hand-overs of a node from the root key that was expected to the one that answers.
+
+        Each step needs the newest card of the key that hands over, because that card commits to the next key; one
+        that was never seen here cannot be followed.
+        """
+        with held_to_protocol():
+            opened = [open_envelope(succession, KeySuccession) for succession in successions]
+        by_old_key = {succession.value.old_node_id: succession for succession in opened}
+        current = from_node
+        while current != to_node:
+            step = by_old_key.pop(current, None)
+            card = await asyncio.to_thread(self._memory.newest, current)
+            if step is None or card is None:
+                raise ProtocolError(
+                    f"{format_node_id(to_node)} answers in place of {format_node_id(from_node)},"
+                    " and no card seen before hands over to it",
+                    requirement="NODE-KEY-003",
+                )
+            current = check_succession(step, old_card=card)
+
+
+def _key(node: NodeReference) -> _Key:
+    return node.digest if isinstance(node, Signed) else _address(node)
+
+
+def _address(node: str | NodeAddress) -> NodeAddress:
+    return read_address(node) if isinstance(node, str) else node

@@ -1,0 +1,242 @@
+"""The client: the door through which a program asks the network.
+
+>>> async with Client() as client:
+...     result = await client.ask("What is a heisenbug?", node="cn1…@127.0.0.1:7341")
+...     print(result.text, result.confidence, result.citations, result.model)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Self, Unpack
+
+from consilience.asks import Answer, AnswerSnapshot, OnDisconnect, Turn
+from consilience.calls import REQUEST_ID_BYTES, new_request_id
+from consilience.client.asks import AnswerStream
+from consilience.client.caller import Caller
+from consilience.client.card_memory import CardMemory, default_card_file
+from consilience.client.cards import Cards, NodeReference
+from consilience.client.connections import Connections
+from consilience.client.questions import AskOptions, Question, turns_of
+from consilience.client.readers import LogReader
+from consilience.client.results import AskResult
+from consilience.client.shapes import AnswerShape, shape_of
+from consilience.client.watches import Watch
+from consilience.envelopes import Signed
+from consilience.errors import ForkedError, UsageError
+from consilience.identity import Signer, parse_node_id
+from consilience.nodes import DataClass, NodeCard
+from consilience.units import PublicKey, RequestId, utc_now
+
+DEFAULT_TIMEOUT_SECONDS = 60.0
+DEFAULT_CALL_SECONDS = 10.0
+DEFAULT_CARD_MAX_AGE = timedelta(minutes=10)
+
+
+class Client:
+    """Asks nodes. One client serves a whole program: it shares connections and cards, and closes what it opened.
+
+    Args:
+        key: A signer, or a key file. Without it: the file that `CONSILIENCE_KEY_FILE` names, else the user's own,
+            made at its first use.
+        trusted_nodes: Text forms of the nodes (`cn1…`) that may read CONFIDENTIAL and RESTRICTED questions, if their
+            policy does.
+        data_class: The class of questions for which an ask names none.
+        card_max_age: How long a card is used before it is fetched again.
+        card_file: Where the cards seen are remembered, against roll-back; the user's state folder, unless you say.
+        call_timeout: Bounds, in seconds, fetching a card and every call but an answer.
+        clock: Tells the time that is signed.
+    """
+
+    def __init__(
+        self,
+        key: Signer | Path | str | None = None,
+        *,
+        trusted_nodes: Iterable[str | PublicKey] = (),
+        data_class: DataClass = DataClass.PUBLIC,
+        card_max_age: timedelta = DEFAULT_CARD_MAX_AGE,
+        card_file: Path | None = None,
+        call_timeout: float = DEFAULT_CALL_SECONDS,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._data_class = data_class
+        self._connections = Connections(connect_seconds=call_timeout)
+        self._cards = Cards(
+            self._connections,
+            memory=CardMemory(card_file or default_card_file()),
+            clock=clock,
+            max_age_seconds=card_max_age.total_seconds(),
+            fetch_seconds=call_timeout,
+        )
+        self._caller = Caller(
+            Path(key) if isinstance(key, str) else key,
+            cards=self._cards,
+            clock=clock,
+            trusted_nodes=frozenset(map(_trusted, trusted_nodes)),
+            call_seconds=call_timeout,
+        )
+        self._process = os.getpid()
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        """Returns the client itself; connections are made at their first use."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes the client."""
+        await self.close()
+
+    async def ask(
+        self, question: str | Sequence[Turn], *, node: NodeReference, **options: Unpack[AskOptions]
+    ) -> AskResult:
+        """Asks a node and waits for the whole answer.
+
+        Args:
+            question: A text, or a conversation whose last turn is the question.
+            node: Its address (`cn1…@host:port`), or its card.
+            options: See `AskOptions`.
+
+        Raises:
+            UsageError: Something was asked for that cannot be; nothing was sent. `DataClassForbiddenError`: the node
+                may not read the question.
+            RefusedError: The node said no; one subclass per reason.
+            ProtocolError: The node broke a rule of the protocol.
+            TransportError: The node cannot be reached, or did not answer in time; then the ask was cancelled.
+            AnswerShapeError: The answer does not fit `answer_type` or `answer_schema`.
+        """
+        async with self.stream(question, node=node, **options) as stream:
+            return await stream.final()
+
+    def stream(
+        self, question: str | Sequence[Turn], *, node: NodeReference, **options: Unpack[AskOptions]
+    ) -> AnswerStream:
+        """Returns the answer of a node as a stream, to be entered with `async with`.
+
+        Args:
+            question: As `ask`.
+            node: As `ask`.
+            options: As `ask`.
+
+        Raises:
+            UsageError: Something was asked for that cannot be.
+        """
+        shape = shape_of(options.get("answer_type"), options.get("answer_schema"))
+        wanted = Question(
+            turns=turns_of(question),
+            request_id=_request_id(options.get("request_id")),
+            data_class=options.get("data_class") or self._data_class,
+            skill=options.get("skill"),
+            max_output_tokens=options.get("max_output_tokens", 0),
+            max_hidden_tokens=options.get("max_hidden_tokens"),
+            shape=shape,
+            model=options.get("model") or "",
+            on_disconnect=options.get("on_disconnect", OnDisconnect.UNSPECIFIED),
+            allow_truncation=options.get("allow_truncation", False),
+        )
+        return self._stream(
+            node,
+            request_id=wanted.request_id,
+            question=wanted,
+            shape=shape,
+            timeout=options.get("timeout", DEFAULT_TIMEOUT_SECONDS),
+            first_token_timeout=options.get("first_token_timeout"),
+        )
+
+    def resume(
+        self,
+        request_id: RequestId,
+        *,
+        node: NodeReference,
+        timeout: float | None = DEFAULT_TIMEOUT_SECONDS,
+        first_token_timeout: float | None = None,
+    ) -> AnswerStream:
+        """Returns an answer that was asked for before, from its beginning, as a stream to be entered.
+
+        Leaving the block before the end cancels the ask, as with `stream`, unless the stream is detached.
+
+        Args:
+            request_id: Names the ask, which was signed with the same key.
+            node: The node that was asked.
+            timeout: Seconds until the answer has to be there; None for no bound.
+            first_token_timeout: Seconds until its first text has to be there.
+        """
+        return self._stream(
+            node,
+            request_id=_request_id(request_id),
+            question=None,
+            shape=None,
+            timeout=timeout,
+            first_token_timeout=first_token_timeout,
+        )
+
+    async def get(self, request_id: RequestId, *, node: NodeReference) -> AnswerSnapshot:
+        """Returns what there is of an answer now.
+
+        Raises:
+            AnswerUnknownError: The node has no such answer of this key.
+            ProtocolError, TransportError: As `ask`.
+        """
+        self._check_usable()
+        return await self._caller.get(_request_id(request_id), route=await self._cards.route(node))
+
+    async def cancel(self, request_id: RequestId, *, node: NodeReference) -> Signed[Answer]:
+        """Stops the work on an answer, and returns how it ended; one that has ended stays as it is. Raises as `get`."""
+        self._check_usable()
+        return await self._caller.cancel(_request_id(request_id), route=await self._cards.route(node))
+
+    async def card(self, node: NodeReference) -> Signed[NodeCard]:
+        """Returns the verified card of a node, from the cache while it is good.
+
+        Raises:
+            AddressInvalidError: The address is none.
+            UnreachableError: The node cannot be reached.
+            ProtocolError: The card, its certificate or its history does not hold.
+        """
+        self._check_usable()
+        return (await self._cards.route(node)).card
+
+    async def close(self) -> None:
+        """Closes what the client opened. What runs on its connections ends; asks that were left are cancelled first."""
+        self._closed = True
+        await self._cards.close()
+        await self._caller.close()
+        await self._connections.close()
+
+    def _stream(
+        self,
+        node: NodeReference,
+        *,
+        request_id: RequestId,
+        question: Question | None,
+        shape: AnswerShape | None,
+        timeout: float | None,
+        first_token_timeout: float | None,
+    ) -> AnswerStream:
+        self._check_usable()
+        watch = Watch(total_seconds=timeout, first_text_seconds=first_token_timeout)
+        reader = LogReader(self._caller, node=node, request_id=request_id, question=question, watch=watch)
+        return AnswerStream(reader, caller=self._caller, watch=watch, shape=shape)
+
+    def _check_usable(self) -> None:
+        if self._closed:
+            raise UsageError("the client is closed")
+        if self._process != os.getpid():
+            raise ForkedError("the client was made before this process was forked off; make one here")
+
+
+def _trusted(node: str | PublicKey) -> PublicKey:
+    return parse_node_id(node) if isinstance(node, str) else node
+
+
+def _request_id(given: RequestId | None) -> RequestId:
+    if given is None:
+        return new_request_id()
+    if len(given) != REQUEST_ID_BYTES:
+        raise UsageError(f"a request id is {REQUEST_ID_BYTES} random bytes")
+    return given

@@ -1,0 +1,307 @@
+"""Readers: one unbroken log of an answer, however often the connection breaks (spec sections 2.3 and 2.4).
+
+    ask --> events --> Final --> end            a stream without trouble: one call
+     |        |
+     |        `- broken: resume behind the last event that arrived, as often as it takes
+     `- broken before the first event: the very same bytes again, for the node to attach; once they have expired,
+        resume from the beginning, and where the node knows of no such answer, nothing was bound: sign anew
+
+Whatever is sent again goes out under the request id of the ask, so that the work is done once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from datetime import timedelta
+from typing import TypeVar
+
+from grpc.aio import AioRpcError, UnaryStreamCall
+
+from consilience._wire.errors import error_from_rpc
+from consilience._wire.events import decode_event
+from consilience._wire.services import encode_request
+from consilience.asks import ASK_METHOD, RESUME_METHOD, Accepted, AnswerEvent, Ask, Final, Transcript, check_answer
+from consilience.client.backoff import Backoff
+from consilience.client.caller import Caller, check_author
+from consilience.client.cards import NodeReference
+from consilience.client.connections import Connection
+from consilience.client.peers import breach
+from consilience.client.questions import Question
+from consilience.client.routes import Route
+from consilience.client.watches import Watch
+from consilience.envelopes import Signed
+from consilience.errors import (
+    AnswerUnknownError,
+    CallExpiredError,
+    ConnectionLostError,
+    ConsilienceError,
+    ProtocolError,
+    RefusedError,
+    SequenceUnknownError,
+    StaleCardError,
+    TransportError,
+    UnreachableError,
+    WrongReplicaError,
+)
+from consilience.nodes import NodeCard
+from consilience.units import Digest, RequestId
+
+_LAST_MOMENT = timedelta(seconds=1)
+"""How long before its expiry an ask is not sent any more."""
+
+T = TypeVar("T")
+
+
+class LogReader:
+    """Reads the log of one answer, verifies each event, and goes on behind the last one when a connection breaks.
+
+    Args:
+        caller: Who asks.
+        node: Whom.
+        request_id: The name of the ask.
+        question: What is asked; None to read an answer that was asked for before.
+        watch: Bounds all of it.
+    """
+
+    def __init__(
+        self, caller: Caller, *, node: NodeReference, request_id: RequestId, question: Question | None, watch: Watch
+    ) -> None:
+        self.request_id = request_id
+        self.transcript = Transcript()
+        self.received: list[bytes] = []
+        self.ask: Signed[Ask] | None = None
+        self._caller = caller
+        self._node = node
+        self._question = question
+        self._watch = watch
+        self._backoff = Backoff()
+        self._route: Route | None = None
+        self._card: Signed[NodeCard] | None = None
+        self._connection: Connection | None = None
+        self._call: UnaryStreamCall[bytes, bytes] | None = None
+        self._ask_digest: Digest | None = None
+        self._sent = False  # an attempt may have reached the node
+        self._refused = False
+        self._looking = False  # for an answer of which it is not known whether it was bound
+        self._card_renewed = False
+
+    @property
+    def card(self) -> Signed[NodeCard]:
+        """The card that the ask relies on. There is one once the first event was read."""
+        if self._card is None:
+            raise RuntimeError("no card was fetched yet")
+        return self._card
+
+    @property
+    def route(self) -> Route | None:
+        """The way to the node, once there is one."""
+        return self._route
+
+    @property
+    def may_be_running(self) -> bool:
+        """Whether the node may be at work on the answer still."""
+        reached = self._call is not None or self._sent
+        return reached and not self._refused and self.transcript.final is None
+
+    @property
+    def _began(self) -> bool:
+        return self.transcript.last_sequence > 0
+
+    async def read(self) -> AnswerEvent | None:
+        """Returns the next event, or None behind Final.
+
+        Raises:
+            RefusedError: The node will not take the ask, or does not have the answer.
+            ProtocolError: The node broke the rules of the log.
+            TransportError: The connection broke and did not come back, or the watch ran out.
+        """
+        while True:
+            call = self._call or await self._open()
+            try:
+                received = await call.read()
+            except AioRpcError as error:
+                failure = error_from_rpc(error)
+                failure.__cause__ = error
+            except asyncio.CancelledError:
+                # The watch cancels the call, and others the task that waits for it.
+                if self._watch.error is None or _is_being_cancelled():
+                    raise
+                raise self._watch.error from None
+            else:
+                if isinstance(received, bytes):
+                    return self._take(received)
+                failure = ConnectionLostError("the node ended the stream before the answer ended")
+            self._call = None
+            if self.transcript.final is not None:
+                return None
+            await self._recover(failure)
+
+    async def read_end(self, *, seconds: float) -> None:
+        """Makes sure that nothing follows Final, unless the node takes longer than this to end the stream.
+
+        Raises:
+            ProtocolError: Something does (STRM-LOG-003).
+        """
+        call, self._call = self._call, None
+        if call is None:
+            return
+        timer = asyncio.get_running_loop().call_later(seconds, call.cancel)
+        try:
+            received = await call.read()
+        except AioRpcError:
+            return  # the log is whole; how the connection ended does not matter
+        except asyncio.CancelledError:
+            if _is_being_cancelled():
+                raise
+            return
+        finally:
+            timer.cancel()
+        if isinstance(received, bytes):
+            call.cancel()
+            self._take(received)
+
+    def interrupt(self) -> None:
+        """Ends the call that is being read."""
+        if self._call is not None:
+            self._call.cancel()
+
+    def _take(self, received: bytes) -> AnswerEvent:
+        """Verifies what arrived."""
+        try:
+            entry = decode_event(received)
+        except RefusedError as error:
+            raise breach(error) from error
+        self.transcript.append(entry)
+        self.received.append(received)
+        self._backoff.progress()
+        match entry.event:
+            case Accepted(ask_digest=digest):
+                if self.ask is not None and digest != self.ask.digest:
+                    raise ProtocolError("the node accepted another ask", requirement="ASK-ANS-002")
+                self._ask_digest = digest
+            case Final(answer=answer):
+                check_answer(
+                    answer,
+                    transcript=self.transcript,
+                    ask_digest=self._ask_digest or answer.value.ask_digest,
+                    card_digest=self.card.digest if self.ask else answer.value.card_digest,
+                    node_id=self.card.value.node_id,
+                )
+                check_author(answer, card=self.card.value)
+        return entry
+
+    async def _open(self) -> UnaryStreamCall[bytes, bytes]:
+        """Starts the call that brings the next events."""
+        if self._watch.error is not None:
+            raise self._watch.error
+        route = self._route or self._caller.cards.cached(self._node)
+        if route is None:
+            route = await self._in_time(self._caller.cards.refreshed(self._node))
+        self._route = route
+        method, request = self._request(route)
+        self._connection = self._connection or route.connection
+        self._call = self._connection.stream(method, request, seconds=self._watch.call_seconds)
+        return self._call
+
+    def _request(self, route: Route) -> tuple[str, bytes]:
+        """Returns what to send next: the ask while nothing came of it, else the wish to read on."""
+        now = self._caller.clock()
+        if self.ask is not None and now > self.ask.value.header.expire_time - _LAST_MOMENT:
+            self._looking = True
+        if self._question is None or self._looking or self._began:
+            self._card = self._card or route.card
+            last = self.transcript.last_sequence
+            return RESUME_METHOD, self._caller.resume_request(self.request_id, card=self._card.value, after=last)
+        if self.ask is None:
+            self._card = route.card
+            self.ask = self._question.sign(
+                self._card,
+                signer=self._caller.signer,
+                now=now,
+                seconds_left=self._watch.seconds_left,
+                trusted_nodes=self._caller.trusted_nodes,
+            )
+        return ASK_METHOD, encode_request(self.ask.envelope)
+
+    async def _recover(self, failure: ConsilienceError) -> None:
+        """Makes ready for another attempt after a failed one, or raises why there is none."""
+        if self._watch.error is not None:
+            raise self._watch.error from failure
+        match failure:
+            case WrongReplicaError():
+                await self._turn_to_replica(failure)
+            case StaleCardError() if self.ask is not None and not (self._began or self._card_renewed):
+                await self._renew_card(failure)
+            case CallExpiredError() if self._sent and not (self._began or self._looking):
+                self._looking = True
+            case AnswerUnknownError() if self._looking and not self._began:
+                self._looking, self.ask = False, None
+            case SequenceUnknownError():
+                raise ProtocolError("the node lost events that it had sent", requirement="STRM-LOG-001") from failure
+            case RefusedError(retry_after=timedelta() as pause):
+                await self._wait(pause.total_seconds(), failure)
+            case TransportError():
+                await self._reconnect(failure)
+            case _:
+                self._refused = isinstance(failure, RefusedError)
+                raise failure
+
+    async def _turn_to_replica(self, failure: WrongReplicaError) -> None:
+        if self._route is None or self._backoff.failure().is_hopeless:
+            raise failure
+        self._connection = await self._in_time(self._caller.replica(failure, route=self._route))
+
+    async def _renew_card(self, failure: StaleCardError) -> None:
+        """Fetches the card again; the ask is signed anew under the same request id, of which nothing is bound."""
+        route = await self._in_time(self._caller.cards.refreshed(self._node))
+        self._card_renewed = True
+        if route.card.digest == self.card.digest:
+            self._refused = True
+            raise failure
+        self._route, self._connection, self.ask = route, None, None
+
+    async def _wait(self, seconds: float, failure: RefusedError) -> None:
+        """Waits as long as the node asks for, if the user waits that long."""
+        left = self._watch.seconds_left
+        if seconds >= left if left is not None else not self._backoff.may_wait(seconds):
+            self._refused = True
+            raise failure
+        await self._in_time(asyncio.sleep(seconds))
+
+    async def _reconnect(self, failure: TransportError) -> None:
+        """Waits a little and finds another connection."""
+        route, connection = self._route, self._connection
+        if route is None or connection is None:
+            raise failure
+        self._sent = self._sent or not connection.is_down
+        if self._backoff.failure().is_hopeless:
+            raise self._lost(failure, connection) from failure
+        await self._in_time(asyncio.sleep(self._backoff.pause_seconds))
+        self._connection = None
+        try:
+            await self._in_time(route.recover(connection))
+        except ProtocolError:
+            # The certificate changed beyond what the card allows: perhaps there is a newer card.
+            self._route = await self._in_time(self._caller.cards.refreshed(self._node))
+
+    def _lost(self, failure: TransportError, connection: Connection) -> TransportError:
+        where = connection.endpoint.uri
+        if not self._sent:
+            return UnreachableError(f"{where} cannot be reached, and the ask was not sent: {failure}")
+        return ConnectionLostError(
+            f"the connection to {where} broke and did not come back, for the ask {self.request_id.hex()}: {failure}"
+        )
+
+    async def _in_time(self, work: Awaitable[T]) -> T:
+        """Waits for something no longer than the watch allows."""
+        try:
+            async with asyncio.timeout_at(self._watch.ends_at):
+                return await work
+        except TimeoutError as error:
+            raise self._watch.expired() from error
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

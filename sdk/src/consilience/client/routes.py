@@ -1,0 +1,90 @@
+"""Routes: a node whose card was verified, and the endpoint on which it is being reached."""
+
+from __future__ import annotations
+
+import asyncio
+
+from consilience.client.connections import Connection, Connections
+from consilience.envelopes import Signed
+from consilience.errors import UnreachableError
+from consilience.nodes import Endpoint, NodeCard
+
+
+class Route:
+    """The way to a node. Every stream to the node shares it, and so what one finds out about the way helps all.
+
+    Attributes:
+        card: The verified card.
+        connection: The one in use.
+    """
+
+    def __init__(
+        self,
+        card: Signed[NodeCard],
+        *,
+        connections: Connections,
+        endpoints: tuple[Endpoint, ...],
+        connection: Connection,
+    ) -> None:
+        self.card = card
+        self.connection = connection
+        self._connections = connections
+        self._endpoints = endpoints
+        self._recovering = asyncio.Lock()
+
+    @classmethod
+    async def to(cls, card: Signed[NodeCard], *, connections: Connections, endpoints: tuple[Endpoint, ...]) -> Route:
+        """Returns the way to a node over the first endpoint that can be opened.
+
+        Raises:
+            UnreachableError: There is none.
+            ProtocolError: A certificate is not the one that the card pins.
+        """
+        failure = UnreachableError("the card of the node names no endpoint that is open from here")
+        for endpoint in endpoints:
+            try:
+                connection = await connections.open(endpoint, node_id=card.value.node_id)
+            except UnreachableError as error:
+                failure = error
+            else:
+                return cls(card, connections=connections, endpoints=endpoints, connection=connection)
+        raise failure
+
+    def renewed(self, card: Signed[NodeCard]) -> Route:
+        """Returns the same way with a newer card of the node."""
+        return Route(card, connections=self._connections, endpoints=self._endpoints, connection=self.connection)
+
+    async def recover(self, failed: Connection) -> None:
+        """Finds another connection after one failed, unless somebody did so meanwhile.
+
+        The next endpoint is tried first, the failed one last, with its certificate read again. Where none opens, the
+        failed one stays in use: the caller waits and comes again.
+
+        Raises:
+            ProtocolError: A certificate is not one that the card pins.
+        """
+        async with self._recovering:
+            if self.connection is not failed:
+                return
+            for endpoint in self._after(failed.endpoint):
+                try:
+                    self.connection = await self._connections.reopen(endpoint, node_id=self.card.value.node_id)
+                except UnreachableError:
+                    continue
+                return
+
+    async def replica(self, uri: str) -> Connection | None:
+        """Returns the connection to a replica, if it is an endpoint that the card of the node names.
+
+        Raises:
+            UnreachableError, ProtocolError: It cannot be opened.
+        """
+        for endpoint in self.card.value.endpoints:
+            if endpoint.uri == uri:
+                return await self._connections.open(endpoint, node_id=self.card.value.node_id)
+        return None
+
+    def _after(self, endpoint: Endpoint) -> tuple[Endpoint, ...]:
+        """Returns all endpoints, beginning behind one and ending with it."""
+        at = self._endpoints.index(endpoint) + 1 if endpoint in self._endpoints else 0
+        return (*self._endpoints[at:], *self._endpoints[:at])

@@ -1,0 +1,86 @@
+"""Watches: how long a user waits for an answer, for its first text and for all of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from consilience.errors import AnswerTimeoutError, FirstTokenTimeoutError, TransportError
+
+LONGEST_CALL_SECONDS = 600.0
+"""Bounds one call where the user bounds nothing; a longer answer is read by several, each behind the last."""
+
+GRACE_SECONDS = 1.0
+"""What a call is given beyond the user's patience, so that the watch is the first to tell."""
+
+
+class Watch:
+    """Tells when the patience of a user ends. Costs nothing per event: one timer of the loop runs at a time.
+
+    Args:
+        total_seconds: Until the answer is there, or None.
+        first_text_seconds: Until its first text is there, or None.
+    """
+
+    def __init__(self, *, total_seconds: float | None, first_text_seconds: float | None) -> None:
+        self._total_seconds = total_seconds
+        self._first_text_seconds = first_text_seconds
+        self._total_at: float | None = None
+        self._first_text_at: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._interrupt: Callable[[], None] = lambda: None
+        self.error: TransportError | None = None
+
+    def start(self, interrupt: Callable[[], None]) -> None:
+        """Begins to count. `interrupt` is called once when the patience ends, after `error` was set."""
+        now = asyncio.get_running_loop().time()
+        self._interrupt = interrupt
+        self._total_at = None if self._total_seconds is None else now + self._total_seconds
+        self._first_text_at = None if self._first_text_seconds is None else now + self._first_text_seconds
+        self._arm()
+
+    def text_came(self) -> None:
+        """Notes that there is text: from now on only the whole counts."""
+        if self._first_text_at is not None:
+            self._first_text_at = None
+            self._arm()
+
+    def stop(self) -> None:
+        """Ends the watch."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    @property
+    def ends_at(self) -> float | None:
+        """When the patience ends, by the clock of the loop."""
+        moments = [moment for moment in (self._first_text_at, self._total_at) if moment is not None]
+        return min(moments, default=None)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How much is left for the whole answer, or None where that is not bounded."""
+        if self._total_at is None:
+            return None
+        return max(self._total_at - asyncio.get_running_loop().time(), 0.0)
+
+    @property
+    def call_seconds(self) -> float:
+        """The deadline of a call that begins now."""
+        left = self.seconds_left
+        return LONGEST_CALL_SECONDS if left is None else min(left + GRACE_SECONDS, LONGEST_CALL_SECONDS)
+
+    def expired(self) -> TransportError:
+        """Returns the error of the patience that ended."""
+        if self._first_text_at is not None and self._first_text_at == self.ends_at:
+            return FirstTokenTimeoutError(f"no text came within {self._first_text_seconds:g} s; the ask is cancelled")
+        return AnswerTimeoutError(f"the answer was not there within {self._total_seconds or 0:g} s; it is cancelled")
+
+    def _arm(self) -> None:
+        self.stop()
+        if (ends_at := self.ends_at) is not None:
+            self._timer = asyncio.get_running_loop().call_at(ends_at, self._expire)
+
+    def _expire(self) -> None:
+        self.error = self.expired()
+        self._interrupt()
