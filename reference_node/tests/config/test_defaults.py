@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from consilience_node.config import ConfigError, LlamaCppModel, default_config
+
+
+def test_without_a_word_the_packaged_model_answers_from_memory() -> None:
+    config = default_config()
+    assert [skill.id for skill in config.skills] == ["chat.general"]
+    assert [model.id for model in config.models] == ["smollm2-135m-instruct"]
+
+
+def test_skills_with_knowledge_come_before_the_general_one(tmp_path: Path) -> None:
+    folder = tmp_path / "Our Handbook"
+    folder.mkdir()
+    config = default_config(knowledge=[str(folder), "foldoc"])
+    assert [skill.id for skill in config.skills] == ["knowledge.our-handbook", "knowledge.foldoc", "chat.general"]
+    assert config.skills[0].knowledge == str(folder)
+    assert config.skills[1].domains == ("computing",)
+
+
+def test_a_model_by_path_is_known_by_the_name_of_its_file(tmp_path: Path) -> None:
+    weights = tmp_path / "My-Model.Q8_0.gguf"
+    weights.touch()
+    (model,) = default_config(model=str(weights)).models
+    assert isinstance(model, LlamaCppModel)
+    assert (model.id, model.weights) == ("My-Model.Q8_0", str(weights))
+
+
+def test_two_sources_of_one_name_are_refused(tmp_path: Path) -> None:
+    for parent in ("a", "b"):
+        (tmp_path / parent / "docs").mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r'"knowledge\.docs" is used twice'):
+        default_config(knowledge=[str(tmp_path / "a" / "docs"), str(tmp_path / "b" / "docs")])
+
+
+def test_a_name_that_no_card_can_hold_is_refused() -> None:
+    with pytest.raises(ConfigError, match="at most 128 characters"):
+        default_config(name="x" * 129)
