@@ -1,0 +1,258 @@
+"""Answers: which there are, who works on them, and who reads them (spec sections 2.2 to 2.4).
+
+The key of an answer is (caller, request id). A key is bound once, whatever number of copies of an ask arrive together:
+while the first is on its way to acceptance, the others wait for it and then attach to its answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from consilience._wire.events import decode_event, encode_event
+from consilience.asks import Accepted, AnswerEvent, AnswerSnapshot, Ask, Final, StopReason
+from consilience.envelopes import Signed
+from consilience.errors import AnswerUnknownError, Redirect, SequenceUnknownError, WrongReplicaError
+from consilience.server.load import Load, Place, exceeded
+from consilience.server.readers import POLL_SECONDS, Write, read_all, send_log, send_stored
+from consilience.server.runs import AnswerRun, Workplace
+from consilience.server.skills import IncomingAsk, ServedSkill
+from consilience.server.store.contract import FIRST_SEQUENCE, AnswerStore, AskKey, LogEntry, StoredAsk
+from consilience.units import Sequence
+
+FROM_THE_BEGINNING = Sequence(0)
+
+
+class Answers:
+    """The answers of a node: those that this process works on, and behind them everything in the store."""
+
+    def __init__(self, workplace: Workplace, *, load: Load, max_readers: int) -> None:
+        """Begins with what the store holds.
+
+        Args:
+            workplace: What all answers share.
+            load: Counts the running ones.
+            max_readers: The `max_readers_per_answer` of the card.
+        """
+        self._workplace = workplace
+        self._load = load
+        self._max_readers = max_readers
+        self._runs: dict[AskKey, AnswerRun] = {}
+        self._admissions: dict[AskKey, asyncio.Event] = {}
+        self._readers: Counter[AskKey] = Counter()
+
+    @property
+    def running(self) -> tuple[AnswerRun, ...]:
+        """The answers that this process works on."""
+        return tuple(self._runs.values())
+
+    async def find(self, key: AskKey) -> AnswerRun | StoredAsk | None:
+        """Returns the answer under a key: the work on it, where that is done here, else what the store knows.
+
+        Where it returns None, nothing is bound to the key and nobody is about to bind it, until the next `await`.
+        """
+        while True:
+            if (run := self._runs.get(key)) is not None:
+                return run
+            if (admission := self._admissions.get(key)) is not None:
+                await admission.wait()
+                continue
+            stored = await self._workplace.store.find(key)
+            if key not in self._runs and (stored is not None or key not in self._admissions):
+                return stored
+
+    @contextmanager
+    def admitting(self, key: AskKey) -> Iterator[None]:
+        """Makes the copies of an ask wait until it is accepted or refused."""
+        self._admissions[key] = asyncio.Event()
+        try:
+            yield
+        finally:
+            self._admissions.pop(key).set()
+
+    async def start(
+        self, signed: Signed[Ask], *, incoming: IncomingAsk, served: ServedSkill, place: Place
+    ) -> AnswerRun | StoredAsk:
+        """Binds the key, writes Accepted, and begins the work, which holds the place until it is over.
+
+        A caller that goes away meanwhile cannot leave a bound ask behind that nobody works on.
+
+        Returns:
+            The work; or, where another replica was quicker, the ask that it bound.
+
+        Raises:
+            StoreUnavailableError: Nothing was bound.
+        """
+        binding = self._bind(signed, incoming=incoming, served=served, place=place)
+        if not self._workplace.store.durable:
+            return await binding
+        task = asyncio.create_task(binding)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_leave)
+            raise
+
+    async def _bind(
+        self, signed: Signed[Ask], *, incoming: IncomingAsk, served: ServedSkill, place: Place
+    ) -> AnswerRun | StoredAsk:
+        header, workplace = signed.value.header, self._workplace
+        now = workplace.clock()
+        ask = StoredAsk(
+            key=AskKey(caller=header.caller, request_id=header.request_id),
+            ask_digest=incoming.digest,
+            card_digest=signed.value.card_digest,
+            accept_time=now,
+            expire_time=header.expire_time,
+            replica=workplace.store.replica,
+        )
+        opening = AnswerEvent(sequence=FIRST_SEQUENCE, event=Accepted(ask_digest=incoming.digest, accept_time=now))
+        accepted = LogEntry(sequence=FIRST_SEQUENCE, data=encode_event(opening))
+        try:
+            earlier = await workplace.store.bind(ask, first=accepted)
+        except BaseException:
+            self._load.give_back(place)
+            raise
+        if earlier is not None:
+            self._load.give_back(place)
+            return earlier
+
+        def end(run: AnswerRun) -> None:
+            del self._runs[run.key]
+            self._load.give_back(place)
+
+        run = AnswerRun(ask, accepted=accepted, incoming=incoming, served=served, workplace=workplace, on_end=end)
+        self._runs[ask.key] = run
+        run.start()
+        return run
+
+    def reader(self, found: AnswerRun | StoredAsk, *, after: Sequence = FROM_THE_BEGINNING) -> AnswerReader:
+        """Opens a stream over an answer; close it.
+
+        Args:
+            found: What `find` or `start` returned.
+            after: The sequence to read on from; 0: from the beginning.
+
+        Raises:
+            SequenceUnknownError: The log has not reached it (STRM-CUR-003).
+            LimitExceededError: `max_readers_per_answer`.
+        """
+        key = found.key
+        last = found.log.last_sequence if isinstance(found, AnswerRun) else found.last_sequence
+        if after > last:
+            raise SequenceUnknownError(f"the log has {last} events, none to read on from behind {after}")
+        readers = self._readers[key] + 1
+        if readers > self._max_readers:
+            raise exceeded("max_readers_per_answer", maximum=self._max_readers, requested=readers)
+        self._readers[key] = readers
+        run = found if isinstance(found, AnswerRun) else None
+        return AnswerReader(key, after=after, run=run, store=self._workplace.store, readers=self._readers)
+
+    async def snapshot(self, found: AnswerRun | StoredAsk) -> AnswerSnapshot:
+        """Returns what there is of an answer.
+
+        Raises:
+            AnswerUnknownError: It was dropped just now.
+        """
+        store = self._workplace.store
+        entries = found.log.entries if isinstance(found, AnswerRun) else await read_all(store, found.key)
+        stored = await store.find(found.key)
+        return AnswerSnapshot(
+            last_sequence=entries[-1].sequence,
+            text="".join(entry.text for entry in entries if entry.text is not None),
+            final=_final(entries[-1]),
+            keep_until_time=stored.keep_until_time if stored is not None else None,
+        )
+
+    async def cancel(self, found: AnswerRun | StoredAsk) -> Final:
+        """Stops the work on an answer, and returns the Final once it stands in the log (ASK-STOP-001).
+
+        Raises:
+            WrongReplicaError: Another process works on it.
+            AnswerUnknownError: It was dropped just now.
+        """
+        store = self._workplace.store
+        if isinstance(found, AnswerRun):
+            found.stop(StopReason.CANCELLED)
+            await found.ended()
+            if (entry := found.log.final) is not None and (final := _final(entry)) is not None:
+                return final
+        elif not found.finished and found.replica != store.replica:
+            raise _wrong_replica(found.replica)
+        while (ask := await store.find(found.key)) is not None:
+            if ask.finished:
+                (last,) = await store.read(ask.key, after=Sequence(ask.last_sequence - 1), limit=1)
+                if (final := _final(last)) is not None:
+                    return final
+            await asyncio.sleep(POLL_SECONDS)
+        raise AnswerUnknownError("the answer is not kept any more")
+
+    async def settled(self) -> None:
+        """Returns when this process works on no answer."""
+        while self._runs:
+            await next(iter(self._runs.values())).ended()
+
+
+class AnswerReader:
+    """One stream over one answer: a position in its log."""
+
+    __slots__ = ("_after", "_key", "_readers", "_run", "_store")
+
+    def __init__(
+        self,
+        key: AskKey,
+        *,
+        after: Sequence,
+        run: AnswerRun | None,
+        store: AnswerStore,
+        readers: Counter[AskKey],
+    ) -> None:
+        """Begins behind a sequence; `readers` holds the count that `close` takes this stream off again."""
+        self._key = key
+        self._after = after
+        self._run = run
+        self._store = store
+        self._readers = readers
+        if run is not None:
+            run.reader_came()
+
+    async def send(self, write: Write) -> None:
+        """Sends the log until its Final."""
+        after = self._after
+        if self._run is not None:
+            after = await send_log(self._run.log, after=after, write=write)
+            if not self._run.log.lost:
+                return
+        await send_stored(self._store, self._key, after=after, write=write)
+
+    def close(self) -> None:
+        """Ends the stream: the reader has everything, or is gone."""
+        self._readers[self._key] -= 1
+        if not self._readers[self._key]:
+            del self._readers[self._key]
+        if self._run is not None:
+            self._run.reader_left()
+
+
+def _final(entry: LogEntry) -> Final | None:
+    """Returns the Final of the last entry of a log, or None where the log goes on."""
+    event = decode_event(entry.data).event if entry.text is None else None
+    return event if isinstance(event, Final) else None
+
+
+def _leave(task: asyncio.Task[AnswerRun | StoredAsk]) -> None:
+    """Tells a run, accepted after its caller had gone, that the caller has gone."""
+    if task.cancelled() or task.exception() is not None:
+        return
+    if isinstance(run := task.result(), AnswerRun):
+        run.reader_came()
+        run.reader_left()
+
+
+def _wrong_replica(replica: str) -> WrongReplicaError:
+    known = "://" in replica
+    return WrongReplicaError(
+        "another replica of this node works on the answer", detail=Redirect(uri=replica) if known else None
+    )

@@ -1,0 +1,134 @@
+"""AskService: the four methods of the noun ask (spec chapter 2), thin over `admission` and `answers`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from consilience._wire import services
+from consilience.asks import Ask, CancelAnswerCall, GetAnswerCall, ResumeAnswerCall
+from consilience.calls import MAX_CLOCK_SKEW, check_freshness
+from consilience.envelopes import Signed
+from consilience.errors import AnswerUnknownError, NodeDrainingError, RequestIdReusedError, StaleCardError
+from consilience.server.admission import House, admit, open_call
+from consilience.server.answers import AnswerReader, Answers
+from consilience.server.cards import CardIssuer
+from consilience.server.load import Load
+from consilience.server.readers import Write
+from consilience.server.runs import AnswerRun
+from consilience.server.skills import SkillBook
+from consilience.server.store.contract import AskKey, StoredAsk
+
+
+@dataclass(slots=True, kw_only=True)
+class AskService:
+    """Takes questions and streams answers.
+
+    Attributes:
+        house: The rules of the node.
+        skills: What it can be asked.
+        cards: Tells which cards are honoured.
+        answers: Those there are.
+        load: Counts the running ones.
+        clock: Tells the aware UTC time.
+        retry_after: How long a caller is asked to wait while the node drains.
+        draining: Whether new asks are refused.
+    """
+
+    house: House
+    skills: SkillBook
+    cards: CardIssuer
+    answers: Answers
+    load: Load
+    clock: Callable[[], datetime]
+    retry_after: timedelta
+    draining: bool = False
+
+    async def ask(self, request: bytes, write: Write) -> None:
+        """Starts the work on an ask, or attaches to it, and streams the log from its beginning."""
+        signed = open_call(request, Ask, house=self.house)
+        await _send(self.answers.reader(await self._accept(signed)), write)
+
+    async def resume_answer(self, request: bytes, write: Write) -> None:
+        """Streams the log of an answer from behind a sequence."""
+        call = open_call(request, ResumeAnswerCall, house=self.house).value
+        reader = self.answers.reader(await self._answer_of(call), after=call.after_sequence)
+        await _send(reader, write)
+
+    async def get_answer(self, request: bytes) -> bytes:
+        """Returns what there is of an answer now."""
+        call = open_call(request, GetAnswerCall, house=self.house).value
+        return services.encode_snapshot(await self.answers.snapshot(await self._answer_of(call)))
+
+    async def cancel_answer(self, request: bytes) -> bytes:
+        """Stops the work on an answer, and returns its Final."""
+        call = open_call(request, CancelAnswerCall, house=self.house).value
+        return services.encode_cancelled(await self.answers.cancel(await self._answer_of(call)))
+
+    async def _accept(self, signed: Signed[Ask]) -> AnswerRun | StoredAsk:
+        """Returns the answer to an ask: the one that its earlier copy started, or a new one.
+
+        Raises:
+            RefusedError: For the first reason that holds, in the order of spec section 2.2; nothing is bound.
+        """
+        header = signed.value.header
+        key = AskKey(caller=header.caller, request_id=header.request_id)
+        if (found := self._attached(await self.answers.find(key), signed)) is not None:
+            return found
+        with self.answers.admitting(key):
+            started = await self._start(signed)
+        # Another replica may have bound the key a moment ago, to another question even.
+        return self._attached(started, signed) or started
+
+    def _attached(self, found: AnswerRun | StoredAsk | None, signed: Signed[Ask]) -> AnswerRun | StoredAsk | None:
+        """Returns the answer that a copy of an ask attaches to, or None: then the ask is taken as a first one.
+
+        Raises:
+            RequestIdReusedError: The id is bound to another payload (ASK-IDEM-002).
+        """
+        if found is None:
+            return None
+        bound = found.ask if isinstance(found, AnswerRun) else found
+        if bound.ask_digest != signed.digest:
+            raise RequestIdReusedError("the request id is bound to another ask of this caller")
+        # A copy that comes after its header has expired is refused for its time, like any stale call (ASK-IDEM-003).
+        return found if self.clock() <= bound.expire_time + MAX_CLOCK_SKEW else None
+
+    async def _start(self, signed: Signed[Ask]) -> AnswerRun | StoredAsk:
+        """Admits and starts an ask that nothing is known of."""
+        ask, now = signed.value, self.clock()
+        check_freshness(ask.header, now=now)
+        if self.draining:
+            raise NodeDrainingError("the node is shutting down", retry_after=self.retry_after)
+        if not await self.cards.honours(ask.card_digest, now=now):
+            raise StaleCardError("the card that the ask relies on is not honoured here any more")
+        incoming, served = admit(signed, house=self.house, skills=self.skills, now=now)
+        place = self.load.take(ask.header.caller, skill=served.skill, limits=self.house.limits)
+        if served.check is not None:
+            try:
+                await served.check(incoming)
+            except BaseException:
+                self.load.give_back(place)
+                raise
+        return await self.answers.start(signed, incoming=incoming, served=served, place=place)
+
+    async def _answer_of(self, call: ResumeAnswerCall | GetAnswerCall | CancelAnswerCall) -> AnswerRun | StoredAsk:
+        """Returns the answer that a call is about.
+
+        Raises:
+            CallExpiredError, CallNotYetValidError: With the time of the node.
+            AnswerUnknownError: There is none, or it is somebody else's: the key holds the caller (ASK-OWN-001).
+        """
+        check_freshness(call.header, now=self.clock())
+        found = await self.answers.find(AskKey(caller=call.header.caller, request_id=call.ask_request_id))
+        if found is None:
+            raise AnswerUnknownError("there is no answer of this caller under this request id")
+        return found
+
+
+async def _send(reader: AnswerReader, write: Write) -> None:
+    try:
+        await reader.send(write)
+    finally:
+        reader.close()

@@ -1,0 +1,160 @@
+"""NodeService and the cards that it serves (spec section 1.2).
+
+A card is issued at start and again at half its lifetime, with a sequence that never goes back. Every card that has not
+expired is honoured: a memory store knows those of its own life, a durable one those of every life (ASK-CARD-001).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from consilience._wire import envelopes, services
+from consilience.envelopes import Signed
+from consilience.errors import UsageError
+from consilience.identity import Signer, next_root_digest
+from consilience.nodes import (
+    MAX_CARD_BYTES,
+    DataPolicy,
+    Endpoint,
+    KeySuccession,
+    Limits,
+    Model,
+    NodeCard,
+    Profile,
+    Skill,
+)
+from consilience.server.admission import check_size
+from consilience.server.keys import SigningKeys
+from consilience.server.store.contract import AnswerStore
+from consilience.units import Digest, PublicKey, card_sequence
+
+DEFAULT_CARD_LIFETIME = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What the cards of a node say that does not change while it runs.
+
+    Attributes:
+        name, description: For people.
+        skills: At least one.
+        models: Those that skills name.
+        limits: Each set, but those on tokens where none are counted.
+        data_policy: What becomes of asks.
+        next_root: The root key that may succeed this one, or None.
+        extensions: Encoded `google.protobuf.Any` by URI.
+    """
+
+    name: str
+    skills: tuple[Skill, ...]
+    limits: Limits
+    data_policy: DataPolicy
+    description: str = ""
+    models: tuple[Model, ...] = ()
+    next_root: PublicKey | None = None
+    extensions: Mapping[str, bytes] = field(default_factory=dict)
+
+
+class CardIssuer:
+    """Issues the cards of a node and knows which are honoured."""
+
+    def __init__(
+        self,
+        description: Description,
+        *,
+        root: Signer,
+        keys: SigningKeys,
+        store: AnswerStore,
+        endpoints: Callable[[], tuple[Endpoint, ...]],
+        clock: Callable[[], datetime],
+        lifetime: timedelta = DEFAULT_CARD_LIFETIME,
+        successions: tuple[Signed[KeySuccession], ...] = (),
+    ) -> None:
+        """Takes what a card is made of; `issue` makes one.
+
+        Args:
+            description: What does not change.
+            root: Signs the cards.
+            keys: Sign the answers.
+            store: Keeps sequences and digests of cards.
+            endpoints: Returns where the node is reached, with its present pins.
+            clock: Tells the aware UTC time.
+            lifetime: Of a card.
+            successions: Of former root keys, oldest first.
+        """
+        self._description = description
+        self._root = root
+        self._keys = keys
+        self._store = store
+        self._endpoints = endpoints
+        self._clock = clock
+        self._lifetime = lifetime
+        self._successions = tuple(succession.envelope for succession in successions)
+        self._current: Signed[NodeCard] | None = None
+        self._digest: Digest | None = None
+        self._response = b""
+        self._issued_at = clock()
+
+    @property
+    def current(self) -> Signed[NodeCard]:
+        """The newest card.
+
+        Raises:
+            UsageError: None was issued yet.
+        """
+        if self._current is None:
+            raise UsageError("the node has no card before it serves")
+        return self._current
+
+    async def issue(self) -> Signed[NodeCard]:
+        """Issues a card that takes the place of the one before, and remembers it.
+
+        Raises:
+            UsageError: It would be larger than 64 KiB.
+        """
+        now = self._clock()
+        sequence = await self._store.reserve_card_sequence(at_least=card_sequence(now))
+        told = self._description
+        card = NodeCard(
+            node_id=self._root.public_key,
+            sequence=sequence,
+            expire_time=now + self._lifetime,
+            name=told.name,
+            description=told.description,
+            next_root_digest=next_root_digest(told.next_root) if told.next_root is not None else b"",
+            signing_keys=self._keys.listed(now=now),
+            endpoints=self._endpoints(),
+            skills=told.skills,
+            models=told.models,
+            limits=told.limits,
+            data_policy=told.data_policy,
+            profiles=(Profile.CORE, Profile.DURABLE) if self._store.durable else (Profile.CORE,),
+            extensions=told.extensions,
+        )
+        signed = envelopes.seal(card, signer=self._root)
+        response = services.encode_card_response(signed.envelope, successions=self._successions)
+        if len(signed.envelope.payload) > MAX_CARD_BYTES:
+            raise UsageError(f"the card has {len(signed.envelope.payload)} bytes, {MAX_CARD_BYTES} at most: say less")
+        await self._store.remember_card(signed.digest, expire_time=card.expire_time)
+        self._current, self._digest, self._response, self._issued_at = signed, signed.digest, response, now
+        return signed
+
+    async def renew(self) -> None:
+        """Issues a card where the present one has lived half its life, or the clock was set back behind its issue."""
+        age = self._clock() - self._issued_at
+        if not timedelta(0) <= age < self._lifetime / 2:
+            await self.issue()
+
+    async def honours(self, digest: Digest, *, now: datetime) -> bool:
+        """Tells whether asks may rely on a card (ASK-CARD-001)."""
+        if digest == self._digest and now < self.current.value.expire_time:
+            return True
+        return await self._store.honours_card(digest, now=now)
+
+    async def get_node_card(self, request: bytes) -> bytes:
+        """Returns the present card and the successions: the method of NodeService."""
+        check_size(request, limits=self._description.limits)
+        await self.renew()
+        return self._response

@@ -1,0 +1,118 @@
+"""Finals: the signed end of a log (spec section 2.5).
+
+The same few lines end an answer that ran its course, one that was stopped, and one that an earlier life of the node
+left behind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from consilience._wire import envelopes
+from consilience._wire.events import encode_event
+from consilience.asks import Answer, AnswerEvent, Citation, Final, Outcome
+from consilience.identity import Signer
+from consilience.nodes import Skill
+from consilience.server.skills import Conclusion
+from consilience.server.store.contract import FIRST_SEQUENCE, LogEntry, StoredAsk
+from consilience.units import Digest, PublicKey, Sequence
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """What the signed answer says about the log, counted while it grows.
+
+    Attributes:
+        last_sequence: Of the last event.
+        size_bytes: UTF-8 bytes of all deltas.
+        citations: All citations, in the order of the log.
+    """
+
+    last_sequence: Sequence = FIRST_SEQUENCE
+    size_bytes: int = 0
+    citations: list[Citation] = field(default_factory=list)
+    _hash: hashlib._Hash = field(default_factory=hashlib.sha256)
+
+    def add_text(self, text: str) -> None:
+        """Counts a delta.
+
+        Raises:
+            UnicodeEncodeError: The text holds half a surrogate pair, which UTF-8 has no bytes for.
+        """
+        encoded = text.encode()
+        self._hash.update(encoded)
+        self.size_bytes += len(encoded)
+
+    @property
+    def digest(self) -> Digest:
+        """SHA-256 of the UTF-8 bytes of all deltas (STRM-TXT-002)."""
+        return Digest(self._hash.digest())
+
+
+def final_entry(
+    ask: StoredAsk,
+    *,
+    tally: Tally,
+    conclusion: Conclusion,
+    node_id: PublicKey,
+    signer: Signer,
+    finish_time: datetime,
+) -> tuple[LogEntry, Answer]:
+    """Makes the last entry of a log.
+
+    Args:
+        ask: The bound ask.
+        tally: Counts the log so far.
+        conclusion: How it ended.
+        node_id: The root key of the node, 32 bytes.
+        signer: Holds a key that the card named by the ask lists.
+        finish_time: Now, aware UTC.
+
+    Returns:
+        The entry, and the answer that is signed in it.
+
+    Raises:
+        ValueError: Something in the conclusion does not fit the message.
+    """
+    # A clock that was set back while the answer ran makes no negative duration.
+    finish_time = max(finish_time, ask.accept_time)
+    sequence = Sequence(tally.last_sequence + 1)
+    usage = replace(conclusion.usage, output_bytes=tally.size_bytes, duration=finish_time - ask.accept_time)
+    answer = Answer(
+        node_id=node_id,
+        signing_key=signer.public_key,
+        card_digest=ask.card_digest,
+        ask_digest=ask.ask_digest,
+        outcome=conclusion.outcome,
+        stop_reason=conclusion.stop_reason,
+        detail=conclusion.detail,
+        transcript_digest=tally.digest,
+        transcript_bytes=tally.size_bytes,
+        final_sequence=sequence,
+        confidence=conclusion.confidence,
+        citations=tuple(tally.citations),
+        model=conclusion.model,
+        intake=conclusion.intake,
+        usage=usage,
+        accept_time=ask.accept_time,
+        finish_time=finish_time,
+    )
+    final = Final(answer=envelopes.seal(answer, signer=signer))
+    return LogEntry(sequence=sequence, data=encode_event(AnswerEvent(sequence=sequence, event=final))), answer
+
+
+def broken_promise(skill: Skill, *, conclusion: Conclusion, tally: Tally) -> str:
+    """Returns what the card promises of every answer of a skill and this one lacks, or nothing (ASK-ANS-005)."""
+    answered = conclusion.outcome is Outcome.ANSWERED
+    if answered and skill.gives_citations and not tally.citations:
+        return "citations"
+    if answered and skill.gives_confidence and conclusion.confidence is None:
+        return "a confidence"
+    if skill.gives_intake and conclusion.intake is None and conclusion.outcome not in _WITHOUT_INTAKE:
+        return "the intake"
+    return ""
+
+
+_WITHOUT_INTAKE = {Outcome.CANCELLED, Outcome.FAILED}

@@ -1,0 +1,308 @@
+"""Node: what a developer writes down to serve skills to the network.
+
+>>> from consilience.server import Node
+>>> node = Node(name="units")
+>>> @node.skill("units.convert", domains=["units"], languages=["en"])
+... async def convert(ask):
+...     yield "12 inches are 30.48 cm."
+>>> node.run("127.0.0.1:7341")
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from consilience.envelopes import Signed
+from consilience.errors import UsageError
+from consilience.identity import KeyPair, Signer
+from consilience.nodes import (
+    DataClass,
+    DataPolicy,
+    KeySuccession,
+    Limits,
+    MeasuredQuality,
+    Model,
+    Skill,
+    tighter_limits,
+)
+from consilience.server.cards import DEFAULT_CARD_LIFETIME, Description
+from consilience.server.keys import FixedKey, RotatingKeys, SigningKeys, state_folder
+from consilience.server.observers import Observer, SilentObserver
+from consilience.server.serving import Plan, RunningNode
+from consilience.server.skills import Check, Handler, SkillBook
+from consilience.server.store.contract import AnswerStore
+from consilience.server.store.memory import MemoryStore
+from consilience.server.store.sqlite import SqliteStore
+from consilience.server.tls import Tls
+from consilience.units import PublicKey, utc_now
+
+DEFAULT_LIMITS = Limits(
+    max_message_bytes=4 * 1024 * 1024,
+    max_turns=64,
+    max_input_bytes=1024 * 1024,
+    max_running_asks=256,
+    max_running_asks_per_caller=64,
+    max_run_time=timedelta(minutes=10),
+    answer_retention=timedelta(hours=1),
+    max_readers_per_answer=64,
+)
+"""The limits of a node that states none; those on tokens are its skills' to state."""
+
+DEFAULT_DRAIN_TIME = timedelta(seconds=30)
+ROOT_KEY_FILE = "root.key"
+SQLITE_PREFIX = "sqlite:///"
+
+HandlerT = TypeVar("HandlerT", bound=Handler)
+
+
+class Node:
+    """A node as it is written down: its skills, and what its card says. `run` or `serving` brings it to life."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        description: str = "",
+        key: Signer | Path | None = None,
+        signing_key: Signer | Path | None = None,
+        next_root: PublicKey | None = None,
+        successions: Iterable[Signed[KeySuccession]] = (),
+        limits: Limits | None = None,
+        data_policy: DataPolicy | None = None,
+        models: Iterable[Model] = (),
+        extensions: Mapping[str, bytes] | None = None,
+        store: AnswerStore | str | None = None,
+        tls: Tls | None = None,
+        observer: Observer | None = None,
+        card_lifetime: timedelta = DEFAULT_CARD_LIFETIME,
+        drain_time: timedelta = DEFAULT_DRAIN_TIME,
+        replica: str | None = None,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        """Writes a node down; nothing is opened yet.
+
+        Args:
+            name: Names the node for people, at most 128 characters.
+            description: Describes it for people, at most 2048 characters.
+            key: The root key: a signer, or a key file, made where there is none; None: `root.key` in the state folder
+                of this name (`keys.state_folder`).
+            signing_key: Signs the answers: a signer whose exchange the operator announces, or a folder in which keys
+                are made and changed every 30 days; None: the root key itself.
+            next_root: The only root key that may succeed this one, or None: the root key can never change.
+            successions: Of the root keys that this node had before, oldest first (`keys.succession`).
+            limits: What is zero here is filled from `DEFAULT_LIMITS`.
+            data_policy: None: reads what is PUBLIC, stores and forwards nothing.
+            models: The language models that skills name.
+            extensions: Encoded `google.protobuf.Any` by URI.
+            store: Where answers are kept: a store, or `sqlite:///` and a path for the profile *durable*; None: memory.
+            tls: None: plain, and on loopback alone.
+            observer: Is told of each ask, in numbers.
+            card_lifetime: Of each card; a new one is issued at half of it.
+            drain_time: How long running answers get to finish when the node is stopped.
+            replica: The id of this process among those that share a durable store, the same after a restart; None:
+                the URI of its first endpoint, which lets its siblings send callers there.
+            clock: Tells the aware UTC time.
+        """
+        self._name = name
+        self._description = description
+        self._key = key
+        self._signing_key = signing_key
+        self._next_root = next_root
+        self._successions = tuple(successions)
+        self._limits = tighter_limits(DEFAULT_LIMITS, limits)
+        self._data_policy = data_policy or DataPolicy(max_data_class=DataClass.PUBLIC)
+        self._models = tuple(models)
+        self._extensions = dict(extensions or {})
+        self._store = store
+        self._tls = tls
+        self._observer = observer or SilentObserver()
+        self._card_lifetime = card_lifetime
+        self._drain_time = drain_time
+        self._replica = replica
+        self._clock = clock
+        self._skills = SkillBook()
+
+    def skill(
+        self,
+        id: str,  # noqa: A002 - the name of the field
+        *,
+        description: str = "",
+        domains: Iterable[str] = (),
+        languages: Iterable[str] = (),
+        input_media_types: Iterable[str] = (),
+        output_media_type: str = "",
+        input_schema: str = "",
+        output_schema: str = "",
+        accepts_answer_schema: bool = False,
+        gives_citations: bool = False,
+        gives_confidence: bool = False,
+        gives_intake: bool = False,
+        model_ids: Iterable[str] = (),
+        limits: Limits | None = None,
+        max_data_class: DataClass = DataClass.UNSPECIFIED,
+        measured_quality: Iterable[MeasuredQuality] = (),
+        knowledge_time: datetime | None = None,
+        check: Check | None = None,
+    ) -> Callable[[HandlerT], HandlerT]:
+        """Returns a decorator that serves a skill with the async generator function that it stands over.
+
+        Args:
+            id: Names the skill within the node: `units.convert`.
+            description: For people, at most 1024 characters.
+            domains: What it is about: `computing`, `law.de`.
+            languages: In which it may be asked, as BCP 47 tags; empty: it does not depend on one.
+            input_media_types: What it reads; empty: `text/plain` alone.
+            output_media_type: Of its text; empty: `text/plain`.
+            input_schema: A JSON schema of the question.
+            output_schema: A JSON schema that every answer fits.
+            accepts_answer_schema: An ask may bring a schema of its own for the answer.
+            gives_citations: Every answer with outcome ANSWERED carries citations.
+            gives_confidence: Every answer with outcome ANSWERED carries a confidence.
+            gives_intake: Every answer discloses what was read to make it.
+            model_ids: The models that may answer; empty: none takes part.
+            limits: Tighter than those of the node; a zero leaves the node's.
+            max_data_class: The highest that it reads, where that is lower than the node's.
+            measured_quality: How well it did on named data sets.
+            knowledge_time: Up to when its knowledge reaches, aware UTC.
+            check: Is awaited before acceptance and refuses what the skill cannot answer within its limits, as a
+                prompt of more tokens than `max_input_tokens`.
+
+        Raises:
+            UsageError: The id is taken or malformed, or the function yields nothing.
+        """
+        described = Skill(
+            id=id,
+            description=description,
+            domains=tuple(domains),
+            languages=tuple(languages),
+            input_media_types=tuple(input_media_types),
+            output_media_type=output_media_type,
+            input_schema=input_schema,
+            output_schema=output_schema,
+            accepts_answer_schema=accepts_answer_schema,
+            gives_citations=gives_citations,
+            gives_confidence=gives_confidence,
+            gives_intake=gives_intake,
+            model_ids=tuple(model_ids),
+            limits=limits,
+            max_data_class=max_data_class,
+            measured_quality=tuple(measured_quality),
+            knowledge_time=knowledge_time,
+        )
+
+        def serve(handler: HandlerT) -> HandlerT:
+            self.add_skill(described, handler=handler, check=check)
+            return handler
+
+        return serve
+
+    def add_skill(self, skill: Skill, *, handler: Handler, check: Check | None = None) -> None:
+        """Serves a skill that is described already; `skill` is the same as a decorator.
+
+        Raises:
+            UsageError: The id is taken or malformed, a model is not among the node's, or the handler yields nothing.
+        """
+        known = {model.id for model in self._models}
+        if unknown := [model_id for model_id in skill.model_ids if model_id not in known]:
+            raise UsageError(f"the skill {skill.id!r} names the model {unknown[0]!r}, which is not in Node(models=…)")
+        self._skills.add(skill, handler=handler, check=check)
+
+    def serving(self, address: str, *, advertise: Sequence[str] = ()) -> RunningNode:
+        """Returns the node as an async context manager that serves while it is open.
+
+        Leaving the block ends running answers at once, with a Final that says so; `RunningNode.stop` drains first.
+
+        Args:
+            address: `host:port` to listen on; port 0: any free one, which `RunningNode.port` then tells.
+            advertise: `host:port` under which others reach it, the preferred one first. Needed where `address` is a
+                wildcard.
+
+        Raises:
+            UsageError: There is no skill, or the address cannot be served.
+            KeyFileError: A key cannot be read or made.
+        """
+        return RunningNode(self._plan(), address=address, advertise=advertise)
+
+    def run(
+        self, address: str, *, advertise: Sequence[str] = (), ready: Callable[[RunningNode], None] | None = None
+    ) -> None:
+        """Serves until SIGINT or SIGTERM, then drains; a second signal ends the drain.
+
+        Args:
+            address: `host:port` to listen on.
+            advertise: `host:port` under which others reach it.
+            ready: Is called once the node takes asks.
+
+        Raises:
+            UsageError, KeyFileError, StoreError: As for `serving` and `RunningNode.start`.
+        """
+        asyncio.run(self._run(self.serving(address, advertise=advertise), ready))
+
+    async def _run(self, running: RunningNode, ready: Callable[[RunningNode], None] | None) -> None:
+        signals: asyncio.Queue[int] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, signals.put_nowait, number)
+        async with running:
+            if ready is not None:
+                ready(running)
+            await signals.get()
+            drain = asyncio.create_task(running.stop(self._drain_time))
+            second = asyncio.create_task(signals.get())
+            await asyncio.wait({drain, second}, return_when=asyncio.FIRST_COMPLETED)
+            second.cancel()
+            if not drain.done():
+                running.hurry()
+            await drain
+
+    def _plan(self) -> Plan:
+        if not len(self._skills):
+            raise UsageError("a node serves one skill at least: put @node.skill(…) over an async generator function")
+        root = self._root()
+        return Plan(
+            description=Description(
+                name=self._name,
+                description=self._description,
+                skills=self._skills.described,
+                models=self._models,
+                limits=self._limits,
+                data_policy=self._data_policy,
+                next_root=self._next_root,
+                extensions=self._extensions,
+            ),
+            skills=self._skills,
+            root=root,
+            keys=self._signing_keys(root),
+            store=self._answer_store(),
+            tls=self._tls,
+            observer=self._observer,
+            clock=self._clock,
+            card_lifetime=self._card_lifetime,
+            drain_time=self._drain_time,
+            replica=self._replica,
+            successions=self._successions,
+        )
+
+    def _root(self) -> Signer:
+        if isinstance(self._key, Path):
+            return KeyPair.load_or_create(self._key)
+        return self._key or KeyPair.load_or_create(state_folder(self._name) / ROOT_KEY_FILE)
+
+    def _signing_keys(self, root: Signer) -> SigningKeys:
+        if isinstance(self._signing_key, Path):
+            return RotatingKeys(self._signing_key, notice=self._card_lifetime + self._limits.max_run_time)
+        return FixedKey(self._signing_key or root)
+
+    def _answer_store(self) -> AnswerStore:
+        if self._store is None:
+            return MemoryStore()
+        if not isinstance(self._store, str):
+            return self._store
+        if not self._store.startswith(SQLITE_PREFIX):
+            raise UsageError(f"a store is named as {SQLITE_PREFIX}path, not {self._store!r}")
+        return SqliteStore(Path(self._store.removeprefix(SQLITE_PREFIX)))

@@ -1,0 +1,81 @@
+"""Readers: streams of one answer, each a position in its log (spec section 2.4).
+
+An answer that this process works on is read from its log in memory. A finished one, and one that another replica works
+on, is read from the store: any replica serves any reader, and looks there every `POLL_SECONDS` for what is new.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from consilience.errors import AnswerUnknownError
+from consilience.server.logs import AnswerLog, next_message
+from consilience.server.store.contract import AnswerForgottenError, AnswerStore, AskKey, LogEntry
+from consilience.units import Sequence
+
+POLL_SECONDS = 0.05
+WINDOW = 256
+"""Entries that are read from the store at one time."""
+
+Write = Callable[[bytes], Awaitable[None]]
+"""Sends an encoded event to a reader, and returns when the next one may come: the back-pressure of its connection."""
+
+
+async def send_log(log: AnswerLog, *, after: Sequence, write: Write) -> Sequence:
+    """Sends what stands in a log behind a sequence, and what comes, until it ends.
+
+    Returns:
+        The last sequence that was sent. The answer goes on in the store behind it where `log.lost` is set.
+    """
+    while True:
+        if after < log.last_sequence:
+            message, after = log.message_after(after)
+            await write(message)
+        elif log.ended:
+            return after
+        else:
+            await log.grown()
+
+
+async def send_stored(store: AnswerStore, key: AskKey, *, after: Sequence, write: Write) -> None:
+    """Sends what the store has of an answer behind a sequence, and what it gets, until the Final.
+
+    Raises:
+        AnswerUnknownError: The answer was dropped meanwhile.
+    """
+    while True:
+        entries = await _read(store, key, after=after)
+        index = 0
+        while index < len(entries):
+            message, index = next_message(entries, index=index)
+            await write(message)
+        after = Sequence(after + len(entries))
+        if not entries:
+            ask = await store.find(key)
+            if ask is None:
+                raise AnswerUnknownError("the answer is not kept any more")
+            if ask.last_sequence > after:
+                continue
+            if ask.finished:
+                return
+            await asyncio.sleep(POLL_SECONDS)
+
+
+async def read_all(store: AnswerStore, key: AskKey) -> list[LogEntry]:
+    """Returns the whole log of an answer as it stands in the store.
+
+    Raises:
+        AnswerUnknownError: There is none.
+    """
+    entries: list[LogEntry] = []
+    while window := await _read(store, key, after=Sequence(len(entries))):
+        entries.extend(window)
+    return entries
+
+
+async def _read(store: AnswerStore, key: AskKey, *, after: Sequence) -> tuple[LogEntry, ...]:
+    try:
+        return await store.read(key, after=after, limit=WINDOW)
+    except AnswerForgottenError as error:
+        raise AnswerUnknownError("the answer is not kept any more") from error

@@ -1,0 +1,335 @@
+"""Runs: the work on one answer, from Accepted to Final, as one task (spec section 2.3).
+
+The task drives the handler of the skill into the log. What stops it comes from outside and is always told in a signed
+Final: the caller's CancelAnswer, the deadline, the loss of the last reader where the ask says so, the end of the node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from consilience._wire.events import encode_event
+from consilience.asks import Answer, AnswerEvent, Citation, OnDisconnect, Outcome, Progress, StopReason, TextDelta
+from consilience.server.finals import Tally, broken_promise, final_entry
+from consilience.server.keys import SigningKeys
+from consilience.server.log_writers import log_writer
+from consilience.server.logs import AnswerLog
+from consilience.server.observers import Observer
+from consilience.server.skills import Conclusion, IncomingAsk, Item, ServedSkill, check_event
+from consilience.server.store.contract import (
+    MIN_DURABLE_RETENTION,
+    AnswerStore,
+    AskKey,
+    LeaseLostError,
+    LogEntry,
+    StoredAsk,
+)
+from consilience.units import PublicKey, Sequence
+
+MAX_DELTA_CHARACTERS = 65_536
+"""Longer text from a handler becomes several deltas, so that no event comes near the message size of a reader."""
+
+MAX_CITATIONS = 256
+"""How many sources an answer can name (answer.citations)."""
+
+BURST = 32
+"""Events after which a run that never waits gives way to the others."""
+
+_ENDINGS = {
+    StopReason.CANCELLED: Outcome.CANCELLED,
+    StopReason.DEADLINE: Outcome.CANCELLED,
+    StopReason.DISCONNECTED: Outcome.CANCELLED,
+    StopReason.INTERRUPTED: Outcome.FAILED,
+}
+_FAILURE = Conclusion(
+    outcome=Outcome.FAILED, stop_reason=StopReason.ENGINE_FAILURE, detail="the skill failed; the node's log says why"
+)
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workplace:
+    """What all answers of a node share.
+
+    Attributes:
+        node_id: The root key, 32 bytes.
+        keys: Sign the answers.
+        store: Keeps them.
+        retention: The `answer_retention` of the card.
+        observer: Is told how they went.
+        clock: Tells the aware UTC time.
+    """
+
+    node_id: PublicKey
+    keys: SigningKeys
+    store: AnswerStore
+    retention: timedelta
+    observer: Observer
+    clock: Callable[[], datetime]
+
+    def keep_until(self, ask: StoredAsk, *, finish_time: datetime) -> datetime:
+        """Returns until when an answer that finishes now can be read."""
+        end = finish_time + self.retention
+        return max(end, ask.accept_time + MIN_DURABLE_RETENTION) if self.store.durable else end
+
+
+class AnswerRun:
+    """The work on one answer in this process.
+
+    Attributes:
+        ask: The ask as it was bound.
+        log: What readers read.
+    """
+
+    __slots__ = (
+        "_incoming",
+        "_on_end",
+        "_readers",
+        "_served",
+        "_started",
+        "_stop_reason",
+        "_tally",
+        "_task",
+        "_timer",
+        "_working",
+        "_workplace",
+        "_writer",
+        "ask",
+        "log",
+    )
+
+    def __init__(
+        self,
+        ask: StoredAsk,
+        *,
+        accepted: LogEntry,
+        incoming: IncomingAsk,
+        served: ServedSkill,
+        workplace: Workplace,
+        on_end: Callable[[AnswerRun], None],
+    ) -> None:
+        """Takes over an ask that was bound just now; `on_end` is called once, when the work is over."""
+        self.ask = ask
+        self.log = AnswerLog()
+        self.log.publish((accepted,))
+        self._incoming = incoming
+        self._served = served
+        self._workplace = workplace
+        self._on_end = on_end
+        self._writer = log_writer(ask, store=workplace.store, log=self.log)
+        self._tally = Tally()
+        self._readers = 0
+        self._started = False
+        self._working = True
+        self._stop_reason: StopReason | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def key(self) -> AskKey:
+        """Caller and request id."""
+        return self.ask.key
+
+    def _is_stopped(self) -> bool:
+        return self._stop_reason is not None
+
+    def start(self) -> None:
+        """Begins the work."""
+        loop = asyncio.get_running_loop()
+        left = (self._incoming.deadline - self._workplace.clock()).total_seconds()
+        self._task = loop.create_task(self._run())
+        self._timer = loop.call_later(max(left, 0.0), self.stop, StopReason.DEADLINE)
+        self._workplace.observer.accepted(skill_id=self._served.skill.id)
+
+    def stop(self, reason: StopReason) -> None:
+        """Stops the work; the Final that says so comes once the handler has let go. The first reason counts."""
+        if self._is_stopped() or not self._working:
+            return
+        self._stop_reason = reason
+        # A task that is cancelled before its first step would never take any.
+        if self._started and self._task is not None:
+            self._task.cancel()
+
+    def kill(self) -> None:
+        """Drops the work without a Final: the process ends. A durable store brings the answer back to be ended."""
+        self._writer.abort()
+        if self._task is not None:
+            self._task.cancel()
+
+    async def ended(self) -> None:
+        """Returns when the work is over."""
+        while not self.log.ended:
+            await self.log.grown()
+
+    def reader_came(self) -> None:
+        """Counts a stream that reads the answer."""
+        self._readers += 1
+
+    def reader_left(self) -> None:
+        """Counts it off; where it was the last one and the asker wants that, the work stops (ASK-STOP-003)."""
+        self._readers -= 1
+        if not self._readers and self._incoming.ask.on_disconnect is OnDisconnect.CANCEL:
+            self.stop(StopReason.DISCONNECTED)
+
+    async def _run(self) -> None:
+        self._started = True
+        lost = True
+        try:
+            conclusion = await self._work()
+            await self._finish(conclusion)
+            lost = False
+        except LeaseLostError:
+            _LOGGER.warning("another replica has taken over an answer of %s", self._served.skill.id)
+        except asyncio.CancelledError:
+            _LOGGER.warning("an answer of %s is left without a Final: the node ends", self._served.skill.id)
+        except Exception:
+            _LOGGER.exception("an answer of %s could not be ended", self._served.skill.id)
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._on_end(self)
+            self.log.end(lost=lost)
+
+    async def _work(self) -> Conclusion:
+        """Drives the handler, and returns how it ended."""
+        conclusion: Conclusion | None = None
+        if not self._is_stopped():
+            items = self._served.handler(self._incoming)
+            try:
+                conclusion = await self._consume(items)
+            except asyncio.CancelledError:
+                if not self._is_stopped():
+                    raise
+                _absorb_cancellation()
+                conclusion = await _last_words(items)
+            except LeaseLostError:
+                raise
+            except Exception:
+                # A traceback shows lines of code; text of the ask is in the variables, which it does not show.
+                _LOGGER.exception("the handler of %s failed", self._served.skill.id)
+                conclusion = _FAILURE
+            finally:
+                self._working = False
+                await _close(items)
+        self._working = False
+        if self._stop_reason is not None:
+            outcome = _ENDINGS[self._stop_reason]
+            return replace(conclusion or Conclusion(), outcome=outcome, stop_reason=self._stop_reason, detail="")
+        return conclusion or Conclusion()
+
+    async def _consume(self, items: AsyncIterator[Item]) -> Conclusion | None:
+        """Writes what the handler yields, until it ends, concludes or was stopped."""
+        burst = 0
+        async for item in items:
+            if isinstance(item, Conclusion):
+                return item
+            if self._is_stopped():
+                return None
+            if isinstance(item, str):
+                for start in range(0, len(item), MAX_DELTA_CHARACTERS):
+                    await self._write_text(item[start : start + MAX_DELTA_CHARACTERS])
+            elif isinstance(item, Citation | Progress):
+                await self._write_event(item)
+            else:
+                raise TypeError(f"a handler yields str, Citation, Progress or Conclusion, not {type(item).__name__}")
+            burst += 1
+            if burst == BURST:
+                burst = 0
+                await asyncio.sleep(0)
+        return None
+
+    async def _write_text(self, text: str) -> None:
+        tally = self._tally
+        first = not tally.size_bytes
+        tally.add_text(text)
+        sequence = tally.last_sequence = Sequence(tally.last_sequence + 1)
+        delta = AnswerEvent(sequence=sequence, event=TextDelta(first_sequence=sequence, text=text))
+        if first:
+            delay = self._workplace.clock() - self.ask.accept_time
+            self._workplace.observer.first_delta(skill_id=self._served.skill.id, delay=delay)
+        await self._writer.write(LogEntry(sequence=sequence, data=encode_event(delta), text=text))
+
+    async def _write_event(self, event: Citation | Progress) -> None:
+        check_event(event)
+        tally = self._tally
+        if isinstance(event, Citation):
+            if len(tally.citations) == MAX_CITATIONS:
+                raise ValueError(f"an answer names at most {MAX_CITATIONS} sources")
+            tally.citations.append(event)
+        sequence = Sequence(tally.last_sequence + 1)
+        data = encode_event(AnswerEvent(sequence=sequence, event=event))
+        tally.last_sequence = sequence
+        await self._writer.write(LogEntry(sequence=sequence, data=data))
+
+    async def _finish(self, conclusion: Conclusion) -> None:
+        """Signs the Final, stores it and shows it."""
+        place = self._workplace
+        if missing := broken_promise(self._served.skill, conclusion=conclusion, tally=self._tally):
+            _LOGGER.error("the handler of %s gave no %s, which the card promises", self._served.skill.id, missing)
+            conclusion = replace(_FAILURE, detail=f"the answer lacks {missing}, which the card promises")
+        finish_time = place.clock()
+        try:
+            entry, answer = self._final(conclusion, finish_time=finish_time)
+        except (TypeError, ValueError):
+            _LOGGER.exception("the conclusion of %s cannot be sent", self._served.skill.id)
+            entry, answer = self._final(_FAILURE, finish_time=finish_time)
+        keep = place.keep_until(self.ask, finish_time=answer.finish_time)
+        await self._writer.finish(entry, finish_time=answer.finish_time, keep_until_time=keep)
+        place.observer.finished(
+            skill_id=self._served.skill.id,
+            outcome=answer.outcome,
+            stop_reason=answer.stop_reason,
+            usage=answer.usage,
+        )
+
+    def _final(self, conclusion: Conclusion, *, finish_time: datetime) -> tuple[LogEntry, Answer]:
+        place = self._workplace
+        return final_entry(
+            self.ask,
+            tally=self._tally,
+            conclusion=conclusion,
+            node_id=place.node_id,
+            signer=place.keys.signer(now=finish_time),
+            finish_time=finish_time,
+        )
+
+
+def _absorb_cancellation() -> None:
+    """Takes the cancellation of `AnswerRun.stop` as dealt with, so that the task can go on to write the Final."""
+    task = asyncio.current_task()
+    if task is not None and task.uncancel():
+        raise asyncio.CancelledError
+
+
+async def _last_words(items: AsyncIterator[Item]) -> Conclusion | None:
+    """Tells a handler that waits at a `yield` that it is stopped, and returns what it still has to say.
+
+    One that waited at an `await` was told there; where it let the cancellation pass, it is over.
+    """
+    if not isinstance(items, AsyncGenerator):
+        return None
+    try:
+        item = await items.athrow(asyncio.CancelledError())
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        return None
+    except StopAsyncIteration:
+        return None
+    except Exception:
+        _LOGGER.exception("a handler failed while it was stopped")
+        return None
+    return item if isinstance(item, Conclusion) else None
+
+
+async def _close(items: AsyncIterator[Item]) -> None:
+    if isinstance(items, AsyncGenerator):
+        try:
+            await items.aclose()
+        except Exception:
+            _LOGGER.exception("a handler failed while it was closed")

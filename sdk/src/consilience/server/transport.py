@@ -1,0 +1,128 @@
+"""Transport: the gRPC server under the services (spec section 0.5).
+
+Methods take and give bytes: an event of a log is encoded once, whoever reads it, and a request is measured and parsed
+here, so that whatever is wrong with it is refused with a reason of the catalogue.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
+
+import grpc
+from grpc import aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from consilience._wire.errors import trailer_of
+from consilience._wire.services import ASK_SERVICE, NODE_SERVICE
+from consilience.errors import NodeFaultError, RefusedError
+from consilience.nodes import MAX_MESSAGE_BYTES
+from consilience.server.asks import AskService
+from consilience.server.cards import CardIssuer
+from consilience.server.observers import Observer
+from consilience.server.readers import Write
+
+Context = aio.ServicerContext[bytes, bytes]
+Unary = Callable[[bytes], Awaitable[bytes]]
+Stream = Callable[[bytes, Write], Awaitable[None]]
+
+SERVER_OPTIONS = (
+    # Above every limit that a card may declare, so that a message over the declared one reaches us and is refused by
+    # its name; the core refuses only what is larger than this, without a reason.
+    ("grpc.max_receive_message_length", 2 * MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", -1),
+    # A second process on the same port is a mistake to be told, not half of the calls to be taken.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_concurrent_streams", 1024),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    # Readers wait long for the next token and keep their connection alive meanwhile.
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def make_server(*, asks: AskService, cards: CardIssuer, observer: Observer) -> tuple[aio.Server, Health]:
+    """Returns a gRPC server with all services of a node, without a port yet, and the switch of its health."""
+    server = aio.server(options=SERVER_OPTIONS)
+    end = _Ending(observer)
+    server.add_generic_rpc_handlers(
+        (
+            grpc.method_handlers_generic_handler(
+                NODE_SERVICE, {"GetNodeCard": end.unary(f"{NODE_SERVICE}/GetNodeCard", cards.get_node_card)}
+            ),
+            grpc.method_handlers_generic_handler(
+                ASK_SERVICE,
+                {
+                    "Ask": end.stream(f"{ASK_SERVICE}/Ask", asks.ask),
+                    "ResumeAnswer": end.stream(f"{ASK_SERVICE}/ResumeAnswer", asks.resume_answer),
+                    "GetAnswer": end.unary(f"{ASK_SERVICE}/GetAnswer", asks.get_answer),
+                    "CancelAnswer": end.unary(f"{ASK_SERVICE}/CancelAnswer", asks.cancel_answer),
+                },
+            ),
+        )
+    )
+    switch = Health(server)
+    reflection.enable_server_reflection(
+        (NODE_SERVICE, ASK_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server
+    )
+    return server, switch
+
+
+class Health:
+    """The health of the node as `grpc.health.v1` tells it: for the whole server (the empty name) and each service."""
+
+    def __init__(self, server: aio.Server) -> None:
+        """Adds the service to a server."""
+        self._servicer = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
+
+    async def serving(self) -> None:
+        """Says that asks are welcome."""
+        for service in ("", NODE_SERVICE, ASK_SERVICE):
+            await self._servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
+
+    async def draining(self) -> None:
+        """Says, from now on, that they are not."""
+        await self._servicer.enter_graceful_shutdown()
+
+
+class _Ending:
+    """Ends a call that raised: a refusal with its status, a defect as NODE_FAULT; whoever calls learns no internals."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+
+    def unary(self, name: str, method: Unary) -> grpc.RpcMethodHandler[bytes, bytes]:
+        async def handle(request: bytes, context: Context) -> bytes:
+            try:
+                return await method(request)
+            except Exception as error:  # noqa: BLE001 - the boundary to the wire
+                await self._abort(name, error, context)
+
+        return grpc.unary_unary_rpc_method_handler(handle)
+
+    def stream(self, name: str, method: Stream) -> grpc.RpcMethodHandler[bytes, bytes]:
+        async def handle(request: bytes, context: Context) -> None:
+            try:
+                await method(request, context.write)
+            except Exception as error:  # noqa: BLE001 - the boundary to the wire
+                # A write to a reader that has just gone fails, and that is no fault of anyone.
+                if not context.done():
+                    await self._abort(name, error, context)
+
+        return grpc.unary_stream_rpc_method_handler(handle)
+
+    async def _abort(self, name: str, error: Exception, context: Context) -> NoReturn:
+        if isinstance(error, RefusedError):
+            refusal = error
+        else:
+            _LOGGER.error("%s failed", name, exc_info=error)
+            refusal = NodeFaultError("the node failed; its log says why")
+        self._observer.refused(method=name, reason=refusal.reason)
+        code, message, trailers = trailer_of(refusal)
+        await context.abort(code, message, trailers)
