@@ -19,24 +19,24 @@ class Backoff:
     answer that began is worth more patience: the node keeps it, and may be starting again.
     """
 
-    __slots__ = ("_began", "_broken_at", "_failures", "_told_to_wait_at")
+    __slots__ = ("_began", "_broken_at", "_told_to_wait_at", "failures")
 
     def __init__(self) -> None:
         self._began = False
-        self._failures = 0
+        self.failures = 0
         self._broken_at = 0.0
         self._told_to_wait_at: float | None = None
 
     def progress(self) -> None:
         """Notes that an event arrived."""
         self._began = True
-        self._failures = 0
+        self.failures = 0
 
     def failure(self) -> Self:
         """Notes a failed attempt."""
-        if not self._failures:
+        if not self.failures:
             self._broken_at = time.monotonic()
-        self._failures += 1
+        self.failures += 1
         return self
 
     @property
@@ -44,12 +44,12 @@ class Backoff:
         """Whether to stop trying."""
         if self._began:
             return time.monotonic() - self._broken_at > PATIENCE_SECONDS
-        return self._failures >= ATTEMPTS_BEFORE_PROGRESS
+        return self.failures >= ATTEMPTS_BEFORE_PROGRESS
 
     @property
     def pause_seconds(self) -> float:
         """How long to wait before the next attempt."""
-        longest: float = min(FIRST_PAUSE_SECONDS * 2 ** (self._failures - 1), LONGEST_PAUSE_SECONDS)
+        longest: float = min(FIRST_PAUSE_SECONDS * 2 ** (self.failures - 1), LONGEST_PAUSE_SECONDS)
         return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards no secret
 
     def may_wait(self, seconds: float) -> bool:

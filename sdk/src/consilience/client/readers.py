@@ -22,7 +22,7 @@ from consilience._wire.errors import error_from_rpc
 from consilience._wire.events import decode_event
 from consilience._wire.services import encode_request
 from consilience.asks import ASK_METHOD, RESUME_METHOD, Accepted, AnswerEvent, Ask, Final, Transcript, check_answer
-from consilience.client.backoff import Backoff
+from consilience.client.backoff import ATTEMPTS_BEFORE_PROGRESS, Backoff
 from consilience.client.caller import Caller, check_author
 from consilience.client.cards import NodeReference
 from consilience.client.connections import Connection
@@ -51,6 +51,10 @@ _LAST_MOMENT = timedelta(seconds=1)
 """How long before its expiry an ask is not sent any more."""
 
 T = TypeVar("T")
+
+
+class _EndedTooSoonError(ConnectionLostError):
+    """The node itself ended a stream that had no Final: an accident once, a breach when it is the rule."""
 
 
 class LogReader:
@@ -131,7 +135,7 @@ class LogReader:
             else:
                 if isinstance(received, bytes):
                     return self._take(received)
-                failure = ConnectionLostError("the node ended the stream before the answer ended")
+                failure = _EndedTooSoonError("the node ended the stream before the answer")
             self._call = None
             if self.transcript.final is not None:
                 return None
@@ -277,6 +281,8 @@ class LogReader:
         self._sent = self._sent or not connection.is_down
         if self._backoff.failure().is_hopeless:
             raise self._lost(failure, connection) from failure
+        if isinstance(failure, _EndedTooSoonError) and self._backoff.failures >= ATTEMPTS_BEFORE_PROGRESS:
+            raise ProtocolError(str(failure), requirement="STRM-LOG-003")
         await self._in_time(asyncio.sleep(self._backoff.pause_seconds))
         self._connection = None
         try:

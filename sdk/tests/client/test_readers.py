@@ -1,0 +1,608 @@
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from consilience._wire.envelopes import seal
+from consilience._wire.events import encode_event
+from consilience.asks import Accepted, Answer, AnswerEvent, Citation, Final, ResumeAnswerCall, TextDelta, Usage
+from consilience.client import Client
+from consilience.client.backoff import ATTEMPTS_BEFORE_PROGRESS
+from consilience.envelopes import Envelope, Signed
+from consilience.errors import (
+    AnswerUnknownError,
+    CallExpiredError,
+    ConnectionLostError,
+    LimitExceededError,
+    NodeDrainingError,
+    ProtocolError,
+    Redirect,
+    RequestIdReusedError,
+    SequenceUnknownError,
+    StaleCardError,
+    UnreachableError,
+    WrongReplicaError,
+)
+from consilience.identity import KeyPair
+from consilience.nodes import Endpoint, SigningKey, TlsMode
+from consilience.units import Digest, Sequence, utc_now
+from sdk.tests.client.scripted_nodes import AskCall, LogBuilder, Proxy, ScriptedNode, greet
+
+Script = Callable[[AskCall], AsyncIterator[bytes]]
+
+
+def event(sequence: int, what: Accepted | TextDelta | Final) -> bytes:
+    return encode_event(AnswerEvent(sequence=Sequence(sequence), event=what))
+
+
+def text(sequence: int, words: str, *, first: int | None = None) -> bytes:
+    return event(sequence, TextDelta(first_sequence=Sequence(first or sequence), text=words))
+
+
+async def text_before_accepted(call: AskCall) -> AsyncIterator[bytes]:
+    yield text(1, "too soon")
+
+
+async def accepted_twice(call: AskCall) -> AsyncIterator[bytes]:
+    yield call.log.accepted()
+    yield event(2, Accepted(ask_digest=call.ask.digest, accept_time=utc_now()))
+
+
+async def another_ask_accepted(call: AskCall) -> AsyncIterator[bytes]:
+    yield event(1, Accepted(ask_digest=Digest(bytes(32)), accept_time=utc_now()))
+
+
+async def a_hole(call: AskCall) -> AsyncIterator[bytes]:
+    yield call.log.accepted()
+    yield text(3, "after a hole")
+
+
+async def a_step_back(call: AskCall) -> AsyncIterator[bytes]:
+    yield call.log.accepted()
+    yield call.log.text("one")
+    yield text(2, "again")
+
+
+async def a_merge_that_overlaps(call: AskCall) -> AsyncIterator[bytes]:
+    yield call.log.accepted()
+    yield call.log.text("one")
+    yield text(4, "two three", first=2)
+
+
+async def two_finals(call: AskCall) -> AsyncIterator[bytes]:
+    yield call.log.accepted()
+    final = call.log.final()
+    yield final
+    yield final
+
+
+async def text_after_final(call: AskCall) -> AsyncIterator[bytes]:
+    async for encoded in greet(call):
+        yield encoded
+    yield text(5, "one more thing")
+
+
+async def garbage_after_final(call: AskCall) -> AsyncIterator[bytes]:
+    async for encoded in greet(call):
+        yield encoded
+    yield b"\xff\xff\xff"
+
+
+async def bytes_that_are_no_event(call: AskCall) -> AsyncIterator[bytes]:
+    yield b"\xff\xff\xff"
+
+
+async def text_that_is_not_utf8(call: AskCall) -> AsyncIterator[bytes]:
+    yield call.log.accepted()
+    yield text(2, "??").replace(b"??", b"\xc3\x28")
+
+
+def answer_with(change: Callable[[LogBuilder], Answer], *, by: Callable[[LogBuilder], KeyPair] | None = None) -> Script:
+    """Returns a script whose answer is honestly signed and untrue."""
+
+    async def script(call: AskCall) -> AsyncIterator[bytes]:
+        log = call.log
+        yield log.accepted()
+        yield log.text("words")
+        signer = by(log) if by else log.node.signing
+        yield log.add(Final(answer=seal(change(log), signer=signer)))
+
+    return script
+
+
+def answer_sealed(bend: Callable[[Envelope], Envelope]) -> Script:
+    """Returns a script whose answer comes in a bent envelope."""
+
+    async def script(call: AskCall) -> AsyncIterator[bytes]:
+        log = call.log
+        yield log.accepted()
+        signed = seal(log.answer(), signer=log.node.signing)
+        yield log.add(Final(answer=Signed(value=signed.value, envelope=bend(signed.envelope))))
+
+    return script
+
+
+def forged(log: LogBuilder) -> KeyPair:
+    return FORGER
+
+
+FORGER = KeyPair.generate()
+OTHER = KeyPair.generate()
+
+BREACHES: dict[str, tuple[Script, str]] = {
+    "text before Accepted": (text_before_accepted, "STRM-LOG-002"),
+    "Accepted twice": (accepted_twice, "STRM-LOG-002"),
+    "another ask accepted": (another_ask_accepted, "ASK-ANS-002"),
+    "a hole": (a_hole, "STRM-LOG-001"),
+    "a step back": (a_step_back, "STRM-LOG-001"),
+    "a merge that overlaps": (a_merge_that_overlaps, "STRM-LOG-001"),
+    "two finals": (two_finals, "STRM-LOG-003"),
+    "text after Final": (text_after_final, "STRM-LOG-003"),
+    "garbage after Final": (garbage_after_final, "SIG-ENV-002"),
+    "garbage": (bytes_that_are_no_event, "SIG-ENV-002"),
+    "text that is not UTF-8": (text_that_is_not_utf8, "SIG-ENV-002"),
+    "no signature": (answer_sealed(lambda envelope: replace(envelope, signature=b"")), "SIG-ENV-003"),
+    "half a signature": (
+        answer_sealed(lambda envelope: replace(envelope, signature=envelope.signature[:32])),
+        "SIG-ENV-002",
+    ),
+    "a bit of the payload": (
+        answer_sealed(
+            lambda envelope: replace(envelope, payload=envelope.payload[:-1] + bytes([envelope.payload[-1] ^ 1]))
+        ),
+        "SIG-ENV-001",
+    ),
+    "another type": (
+        answer_sealed(lambda envelope: replace(envelope, payload_type="consilience.v1.Ask")),
+        "SIG-ENV-004",
+    ),
+    "signer not named": (answer_with(lambda log: log.answer(), by=forged), "SIG-ENV-005"),
+    "key not on the card": (
+        answer_with(lambda log: log.answer(signing_key=FORGER.public_key), by=forged),
+        "ASK-ANS-001",
+    ),
+    "key expired by then": (
+        answer_with(lambda log: log.answer(finish_time=log.node.issue_time + timedelta(hours=2))),
+        "ASK-ANS-001",
+    ),
+    "another ask": (answer_with(lambda log: log.answer(ask_digest=Digest(bytes(32)))), "ASK-ANS-002"),
+    "another card": (answer_with(lambda log: log.answer(card_digest=Digest(bytes(32)))), "ASK-ANS-002"),
+    "another node": (answer_with(lambda log: log.answer(node_id=OTHER.public_key)), "ASK-ANS-002"),
+    "another text": (answer_with(lambda log: log.answer(transcript_digest=Digest(bytes(32)))), "STRM-TXT-002"),
+    "another end": (answer_with(lambda log: log.answer(final_sequence=Sequence(9))), "STRM-LOG-003"),
+    "other bytes counted": (answer_with(lambda log: log.answer(usage=Usage(output_bytes=1))), "ASK-ANS-003"),
+    "citations out of nowhere": (
+        answer_with(lambda log: log.answer(citations=(Citation(origin=Digest(bytes(32))),))),
+        "ASK-ANS-004",
+    ),
+}
+
+
+@pytest.mark.parametrize("breach", BREACHES)
+async def test_a_breach_of_the_log_is_told_by_its_requirement(client: Client, node: ScriptedNode, breach: str) -> None:
+    node.on_ask, requirement = BREACHES[breach]
+    with pytest.raises(ProtocolError) as error:
+        await client.ask("Hello?", node=node.address)
+    assert error.value.requirement == requirement
+
+
+async def test_after_a_breach_the_stream_stays_broken_and_the_ask_is_cancelled(
+    client: Client, node: ScriptedNode
+) -> None:
+    node.on_ask = a_hole
+    async with client.stream("Hello?", node=node.address) as stream:
+        for _ in range(2):
+            with pytest.raises(ProtocolError):
+                await anext(stream)
+    assert node.methods[-1] == "CancelAnswer"
+
+
+async def test_merged_deltas_give_the_same_text_and_digest(client: Client, node: ScriptedNode) -> None:
+    async def merging(call: AskCall) -> AsyncIterator[bytes]:
+        log = call.log
+        yield log.accepted()
+        for word in ("a", "b", "c"):
+            log.text(word)
+        yield text(4, "abc", first=2)
+        yield log.final()
+
+    node.on_ask = merging
+    assert (await client.ask("Hello?", node=node.address)).text == "abc"
+
+
+async def test_an_event_of_an_unknown_kind_is_skipped(client: Client, node: ScriptedNode) -> None:
+    async def modern(call: AskCall) -> AsyncIterator[bytes]:
+        log = call.log
+        yield log.accepted()
+        unknown = encode_event(AnswerEvent(sequence=Sequence(2), event=TextDelta(first_sequence=Sequence(2), text="")))
+        log.text("")
+        # Field 8 of AnswerEvent, which this version does not have, in place of field 3.
+        yield unknown.replace(b"\x1a\x02\x08\x02", b"\x42\x02\x08\x02")
+        yield log.text("words")
+        yield log.final()
+
+    node.on_ask = modern
+    assert (await client.ask("Hello?", node=node.address)).text == "words"
+
+
+async def test_a_node_that_leaves_the_stream_open_after_final_holds_nobody_up(
+    client: Client, node: ScriptedNode
+) -> None:
+    async def lingering(call: AskCall) -> AsyncIterator[bytes]:
+        async for encoded in greet(call):
+            yield encoded
+        await asyncio.Event().wait()
+
+    node.on_ask = lingering
+    async with asyncio.timeout(20):
+        assert (await client.ask("Hello?", node=node.address)).text == "Hello, world."
+
+
+@pytest.mark.parametrize("cut_after", range(4))
+async def test_a_cut_at_any_event_leaves_the_answer_unbroken(
+    client: Client, node: ScriptedNode, cut_after: int
+) -> None:
+    """The node writes on while nobody is connected, as after every cut."""
+
+    async def steady(call: AskCall) -> AsyncIterator[bytes]:
+        log = call.log
+        for number, encoded in enumerate((log.accepted(), log.text("Hello, "), log.text("world."), log.final())):
+            if number == cut_after:
+                proxy.cut()
+                await asyncio.sleep(0.05)
+            yield encoded
+
+    node.on_ask = steady
+    async with Proxy(node) as proxy:
+        async with client.stream("Hello?", node=proxy.address) as stream:
+            result = await stream.final()
+    assert result.text == "Hello, world."
+    assert all(check.passed for check in result.exchange.verify())
+    assert len(node.logs) == 1
+
+
+async def test_a_cut_after_every_event_that_is_read_leaves_the_answer_unbroken(
+    client: Client, node: ScriptedNode
+) -> None:
+    words = [f"word{number} " for number in range(12)]
+
+    async def slow(call: AskCall) -> AsyncIterator[bytes]:
+        yield call.log.accepted()
+        for word in words:
+            call.log.text(word)
+        call.log.final()
+        for encoded in call.log.after(1):
+            await asyncio.sleep(0.01)
+            yield encoded
+
+    async def slow_resume(call: Signed[ResumeAnswerCall]) -> AsyncIterator[bytes]:
+        for encoded in node.logs[call.value.ask_request_id].after(call.value.after_sequence):
+            yield encoded
+            await asyncio.sleep(0.05)
+
+    node.on_ask, node.on_resume = slow, slow_resume
+    async with Proxy(node) as proxy:
+        async with client.stream("Hello?", node=proxy.address) as stream:
+            got = []
+            async for word in stream:
+                got.append(word)
+                proxy.cut()
+            result = await stream.final()
+    assert got == words
+    assert result.text == "".join(words)
+    assert node.methods.count("Ask") == 1
+    assert node.methods.count("ResumeAnswer") >= len(words) // 2
+    assert proxy.connections > len(words) // 2
+
+
+async def test_a_cut_before_the_first_event_sends_the_very_same_bytes_again(client: Client, node: ScriptedNode) -> None:
+    async def cut_once(call: AskCall) -> AsyncIterator[bytes]:
+        log = [call.log.accepted(), call.log.text("Here."), call.log.final()]
+        proxy.cut()
+        for encoded in log:
+            yield encoded
+
+    node.on_ask = cut_once
+    async with Proxy(node) as proxy:
+        result = await client.ask("Hello?", node=proxy.address)
+    asks = [call.envelope for call in node.calls if call.method.endswith("/Ask")]
+    assert result.text == "Here."
+    assert len(asks) >= 2
+    assert all(ask == asks[0] for ask in asks)
+
+
+async def test_a_stream_that_the_node_ends_too_soon_is_resumed(client: Client, node: ScriptedNode) -> None:
+    async def short(call: AskCall) -> AsyncIterator[bytes]:
+        yield call.log.accepted()
+        call.log.text("Here.")
+        call.log.final()
+
+    node.on_ask = short
+    assert (await client.ask("Hello?", node=node.address)).text == "Here."
+    assert node.methods[-1] == "ResumeAnswer"
+
+
+async def test_a_node_that_always_ends_the_stream_too_soon_breaks_the_log(client: Client, node: ScriptedNode) -> None:
+    async def short(call: AskCall) -> AsyncIterator[bytes]:
+        yield call.log.accepted()
+
+    node.on_ask = short
+    with pytest.raises(ProtocolError) as error:
+        await client.ask("Hello?", node=node.address)
+    assert error.value.requirement == "STRM-LOG-003"
+
+
+async def test_a_node_that_is_gone_is_given_up_and_nothing_was_sent(client: Client, node: ScriptedNode) -> None:
+    await client.card(node.address)
+    await node.stop()
+    with pytest.raises(UnreachableError):
+        await client.ask("Hello?", node=node.address)
+
+
+async def test_a_node_that_comes_back_soon_is_not_noticed(client: Client) -> None:
+    async with ScriptedNode() as first:
+        await client.card(first.address)
+    task = asyncio.create_task(client.ask("Hello?", node=first.address))
+    await asyncio.sleep(0.1)
+    async with ScriptedNode(root=first.root, signing=first.signing, port=first.port, issue_time=first.issue_time):
+        assert (await task).text == "Hello, world."
+
+
+async def test_a_connection_that_breaks_each_time_is_lost_and_names_the_ask(client: Client, node: ScriptedNode) -> None:
+    async def cut(call: AskCall) -> AsyncIterator[bytes]:
+        proxy.cut()
+        await asyncio.Event().wait()
+        yield b""
+
+    node.on_ask = cut
+    async with Proxy(node) as proxy:
+        stream = client.stream("Hello?", node=proxy.address)
+        with pytest.raises(ConnectionLostError, match=stream.request_id.hex()):
+            await stream.__aenter__()
+    assert node.methods.count("Ask") <= ATTEMPTS_BEFORE_PROGRESS
+
+
+async def test_after_its_expiry_an_ask_is_looked_for_and_signed_anew_if_nothing_was_bound(
+    card_file: object, node: ScriptedNode
+) -> None:
+    late = timedelta(0)
+
+    async def cut_and_forget(call: AskCall) -> AsyncIterator[bytes]:
+        nonlocal late
+        if not late:
+            late = timedelta(minutes=5)
+            del node.logs[call.ask.value.header.request_id]
+            proxy.cut()
+            await asyncio.Event().wait()
+        async for encoded in greet(call):
+            yield encoded
+
+    node.on_ask = cut_and_forget
+    async with (
+        Proxy(node) as proxy,
+        Client(KeyPair.generate(), card_file=card_file, clock=lambda: utc_now() + late) as client,  # type: ignore[arg-type]
+    ):
+        result = await client.ask("Hello?", node=proxy.address)
+    first, second = [call.envelope for call in node.calls if call.method.endswith("/Ask")]
+    assert result.text == "Hello, world."
+    assert node.methods == ["GetNodeCard", "Ask", "ResumeAnswer", "Ask"]
+    assert first is not None
+    assert second is not None
+    assert first.digest != second.digest
+    assert list(node.logs) == [result.request_id]
+
+
+async def test_after_its_expiry_an_ask_that_was_bound_is_read_and_not_asked_again(
+    card_file: object, node: ScriptedNode
+) -> None:
+    late = timedelta(0)
+
+    async def cut(call: AskCall) -> AsyncIterator[bytes]:
+        nonlocal late
+        late = timedelta(minutes=5)
+        proxy.cut()
+        call.log.accepted()
+        call.log.text("Here.")
+        call.log.final()
+        await asyncio.Event().wait()
+        yield b""
+
+    node.on_ask = cut
+    async with (
+        Proxy(node) as proxy,
+        Client(KeyPair.generate(), card_file=card_file, clock=lambda: utc_now() + late) as client,  # type: ignore[arg-type]
+    ):
+        result = await client.ask("Hello?", node=proxy.address)
+    assert result.text == "Here."
+    assert node.methods == ["GetNodeCard", "Ask", "ResumeAnswer"]
+
+
+async def test_a_stale_card_is_fetched_again_and_the_ask_signed_anew_under_its_request_id(
+    client: Client, node: ScriptedNode
+) -> None:
+    old = await client.card(node.address)
+
+    async def only_the_new_card(call: AskCall) -> AsyncIterator[bytes]:
+        if call.ask.value.card_digest == old.digest:
+            raise StaleCardError("that card is not honoured any more")
+        async for encoded in greet(call):
+            yield encoded
+
+    node.on_ask = only_the_new_card
+    node.publish()
+    result = await client.ask("Hello?", node=node.address)
+    assert result.node.value.sequence > old.value.sequence
+    assert node.methods == ["GetNodeCard", "Ask", "GetNodeCard", "Ask"]
+    assert list(node.logs) == [result.request_id]
+
+
+async def test_a_card_that_is_always_stale_is_fetched_again_once(client: Client, node: ScriptedNode) -> None:
+    async def stale(call: AskCall) -> AsyncIterator[bytes]:
+        node.publish()
+        raise StaleCardError("that card is not honoured any more")
+        yield b""
+
+    node.on_ask = stale
+    with pytest.raises(StaleCardError):
+        await client.ask("Hello?", node=node.address)
+    assert node.methods == ["GetNodeCard", "Ask", "GetNodeCard", "Ask"]
+
+
+async def test_a_card_that_is_called_stale_and_stays_the_same_is_refused(client: Client, node: ScriptedNode) -> None:
+    async def stale(call: AskCall) -> AsyncIterator[bytes]:
+        raise StaleCardError("that card is not honoured any more")
+        yield b""
+
+    node.on_ask = stale
+    with pytest.raises(StaleCardError):
+        await client.ask("Hello?", node=node.address)
+    assert node.methods == ["GetNodeCard", "Ask", "GetNodeCard"]
+
+
+async def test_a_wait_that_the_node_asks_for_is_kept(client: Client, node: ScriptedNode) -> None:
+    refused = 0
+
+    async def busy(call: AskCall) -> AsyncIterator[bytes]:
+        nonlocal refused
+        if not refused:
+            refused += 1
+            raise LimitExceededError("busy", retry_after=timedelta(milliseconds=100))
+        async for encoded in greet(call):
+            yield encoded
+
+    node.on_ask = busy
+    assert (await client.ask("Hello?", node=node.address)).text == "Hello, world."
+    assert node.methods.count("Ask") == 2
+
+
+async def test_a_wait_beyond_the_time_of_the_user_is_a_refusal_at_once(client: Client, node: ScriptedNode) -> None:
+    async def draining(call: AskCall) -> AsyncIterator[bytes]:
+        raise NodeDrainingError("later", retry_after=timedelta(minutes=5))
+        yield b""
+
+    node.on_ask = draining
+    for timeout in (30, None):
+        with pytest.raises(NodeDrainingError):
+            await client.ask("Hello?", node=node.address, timeout=timeout)
+    assert node.methods.count("Ask") == 2
+
+
+async def test_a_redirect_is_followed_to_an_endpoint_of_the_card(client: Client, node: ScriptedNode) -> None:
+    async with ScriptedNode(root=node.root, signing=node.signing) as replica:
+        plain = Endpoint(uri=f"http://{replica.authority}", tls_mode=TlsMode.LOOPBACK_PLAIN)
+        node.endpoints += (plain,)
+
+        async def elsewhere(call: AskCall) -> AsyncIterator[bytes]:
+            raise WrongReplicaError("not here", detail=Redirect(uri=plain.uri))
+            yield b""
+
+        node.on_ask = elsewhere
+        assert (await client.ask("Hello?", node=node.address)).text == "Hello, world."
+        assert (node.methods, replica.methods) == (["GetNodeCard", "Ask"], ["Ask"])
+
+
+@pytest.mark.parametrize("detail", [None, Redirect(uri="http://127.0.0.1:1")])
+async def test_a_redirect_out_of_the_card_is_not_followed(
+    client: Client, node: ScriptedNode, detail: Redirect | None
+) -> None:
+    async def elsewhere(call: AskCall) -> AsyncIterator[bytes]:
+        raise WrongReplicaError("not here", detail=detail)
+        yield b""
+
+    node.on_ask = elsewhere
+    with pytest.raises(WrongReplicaError):
+        await client.ask("Hello?", node=node.address)
+
+
+async def test_a_redirect_in_a_circle_ends(client: Client, node: ScriptedNode) -> None:
+    async def elsewhere(call: AskCall) -> AsyncIterator[bytes]:
+        raise WrongReplicaError("not here", detail=Redirect(uri=node.endpoints[0].uri))
+        yield b""
+
+    node.on_ask = elsewhere
+    with pytest.raises(WrongReplicaError):
+        await client.ask("Hello?", node=node.address)
+
+
+async def test_a_second_endpoint_of_the_card_takes_over_from_one_that_is_gone(client: Client) -> None:
+    async with ScriptedNode() as first, ScriptedNode(root=first.root, signing=first.signing) as second:
+        first.endpoints += (Endpoint(uri=f"http://{second.authority}", tls_mode=TlsMode.LOOPBACK_PLAIN),)
+        await client.card(first.address)
+        await first.stop()
+        assert (await client.ask("Hello?", node=first.address)).text == "Hello, world."
+        assert second.methods == ["Ask"]
+
+
+async def test_a_node_that_forgot_the_answer_says_so(client: Client, node: ScriptedNode) -> None:
+    async def forget(call: AskCall) -> AsyncIterator[bytes]:
+        yield call.log.accepted()
+        yield call.log.text("Well, ")
+        del node.logs[call.ask.value.header.request_id]
+
+    node.on_ask = forget
+    with pytest.raises(AnswerUnknownError):
+        await client.ask("Hello?", node=node.address)
+
+
+async def test_a_node_that_lost_events_it_had_sent_breaks_the_log(client: Client, node: ScriptedNode) -> None:
+    async def short(call: AskCall) -> AsyncIterator[bytes]:
+        yield call.log.accepted()
+
+    async def behind(call: Signed[ResumeAnswerCall]) -> AsyncIterator[bytes]:
+        raise SequenceUnknownError("not so far")
+        yield b""
+
+    node.on_ask, node.on_resume = short, behind
+    with pytest.raises(ProtocolError) as error:
+        await client.ask("Hello?", node=node.address)
+    assert error.value.requirement == "STRM-LOG-001"
+
+
+async def test_a_request_id_that_is_bound_to_another_question_is_refused(client: Client, node: ScriptedNode) -> None:
+    async def reused(call: AskCall) -> AsyncIterator[bytes]:
+        raise RequestIdReusedError("another payload has this id")
+        yield b""
+
+    node.on_ask = reused
+    with pytest.raises(RequestIdReusedError):
+        await client.ask("Hello?", node=node.address, request_id=b"r" * 16)  # type: ignore[arg-type]
+
+
+async def test_a_clock_that_is_wrong_is_told_and_not_worked_around(client: Client, node: ScriptedNode) -> None:
+    async def expired(call: AskCall) -> AsyncIterator[bytes]:
+        raise CallExpiredError("expired")
+        yield b""
+
+    node.on_ask = expired
+    with pytest.raises(CallExpiredError):
+        await client.ask("Hello?", node=node.address)
+    assert node.methods == ["GetNodeCard", "Ask"]
+
+
+async def test_an_answer_of_another_process_is_read_from_its_beginning(client: Client, node: ScriptedNode) -> None:
+    result = await client.ask("Hello?", node=node.address)
+    async with client.resume(result.request_id, node=node.address) as stream:
+        resumed = await stream.final()
+    assert resumed.answer.digest == result.answer.digest
+    assert resumed.exchange.ask is None
+    assert all(check.passed for check in resumed.exchange.verify())
+
+
+async def test_a_signing_key_of_a_new_card_counts_for_a_new_ask(client: Client, node: ScriptedNode) -> None:
+    await client.ask("Hello?", node=node.address)
+    node.signing = KeyPair.generate()
+
+    async def stale_once(call: AskCall) -> AsyncIterator[bytes]:
+        if call.ask.value.card_digest != node.card().digest:
+            raise StaleCardError("renewed")
+        async for encoded in greet(call):
+            yield encoded
+
+    node.on_ask = stale_once
+    node.publish()
+    result = await client.ask("Hello?", node=node.address)
+    assert result.node.value.signing_keys == (
+        SigningKey(public_key=node.signing.public_key, expire_time=result.node.value.signing_keys[0].expire_time),
+    )
