@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from consilience.server.store.contract import StoreUnavailableError
+from consilience.server.store.database import begin_writing
 
 T = TypeVar("T")
 
@@ -46,7 +47,7 @@ class GroupCommit:
         """Starts the thread.
 
         Args:
-            connection: In autocommit mode, at `synchronous = NORMAL`, and used by nobody else from now on.
+            connection: From `connect_writer`, and used by nobody else from now on.
             fault_named: Translates what the connection raises into what `write` raises.
         """
         self._connection = connection
@@ -110,7 +111,7 @@ class GroupCommit:
     def _commit(self, group: list[_Operation]) -> None:
         try:
             self._wait_for_disk(any(operation.on_disk for operation in group))
-            self._execute("BEGIN IMMEDIATE")
+            begin_writing(self._connection)
             for operation in group:
                 self._run(operation)
             self._execute("COMMIT")

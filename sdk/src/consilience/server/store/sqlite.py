@@ -28,7 +28,7 @@ from consilience.server.store.contract import (
     StoredAsk,
     StoreUnavailableError,
 )
-from consilience.server.store.database import create_private_file, engine_of, fault_named, faults_named
+from consilience.server.store.database import connect_writer, create_private_file, engine_of, fault_named, faults_named
 from consilience.server.store.group_commit import GroupCommit
 from consilience.server.store.replica_lock import ReplicaLock
 from consilience.units import CardSequence, Digest, Sequence
@@ -200,7 +200,7 @@ class SqliteStore:
 
     def _connect(self, engine: Engine) -> Connection:
         with faults_named(self._path):
-            return engine.connect()
+            return connect_writer(engine)
 
 
 def _begin_life(connection: Connection, *, replica: str, lease_until: datetime) -> int:
