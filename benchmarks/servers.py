@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -39,9 +40,9 @@ async def serve_raw(ready: Path) -> None:
 async def serve_node(ready: Path) -> None:
     """Serves a node with the same two: a skill that answers the sentence, and one that streams deltas."""
     from consilience.nodes import DataClass, DataPolicy  # noqa: PLC0415 - the raw server loads nothing of ours
-    from consilience.server import IncomingAsk, Node, default_limits  # noqa: PLC0415
+    from consilience.server import DEFAULT_LIMITS, IncomingAsk, Node  # noqa: PLC0415
 
-    limits = default_limits(max_running_asks=1024, max_running_asks_per_caller=1024)
+    limits = dataclasses.replace(DEFAULT_LIMITS, max_running_asks=1024, max_running_asks_per_caller=1024)
     node = Node(name="benchmark", limits=limits, data_policy=DataPolicy(max_data_class=DataClass.PUBLIC))
 
     @node.skill("bench.sentence")

@@ -16,7 +16,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from consilience.client.exchanges import verify_exchange
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
@@ -24,6 +23,7 @@ from rich.table import Table
 from consilience import Client
 from consilience.asks import Outcome, Progress, TextDelta
 from consilience.cli.asks import citation_line, confidence_line
+from consilience.cli.exchanges import check_line
 from consilience.cli.nodes import card_view
 from consilience.client import AskResult
 from consilience.errors import ConsilienceError
@@ -165,10 +165,9 @@ def _verify(result: AskResult, console: Console) -> bool:
     console.rule("5  The chain card → question → answer is verified offline")
     file = Path(tempfile.gettempdir()) / "consilience-demo.json"
     result.exchange.save(file)
-    checks = verify_exchange(result.exchange)
+    checks = result.exchange.verify()
     for check in checks:
-        mark = "[green]holds[/]" if check.passed else "[bold red]FAILS[/]"
-        console.print(f"{mark}  {check.name} [dim]({check.requirement}) {check.explanation}[/]")
+        console.print(check_line(check), soft_wrap=True)
     console.print(f"Saved: {file}. Anyone can check it: consilience verify {file}")
     return all(check.passed for check in checks)
 

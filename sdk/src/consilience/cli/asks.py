@@ -15,7 +15,6 @@ from consilience.asks import Citation, Confidence, DocumentSource, Progress, Tex
 from consilience.cli.exits import exit_of_outcome
 from consilience.cli.jsonable import jsonable
 from consilience.client import AnswerStream, AskResult, Client
-from consilience.errors import UsageError
 from consilience.identity import format_node_id
 from consilience.nodes import DataClass
 
@@ -66,7 +65,7 @@ async def _ask(question: str, options: dict[str, Any]) -> int:
         result = await stream.final()
     seconds = time.monotonic() - started
     if options["save"]:
-        _save(result, options["save"])
+        result.exchange.save(options["save"])
     if options["as_json"]:
         click.echo(json.dumps(_facts(result, seconds=seconds), indent=2))
     else:
@@ -83,13 +82,6 @@ async def _print_stream(stream: AnswerStream) -> None:
             case Progress(message=message) if sys.stderr.isatty():
                 print(f"… {message}", file=sys.stderr)
     print()
-
-
-def _save(result: AskResult, path: Path) -> None:
-    try:
-        result.exchange.save(path)
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _about(result: AskResult, *, seconds: float, saved: Path | None) -> Table:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
 from consilience.cli.exits import Exit
-from consilience.client.exchanges import Check, Exchange, verify_exchange
+from consilience.client import Check, Exchange
 
 
 @click.command()
@@ -16,7 +16,7 @@ from consilience.client.exchanges import Check, Exchange, verify_exchange
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def verify(file: Path, *, as_json: bool) -> int:
     """Checks a saved exchange offline, and says what was checked."""
-    checks = verify_exchange(Exchange.load(file))
+    checks = Exchange.load(file).verify()
     held = all(check.passed for check in checks)
     if as_json:
         facts = [
@@ -25,17 +25,14 @@ def verify(file: Path, *, as_json: bool) -> int:
         ]
         click.echo(json.dumps({"passed": held, "checks": facts}, indent=2))
     else:
-        console = Console()
-        console.print(_table(checks))
+        console = Console(highlight=False)
+        for check in checks:
+            console.print(check_line(check), soft_wrap=True)
         console.print("Every check held." if held else "[bold red]A check failed: do not rely on this exchange.")
     return Exit.OK if held else Exit.CHECK_FAILED
 
 
-def _table(checks: tuple[Check, ...]) -> Table:
-    table = Table(show_edge=False)
-    for heading in ("", "check", "requirement", "found"):
-        table.add_column(heading)
-    for check in checks:
-        mark = "[green]holds[/]" if check.passed else "[bold red]FAILS[/]"
-        table.add_row(mark, check.name, check.requirement, check.explanation)
-    return table
+def check_line(check: Check) -> str:
+    """Returns a check as a person reads it, in the markup of rich."""
+    mark = "[green]holds[/]" if check.passed else "[bold red]FAILS[/]"
+    return f"{mark}  {check.name} [dim]({check.requirement})[/]: {escape(check.explanation)}"

@@ -30,7 +30,7 @@ def card(node: str, *, as_json: bool, timeout: float) -> None:
 
 
 async def _fetch(node: str, *, timeout: float) -> Signed[NodeCard]:  # noqa: ASYNC109 - the client keeps the time
-    async with Client(first_token_timeout=timeout) as client:
+    async with Client(call_timeout=timeout) as client:
         return await client.card(node)
 
 
