@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
@@ -404,3 +405,17 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter, note: 
         pass
     finally:
         sink.transport.abort()
+
+
+@asynccontextmanager
+async def silent_port() -> AsyncIterator[int]:
+    """Yields a port that takes connections and says nothing."""
+    writers: list[asyncio.StreamWriter] = []
+
+    async def hold(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+
+    async with await asyncio.start_server(hold, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+        for writer in writers:
+            writer.transport.abort()

@@ -1,0 +1,106 @@
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from consilience._wire.envelopes import seal
+from consilience.client.card_memory import CardMemory, default_card_file
+from consilience.envelopes import Signed
+from consilience.identity import KeyPair
+from consilience.nodes import NodeCard
+from consilience.units import card_sequence
+from sdk.tests.client.scripted_nodes import ScriptedNode
+
+NODE = ScriptedNode(port=1)
+ROOT = NODE.root
+
+
+def card(number: int, *, name: str = "") -> Signed[NodeCard]:
+    """Returns the card with a number; a higher one is newer."""
+    sequence = card_sequence(NODE.issue_time + timedelta(seconds=number))
+    return seal(replace(NODE.card_value(), sequence=sequence, name=name), signer=ROOT)
+
+
+def test_a_node_that_was_never_seen_has_no_card(card_file: Path) -> None:
+    assert CardMemory(card_file).newest(ROOT.public_key) is None
+
+
+def test_the_newest_card_is_remembered_across_runs(card_file: Path) -> None:
+    first = CardMemory(card_file)
+    first.keep(card(1))
+    first.keep(card(2))
+    newest = CardMemory(card_file).newest(ROOT.public_key)
+    assert newest == card(2)
+
+
+def test_an_older_card_does_not_replace_a_newer_one(card_file: Path) -> None:
+    CardMemory(card_file).keep(card(2))
+    again = CardMemory(card_file)
+    assert again.keep(card(1)).digest == card(2).digest
+    assert again.newest(ROOT.public_key) == card(2)
+
+
+def test_of_two_cards_with_one_sequence_the_smaller_digest_is_kept(card_file: Path) -> None:
+    low, high = sorted((card(1, name="a"), card(1, name="b")), key=lambda each: each.digest)
+    for order in ((low, high), (high, low)):
+        memory = CardMemory(card_file.with_name(order[0].digest.hex()))
+        for each in order:
+            memory.keep(each)
+        assert memory.newest(ROOT.public_key) == low
+
+
+def test_processes_that_write_at_once_end_with_the_newest(card_file: Path) -> None:
+    cards = [card(number) for number in range(20)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda each: CardMemory(card_file).keep(each), cards))
+    assert CardMemory(card_file).newest(ROOT.public_key) == cards[-1]
+
+
+def test_the_file_is_the_users_own(card_file: Path) -> None:
+    nested = card_file.parent / "deep" / "cards.sqlite"
+    CardMemory(nested).keep(card(1))
+    assert nested.parent.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("content", [b"not a database at all" * 100, b""], ids=["garbage", "empty"])
+def test_a_damaged_file_does_not_stop_anybody_from_asking(
+    card_file: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    card_file.write_bytes(content)
+    memory = CardMemory(card_file)
+    assert memory.keep(card(2)) == card(2)
+    assert memory.keep(card(1)) == card(2)
+    assert bool(caplog.records) == bool(content)
+
+
+def test_a_forged_card_in_the_file_is_not_believed(card_file: Path) -> None:
+    CardMemory(card_file).keep(card(1))
+    forged = seal(replace(card(9).value), signer=KeyPair.generate())
+    with sqlite3.connect(card_file) as database:
+        database.execute("UPDATE cards SET sequence = 9, envelope = ?", (forged.envelope.payload,))
+    database.close()
+    assert CardMemory(card_file).newest(ROOT.public_key) is None
+
+
+def test_a_folder_that_cannot_be_made_leaves_a_memory_for_this_process(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    memory = CardMemory(tmp_path / "file" / "cards.sqlite")
+    memory.keep(card(2))
+    assert memory.keep(card(1)) == card(2)
+
+
+def test_without_a_file_the_memory_is_of_this_process() -> None:
+    memory = CardMemory(None)
+    assert memory.keep(card(2)) == card(2)
+    assert memory.newest(ROOT.public_key) == card(2)
+
+
+def test_the_file_stands_in_the_state_folder_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert default_card_file() == tmp_path / "consilience" / "cards.sqlite"
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert default_card_file() == tmp_path / ".local" / "state" / "consilience" / "cards.sqlite"
