@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -32,7 +33,6 @@ from consilience.asks import (
     AnswerSnapshot,
     Ask,
     CancelAnswerCall,
-    Citation,
     Event,
     Final,
     GetAnswerCall,
@@ -56,7 +56,7 @@ from consilience.nodes import (
     Skill,
     TlsMode,
 )
-from consilience.units import Digest, RequestId, Sequence, card_sequence, utc_now
+from consilience.units import RequestId, Sequence, card_sequence, utc_now
 
 LIMITS = Limits(
     max_message_bytes=65536,
@@ -79,6 +79,7 @@ class LogBuilder:
         self.transcript = Transcript()
         self.entries: list[tuple[int, bytes]] = []
         self.final_answer: Signed[Answer] | None = None
+        self.ended = asyncio.Event()
 
     def add(self, event: Event) -> bytes:
         """Appends an event and returns it encoded."""
@@ -117,6 +118,7 @@ class LogBuilder:
 
     def final(self, *, signer: KeyPair | None = None, **changes: Any) -> bytes:
         self.final_answer = seal(self.answer(**changes), signer=signer or self.node.signing)
+        self.ended.set()
         return self.add(Final(answer=self.final_answer))
 
     def after(self, sequence: int) -> list[bytes]:
@@ -173,6 +175,7 @@ class ScriptedNode:
     calls: list[Call] = field(default_factory=list)
     logs: dict[RequestId, LogBuilder] = field(default_factory=dict)
     port: int = 0
+    called: dict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
 
     async def __aenter__(self) -> Self:
         self._server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
@@ -204,6 +207,11 @@ class ScriptedNode:
     @property
     def address(self) -> str:
         return f"{self.node_id}@{self.authority}"
+
+    def note(self, call: Call) -> None:
+        """Notes a call, and wakes who waits for one of its method."""
+        self.calls.append(call)
+        self.called[call.method.rpartition("/")[2]].set()
 
     @property
     def methods(self) -> list[str]:
@@ -310,14 +318,14 @@ class _Handlers(grpc.GenericRpcHandler):
             return grpc.unary_stream_rpc_method_handler(self._streaming(method))
         return grpc.unary_unary_rpc_method_handler(self._calling(method)) if method in self._unary else None
 
-    async def _card(self, request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
-        self._node.calls.append(Call(GET_NODE_CARD_METHOD, None, context.peer()))
+    async def _card(self, _: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        self._node.note(Call(GET_NODE_CARD_METHOD, None, context.peer()))
         return await self._node._card()
 
     def _streaming(self, method: str) -> Any:
         async def handle(request: bytes, context: Any) -> AsyncIterator[bytes]:
             call = Call(method, decode_request(request), context.peer())
-            self._node.calls.append(call)
+            self._node.note(call)
             try:
                 async for encoded in self._streams[method](call):
                     yield encoded
@@ -329,7 +337,7 @@ class _Handlers(grpc.GenericRpcHandler):
     def _calling(self, method: str) -> Any:
         async def handle(request: bytes, context: Any) -> bytes:
             call = Call(method, decode_request(request), context.peer())
-            self._node.calls.append(call)
+            self._node.note(call)
             try:
                 return await self._unary[method](call)
             except RefusedError as error:

@@ -35,12 +35,6 @@ async def babble(call: AskCall) -> AsyncIterator[bytes]:
         await asyncio.sleep(0.001)
 
 
-async def called(node: ScriptedNode, method: str) -> None:
-    """Waits until a method of the node was called."""
-    while method not in node.methods:
-        await asyncio.sleep(0.005)
-
-
 async def test_an_ask_is_one_call_once_the_card_is_held(client: Client, node: ScriptedNode) -> None:
     await client.card(node.address)
     result = await client.ask("Hello?", node=node.address)
@@ -148,7 +142,7 @@ async def test_an_error_in_the_block_cancels_the_ask_and_comes_through(client: C
 async def test_cancelling_the_task_cancels_the_ask_at_the_node(client: Client, node: ScriptedNode) -> None:
     node.on_ask = stall_after_text
     task = asyncio.create_task(client.ask("Hello?", node=node.address))
-    await called(node, "Ask")
+    await node.called["Ask"].wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -169,9 +163,9 @@ async def test_a_second_cancellation_does_not_wait_and_the_node_is_told_all_the_
 
     node.on_cancel = slow_cancel
     task = asyncio.create_task(client.ask("Hello?", node=node.address))
-    await called(node, "Ask")
+    await node.called["Ask"].wait()
     task.cancel()
-    await called(node, "CancelAnswer")
+    await node.called["CancelAnswer"].wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -206,8 +200,7 @@ async def test_cancel_ends_the_answer_and_the_stream_reads_on_to_its_end(client:
     async def until_cancelled(call: AskCall) -> AsyncIterator[bytes]:
         yield call.log.accepted()
         yield call.log.text("Well, ")
-        while call.log.final_answer is None:
-            await asyncio.sleep(0.005)
+        await call.log.ended.wait()
         yield call.log.after(2)[0]
 
     node.on_ask = until_cancelled
@@ -255,7 +248,7 @@ async def test_a_time_out_inside_the_block_cancels_at_once(client: Client, node:
         with pytest.raises(AnswerTimeoutError):
             await stream.final()
         async with asyncio.timeout(10):
-            await called(node, "CancelAnswer")
+            await node.called["CancelAnswer"].wait()
         with pytest.raises(AnswerTimeoutError):
             await anext(stream)
 

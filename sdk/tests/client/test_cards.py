@@ -58,8 +58,7 @@ async def test_a_caller_that_gives_up_does_not_take_the_card_from_the_others(
 
     node.on_card = slow
     impatient, patient = (asyncio.create_task(client.card(node.address)) for _ in range(2))
-    while not node.calls:
-        await asyncio.sleep(0.005)
+    await node.called["GetNodeCard"].wait()
     impatient.cancel()
     with pytest.raises(asyncio.CancelledError):
         await impatient

@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -255,9 +256,8 @@ async def test_a_cut_at_any_event_leaves_the_answer_unbroken(
             yield encoded
 
     node.on_ask = steady
-    async with Proxy(node) as proxy:
-        async with client.stream("Hello?", node=proxy.address) as stream:
-            result = await stream.final()
+    async with Proxy(node) as proxy, client.stream("Hello?", node=proxy.address) as stream:
+        result = await stream.final()
     assert result.text == "Hello, world."
     assert all(check.passed for check in result.exchange.verify())
     assert len(node.logs) == 1
@@ -283,13 +283,12 @@ async def test_a_cut_after_every_event_that_is_read_leaves_the_answer_unbroken(
             await asyncio.sleep(0.05)
 
     node.on_ask, node.on_resume = slow, slow_resume
-    async with Proxy(node) as proxy:
-        async with client.stream("Hello?", node=proxy.address) as stream:
-            got = []
-            async for word in stream:
-                got.append(word)
-                proxy.cut()
-            result = await stream.final()
+    async with Proxy(node) as proxy, client.stream("Hello?", node=proxy.address) as stream:
+        got = []
+        async for word in stream:
+            got.append(word)
+            proxy.cut()
+        result = await stream.final()
     assert got == words
     assert result.text == "".join(words)
     assert node.methods.count("Ask") == 1
@@ -365,7 +364,7 @@ async def test_a_connection_that_breaks_each_time_is_lost_and_names_the_ask(clie
 
 
 async def test_after_its_expiry_an_ask_is_looked_for_and_signed_anew_if_nothing_was_bound(
-    card_file: object, node: ScriptedNode
+    card_file: Path, node: ScriptedNode
 ) -> None:
     late = timedelta(0)
 
@@ -382,7 +381,7 @@ async def test_after_its_expiry_an_ask_is_looked_for_and_signed_anew_if_nothing_
     node.on_ask = cut_and_forget
     async with (
         Proxy(node) as proxy,
-        Client(KeyPair.generate(), card_file=card_file, clock=lambda: utc_now() + late) as client,  # type: ignore[arg-type]
+        Client(KeyPair.generate(), card_file=card_file, clock=lambda: utc_now() + late) as client,
     ):
         result = await client.ask("Hello?", node=proxy.address)
     first, second = [call.envelope for call in node.calls if call.method.endswith("/Ask")]
@@ -395,7 +394,7 @@ async def test_after_its_expiry_an_ask_is_looked_for_and_signed_anew_if_nothing_
 
 
 async def test_after_its_expiry_an_ask_that_was_bound_is_read_and_not_asked_again(
-    card_file: object, node: ScriptedNode
+    card_file: Path, node: ScriptedNode
 ) -> None:
     late = timedelta(0)
 
@@ -412,7 +411,7 @@ async def test_after_its_expiry_an_ask_that_was_bound_is_read_and_not_asked_agai
     node.on_ask = cut
     async with (
         Proxy(node) as proxy,
-        Client(KeyPair.generate(), card_file=card_file, clock=lambda: utc_now() + late) as client,  # type: ignore[arg-type]
+        Client(KeyPair.generate(), card_file=card_file, clock=lambda: utc_now() + late) as client,
     ):
         result = await client.ask("Hello?", node=proxy.address)
     assert result.text == "Here."

@@ -127,10 +127,11 @@ class Client:
             UsageError: Something was asked for that cannot be.
         """
         shape = shape_of(options.get("answer_type"), options.get("answer_schema"))
+        data_class = options.get("data_class")
         wanted = Question(
             turns=turns_of(question),
             request_id=_request_id(options.get("request_id")),
-            data_class=options.get("data_class") or self._data_class,
+            data_class=self._data_class if data_class is None else data_class,
             skill=options.get("skill"),
             max_output_tokens=options.get("max_output_tokens", 0),
             max_hidden_tokens=options.get("max_hidden_tokens"),

@@ -33,7 +33,7 @@ class Exchange:
     Attributes:
         card: The card of the node that the ask relied on.
         ask: The ask; None where an answer was read without it, after a resume in another process.
-        events: The encoded events of the log, in order.
+        events: The messages of the log as they arrived, in order; each holds one encoded event or more.
         text: The text of the answer.
         answer: What the node signed about it.
     """

@@ -12,6 +12,7 @@ Whatever is sent again goes out under the request id of the ask, so that the wor
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable
 from datetime import timedelta
 from typing import TypeVar
@@ -19,7 +20,7 @@ from typing import TypeVar
 from grpc.aio import AioRpcError, UnaryStreamCall
 
 from consilience._wire.errors import error_from_rpc
-from consilience._wire.events import decode_event
+from consilience._wire.events import decode_events
 from consilience._wire.services import encode_request
 from consilience.asks import ASK_METHOD, RESUME_METHOD, Accepted, AnswerEvent, Ask, Final, Transcript, check_answer
 from consilience.client.backoff import ATTEMPTS_BEFORE_PROGRESS, Backoff
@@ -74,6 +75,7 @@ class LogReader:
         self.request_id = request_id
         self.transcript = Transcript()
         self.received: list[bytes] = []
+        self._ready: deque[AnswerEvent] = deque()
         self.ask: Signed[Ask] | None = None
         self._caller = caller
         self._node = node
@@ -121,6 +123,8 @@ class LogReader:
             TransportError: The connection broke and did not come back, or the watch ran out.
         """
         while True:
+            if self._ready:
+                return self._take(self._ready.popleft())
             call = self._call or await self._open()
             try:
                 received = await call.read()
@@ -134,7 +138,8 @@ class LogReader:
                 raise self._watch.error from None
             else:
                 if isinstance(received, bytes):
-                    return self._take(received)
+                    self._ready.extend(self._decoded(received))
+                    continue
                 failure = _EndedTooSoonError("the node ended the stream before the answer")
             self._call = None
             if self.transcript.final is not None:
@@ -147,6 +152,8 @@ class LogReader:
         Raises:
             ProtocolError: Something does (STRM-LOG-003).
         """
+        if self._ready:
+            self._take(self._ready.popleft())
         call, self._call = self._call, None
         if call is None:
             return
@@ -163,21 +170,24 @@ class LogReader:
             timer.cancel()
         if isinstance(received, bytes):
             call.cancel()
-            self._take(received)
+            self._take(self._decoded(received)[0])
 
     def interrupt(self) -> None:
         """Ends the call that is being read."""
         if self._call is not None:
             self._call.cancel()
 
-    def _take(self, received: bytes) -> AnswerEvent:
-        """Verifies what arrived."""
+    def _decoded(self, received: bytes) -> tuple[AnswerEvent, ...]:
         try:
-            entry = decode_event(received)
+            entries = decode_events(received)
         except RefusedError as error:
             raise breach(error) from error
-        self.transcript.append(entry)
         self.received.append(received)
+        return entries
+
+    def _take(self, entry: AnswerEvent) -> AnswerEvent:
+        """Verifies what arrived."""
+        self.transcript.append(entry)
         self._backoff.progress()
         match entry.event:
             case Accepted(ask_digest=digest):

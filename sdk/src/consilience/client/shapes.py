@@ -77,6 +77,8 @@ class AnswerShape:
                 validator.validate(value)
             except jsonschema.ValidationError as error:
                 raise ValueError(f"{error.json_path}: {error.message}") from error
+            except referencing.exceptions.Unresolvable as error:
+                raise ValueError(f"the schema refers to {error.ref}, which is not in it") from error
             return value
 
         return cls(schema=json.dumps(parsed), read=read)

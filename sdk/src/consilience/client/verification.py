@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain as in_order
 from typing import TypeVar
 
 from consilience._wire.envelopes import open_envelope
-from consilience._wire.events import decode_event
+from consilience._wire.events import decode_events
 from consilience.asks import Accepted, Answer, Ask, Outcome, Transcript
 from consilience.envelopes import Envelope, Signed
 from consilience.errors import ProtocolError, RefusedError
@@ -158,8 +159,7 @@ def _answer_checks(chain: _Chain) -> Iterator[Check]:
 def _log_checks(chain: _Chain, events: Sequence[bytes], text: str) -> Iterator[Check]:
     answer, transcript, accepted = chain.answer.value, Transcript(), None
     try:
-        for event in events:
-            entry = decode_event(event)
+        for entry in in_order.from_iterable(map(decode_events, events)):
             transcript.append(entry)
             if isinstance(entry.event, Accepted):
                 accepted = entry.event
