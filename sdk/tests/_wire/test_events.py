@@ -35,13 +35,21 @@ def test_every_kind_of_the_wire_is_known(chain: Chain) -> None:
     seen = set()
     for event in _all_kinds(chain):
         response = ask_pb2.AskResponse.FromString(events.encode_event(asks.AnswerEvent(sequence=ONE, event=event)))
-        seen.add(response.event.WhichOneof("event"))
+        seen.add(response.events[0].WhichOneof("event"))
     assert seen == kinds
 
 
 def test_one_encoding_serves_both_methods() -> None:
     entry = asks.AnswerEvent(sequence=Sequence(2), event=asks.TextDelta(first_sequence=Sequence(2), text="x"))
-    assert events.decode_event(ask_pb2.ResumeAnswerResponse.FromString(events.encode_event(entry))) == entry
+    resumed = ask_pb2.ResumeAnswerResponse.FromString(events.encode_event(entry))
+    assert events.decode_event(resumed.SerializeToString()) == entry
+
+
+def test_encodings_one_behind_the_other_are_one_response_with_all_events(chain: Chain) -> None:
+    entries = [
+        asks.AnswerEvent(sequence=Sequence(number), event=event) for number, event in enumerate(_all_kinds(chain), 1)
+    ]
+    assert events.decode_events(b"".join(map(events.encode_event, entries))) == tuple(entries)
 
 
 def test_an_event_of_a_later_version_is_unknown_and_keeps_its_sequence() -> None:
@@ -68,6 +76,11 @@ def test_a_final_whose_answer_does_not_verify_is_refused(chain: Chain) -> None:
 def test_hostile_bytes_are_malformed() -> None:
     with pytest.raises(EnvelopeMalformedError):
         events.decode_event(b"\x0a\xff")
+
+
+def test_a_response_without_an_event_is_malformed() -> None:
+    with pytest.raises(EnvelopeMalformedError, match="no event"):
+        events.decode_events(b"")
 
 
 def test_text_that_is_no_utf8_is_malformed() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from grpc import aio
 from consilience._wire import services
 from consilience._wire.envelopes import open_envelope, seal
 from consilience._wire.errors import error_from_rpc
-from consilience._wire.events import decode_event
+from consilience._wire.events import decode_events
 from consilience.asks import (
     ASK_METHOD,
     CANCEL_METHOD,
@@ -62,14 +63,19 @@ class AnswerCall:
 
     def __init__(self, call: aio.UnaryStreamCall[bytes, bytes]) -> None:
         self._call = call
+        self._ready: deque[AnswerEvent] = deque()
 
     async def next(self) -> AnswerEvent | None:
         """Returns the next event, or None at the end."""
-        try:
-            received = await self._call.read()
-        except aio.AioRpcError as error:
-            raise error_from_rpc(error) from error
-        return None if received is aio.EOF else decode_event(received)
+        if not self._ready:
+            try:
+                received = await self._call.read()
+            except aio.AioRpcError as error:
+                raise error_from_rpc(error) from error
+            if received is aio.EOF:
+                return None
+            self._ready.extend(decode_events(received))
+        return self._ready.popleft()
 
     async def rest(self, *, known: tuple[AnswerEvent, ...] = ()) -> Reading:
         """Reads to the end; `known` was read before, here or by another stream."""

@@ -1,7 +1,7 @@
 """Events on the wire: the hot path of a stream, so written by hand.
 
-AskResponse and ResumeAnswerResponse both hold the event as field 1, so one encoding serves both methods and every
-reader of the log.
+AskResponse and ResumeAnswerResponse both hold their events as field 1, so one encoding of an event serves both methods
+and every reader of the log, and several encodings one behind the other are one response with all of them.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _FIELDS: dict[type, str] = {kind: field for field, kind in _KINDS.items()}
 
 
 def encode_event(entry: AnswerEvent) -> bytes:
-    """Returns the encoded AskResponse, which is also the encoded ResumeAnswerResponse, of an event."""
+    """Returns the encoded response that holds one event; responses are joined by joining their bytes."""
     response = ask_pb2.AskResponse()
-    message = response.event
+    message = response.events.add()
     message.sequence = entry.sequence
     match entry.event:
         case TextDelta(first_sequence=first, text=text):
@@ -49,21 +49,29 @@ def encode_event(entry: AnswerEvent) -> bytes:
     return response.SerializeToString()
 
 
-def decode_event(received: bytes | ask_pb2.AskResponse | ask_pb2.ResumeAnswerResponse) -> AnswerEvent:
-    """Returns the event of a response. The answer in a Final is verified on the way.
+def decode_events(received: bytes) -> tuple[AnswerEvent, ...]:
+    """Returns the events of a response, one at least. The answer in a Final is verified on the way.
 
     Raises:
-        EnvelopeMalformedError: The bytes are not a response.
+        EnvelopeMalformedError: The bytes are not a response, or it holds no event.
         FieldInvalidError: A required field is absent.
         RefusedError: The signed answer does not verify; see `convert.open_envelope`.
     """
-    if isinstance(received, bytes):
-        try:
-            received = ask_pb2.AskResponse.FromString(received)
-        except DecodeError as error:
-            raise EnvelopeMalformedError("the bytes are not an AskResponse") from error
-    message = received.event
-    return AnswerEvent(sequence=Sequence(message.sequence), event=_event(message))
+    try:
+        response = ask_pb2.AskResponse.FromString(received)
+    except DecodeError as error:
+        raise EnvelopeMalformedError("the bytes are not an AskResponse") from error
+    if not response.events:
+        raise EnvelopeMalformedError("the response holds no event")
+    return tuple(
+        AnswerEvent(sequence=Sequence(message.sequence), event=_event(message)) for message in response.events
+    )
+
+
+def decode_event(received: bytes) -> AnswerEvent:
+    """Returns the one event that `encode_event` encoded; raises as `decode_events`."""
+    (entry,) = decode_events(received)
+    return entry
 
 
 def final_from_message(message: ask_pb2.Final) -> Final:

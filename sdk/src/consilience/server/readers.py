@@ -19,7 +19,7 @@ WINDOW = 256
 """Entries that are read from the store at one time."""
 
 Write = Callable[[bytes], Awaitable[None]]
-"""Sends an encoded event to a reader, and returns when the next one may come: the back-pressure of its connection."""
+"""Sends encoded events to a reader, and returns when the next ones may come: the back-pressure of its connection."""
 
 
 async def send_log(log: AnswerLog, *, after: Sequence, write: Write) -> Sequence:
@@ -28,6 +28,8 @@ async def send_log(log: AnswerLog, *, after: Sequence, write: Write) -> Sequence
     Returns:
         The last sequence that was sent. The answer goes on in the store behind it where `log.lost` is set.
     """
+    # The handler begins to work in this very turn of the loop; an answer that is there at once goes out in one message.
+    await asyncio.sleep(0)
     while True:
         if after < log.last_sequence:
             message, after = log.message_after(after)

@@ -399,22 +399,21 @@ Global___AskRequest: typing_extensions.TypeAlias = AskRequest
 
 @typing.final
 class AskResponse(google.protobuf.message.Message):
-    """Carries the next event of the log."""
+    """Carries the next events of the log: what is ready goes out together."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    EVENT_FIELD_NUMBER: builtins.int
+    EVENTS_FIELD_NUMBER: builtins.int
     @property
-    def event(self) -> Global___AnswerEvent:
-        """Holds the event. *Required.*"""
+    def events(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___AnswerEvent]:
+        """Holds the events, in the order of the log. *Required*, one at least."""
 
     def __init__(
         self,
         *,
-        event: Global___AnswerEvent | None = ...,
+        events: collections.abc.Iterable[Global___AnswerEvent] | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["event", b"event"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["event", b"event"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["events", b"events"]) -> None: ...
 
 Global___AskResponse: typing_extensions.TypeAlias = AskResponse
 
@@ -472,22 +471,21 @@ Global___ResumeAnswerCall: typing_extensions.TypeAlias = ResumeAnswerCall
 
 @typing.final
 class ResumeAnswerResponse(google.protobuf.message.Message):
-    """Carries the next event of the log."""
+    """Carries the next events of the log: what is ready goes out together."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    EVENT_FIELD_NUMBER: builtins.int
+    EVENTS_FIELD_NUMBER: builtins.int
     @property
-    def event(self) -> Global___AnswerEvent:
-        """Holds the event. *Required.*"""
+    def events(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___AnswerEvent]:
+        """Holds the events, in the order of the log. *Required*, one at least."""
 
     def __init__(
         self,
         *,
-        event: Global___AnswerEvent | None = ...,
+        events: collections.abc.Iterable[Global___AnswerEvent] | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["event", b"event"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["event", b"event"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["events", b"events"]) -> None: ...
 
 Global___ResumeAnswerResponse: typing_extensions.TypeAlias = ResumeAnswerResponse
 
