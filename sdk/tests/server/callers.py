@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
-import grpc
 from grpc import aio
 
 from consilience._wire import services
@@ -72,7 +71,7 @@ class AnswerCall:
                 received = await self._call.read()
             except aio.AioRpcError as error:
                 raise error_from_rpc(error) from error
-            if received is aio.EOF:
+            if not isinstance(received, bytes):
                 return None
             self._ready.extend(decode_events(received))
         return self._ready.popleft()
@@ -82,9 +81,9 @@ class AnswerCall:
         events, transcript = list(known), Transcript()
         for event in known:
             transcript.append(event)
-        while (event := await self.next()) is not None:
-            events.append(event)
-            transcript.append(event)
+        while (following := await self.next()) is not None:
+            events.append(following)
+            transcript.append(following)
         return Reading(tuple(events), transcript)
 
     def drop(self) -> None:
@@ -135,7 +134,8 @@ class Caller:
         return self.send_bytes(services.encode_request(envelope))
 
     def send_bytes(self, request: bytes, method: str = ASK_METHOD) -> AnswerCall:
-        return AnswerCall(self.channel.unary_stream(f"/{method}")(request))
+        stream: aio.UnaryStreamMultiCallable[bytes, bytes] = self.channel.unary_stream(f"/{method}")
+        return AnswerCall(stream(request))
 
     def open(self, text: str = "say", **changes: Any) -> tuple[Signed[Ask], AnswerCall]:
         signed = self.sign(self.question(text, **changes))
@@ -178,16 +178,16 @@ class Caller:
         return card
 
     async def unary(self, method: str, request: bytes) -> bytes:
+        unary: aio.UnaryUnaryMultiCallable[bytes, bytes] = self.channel.unary_unary(f"/{method}")
         try:
-            response: bytes = await self.channel.unary_unary(f"/{method}")(request)
+            return await unary(request)
         except aio.AioRpcError as error:
             raise error_from_rpc(error) from error
-        return response
 
 
 async def fetch_card(channel: aio.Channel) -> tuple[Signed[NodeCard], tuple[Envelope, ...]]:
     """Fetches the card of whatever node a channel leads to, and its successions."""
-    method = channel.unary_unary(f"/{services.GET_NODE_CARD_METHOD}")
+    method: aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(f"/{services.GET_NODE_CARD_METHOD}")
     card, successions = services.decode_card_response(await method(services.encode_card_request()))
     return open_envelope(card, NodeCard), successions
 
@@ -207,5 +207,3 @@ CHANNEL_OPTIONS = (
     # A channel of its own for each test node, though two may use one port one after the other.
     ("grpc.use_local_subchannel_pool", 1),
 )
-
-StatusCode = grpc.StatusCode

@@ -7,7 +7,6 @@ while the first is on its way to acceptance, the others wait for it and then att
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -41,7 +40,7 @@ class Answers:
         self._max_readers = max_readers
         self._runs: dict[AskKey, AnswerRun] = {}
         self._admissions: dict[AskKey, asyncio.Event] = {}
-        self._readers: Counter[AskKey] = Counter()
+        self._readers: dict[AskKey, int] = {}
 
     @property
     def running(self) -> tuple[AnswerRun, ...]:
@@ -143,7 +142,7 @@ class Answers:
         last = found.log.last_sequence if isinstance(found, AnswerRun) else found.last_sequence
         if after > last:
             raise SequenceUnknownError(f"the log has {last} events, none to read on from behind {after}")
-        readers = self._readers[key] + 1
+        readers = self._readers.get(key, 0) + 1
         if readers > self._max_readers:
             raise exceeded("max_readers_per_answer", maximum=self._max_readers, requested=readers)
         self._readers[key] = readers
@@ -207,7 +206,7 @@ class AnswerReader:
         after: Sequence,
         run: AnswerRun | None,
         store: AnswerStore,
-        readers: Counter[AskKey],
+        readers: dict[AskKey, int],
     ) -> None:
         """Begins behind a sequence; `readers` holds the count that `close` takes this stream off again."""
         self._key = key
@@ -229,9 +228,8 @@ class AnswerReader:
 
     def close(self) -> None:
         """Ends the stream: the reader has everything, or is gone."""
-        self._readers[self._key] -= 1
-        if not self._readers[self._key]:
-            del self._readers[self._key]
+        if left := self._readers.pop(self._key) - 1:
+            self._readers[self._key] = left
         if self._run is not None:
             self._run.reader_left()
 

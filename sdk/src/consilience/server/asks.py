@@ -78,8 +78,10 @@ class AskService:
             return found
         with self.answers.admitting(key):
             started = await self._start(signed)
-        # Another replica may have bound the key a moment ago, to another question even.
-        return self._attached(started, signed) or started
+        if isinstance(started, StoredAsk):
+            # Another replica was quicker to bind the key, to another question even.
+            return self._attached(started, signed) or started
+        return started
 
     def _attached(self, found: AnswerRun | StoredAsk | None, signed: Signed[Ask]) -> AnswerRun | StoredAsk | None:
         """Returns the answer that a copy of an ask attaches to, or None: then the ask is taken as a first one.

@@ -7,12 +7,12 @@ left behind.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from consilience._wire import envelopes
 from consilience._wire.events import encode_event
-from consilience.asks import Answer, AnswerEvent, Citation, Final, Outcome
+from consilience.asks import Answer, AnswerEvent, Citation, Final, Outcome, Usage
 from consilience.identity import Signer
 from consilience.nodes import Skill
 from consilience.server.skills import Conclusion
@@ -79,7 +79,15 @@ def final_entry(
     # A clock that was set back while the answer ran makes no negative duration.
     finish_time = max(finish_time, ask.accept_time)
     sequence = Sequence(tally.last_sequence + 1)
-    usage = replace(conclusion.usage, output_bytes=tally.size_bytes, duration=finish_time - ask.accept_time)
+    counted = conclusion.usage
+    usage = Usage(
+        input_tokens=counted.input_tokens,
+        cached_input_tokens=counted.cached_input_tokens,
+        output_tokens=counted.output_tokens,
+        hidden_tokens=counted.hidden_tokens,
+        output_bytes=tally.size_bytes,
+        duration=finish_time - ask.accept_time,
+    )
     answer = Answer(
         node_id=node_id,
         signing_key=signer.public_key,

@@ -1,8 +1,8 @@
-"""The log of a running answer, and how its deltas are merged (spec section 2.4).
+"""The log of a running answer, and what a reader gets of it (spec section 2.4).
 
 A log is append-only and shared: first reader, duplicate and resumed reader each hold nothing but a position in it. Each
-event was encoded once, when it was produced; a reader that has fallen behind gets what it missed as one merged delta,
-which is built when that reader asks for it.
+event was encoded once, when it was produced. A message carries whatever is ready for its reader; one that has fallen
+behind gets what it missed as one merged delta, which is built when that reader asks for it.
 """
 
 from __future__ import annotations
@@ -18,16 +18,28 @@ from consilience.units import Sequence
 MAX_MERGED_CHARACTERS = 16_384
 """Text that one merged delta holds at most, so that no message comes near the limits of a reader."""
 
+MAX_PACKED_BYTES = 16_384
+"""A message that has reached this size takes no further event."""
+
 
 def next_message(entries: Entries[LogEntry], *, index: int) -> tuple[bytes, int]:
     """Returns the message that comes next for a reader, and the index behind the entries that it stands for.
 
-    Deltas that follow one another become one message; everything else goes out as it was produced.
+    Deltas that follow one another become one event; everything else is as it was produced. Encoded events one behind
+    the other are one encoded message.
 
     Args:
         entries: Consecutive entries of one log.
         index: The place in `entries` that the reader has reached, below their number.
     """
+    message, index = _next_event(entries, index)
+    while index < len(entries) and len(message) < MAX_PACKED_BYTES:
+        event, index = _next_event(entries, index)
+        message += event
+    return message, index
+
+
+def _next_event(entries: Entries[LogEntry], index: int) -> tuple[bytes, int]:
     first = entries[index]
     end = index + 1
     if first.text is None:
@@ -54,14 +66,14 @@ class AnswerLog:
         lost: It ended without Final, because another replica has taken the answer over; the store tells how it goes on.
     """
 
-    __slots__ = ("_merged", "_waiting", "ended", "entries", "lost")
+    __slots__ = ("_packed", "_waiting", "ended", "entries", "lost")
 
     def __init__(self) -> None:
         self.entries: list[LogEntry] = []
         self.ended = False
         self.lost = False
         self._waiting: list[asyncio.Future[None]] = []
-        self._merged: tuple[int, int, bytes] = (-1, -1, b"")
+        self._packed: tuple[int, int, bytes] = (-1, -1, b"")
 
     @property
     def last_sequence(self) -> Sequence:
@@ -99,18 +111,18 @@ class AnswerLog:
     def message_after(self, sequence: Sequence) -> tuple[bytes, Sequence]:
         """Returns the message that comes next for a reader that has everything up to a sequence below the last one.
 
-        Readers that go side by side miss the same entries, so the last merged message is kept for the next of them.
+        Readers that go side by side miss the same entries, so the last message of several is kept for the next of them.
 
         Returns:
             The message, and the sequence that the reader has with it.
         """
-        start, end, merged = self._merged
+        start, end, packed = self._packed
         if start == sequence:
-            # Valid though the log may have grown since: a merged delta may always be shorter than it could be.
-            return merged, Sequence(end)
+            # Valid though the log may have grown since: a message may always hold less than it could.
+            return packed, Sequence(end)
         message, end = next_message(self.entries, index=sequence)
         if end > sequence + 1:
-            self._merged = (sequence, end, message)
+            self._packed = (sequence, end, message)
         return message, Sequence(end)
 
     def _wake(self) -> None:

@@ -241,9 +241,10 @@ class Node:
         Raises:
             UsageError, KeyFileError, StoreError: As for `serving` and `RunningNode.start`.
         """
-        asyncio.run(self._run(self.serving(address, advertise=advertise), ready))
+        asyncio.run(self._run(address, advertise, ready))
 
-    async def _run(self, running: RunningNode, ready: Callable[[RunningNode], None] | None) -> None:
+    async def _run(self, address: str, advertise: Sequence[str], ready: Callable[[RunningNode], None] | None) -> None:
+        running = self.serving(address, advertise=advertise)  # in the loop, which the server of grpc binds to
         signals: asyncio.Queue[int] = asyncio.Queue()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
