@@ -100,6 +100,17 @@ async def test_a_transaction_that_fails_fails_all_of_it_and_the_next_one_works(g
     assert await group.write(numbers, on_disk=False) in ([2], [1, 2])
 
 
+async def test_a_commit_that_fails_is_taken_back_and_the_next_one_works(group: GroupCommit) -> None:
+    def break_a_promise(connection: Connection) -> None:
+        connection.exec_driver_sql("CREATE TABLE later (number REFERENCES numbers DEFERRABLE INITIALLY DEFERRED)")
+        connection.exec_driver_sql("INSERT INTO later VALUES (7)")
+
+    with pytest.raises(StoreUnavailableError, match="FOREIGN KEY"):
+        await group.write(break_a_promise, on_disk=False)
+    assert await group.write(partial(insert, number=2), on_disk=False) == 2
+    assert await group.write(numbers, on_disk=False) == [2]
+
+
 async def test_only_what_must_be_on_the_disk_waits_for_it(group: GroupCommit, statements: list[str]) -> None:
     for number, on_disk in enumerate([False, True, True, False]):
         await group.write(partial(insert, number=number), on_disk=on_disk)
