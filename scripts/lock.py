@@ -19,7 +19,8 @@ _ALL_DISTRIBUTIONS = (
     "--no-emit-package=llama-cpp-python",  # compiled here, from a lock of its own
 )
 _OPTIONS_BY_LOCK: dict[str, tuple[str, ...]] = {
-    "dev": ("--group=dev", *_ALL_DISTRIBUTIONS),
+    # grpc-stubs, which other stubs ask for, would write over the same folder as types-grpcio.
+    "dev": ("--group=dev", *_ALL_DISTRIBUTIONS, "--no-emit-package=grpc-stubs"),
     "bench": ("--group=bench", "--constraints=locks/dev.txt"),
     "lowest": ("pyproject.toml", "--resolution=lowest-direct"),  # proves the lower bounds of the base dependencies
     "generate": ("--group=generate",),
