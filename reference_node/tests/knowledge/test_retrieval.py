@@ -81,7 +81,9 @@ def test_nothing_found_says_so(foldoc_retriever: Retriever) -> None:
     ("question", "title"),
     [
         ("What is a node card?", "The node card"),
-        ("What is the text form of a node id?", "The node card > Node id"),
+        ("Who signs the node card?", "The node card > Signing keys"),
+        ("What is a citation?", "Reading an answer > Citations"),
+        ("Which key signs cards?", "The node card > Signing keys"),
         ("What is the transcript digest?", "Reading an answer > Transcript digest"),
         ("Who may read an answer?", "Asking a question > Who may read an answer"),
         ("What does the durable profile keep?", "Running a node > Durable profile"),

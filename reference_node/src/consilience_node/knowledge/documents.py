@@ -25,7 +25,7 @@ from consilience_node.knowledge.errors import (
     SourceEncodingError,
     SourceMissingError,
 )
-from consilience_node.knowledge.question import bare_name
+from consilience_node.knowledge.question import bare_name, singulars
 
 _MARKDOWN_SUFFIXES = frozenset({".md", ".markdown"})
 _TEXT_SUFFIXES = frozenset({".txt"})
@@ -190,5 +190,6 @@ def _sections_by_heading(content: bytes, *, headings: list[_Heading], title: str
 
 
 def _headwords(heading: str) -> tuple[str, ...]:
-    """Returns the names that a heading is looked up by: "The node card" and "What is a node card?" by "node card"."""
-    return tuple(dict.fromkeys((heading, bare_name(heading) or heading)))
+    """Returns the names that a heading is looked up by: "The node cards" and "What is a node card?" by "node card"."""
+    bare = bare_name(heading) or heading
+    return tuple(dict.fromkeys((heading, bare, *singulars(bare))))

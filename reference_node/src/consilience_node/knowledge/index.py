@@ -16,6 +16,7 @@ import os
 import sqlite3
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -167,6 +168,18 @@ class Index:
     def document_frequency(self, term: str) -> int:
         """Returns in how many chunks a word stands, in title or text."""
         return int(self._rows("SELECT count(*) FROM words WHERE words MATCH ?", _quoted(term))[0][0])
+
+    def terms_held(self, terms: Iterable[str], *, among: Collection[int]) -> Counter[int]:
+        """Counts for each of some chunks how many of the words it has, in title or text."""
+        held: Counter[int] = Counter()
+        for term in terms:
+            rows = self._rows(
+                "SELECT rowid FROM words WHERE words MATCH ? AND rowid IN (SELECT value FROM json_each(?))",
+                _quoted(term),
+                json.dumps(list(among)),
+            )
+            held.update(int(row[0]) for row in rows)
+        return held
 
     def has_term(self, term: str, *, chunk_id: int, in_title: bool) -> bool:
         """Tells whether a chunk has a word, in its title or, if `in_title` is false, anywhere."""

@@ -70,7 +70,7 @@ def names_asked_for(question: str) -> tuple[str, ...]:
     subject = _subject(asked)
     bare = bare_name(question)
     # ".NET" and "!" would lose their sign to the sentence's; the forms that keep it come first.
-    candidates = (whole, asked, subject, bare, *_singulars(bare))
+    candidates = (whole, asked, subject, bare, *singulars(bare))
     return tuple(dict.fromkeys(name for name in candidates if 0 < len(name) <= _MAX_NAME_CHARACTERS))
 
 
@@ -121,12 +121,16 @@ def names_within(question: str) -> dict[str, frozenset[str]]:
             phrase = " ".join(words[start : start + length]).strip(_EDGES).removesuffix("'s")
             held = frozenset(subject_words(phrase))
             if held:
-                names.update(dict.fromkeys((phrase, *_singulars(phrase)), held))
+                names.update(dict.fromkeys((phrase, *singulars(phrase)), held))
     return names
 
 
-def _singulars(name: str) -> tuple[str, ...]:
-    """Guesses the singular of a plural by the regular endings of English; the index says which guess exists."""
+def singulars(name: str) -> tuple[str, ...]:
+    """Guesses the singular of a plural by the regular endings of English; no guess need be a word.
+
+    >>> singulars("node cards")
+    ('node card',)
+    """
     endings = (("ies", "y"), ("es", ""), ("s", ""))
     return tuple(
         name.removesuffix(plural) + singular

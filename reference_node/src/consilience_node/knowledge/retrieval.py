@@ -9,7 +9,7 @@ Example::
 Everything here blocks for a few milliseconds, so a server calls it in a thread.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -107,8 +107,7 @@ class Retriever:
         """Searches by BM25; passages that the question names come before the rest."""
         named = self._named_chunks(question)
         terms = terms_of(question)[:_MAX_TERMS]
-        first = self._index.search(terms, among=named, limit=_MAX_HOMOGRAPHS) if named else ()
-        chunks = (*_as_written_first(first, question=question), *self._index.search(terms, limit=limit))
+        chunks = (*self._best_named(question, named=named, terms=terms), *self._index.search(terms, limit=limit))
         distinct = tuple({chunk.chunk_id: chunk for chunk in chunks}.values())[:limit]
         topic = NO_TOPIC
         if distinct:
@@ -122,6 +121,16 @@ class Retriever:
         rarest = {word for word in words if rarity[word] == min(rarity.values())}
         names = {name: held for name, held in names_within(question).items() if held & rarest}
         return {chunk_id: names[name] for name, chunk_id in self._index.chunk_ids_of_headwords(names)}
+
+    def _best_named(self, question: str, *, named: Collection[int], terms: Sequence[str]) -> tuple[IndexedChunk, ...]:
+        """Returns the named chunks: those with more words of the question first, then in the order of the source.
+
+        BM25 is no judge among chunks of one entry. It prefers the shortest, which is its list of references.
+        """
+        chunks = self._index.search(terms, among=named, limit=_MAX_HOMOGRAPHS) if named else ()
+        held = self._index.terms_held(terms, among=[chunk.chunk_id for chunk in chunks])
+        in_order = sorted(chunks, key=lambda chunk: (-held[chunk.chunk_id], chunk.chunk_id))
+        return _as_written_first(in_order, question=question)
 
     def _judge(
         self, question: str, *, chunk: IndexedChunk, asked: bool, named: dict[int, frozenset[str]]
