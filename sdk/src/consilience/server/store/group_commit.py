@@ -15,7 +15,7 @@ from threading import Thread
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from consilience.server.store.contract import StoreUnavailableError
 from consilience.server.store.database import begin_writing
@@ -116,7 +116,7 @@ class GroupCommit:
                 self._run(operation)
             self._execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
-            with suppress(DBAPIError):  # SQLite has rolled back already
+            with suppress(SQLAlchemyError):  # SQLite has rolled back already
                 self._execute("ROLLBACK")
             for operation in group:
                 operation.error = self._fault_named(error)

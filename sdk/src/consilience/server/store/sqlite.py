@@ -97,7 +97,7 @@ class SqliteStore:
             )
 
     async def close(self) -> None:
-        """Ends what was begun and closes the file; bounded by twice the time that a lock is waited for."""
+        """Ends what was begun and closes the file. A lock that others hold is waited for, but not for ever."""
         opened, self._opened = self._opened, None
         self._cards.clear()
         if opened is not None:
