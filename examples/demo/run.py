@@ -18,13 +18,13 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.panel import Panel
-from rich.table import Table
 
 from consilience import Client
-from consilience.asks import Outcome, Progress, TextDelta
-from consilience.cli.asks import citation_line, confidence_line
+from consilience.asks import DocumentSource, Outcome, Progress, TextDelta
+from consilience.cli.asks import citation_line, confidence_line, model_line
 from consilience.cli.exchanges import check_line
 from consilience.cli.nodes import card_view
+from consilience.cli.printing import facts_table, printable
 from consilience.client import AskResult
 from consilience.errors import ConsilienceError
 
@@ -131,9 +131,9 @@ async def _ask(client: Client, question: str, node: str, console: Console) -> As
         async for entry in stream.events():
             match entry.event:
                 case TextDelta(text=text):
-                    console.out(text, end="")
+                    console.out(printable(text), end="")
                 case Progress(message=message):
-                    console.print(f"[dim]… {message}[/]")
+                    console.print(f"… {message}", style="dim", markup=False)
         console.print()
         return await stream.final()
 
@@ -145,20 +145,19 @@ def _is_sure(result: AskResult) -> bool:
 
 def _show_knowledge(result: AskResult, console: Console) -> None:
     """Shows what the signed answer says about itself."""
-    facts = Table.grid(padding=(0, 2))
-    facts.add_row("outcome", f"{result.outcome.name}, {result.stop_reason.name.lower()} {result.answer.value.detail}")
-    facts.add_row("how sure", confidence_line(result.confidence))
+    facts = [
+        ("outcome", f"{result.outcome.name}, {result.stop_reason.name.lower()} {result.detail}"),
+        ("how sure", confidence_line(result.confidence)),
+    ]
     for citation in result.citations:
-        facts.add_row("source", citation_line(citation))
-        quote = getattr(citation.origin, "quote", "")
-        if quote:
-            facts.add_row("", f"[italic]“{' '.join(quote.split())[:400]}”[/]")
+        facts.append(("source", citation_line(citation)))
+        if isinstance(citation.origin, DocumentSource):
+            facts.append(("", f"“{' '.join(citation.origin.quote.split())[:400]}”"))
     if result.intake is not None and result.intake.retrieval_strategy:
         used = sum(chunk.used for chunk in result.intake.chunks)
-        facts.add_row("read", f"{used} of {len(result.intake.chunks)} passages, by {result.intake.retrieval_strategy}")
-    if result.model is not None:
-        facts.add_row("model", f"{result.model.family} {result.model.quantization}, {result.model.engine}")
-    console.print(facts)
+        facts.append(("read", f"{used} of {len(result.intake.chunks)} passages, by {result.intake.retrieval_strategy}"))
+    facts.append(("model", model_line(result.model)))
+    console.print(facts_table(facts))
 
 
 def _verify(result: AskResult, console: Console) -> bool:

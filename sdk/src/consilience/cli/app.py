@@ -14,6 +14,7 @@ from consilience.cli.exchanges import verify
 from consilience.cli.exits import Exit, exit_of_error
 from consilience.cli.keys import keys
 from consilience.cli.nodes import card
+from consilience.cli.printing import printable
 from consilience.errors import ConsilienceError, ProtocolError, RefusedError
 
 
@@ -56,9 +57,9 @@ def _tell(error: ConsilienceError, *, as_json: bool) -> None:
         print(json.dumps({"error": _facts(error)}))
         return
     name = error.reason if isinstance(error, RefusedError) else type(error).__name__.removesuffix("Error")
-    print(f"{name}: {error}\n{error.remedy}", file=sys.stderr)
+    print(printable(f"{name}: {error}\n{error.remedy}"), file=sys.stderr)
     if isinstance(error, RefusedError) and error.detail is not None:
-        print(f"The node says: {error.detail}", file=sys.stderr)
+        print(printable(f"The node says: {error.detail}"), file=sys.stderr)
 
 
 def _facts(error: ConsilienceError) -> dict[str, Any]:

@@ -14,9 +14,10 @@ from rich.table import Table
 from consilience.asks import Citation, Confidence, DocumentSource, Progress, TextDelta
 from consilience.cli.exits import exit_of_outcome
 from consilience.cli.jsonable import jsonable
+from consilience.cli.printing import facts_table, for_stdout, printable
 from consilience.client import AnswerStream, AskResult, Client
 from consilience.identity import format_node_id
-from consilience.nodes import DataClass
+from consilience.nodes import DataClass, Model
 
 _CLASSES = [member.name.lower() for member in DataClass if member > DataClass.UNSPECIFIED]
 
@@ -78,37 +79,38 @@ async def _print_stream(stream: AnswerStream) -> None:
     async for entry in stream.events():
         match entry.event:
             case TextDelta(text=text):
-                print(text, end="", flush=True)
+                print(for_stdout(text), end="", flush=True)
             case Progress(message=message) if sys.stderr.isatty():
-                print(f"… {message}", file=sys.stderr)
+                print(f"… {printable(message)}", file=sys.stderr)
     print()
 
 
 def _about(result: AskResult, *, seconds: float, saved: Path | None) -> Table:
     """Returns who answered, with which model, how sure, from which sources, how long."""
-    answer, node = result.answer.value, result.node.value
-    facts = Table.grid(padding=(0, 2))
-    facts.add_row("", "")
-    facts.add_row("outcome", f"{answer.outcome.name} ({answer.stop_reason.name.lower()}) {answer.detail}".strip())
-    facts.add_row("answered by", f"{node.name}  {format_node_id(node.node_id)}".strip())
-    if answer.model is None:
-        facts.add_row("model", "no language model took part")
-    else:
-        parts = (answer.model.family or answer.model.id, answer.model.quantization, answer.model.engine)
-        facts.add_row("model", ", ".join(part for part in parts if part))
-    facts.add_row("how sure", confidence_line(answer.confidence))
-    for citation in answer.citations:
-        facts.add_row("source", citation_line(citation))
-    usage = answer.usage
-    facts.add_row(
-        "took",
-        f"{seconds:.1f} s; {usage.input_tokens} tokens read ({usage.cached_input_tokens} cached), "
-        f"{usage.output_tokens} written",
-    )
-    facts.add_row("verified", "card, question, every event and the signed answer")
+    answer, node, usage = result.answer.value, result.node.value, result.usage
+    facts = [
+        ("", ""),
+        ("outcome", f"{answer.outcome.name} ({answer.stop_reason.name.lower()}) {answer.detail}".strip()),
+        ("answered by", f"{node.name}  {format_node_id(node.node_id)}".strip()),
+        ("model", model_line(answer.model)),
+        ("how sure", confidence_line(answer.confidence)),
+        *(("source", citation_line(citation)) for citation in answer.citations),
+        (
+            "took",
+            f"{seconds:.1f} s; {usage.input_tokens} tokens read, {usage.output_tokens} written",
+        ),
+        ("verified", "card, question, every event and the signed answer"),
+    ]
     if saved:
-        facts.add_row("saved", f"{saved}  (check it: consilience verify {saved})")
-    return facts
+        facts.append(("saved", f"{saved}  (check it: consilience verify {saved})"))
+    return facts_table(facts)
+
+
+def model_line(model: Model | None) -> str:
+    """Returns a model as a person reads it."""
+    if model is None:
+        return "no language model took part"
+    return ", ".join(part for part in (model.family or model.id, model.quantization, model.engine) if part)
 
 
 def confidence_line(confidence: Confidence | None) -> str:

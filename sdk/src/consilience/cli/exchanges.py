@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from consilience.cli.exits import Exit
+from consilience.cli.printing import printable
 from consilience.client import Check, Exchange
 
 
@@ -35,4 +36,4 @@ def verify(file: Path, *, as_json: bool) -> int:
 def check_line(check: Check) -> str:
     """Returns a check as a person reads it, in the markup of rich."""
     mark = "[green]holds[/]" if check.passed else "[bold red]FAILS[/]"
-    return f"{mark}  {check.name} [dim]({check.requirement})[/]: {escape(check.explanation)}"
+    return f"{mark}  {check.name} [dim]({check.requirement})[/]: {escape(printable(check.explanation))}"

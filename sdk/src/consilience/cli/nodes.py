@@ -7,13 +7,13 @@ from datetime import timedelta
 import click
 from rich.console import Console, Group
 from rich.table import Table
-from rich.text import Text
 
 from consilience.cli.jsonable import jsonable
+from consilience.cli.printing import cell, facts_table
 from consilience.client import Client
 from consilience.envelopes import Signed
 from consilience.identity import format_node_id
-from consilience.nodes import NodeCard, Skill, effective_data_class
+from consilience.nodes import Model, NodeCard, Skill, effective_data_class
 
 
 @click.command()
@@ -37,19 +37,22 @@ async def _fetch(node: str, *, timeout: float) -> Signed[NodeCard]:  # noqa: ASY
 def card_view(signed: Signed[NodeCard]) -> Group:
     """Returns a card as a person reads it."""
     node = signed.value
-    facts = Table.grid(padding=(0, 2))
-    facts.add_row("node", Text(format_node_id(node.node_id), style="bold"))
-    facts.add_row("name", f"{node.name}  {node.description}".strip())
-    facts.add_row("reached at", ", ".join(f"{place.uri} ({place.tls_mode.name.lower()})" for place in node.endpoints))
-    facts.add_row("profiles", ", ".join(profile.name.lower() for profile in node.profiles))
-    facts.add_row("reads data up to", node.data_policy.max_data_class.name)
-    facts.add_row("limits", _limits(node))
-    facts.add_row("valid until", f"{node.expire_time:%Y-%m-%d %H:%M} UTC, signed by the node's root key")
-    for model in node.models:
-        size = f"{model.parameter_count / 1e6:,.0f} M parameters" if model.parameter_count else ""
-        parts = (model.family or model.id, size, model.quantization, model.engine)
-        facts.add_row("model", ", ".join(part for part in parts if part))
-    return Group(facts, "", _skills(node))
+    facts = [
+        ("node", format_node_id(node.node_id)),
+        ("name", f"{node.name}  {node.description}".strip()),
+        ("reached at", ", ".join(f"{place.uri} ({place.tls_mode.name.lower()})" for place in node.endpoints)),
+        ("profiles", ", ".join(profile.name.lower() for profile in node.profiles)),
+        ("reads data up to", node.data_policy.max_data_class.name),
+        ("limits", _limits(node)),
+        ("valid until", f"{node.expire_time:%Y-%m-%d %H:%M} UTC, signed by the node's root key"),
+        *(("model", _model(model)) for model in node.models),
+    ]
+    return Group(facts_table(facts), "", _skills(node))
+
+
+def _model(model: Model) -> str:
+    size = f"{model.parameter_count / 1e6:,.0f} M parameters" if model.parameter_count else ""
+    return ", ".join(part for part in (model.family or model.id, size, model.quantization, model.engine) if part)
 
 
 def _skills(node: NodeCard) -> Table:
@@ -59,7 +62,7 @@ def _skills(node: NodeCard) -> Table:
     for skill in node.skills:
         about = skill.description or ", ".join(skill.domains)
         ceiling = effective_data_class(node, skill).name
-        table.add_row(skill.id, about, ", ".join(skill.languages), _gives(skill), ceiling)
+        table.add_row(*map(cell, (skill.id, about, ", ".join(skill.languages), _gives(skill), ceiling)))
     return table
 
 

@@ -1,0 +1,38 @@
+"""Printing: what peers say, shown as text and as nothing else.
+
+A name, a quote or an answer comes from a stranger. It is never markup, and never moves the cursor of a terminal.
+"""
+
+import sys
+from collections.abc import Iterable
+
+from rich.table import Table
+from rich.text import Text
+
+_SHOWN = {"\n", "\t"}
+_CONTROLS = {
+    code: "\N{REPLACEMENT CHARACTER}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in _SHOWN
+}
+
+
+def printable(text: str) -> str:
+    """Returns a text in which control characters, escape sequences among them, cannot act."""
+    return text.translate(_CONTROLS)
+
+
+def for_stdout(text: str) -> str:
+    """Returns a text as it goes to standard output: to the letter for a file or a pipe, printable for a terminal."""
+    return printable(text) if sys.stdout.isatty() else text
+
+
+def cell(text: str, *, style: str = "") -> Text:
+    """Returns a text as the cell of a table."""
+    return Text(printable(text), style=style)
+
+
+def facts_table(facts: Iterable[tuple[str, str]]) -> Table:
+    """Returns names and values, one pair a line."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in facts:
+        table.add_row(name, cell(value))
+    return table

@@ -1,0 +1,48 @@
+import json
+from pathlib import Path
+
+from consilience.server import RunningNode
+from sdk.tests.cli.conftest import Run
+
+
+def _saved(consilience: Run, node: RunningNode, tmp_path: Path) -> Path:
+    file = tmp_path / "exchange.json"
+    assert consilience("ask", "x", "--node", node.address, "--save", str(file)).returncode == 0
+    return file
+
+
+def test_a_saved_exchange_is_verified_offline(consilience: Run, running_node: RunningNode, tmp_path: Path) -> None:
+    done = consilience("verify", str(_saved(consilience, running_node, tmp_path)))
+    assert done.returncode == 0
+    assert "the text is the text that was signed (STRM-TXT-002)" in done.stdout
+    assert done.stdout.endswith("Every check held.\n")
+
+
+def test_an_exchange_that_was_edited_fails_by_name(consilience: Run, running_node: RunningNode, tmp_path: Path) -> None:
+    file = _saved(consilience, running_node, tmp_path)
+    document = json.loads(file.read_text())
+    document["text"] += "?"
+    file.write_text(json.dumps(document))
+    done = consilience("verify", str(file), "--json")
+    assert done.returncode == 1
+    facts = json.loads(done.stdout)
+    assert facts["passed"] is False
+    assert [check["requirement"] for check in facts["checks"] if not check["passed"]] == ["STRM-TXT-002"]
+
+
+def test_a_file_that_is_no_exchange_is_a_usage_error(consilience: Run, tmp_path: Path) -> None:
+    file = tmp_path / "other.json"
+    for text in ("{}", "[]", "not json", "\0"):
+        file.write_text(text)
+        done = consilience("verify", str(file))
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr
+        assert str(file) in done.stderr
+
+
+def test_an_exchange_that_cannot_be_written_is_told(
+    consilience: Run, running_node: RunningNode, tmp_path: Path
+) -> None:
+    done = consilience("ask", "x", "--node", running_node.address, "--save", str(tmp_path / "no" / "such" / "folder"))
+    assert done.returncode == 2
+    assert "cannot be written" in done.stderr

@@ -1,0 +1,23 @@
+import pytest
+from rich.console import Console
+
+from consilience.cli.printing import facts_table, printable
+
+
+@pytest.mark.parametrize("hostile", ["\x1b[2J", "\x1b]0;title\x07", "\x9b31m", "\r", "\b", "\x00", "\x7f"])
+def test_no_control_character_of_a_peer_reaches_the_terminal(hostile: str) -> None:
+    shown = printable(f"a{hostile}b")
+    assert shown.startswith("a\N{REPLACEMENT CHARACTER}")
+    assert not any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in shown)
+
+
+def test_text_is_left_as_it_is() -> None:
+    text = "Grüße\n\t世界 🐛 [not markup]"
+    assert printable(text) == text
+
+
+def test_what_looks_like_markup_is_shown_to_the_letter() -> None:
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(facts_table([("source", "[bold]foldoc[/bold] [link=x]")]))
+    assert "[bold]foldoc[/bold] [link=x]" in captured.get()
