@@ -1,8 +1,12 @@
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from consilience._wire.envelopes import seal
 from consilience.asks import Accepted, Final, OnDisconnect, Outcome, Role, StopReason, TextDelta, Turn
 from consilience.client import Client
 from consilience.errors import (
@@ -10,10 +14,13 @@ from consilience.errors import (
     AnswerUnknownError,
     FirstTokenTimeoutError,
     LimitExceededError,
+    ProtocolError,
     SkillUnknownError,
     Supported,
     UsageError,
 )
+from consilience.identity import KeyPair
+from consilience.units import Digest, Sequence, utc_now
 from sdk.tests.client.scripted_nodes import AskCall, ScriptedNode, greet
 
 
@@ -299,6 +306,26 @@ async def test_get_tells_what_there_is_now(client: Client, node: ScriptedNode) -
     snapshot = await client.get(result.request_id, node=node.address)
     assert (snapshot.text, snapshot.last_sequence) == ("Hello, world.", 4)
     assert snapshot.final is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "requirement"),
+    [
+        ({"transcript_digest": Digest(bytes(32))}, "STRM-TXT-002"),
+        ({"final_sequence": Sequence(9)}, "STRM-LOG-003"),
+        ({"finish_time": utc_now() + timedelta(days=1)}, "ASK-ANS-001"),
+        ({"node_id": KeyPair.generate().public_key}, "ASK-ANS-002"),
+    ],
+)
+async def test_what_get_tells_of_a_finished_answer_is_verified(
+    client: Client, node: ScriptedNode, changes: dict[str, Any], requirement: str
+) -> None:
+    result = await client.ask("Hello?", node=node.address)
+    log = node.logs[result.request_id]
+    log.final_answer = seal(replace(result.answer.value, **changes), signer=node.signing)
+    with pytest.raises(ProtocolError) as error:
+        await client.get(result.request_id, node=node.address)
+    assert error.value.requirement == requirement
 
 
 async def test_an_answer_that_is_not_there_is_refused(client: Client, node: ScriptedNode) -> None:

@@ -165,8 +165,8 @@ def card_of_another_node(node: ScriptedNode) -> bytes:
 NOW = utc_now()
 
 BREACHES: dict[str, tuple[Bend, str]] = {
-    "no card": (lambda _: b"", "SIG-ENV-002"),
-    "garbage": (lambda _: b"\xff\xff", "SIG-ENV-002"),
+    "no card": (lambda _: b"", "ERR-FLD-001"),
+    "garbage": (lambda _: b"\xff\xff", "ERR-FLD-001"),
     "no signature": (bent(lambda envelope: replace(envelope, signature=b"")), "SIG-ENV-003"),
     "a wrong bit": (
         bent(lambda envelope: replace(envelope, signature=bytes([envelope.signature[0] ^ 1]) + envelope.signature[1:])),
@@ -187,15 +187,15 @@ BREACHES: dict[str, tuple[Bend, str]] = {
         card_with(endpoints=(Endpoint(uri="http://192.0.2.1:80", tls_mode=TlsMode.LOOPBACK_PLAIN),)),
         "NODE-TLS-003",
     ),
-    "no endpoint": (card_with(endpoints=()), "NODE-CARD-001"),
-    "no skill": (card_with(skills=()), "NODE-CARD-001"),
+    "no endpoint": (card_with(endpoints=()), "ERR-FLD-001"),
+    "no skill": (card_with(skills=()), "ERR-FLD-001"),
     "an endpoint that is none": (
         card_with(endpoints=(Endpoint(uri="http://[::1", tls_mode=TlsMode.LOOPBACK_PLAIN),)),
-        "NODE-CARD-001",
+        "ERR-FLD-001",
     ),
     "a port that is none": (
         card_with(endpoints=(Endpoint(uri="https://node.example:99999", tls_mode=TlsMode.WEBPKI),)),
-        "NODE-CARD-001",
+        "ERR-FLD-001",
     ),
 }
 
@@ -237,6 +237,14 @@ async def test_a_node_is_not_rolled_back_across_runs(card_file: Path, node: Scri
         with pytest.raises(ProtocolError) as error:
             await client.card(node.address)
     assert error.value.requirement == "NODE-CARD-004"
+
+
+async def test_a_card_that_another_address_has_outdated_is_not_used_again(client: Client, node: ScriptedNode) -> None:
+    await client.card(node.address)
+    node.publish()
+    newer = await client.card(f"http://{node.authority}")
+    assert (await client.card(node.address)).digest == newer.digest
+    assert node.methods == ["GetNodeCard"] * 3
 
 
 class TestSuccession:

@@ -8,7 +8,7 @@ import pytest
 
 from consilience._wire.envelopes import seal
 from consilience._wire.events import encode_event
-from consilience.asks import Accepted, Answer, AnswerEvent, Citation, Final, ResumeAnswerCall, TextDelta, Usage
+from consilience.asks import Accepted, Answer, AnswerEvent, Citation, Final, Outcome, ResumeAnswerCall, TextDelta, Usage
 from consilience.client import Client
 from consilience.client.backoff import ATTEMPTS_BEFORE_PROGRESS
 from consilience.envelopes import Envelope, Signed
@@ -27,7 +27,7 @@ from consilience.errors import (
     WrongReplicaError,
 )
 from consilience.identity import KeyPair
-from consilience.nodes import Endpoint, SigningKey, TlsMode
+from consilience.nodes import Endpoint, SigningKey, Skill, TlsMode
 from consilience.units import Digest, Sequence, utc_now
 from sdk.tests.client.scripted_nodes import AskCall, LogBuilder, Proxy, ScriptedNode, greet
 
@@ -77,6 +77,15 @@ async def two_finals(call: AskCall) -> AsyncIterator[bytes]:
     final = call.log.final()
     yield final
     yield final
+
+
+async def two_finals_at_once(call: AskCall) -> AsyncIterator[bytes]:
+    yield b"".join([encoded async for encoded in two_finals(call)])
+
+
+async def an_empty_response(call: AskCall) -> AsyncIterator[bytes]:
+    yield call.log.accepted()
+    yield b""
 
 
 async def text_after_final(call: AskCall) -> AsyncIterator[bytes]:
@@ -141,13 +150,15 @@ BREACHES: dict[str, tuple[Script, str]] = {
     "a merge that overlaps": (a_merge_that_overlaps, "STRM-LOG-001"),
     "two finals": (two_finals, "STRM-LOG-003"),
     "text after Final": (text_after_final, "STRM-LOG-003"),
-    "garbage after Final": (garbage_after_final, "SIG-ENV-002"),
-    "garbage": (bytes_that_are_no_event, "SIG-ENV-002"),
-    "text that is not UTF-8": (text_that_is_not_utf8, "SIG-ENV-002"),
+    "two finals at once": (two_finals_at_once, "STRM-LOG-003"),
+    "an empty response": (an_empty_response, "ERR-FLD-001"),
+    "garbage after Final": (garbage_after_final, "ERR-FLD-001"),
+    "garbage": (bytes_that_are_no_event, "ERR-FLD-001"),
+    "text that is not UTF-8": (text_that_is_not_utf8, "ERR-FLD-001"),
     "no signature": (answer_sealed(lambda envelope: replace(envelope, signature=b"")), "SIG-ENV-003"),
     "half a signature": (
         answer_sealed(lambda envelope: replace(envelope, signature=envelope.signature[:32])),
-        "SIG-ENV-002",
+        "ERR-FLD-001",
     ),
     "a bit of the payload": (
         answer_sealed(
@@ -189,6 +200,34 @@ async def test_a_breach_of_the_log_is_told_by_its_requirement(client: Client, no
     assert error.value.requirement == requirement
 
 
+@pytest.mark.parametrize(
+    ("skill", "outcome", "kept"),
+    [
+        (Skill(id="greet", gives_citations=True), Outcome.ANSWERED, False),
+        (Skill(id="greet", gives_confidence=True), Outcome.ANSWERED, False),
+        (Skill(id="greet", gives_intake=True), Outcome.ANSWERED, False),
+        (Skill(id="greet", gives_intake=True), Outcome.ABSTAINED, False),
+        (Skill(id="greet", gives_citations=True, gives_confidence=True), Outcome.ABSTAINED, True),
+        (Skill(id="greet", gives_intake=True), Outcome.FAILED, True),
+        (Skill(id="greet", gives_intake=True), Outcome.CANCELLED, True),
+    ],
+)
+async def test_an_answer_without_what_its_skill_gives_is_a_breach(
+    client: Client, node: ScriptedNode, skill: Skill, outcome: Outcome, *, kept: bool
+) -> None:
+    async def bare(call: AskCall) -> AsyncIterator[bytes]:
+        yield call.log.accepted()
+        yield call.log.final(outcome=outcome)
+
+    node.skills, node.on_ask = (skill,), bare
+    if kept:
+        assert (await client.ask("Hello?", node=node.address)).outcome is outcome
+    else:
+        with pytest.raises(ProtocolError) as error:
+            await client.ask("Hello?", node=node.address)
+        assert error.value.requirement == "ASK-ANS-005"
+
+
 async def test_after_a_breach_the_stream_stays_broken_and_the_ask_is_cancelled(
     client: Client, node: ScriptedNode
 ) -> None:
@@ -211,6 +250,27 @@ async def test_merged_deltas_give_the_same_text_and_digest(client: Client, node:
 
     node.on_ask = merging
     assert (await client.ask("Hello?", node=node.address)).text == "abc"
+
+
+async def test_events_that_come_together_are_read_one_by_one(client: Client, node: ScriptedNode) -> None:
+    async def at_once(call: AskCall) -> AsyncIterator[bytes]:
+        yield b"".join([encoded async for encoded in greet(call)])
+
+    node.on_ask = at_once
+    async with client.stream("Hello?", node=node.address) as stream:
+        assert [entry.sequence async for entry in stream.events()] == [1, 2, 3, 4]
+        assert (await stream.final()).text == "Hello, world."
+
+
+async def test_no_text_is_given_out_of_a_response_with_a_breach(client: Client, node: ScriptedNode) -> None:
+    async def at_once(call: AskCall) -> AsyncIterator[bytes]:
+        yield call.log.accepted()
+        yield b"".join([call.log.text("all is well"), call.log.final(transcript_digest=Digest(bytes(32)))])
+
+    node.on_ask = at_once
+    async with client.stream("Hello?", node=node.address) as stream:
+        with pytest.raises(ProtocolError):
+            await anext(stream)
 
 
 async def test_an_event_of_an_unknown_kind_is_skipped(client: Client, node: ScriptedNode) -> None:

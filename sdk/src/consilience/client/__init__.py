@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 from consilience.client.asks import AnswerStream
+from consilience.client.checks import Check
 from consilience.client.client import Client
 from consilience.client.exchanges import Exchange, verify
 from consilience.client.questions import AskOptions
 from consilience.client.results import AskResult
-from consilience.client.verification import Check
 
 __all__ = ["AnswerStream", "AskOptions", "AskResult", "Check", "Client", "Exchange", "verify"]

@@ -202,7 +202,7 @@ class AnswerStream:
             exchange=Exchange(
                 card=reader.card.envelope,
                 ask=reader.ask.envelope if reader.ask else None,
-                events=tuple(reader.received),
+                responses=tuple(reader.responses),
                 text=reader.transcript.text,
                 answer=final.answer.envelope,
             ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import os
 import time
 from typing import Self
 
@@ -50,7 +50,7 @@ class Backoff:
     def pause_seconds(self) -> float:
         """How long to wait before the next attempt."""
         longest: float = min(FIRST_PAUSE_SECONDS * 2 ** (self.failures - 1), LONGEST_PAUSE_SECONDS)
-        return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards no secret
+        return longest * (0.5 + os.urandom(1)[0] / 512)
 
     def may_wait(self, seconds: float) -> bool:
         """Tells whether to wait as long as a node asks for, where the user bounds nothing."""

@@ -24,13 +24,12 @@ from consilience.asks import (
 from consilience.calls import CallHeader, new_header
 from consilience.client.cards import Cards
 from consilience.client.connections import Connection
-from consilience.client.peers import held_to_protocol
+from consilience.client.peers import check_author, check_snapshot, held_to_protocol
 from consilience.client.routes import Route
 from consilience.envelopes import Signed
 from consilience.errors import (
     AnswerUnknownError,
     ConsilienceError,
-    ProtocolError,
     Redirect,
     TransportError,
     WrongReplicaError,
@@ -103,8 +102,7 @@ class Caller:
         response = await self._unary(GET_METHOD, encode_request(seal(call, signer=self.signer).envelope), route)
         with held_to_protocol():
             snapshot = decode_snapshot(response)
-        if snapshot.final is not None:
-            check_author(snapshot.final.answer, card=card)
+        check_snapshot(snapshot, card=card)
         return snapshot
 
     async def cancel(self, request_id: RequestId, *, route: Route) -> Signed[Answer]:
@@ -175,16 +173,3 @@ class Caller:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def check_author(answer: Signed[Answer], *, card: NodeCard) -> None:
-    """Checks that an answer is of a node, and signed by a key of its card (ASK-ANS-001).
-
-    Raises:
-        ProtocolError: It is not.
-    """
-    value = answer.value
-    if value.node_id != card.node_id:
-        raise ProtocolError("the answer is of another node", requirement="ASK-ANS-002")
-    if not card.may_sign(value.signing_key, at=value.finish_time):
-        raise ProtocolError("the answer is signed by a key that the card does not list", requirement="ASK-ANS-001")

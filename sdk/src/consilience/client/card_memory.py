@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -81,6 +80,8 @@ class CardMemory:
         """
         if self._path is None:
             return None
+        import sqlite3  # noqa: PLC0415 - an import that only a fetched card needs
+
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with closing(sqlite3.connect(self._path, timeout=LOCK_SECONDS)) as database, database:

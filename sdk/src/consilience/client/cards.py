@@ -65,14 +65,17 @@ class Cards:
         self._max_age_seconds = max_age_seconds
         self._fetch_seconds = fetch_seconds
         self._kept: dict[_Key, _Kept] = {}
+        self._winners: dict[PublicKey, Digest] = {}
         self._fetches: dict[_Key, asyncio.Task[Route]] = {}
 
     def cached(self, node: NodeReference) -> Route | None:
-        """Returns the way to a node where its card is held and still good."""
+        """Returns the way to a node where its card is held and still good: young, and no other has won against it."""
         kept = self._kept.get(_key(node))
         if kept is None or time.monotonic() - kept.fetched_at > self._max_age_seconds:
             return None
-        return kept.route if self._clock() < kept.route.card.value.expire_time else None
+        route, card = kept.route, kept.route.card.value
+        good = self._clock() < card.expire_time and self._winners.get(card.node_id) == route.card_digest
+        return route if good else None
 
     async def route(self, node: NodeReference) -> Route:
         """Returns the way to a node, whose card is fetched and verified where none is held.
@@ -165,11 +168,12 @@ class Cards:
                 _ = urlsplit(endpoint.uri).port
         except ValueError as error:
             raise ProtocolError(
-                f"the card names an endpoint that is none: {error}", requirement="NODE-CARD-001"
+                f"the card names an endpoint that is none: {error}", requirement="ERR-FLD-001"
             ) from error
         if not card.value.endpoints or not card.value.skills:
-            raise ProtocolError("the card names no endpoint or no skill", requirement="NODE-CARD-001")
+            raise ProtocolError("the card names no endpoint or no skill", requirement="ERR-FLD-001")
         newest = await asyncio.to_thread(self._memory.keep, card)
+        self._winners[card.value.node_id] = newest.digest
         if newest.digest != card.digest:
             raise ProtocolError(
                 f"the card is older than one of the same node that was seen before: sequence {card.value.sequence}"

@@ -34,7 +34,7 @@ from consilience.units import PublicKey, RequestId, utc_now
 
 DEFAULT_TIMEOUT_SECONDS = 60.0
 DEFAULT_CALL_SECONDS = 10.0
-DEFAULT_CARD_MAX_AGE = timedelta(minutes=10)
+DEFAULT_CARD_MAX_AGE = timedelta(minutes=5)
 
 
 class Client:

@@ -1,7 +1,7 @@
 """Exchanges: a question and its answer as they were signed, in a file that anyone can check offline.
 
-The file is JSON: the envelopes and the events as they travelled, in base64, and the text for people. Checking it needs
-no network, no key and no trust in whoever hands it over; what it shows is that a node said this.
+The file is JSON: the envelopes and the responses as they travelled, in base64, and the text for people. Checking it
+needs no network, no key and no trust in whoever hands it over; what it shows is that a node said this.
 
 >>> result.exchange.save(Path("heisenbug.json"))
 >>> all(check.passed for check in Exchange.load(Path("heisenbug.json")).verify())
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from consilience.client.verification import Check, verify_chain
+from consilience.client.checks import Check
 from consilience.envelopes import Envelope
 from consilience.errors import UsageError
 from consilience.units import PublicKey
@@ -40,13 +40,15 @@ class Exchange:
 
     card: Envelope
     ask: Envelope | None
-    events: tuple[bytes, ...]
+    responses: tuple[bytes, ...]
     text: str
     answer: Envelope
 
     def verify(self) -> tuple[Check, ...]:
         """Checks the whole chain from card to answer, offline, and says what was checked."""
-        return verify_chain(card=self.card, ask=self.ask, events=self.events, text=self.text, answer=self.answer)
+        from consilience.client.verification import verify_chain  # noqa: PLC0415 - an ask does without
+
+        return verify_chain(card=self.card, ask=self.ask, responses=self.responses, text=self.text, answer=self.answer)
 
     def save(self, path: Path) -> None:
         """Writes the exchange to a file.
@@ -58,7 +60,7 @@ class Exchange:
             "format": FORMAT,
             "card": _envelope_to_json(self.card),
             "ask": None if self.ask is None else _envelope_to_json(self.ask),
-            "events": [_to_base64(event) for event in self.events],
+            "responses": [_to_base64(response) for response in self.responses],
             "text": self.text,
             "answer": _envelope_to_json(self.answer),
         }
@@ -94,7 +96,7 @@ class Exchange:
         return cls(
             card=_envelope_from_json(document["card"]),
             ask=None if document["ask"] is None else _envelope_from_json(document["ask"]),
-            events=tuple(_from_base64(event) for event in document["events"]),
+            responses=tuple(_from_base64(response) for response in document["responses"]),
             text=document["text"],
             answer=_envelope_from_json(document["answer"]),
         )

@@ -15,7 +15,7 @@ from consilience.envelopes import Signed
 from consilience.errors import DataClassForbiddenError, LimitExceeded, LimitExceededError, UsageError
 from consilience.identity import Signer, format_node_id
 from consilience.nodes import DataClass, NodeCard, Skill, effective_data_class, tighter_limits
-from consilience.units import PublicKey, RequestId
+from consilience.units import Digest, PublicKey, RequestId
 
 ENVELOPE_BYTES = 256
 """What an envelope adds to its payload at most: type, key, signature and their headers."""
@@ -70,8 +70,9 @@ class Question:
 
     def sign(
         self,
-        card: Signed[NodeCard],
+        card: NodeCard,
         *,
+        card_digest: Digest,
         signer: Signer,
         now: datetime,
         seconds_left: float | None,
@@ -81,6 +82,7 @@ class Question:
 
         Args:
             card: What the asker relies on.
+            card_digest: Names it.
             signer: The asker.
             now: The asker's clock.
             seconds_left: How long the asker will wait, or None.
@@ -90,20 +92,19 @@ class Question:
             DataClassForbiddenError: The node may not read it; nothing was signed.
             LimitExceededError: It is larger than any message that the node reads.
         """
-        node = card.value
-        skill = node.skill(self.skill) if self.skill else node.skills[0]
-        check_data_class(self.data_class, card=node, skill=skill, trusted_nodes=trusted_nodes)
-        limits = tighter_limits(node.limits, skill.limits if skill else None)
+        skill = card.skill(self.skill) if self.skill else card.skills[0]
+        check_data_class(self.data_class, card=card, skill=skill, trusted_nodes=trusted_nodes)
+        limits = tighter_limits(card.limits, skill.limits if skill else None)
         ask = Ask(
             header=new_header(
                 method=ASK_METHOD,
-                audience=node.node_id,
+                audience=card.node_id,
                 caller=signer.public_key,
                 now=now,
                 request_id=self.request_id,
             ),
-            skill_id=self.skill or node.skills[0].id,
-            card_digest=card.digest,
+            skill_id=self.skill or card.skills[0].id,
+            card_digest=card_digest,
             turns=self.turns,
             data_class=self.data_class,
             limits=AskLimits(

@@ -22,12 +22,22 @@ from grpc.aio import AioRpcError, UnaryStreamCall
 from consilience._wire.errors import error_from_rpc
 from consilience._wire.events import decode_events
 from consilience._wire.services import encode_request
-from consilience.asks import ASK_METHOD, RESUME_METHOD, Accepted, AnswerEvent, Ask, Final, Transcript, check_answer
+from consilience.asks import (
+    ASK_METHOD,
+    RESUME_METHOD,
+    Accepted,
+    Answer,
+    AnswerEvent,
+    Ask,
+    Final,
+    Transcript,
+    check_answer,
+)
 from consilience.client.backoff import ATTEMPTS_BEFORE_PROGRESS, Backoff
-from consilience.client.caller import Caller, check_author
+from consilience.client.caller import Caller
 from consilience.client.cards import NodeReference
 from consilience.client.connections import Connection
-from consilience.client.peers import breach
+from consilience.client.peers import breach, check_author, check_promises
 from consilience.client.questions import Question
 from consilience.client.routes import Route
 from consilience.client.watches import Watch
@@ -74,7 +84,7 @@ class LogReader:
     ) -> None:
         self.request_id = request_id
         self.transcript = Transcript()
-        self.received: list[bytes] = []
+        self.responses: list[bytes] = []
         self._ready: deque[AnswerEvent] = deque()
         self.ask: Signed[Ask] | None = None
         self._caller = caller
@@ -122,9 +132,7 @@ class LogReader:
             ProtocolError: The node broke the rules of the log.
             TransportError: The connection broke and did not come back, or the watch ran out.
         """
-        while True:
-            if self._ready:
-                return self._take(self._ready.popleft())
+        while not self._ready:
             call = self._call or await self._open()
             try:
                 received = await call.read()
@@ -138,13 +146,14 @@ class LogReader:
                 raise self._watch.error from None
             else:
                 if isinstance(received, bytes):
-                    self._ready.extend(self._decoded(received))
+                    self._take(received)
                     continue
                 failure = _EndedTooSoonError("the node ended the stream before the answer")
             self._call = None
             if self.transcript.final is not None:
                 return None
             await self._recover(failure)
+        return self._ready.popleft()
 
     async def read_end(self, *, seconds: float) -> None:
         """Makes sure that nothing follows Final, unless the node takes longer than this to end the stream.
@@ -152,8 +161,6 @@ class LogReader:
         Raises:
             ProtocolError: Something does (STRM-LOG-003).
         """
-        if self._ready:
-            self._take(self._ready.popleft())
         call, self._call = self._call, None
         if call is None:
             return
@@ -170,40 +177,49 @@ class LogReader:
             timer.cancel()
         if isinstance(received, bytes):
             call.cancel()
-            self._take(self._decoded(received)[0])
+            self._take(received)
 
     def interrupt(self) -> None:
         """Ends the call that is being read."""
         if self._call is not None:
             self._call.cancel()
 
-    def _decoded(self, received: bytes) -> tuple[AnswerEvent, ...]:
+    def _take(self, received: bytes) -> None:
+        """Verifies what arrived, as a whole, and makes it ready to be read."""
         try:
             entries = decode_events(received)
         except RefusedError as error:
             raise breach(error) from error
-        self.received.append(received)
-        return entries
-
-    def _take(self, entry: AnswerEvent) -> AnswerEvent:
-        """Verifies what arrived."""
-        self.transcript.append(entry)
+        for entry in entries:
+            self.transcript.append(entry)
+            match entry.event:
+                case Accepted(ask_digest=digest):
+                    self._check_accepted(digest)
+                case Final(answer=answer):
+                    self._check_answer(answer)
+        self.responses.append(received)
+        self._ready.extend(entries)
         self._backoff.progress()
-        match entry.event:
-            case Accepted(ask_digest=digest):
-                if self.ask is not None and digest != self.ask.digest:
-                    raise ProtocolError("the node accepted another ask", requirement="ASK-ANS-002")
-                self._ask_digest = digest
-            case Final(answer=answer):
-                check_answer(
-                    answer,
-                    transcript=self.transcript,
-                    ask_digest=self._ask_digest or answer.value.ask_digest,
-                    card_digest=self.card.digest if self.ask else answer.value.card_digest,
-                    node_id=self.card.value.node_id,
-                )
-                check_author(answer, card=self.card.value)
-        return entry
+
+    def _check_accepted(self, digest: Digest) -> None:
+        if self._ask_digest is None:
+            self._ask_digest = digest
+        if digest != self._ask_digest:
+            raise ProtocolError("the node accepted another ask", requirement="ASK-ANS-002")
+
+    def _check_answer(self, answer: Signed[Answer]) -> None:
+        """Checks an answer by spec section 2.5, as far as it is known what was asked."""
+        card = self.card.value
+        check_answer(
+            answer,
+            transcript=self.transcript,
+            ask_digest=self._ask_digest or answer.value.ask_digest,
+            card_digest=self.ask.value.card_digest if self.ask else answer.value.card_digest,
+            node_id=card.node_id,
+        )
+        check_author(answer, card=card)
+        if self.ask is not None and (skill := card.skill(self.ask.value.skill_id)) is not None:
+            check_promises(answer.value, skill=skill)
 
     async def _open(self) -> UnaryStreamCall[bytes, bytes]:
         """Starts the call that brings the next events."""
@@ -230,12 +246,14 @@ class LogReader:
         if self.ask is None:
             self._card = route.card
             self.ask = self._question.sign(
-                self._card,
+                route.card.value,
+                card_digest=route.card_digest,
                 signer=self._caller.signer,
                 now=now,
                 seconds_left=self._watch.seconds_left,
                 trusted_nodes=self._caller.trusted_nodes,
             )
+            self._ask_digest = self.ask.digest
         return ASK_METHOD, encode_request(self.ask.envelope)
 
     async def _recover(self, failure: ConsilienceError) -> None:

@@ -15,6 +15,7 @@ class Route:
 
     Attributes:
         card: The verified card.
+        card_digest: Its digest, which every ask names and nobody needs to compute each time.
         connection: The one in use.
     """
 
@@ -27,6 +28,7 @@ class Route:
         connection: Connection,
     ) -> None:
         self.card = card
+        self.card_digest = card.digest
         self.connection = connection
         self._connections = connections
         self._endpoints = endpoints

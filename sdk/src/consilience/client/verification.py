@@ -9,30 +9,15 @@ from typing import TypeVar
 
 from consilience._wire.envelopes import open_envelope
 from consilience._wire.events import decode_events
-from consilience.asks import Accepted, Answer, Ask, Outcome, Transcript
+from consilience.asks import Accepted, Answer, Ask, Transcript
+from consilience.client.checks import Check
+from consilience.client.peers import broken_promises
 from consilience.envelopes import Envelope, Signed
 from consilience.errors import ProtocolError, RefusedError
 from consilience.identity import format_node_id
 from consilience.nodes import NodeCard, Skill, check_card, effective_data_class
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One thing that was checked.
-
-    Attributes:
-        name: What, in a few words.
-        requirement: The requirement of the specification that it is about.
-        passed: Whether it holds.
-        explanation: What was found, for people.
-    """
-
-    name: str
-    requirement: str
-    passed: bool
-    explanation: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +34,7 @@ class _Chain:
 
 
 def verify_chain(
-    *, card: Envelope, ask: Envelope | None, events: Sequence[bytes], text: str, answer: Envelope
+    *, card: Envelope, ask: Envelope | None, responses: Sequence[bytes], text: str, answer: Envelope
 ) -> tuple[Check, ...]:
     """Checks everything from the card to the text, and says what was checked.
 
@@ -66,7 +51,7 @@ def verify_chain(
     if chain.ask is not None:
         checks += _ask_checks(chain.ask, chain)
     checks += _answer_checks(chain)
-    checks += _log_checks(chain, events, text)
+    checks += _log_checks(chain, responses, text)
     return tuple(checks)
 
 
@@ -146,8 +131,8 @@ def _answer_checks(chain: _Chain) -> Iterator[Check]:
         passed=answer.usage.output_bytes == answer.transcript_bytes,
         explanation=f"{answer.usage.output_bytes} bytes used, {answer.transcript_bytes} signed",
     )
-    if chain.skill is not None and answer.outcome is Outcome.ANSWERED:
-        missing = _broken_promises(chain.skill, answer)
+    if chain.skill is not None:
+        missing = broken_promises(answer, skill=chain.skill)
         yield Check(
             name="what the skill promises is there",
             requirement="ASK-ANS-005",
@@ -156,15 +141,15 @@ def _answer_checks(chain: _Chain) -> Iterator[Check]:
         )
 
 
-def _log_checks(chain: _Chain, events: Sequence[bytes], text: str) -> Iterator[Check]:
+def _log_checks(chain: _Chain, responses: Sequence[bytes], text: str) -> Iterator[Check]:
     answer, transcript, accepted = chain.answer.value, Transcript(), None
     try:
-        for entry in in_order.from_iterable(map(decode_events, events)):
+        for entry in in_order.from_iterable(map(decode_events, responses)):
             transcript.append(entry)
             if isinstance(entry.event, Accepted):
                 accepted = entry.event
     except (ProtocolError, RefusedError) as error:
-        requirement = error.requirement if isinstance(error, ProtocolError) else "SIG-ENV-002"
+        requirement = error.requirement if isinstance(error, ProtocolError) else "ERR-FLD-001"
         yield Check(name="the log is whole", requirement=requirement, passed=False, explanation=str(error))
         return
     ended = transcript.final is not None and transcript.final.answer.digest == chain.answer.digest
@@ -172,7 +157,7 @@ def _log_checks(chain: _Chain, events: Sequence[bytes], text: str) -> Iterator[C
         name="the log is whole",
         requirement="STRM-LOG-003",
         passed=ended and transcript.last_sequence == answer.final_sequence,
-        explanation=f"{len(events)} messages, events 1 to {transcript.last_sequence}, {len(transcript.gaps)} gaps",
+        explanation=f"{len(responses)} messages, events 1 to {transcript.last_sequence}, {len(transcript.gaps)} gaps",
     )
     yield Check(
         name="the node accepted the ask that it answers",
@@ -193,16 +178,6 @@ def _log_checks(chain: _Chain, events: Sequence[bytes], text: str) -> Iterator[C
         passed=lost or answer.citations == tuple(transcript.citations),
         explanation=f"{len(answer.citations)} signed, {len(transcript.citations)} in the log",
     )
-
-
-def _broken_promises(skill: Skill, answer: Answer) -> list[str]:
-    """Returns what a skill says that every answer of it carries, and this one does not."""
-    promises = (
-        ("citations", skill.gives_citations, bool(answer.citations)),
-        ("confidence", skill.gives_confidence, answer.confidence is not None),
-        ("intake", skill.gives_intake, answer.intake is not None),
-    )
-    return [name for name, promised, kept in promises if promised and not kept]
 
 
 def _short(digest: bytes) -> str:
