@@ -10,7 +10,7 @@ import logging
 from functools import cache
 from importlib.metadata import version
 
-from llama_cpp import llama_cpp as native
+from consilience_node.engines.llama_cpp.native import llama
 
 _LOGGER = logging.getLogger("consilience_node.engines.llama_cpp")
 _LEVELS = {3: logging.WARNING, 4: logging.ERROR}
@@ -37,7 +37,7 @@ class _LogRouter:
 
 
 # llama.cpp keeps the pointer: the callback must live as long as the process does.
-_route_log = native.llama_log_callback(_LogRouter())
+_route_log = llama.llama_log_callback(_LogRouter())
 
 
 @cache
@@ -47,6 +47,6 @@ def start_backend() -> str:
     Returns:
         Version of the binding, which pins the version of llama.cpp.
     """
-    native.llama_log_set(_route_log, None)
-    native.llama_backend_init()
+    llama.llama_log_set(_route_log, None)
+    llama.llama_backend_init()
     return version("llama-cpp-python")

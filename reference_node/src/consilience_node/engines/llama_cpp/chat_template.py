@@ -17,11 +17,10 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from llama_cpp import llama_cpp as native
-
 from consilience_node.engines.errors import ModelUnusable
 from consilience_node.engines.interface import Message, Role
 from consilience_node.engines.llama_cpp.model import Model
+from consilience_node.engines.llama_cpp.native import llama
 
 _PLACEHOLDER = "\x02{index}\x03"
 _PLACEHOLDERS = re.compile("\x02(\\d+)\x03")
@@ -118,7 +117,7 @@ def _merged(messages: Sequence[Message]) -> list[Message]:
 
 def _apply(source: str, turns: Sequence[Message], *, path: Path) -> str:
     """Lets llama.cpp render the template around one placeholder per turn."""
-    chat = (native.llama_chat_message * len(turns))()
+    chat = (llama.llama_chat_message * len(turns))()
     for index, turn in enumerate(turns):
         chat[index].role = turn.role.value.encode()
         chat[index].content = _PLACEHOLDER.format(index=index).encode()
@@ -126,7 +125,7 @@ def _apply(source: str, turns: Sequence[Message], *, path: Path) -> str:
     while True:
         buffer = ctypes.create_string_buffer(room)
         begin_answer = True
-        length = native.llama_chat_apply_template(source.encode(), chat, len(turns), begin_answer, buffer, room)
+        length = llama.llama_chat_apply_template(source.encode(), chat, len(turns), begin_answer, buffer, room)
         if length < 0:
             raise ModelUnusable(
                 path=path,
@@ -140,7 +139,7 @@ def _apply(source: str, turns: Sequence[Message], *, path: Path) -> str:
 
 def known_templates() -> list[str]:
     """Returns the names of the template families that llama.cpp knows."""
-    count: int = native.llama_chat_builtin_templates(None, 0)
+    count: int = llama.llama_chat_builtin_templates(None, 0)
     names = (ctypes.c_char_p * count)()
-    native.llama_chat_builtin_templates(names, count)
+    llama.llama_chat_builtin_templates(names, count)
     return sorted(name.decode() for name in names if name)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from llama_cpp import llama_cpp as native
 from numpy.typing import NDArray
 
 from consilience_node.engines.errors import ModelUnusable
 from consilience_node.engines.llama_cpp.model import Model
+from consilience_node.engines.llama_cpp.native import llama
 
 Tokens = NDArray[np.int32]
 Logits = NDArray[np.float32]
@@ -61,7 +61,7 @@ class Context:
         batch_tokens: int,
         threads: int,
     ) -> None:
-        parameters = native.llama_context_default_params()
+        parameters = llama.llama_context_default_params()
         parameters.n_ctx = cells
         parameters.n_seq_max = sequences
         parameters.n_batch = parameters.n_ubatch = batch_tokens
@@ -70,13 +70,13 @@ class Context:
         parameters.n_threads = parameters.n_threads_batch = threads
         parameters.kv_unified = True
         parameters.no_perf = True
-        self._pointer = native.llama_init_from_model(model.pointer, parameters)
+        self._pointer = llama.llama_init_from_model(model.pointer, parameters)
         if not self._pointer:
             raise ModelUnusable(path=model.path, reason=f"llama.cpp cannot make a context of {cells} tokens")
-        self._memory = native.llama_get_memory(self._pointer)
+        self._memory = llama.llama_get_memory(self._pointer)
         self._vocabulary_size = model.vocabulary.size
         self._batch = _Batch(batch_tokens)
-        self.cells = int(native.llama_n_ctx(self._pointer))
+        self.cells = int(llama.llama_n_ctx(self._pointer))
         """Tokens that all sequences together can hold."""
 
     def step(self, spans: Sequence[Span]) -> Logits:
@@ -93,7 +93,7 @@ class Context:
             NoRoom: there are too few free cells.
             RuntimeError: llama.cpp failed; what is in the context is not known any more.
         """
-        status: int = native.llama_decode(self._pointer, self._batch.fill(spans))
+        status: int = llama.llama_decode(self._pointer, self._batch.fill(spans))
         if status == 1:
             raise NoRoom
         if status != 0:
@@ -101,20 +101,20 @@ class Context:
         predicting = sum(span.predicts for span in spans)
         if not predicting:
             return np.empty((0, self._vocabulary_size), dtype=np.float32)
-        logits = native.llama_get_logits(self._pointer)
+        logits = llama.llama_get_logits(self._pointer)
         return np.ctypeslib.as_array(logits, shape=(predicting, self._vocabulary_size))
 
     def share(self, *, source: int, target: int, length: int) -> None:
         """Lets the sequence `target` begin with the first `length` tokens of `source`; no copy."""
-        native.llama_memory_seq_cp(self._memory, source, target, 0, length)
+        llama.llama_memory_seq_cp(self._memory, source, target, 0, length)
 
     def forget(self, sequence_id: int) -> None:
         """Removes a sequence; cells that no other one shares become free."""
-        native.llama_memory_seq_rm(self._memory, sequence_id, -1, -1)
+        llama.llama_memory_seq_rm(self._memory, sequence_id, -1, -1)
 
     def close(self) -> None:
         """Frees the context."""
-        native.llama_free(self._pointer)
+        llama.llama_free(self._pointer)
 
 
 class _Batch:
@@ -128,15 +128,15 @@ class _Batch:
         self._sequence_counts = np.ones(capacity, dtype=np.int32)
         first = self._sequences.ctypes.data
         self._sequence_pointers = first + np.arange(capacity, dtype=np.uintp) * 4
-        self._native = native.llama_batch(
-            token=_pointer(self._tokens, native.llama_token),
-            pos=_pointer(self._positions, native.llama_pos),
+        self._native = llama.llama_batch(
+            token=_pointer(self._tokens, llama.llama_token),
+            pos=_pointer(self._positions, llama.llama_pos),
             n_seq_id=_pointer(self._sequence_counts, ctypes.c_int32),
-            seq_id=_pointer(self._sequence_pointers, ctypes.POINTER(native.llama_seq_id)),
+            seq_id=_pointer(self._sequence_pointers, ctypes.POINTER(llama.llama_seq_id)),
             logits=_pointer(self._predicts, ctypes.c_int8),
         )
 
-    def fill(self, spans: Sequence[Span]) -> native.llama_batch:
+    def fill(self, spans: Sequence[Span]) -> llama.llama_batch:
         """Writes the spans one after the other; the result is valid until the next call."""
         start = 0
         for span in spans:

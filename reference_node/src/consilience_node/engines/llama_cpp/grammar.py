@@ -12,11 +12,10 @@ import json
 from collections.abc import Iterator
 
 import numpy as np
-from llama_cpp import llama_cpp as native
-from llama_cpp.llama_grammar import json_schema_to_gbnf
 
 from consilience_node.engines.errors import SchemaUnsupported
 from consilience_node.engines.llama_cpp.context import Logits
+from consilience_node.engines.llama_cpp.native import json_schema_to_gbnf, llama
 from consilience_node.engines.llama_cpp.vocabulary import Vocabulary
 
 _MAX_SCHEMA_BYTES = 16_384
@@ -83,7 +82,7 @@ class Grammar:
     """
 
     def __init__(self, notation: str, *, vocabulary: Vocabulary) -> None:
-        self._sampler = native.llama_sampler_init_grammar(vocabulary.pointer, notation.encode(), b"root")
+        self._sampler = llama.llama_sampler_init_grammar(vocabulary.pointer, notation.encode(), b"root")
         if not self._sampler:
             raise SchemaUnsupported("llama.cpp cannot follow the grammar of this JSON schema")
         self._all = np.zeros(vocabulary.size, dtype=_CANDIDATE)
@@ -112,17 +111,17 @@ class Grammar:
 
     def accept(self, token: int) -> None:
         """Moves on by one token, which must be an allowed one."""
-        native.llama_sampler_accept(self._sampler, token)
+        llama.llama_sampler_accept(self._sampler, token)
 
     def close(self) -> None:
         """Frees the sampler."""
-        native.llama_sampler_free(self._sampler)
+        llama.llama_sampler_free(self._sampler)
 
     def _apply(self, candidates: np.ndarray[tuple[int], np.dtype[np.void]]) -> None:
-        array = native.llama_token_data_array(
-            data=ctypes.cast(candidates.ctypes.data, native.llama_token_data_p),
+        array = llama.llama_token_data_array(
+            data=ctypes.cast(candidates.ctypes.data, llama.llama_token_data_p),
             size=len(candidates),
             selected=-1,
             sorted=False,
         )
-        native.llama_sampler_apply(self._sampler, ctypes.byref(array))
+        llama.llama_sampler_apply(self._sampler, ctypes.byref(array))

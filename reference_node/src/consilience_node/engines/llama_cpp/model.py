@@ -5,9 +5,8 @@ from __future__ import annotations
 import ctypes
 from pathlib import Path
 
-from llama_cpp import llama_cpp as native
-
 from consilience_node.engines.errors import ModelUnusable
+from consilience_node.engines.llama_cpp.native import llama
 from consilience_node.engines.llama_cpp.vocabulary import Vocabulary
 
 
@@ -23,21 +22,21 @@ class Model:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        parameters = native.llama_model_default_params()
-        self.pointer = native.llama_model_load_from_file(str(path).encode(), parameters)
+        parameters = llama.llama_model_default_params()
+        self.pointer = llama.llama_model_load_from_file(str(path).encode(), parameters)
         if not self.pointer:
             raise ModelUnusable(path=path, reason="llama.cpp cannot load it; is it a whole GGUF file?")
-        self.vocabulary = Vocabulary(native.llama_model_get_vocab(self.pointer))
+        self.vocabulary = Vocabulary(llama.llama_model_get_vocab(self.pointer))
 
     @property
     def trained_context_tokens(self) -> int:
         """Longest sequence the model was trained for."""
-        return int(native.llama_model_n_ctx_train(self.pointer))
+        return int(llama.llama_model_n_ctx_train(self.pointer))
 
     @property
     def parameter_count(self) -> int:
         """Number of weights."""
-        return int(native.llama_model_n_params(self.pointer))
+        return int(llama.llama_model_n_params(self.pointer))
 
     @property
     def family(self) -> str:
@@ -52,20 +51,20 @@ class Model:
     @property
     def quantization(self) -> str:
         """How the weights are stored, for instance "Q4_K - Medium"."""
-        name: bytes = native.llama_ftype_name(native.llama_model_ftype(self.pointer))
+        name: bytes = llama.llama_ftype_name(llama.llama_model_ftype(self.pointer))
         return name.decode()
 
     @property
     def shares_prefixes(self) -> bool:
         """Whether a part of one sequence's memory can serve another; a recurrent state cannot."""
-        return not (native.llama_model_is_recurrent(self.pointer) or native.llama_model_is_hybrid(self.pointer))
+        return not (llama.llama_model_is_recurrent(self.pointer) or llama.llama_model_is_hybrid(self.pointer))
 
     def metadata(self, key: str) -> str | None:
         """Returns one value of the file's metadata as text, or None if the file has no such key."""
         room = 256
         while True:
             buffer = ctypes.create_string_buffer(room)
-            length = native.llama_model_meta_val_str(self.pointer, key.encode(), buffer, room)
+            length = llama.llama_model_meta_val_str(self.pointer, key.encode(), buffer, room)
             if length < 0:
                 return None
             if length < room:
@@ -74,4 +73,4 @@ class Model:
 
     def close(self) -> None:
         """Frees the weights; nothing made from them may be used afterwards."""
-        native.llama_model_free(self.pointer)
+        llama.llama_model_free(self.pointer)

@@ -184,7 +184,7 @@ class Scheduler:
     def _choose(self, seats: list[Seat], logits: Logits) -> list[Event]:
         """Chooses the next token of each generation whose logits have just been computed."""
         likeliest = self._rows.likeliest(logits)
-        normalisers = self._rows.log_normalisers(logits, highest=logits.max(axis=1))
+        normalisers = self._rows.log_normalisers(logits, likeliest=likeliest)
         events: list[Event] = []
         for row, seat in enumerate(seats):
             try:

@@ -91,17 +91,19 @@ class RowReader:
 
     def likeliest(self, logits: Logits) -> NDArray[np.intp]:
         """Returns the index of the highest logit of each row."""
-        return logits.argmax(axis=1)
+        indices: NDArray[np.intp] = logits.argmax(axis=1)
+        return indices
 
-    def log_normalisers(self, logits: Logits, *, highest: NDArray[np.float32]) -> NDArray[np.float64]:
+    def log_normalisers(self, logits: Logits, *, likeliest: NDArray[np.intp]) -> NDArray[np.float64]:
         """Returns what to subtract from a logit of each row to get its log probability.
 
         Args:
             logits: of shape (rows, vocabulary).
-            highest: highest logit of each row.
+            likeliest: index of the highest logit of each row.
         """
+        highest = np.take_along_axis(logits, likeliest[:, None], axis=1)
         scratch = self._scratch[: len(logits)]
-        np.subtract(logits, highest[:, None], out=scratch)
+        np.subtract(logits, highest, out=scratch)
         np.exp(scratch, out=scratch)
-        sums: NDArray[np.float64] = scratch.sum(axis=1, dtype=np.float64)
-        return np.add(highest, np.log(sums), dtype=np.float64)
+        sums: NDArray[np.float32] = scratch.sum(axis=1)
+        return np.add(highest[:, 0], np.log(sums), dtype=np.float64)

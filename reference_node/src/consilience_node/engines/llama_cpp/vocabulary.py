@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 
-from llama_cpp import llama_cpp as native
+from consilience_node.engines.llama_cpp.native import llama
 
 _PIECE_BYTES = 256
 _BARE = False  # without special tokens: none added before a text, none written out in a piece
@@ -21,12 +21,12 @@ class Vocabulary:
         pointer: the `llama_vocab` of a model that stays loaded.
     """
 
-    def __init__(self, pointer: native.llama_vocab_p) -> None:
+    def __init__(self, pointer: llama.llama_vocab_p) -> None:
         self.pointer = pointer
-        self.size: int = native.llama_vocab_n_tokens(pointer)
+        self.size: int = llama.llama_vocab_n_tokens(pointer)
         self._pieces: dict[int, bytes] = {}
-        wants_start = native.llama_vocab_get_add_bos(pointer)
-        self.start: tuple[int, ...] = (native.llama_vocab_bos(pointer),) if wants_start else ()
+        wants_start = llama.llama_vocab_get_add_bos(pointer)
+        self.start: tuple[int, ...] = (llama.llama_vocab_bos(pointer),) if wants_start else ()
         """Tokens with which every prompt of this model begins."""
 
     def encode_markup(self, text: str) -> list[int]:
@@ -50,24 +50,24 @@ class Vocabulary:
 
     def ends_answer(self, token: int) -> bool:
         """Says whether the model ends its turn with this token."""
-        return bool(native.llama_vocab_is_eog(self.pointer, token))
+        return bool(llama.llama_vocab_is_eog(self.pointer, token))
 
     def is_user_defined(self, token: int) -> bool:
         """Says whether the model file lets this token be parsed even in content."""
-        attributes = native.llama_vocab_get_attr(self.pointer, token)
-        return bool(attributes & native.LLAMA_TOKEN_ATTR_USER_DEFINED)
+        attributes = llama.llama_vocab_get_attr(self.pointer, token)
+        return bool(attributes & llama.LLAMA_TOKEN_ATTR_USER_DEFINED)
 
     def written(self, token: int) -> str:
         """Returns how a marker token is written in a template."""
-        raw: bytes = native.llama_vocab_get_text(self.pointer, token)
+        raw: bytes = llama.llama_vocab_get_text(self.pointer, token)
         return raw.decode("utf-8", errors="replace")
 
     def _encode(self, text: str, *, parse_special: bool) -> list[int]:
         data = text.encode("utf-8", errors="replace")
         room = len(data) + 8
         while True:
-            tokens = (native.llama_token * room)()
-            count: int = native.llama_tokenize(self.pointer, data, len(data), tokens, room, _BARE, parse_special)
+            tokens = (llama.llama_token * room)()
+            count: int = llama.llama_tokenize(self.pointer, data, len(data), tokens, room, _BARE, parse_special)
             if count >= 0:
                 return tokens[:count]
             room = -count
@@ -76,7 +76,7 @@ class Vocabulary:
         room = _PIECE_BYTES
         while True:
             buffer = ctypes.create_string_buffer(room)
-            length: int = native.llama_token_to_piece(self.pointer, token, buffer, room, 0, _BARE)
+            length: int = llama.llama_token_to_piece(self.pointer, token, buffer, room, 0, _BARE)
             if length >= 0:
                 return buffer.raw[:length]
             room = -length
