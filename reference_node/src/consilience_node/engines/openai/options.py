@@ -38,9 +38,7 @@ class OpenAIOptions:
     model: str | None = None
     api_key: str | None = field(default=None, repr=False)
     logprobs: bool = True
-    schema_format: _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-
-SchemaFormat = "json_schema"
+    schema_format: SchemaFormat = "json_schema"
     generations: int = 64
     connect_timeout_seconds: float = 5.0
     silence_timeout_seconds: float = 120.0
