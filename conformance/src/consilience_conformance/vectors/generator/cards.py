@@ -81,8 +81,8 @@ def _selections() -> Iterator[Case]:
     yield from _both_ways("the older one expires later", "Sequence", _sealed(newer), _sealed(lasting))
     twins = [_named(name) for name in ("one", "two", "three", "four")]
     twins.sort(key=envelopes.envelope_digest)
-    for other in twins[1:]:
-        yield from _both_ways("one sequence, two digests", "Tie", twins[0], other)
+    for number, other in enumerate(twins[1:], start=2):
+        yield from _both_ways(f"one sequence, digests 1 and {number} of four", "Tie", twins[0], other)
 
 
 def _named(name: str) -> SignedEnvelope:

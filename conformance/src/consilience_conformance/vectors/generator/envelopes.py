@@ -17,7 +17,7 @@ from consilience_conformance.vectors.generator.layout import BugType, Case, Grou
 _ASK = "consilience.v1.Ask"
 _REQUIREMENT_OF = {
     "PAYLOAD_TYPE_WRONG": "SIG-ENV-004",
-    "SIGNATURE_INVALID": "SIG-ED-001",
+    "SIGNATURE_INVALID": "SIG-ENV-001",
     "SIGNATURE_MISSING": "SIG-ENV-003",
 }
 _NOTES = {

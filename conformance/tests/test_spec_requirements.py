@@ -1,0 +1,127 @@
+"""Every rule of the specification has an id, every id a rule, and both are of one form."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from scripts.machine_cache import ROOT
+from scripts.spec_requirements import (
+    AREAS,
+    Paragraph,
+    paragraphs,
+    references,
+    requirement_of,
+    spec_requirements,
+    undefined_references,
+    unnumbered_proto_sentences,
+)
+
+_PROTOS = sorted((ROOT / "proto/consilience").rglob("*.proto"))
+
+
+def _paragraph(text: str) -> Paragraph:
+    return Paragraph(page="page.md", anchor="", text=text)
+
+
+def test_every_id_is_defined_once_and_in_the_form() -> None:
+    found = spec_requirements()
+    assert len({requirement.id for requirement in found}) == len(found)
+    assert {requirement.id.split("-")[0] for requirement in found} <= set(AREAS)
+
+
+def test_every_id_that_is_referred_to_is_defined() -> None:
+    assert undefined_references() == {}
+
+
+def test_references_are_found_in_protos_sources_vectors_and_pages() -> None:
+    tops = {place.split("/")[0] for places in references().values() for place in places}
+    assert tops >= {"proto", "sdk", "conformance", "docs"}
+
+
+def test_the_core_profile_stays_small() -> None:
+    counts = Counter(
+        requirement.level.removesuffix(" NOT") for requirement in spec_requirements() if requirement.profile == "core"
+    )
+    assert 50 <= counts["MUST"] <= 70, f"the core profile has {counts['MUST']} MUSTs"
+
+
+@pytest.mark.parametrize("proto", _PROTOS, ids=lambda proto: proto.name)
+def test_what_a_proto_demands_has_an_id(proto: Path) -> None:
+    assert unnumbered_proto_sentences(proto) == []
+
+
+def test_a_demand_without_an_id_in_a_proto_is_noticed(tmp_path: Path) -> None:
+    proto = tmp_path / "silent.proto"
+    proto.write_text("// Holds a name. It MUST be short. It SHOULD be sweet (ASK-ANS-006).\nstring name = 1;\n")
+    assert unnumbered_proto_sentences(proto) == ["It MUST be short"]
+
+
+def test_a_requirement_is_read() -> None:
+    found = requirement_of(_paragraph("- **ASK-DUR-001** (node, durable) The node MUST NOT forget. It is easy."))
+    assert found is not None
+    assert (found.id, found.level, found.role, found.profile) == ("ASK-DUR-001", "MUST NOT", "node", "durable")
+    assert found.sentence == "The node MUST NOT forget."
+
+
+def test_the_digest_of_a_requirement_changes_with_its_sentence_alone() -> None:
+    one, same, other = (
+        requirement_of(_paragraph(f"- **ASK-ANS-001** (node) The node MUST {text}"))
+        for text in ("sing. It is nice.", "sing. It is hard.", "dance.")
+    )
+    assert one is not None
+    assert same is not None
+    assert other is not None
+    assert one.digest == same.digest != other.digest
+
+
+def test_prose_is_no_requirement() -> None:
+    assert requirement_of(_paragraph("A node must not be rude, and may be kind.")) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("A node MUST do this.", "without an id"),
+        ("- A node SHOULD do this.", "without an id"),
+        ("| a table | that is OPTIONAL |", "without an id"),
+        ("- **ASK-ANS-001** (node) A node does this.", "where one word"),
+        ("- **ASK-ANS-001** (node) A node MUST do this and SHOULD do that.", "where one word"),
+        ("- **ASK-ANS-001** (node) A node does this. It MUST do that.", "where one word"),
+        ("- **ASK-ANS-001** (node) A node SHALL do this.", "the levels are"),
+        ("- **ASK-ANS-1** (node) A node MUST do this.", "no id of the form"),
+        ("- **ASK-ANS-001** (server) A node MUST do this.", "is for"),
+        ("- **ASK-ANS-001** (node, gold) A node MUST do this.", "is for"),
+    ],
+)
+def test_what_is_not_of_the_form_is_refused(text: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        requirement_of(_paragraph(text))
+
+
+def test_paragraphs_leave_out_code_comments_and_drawn_regions() -> None:
+    page = """# A title
+
+One
+paragraph.
+
+```text
+A node MUST be skipped.
+```
+
+<!-- table: consilience.v1.Ask -->
+| it MUST be skipped |
+<!-- end -->
+
+## 2.1 The other title
+
+- an item
+  that goes on
+1. a step
+"""
+    found = [(block.anchor, block.text) for block in paragraphs(page, page="page.md")]
+    assert found == [
+        ("a-title", "One paragraph."),
+        ("21-the-other-title", "- an item that goes on"),
+        ("21-the-other-title", "1. a step"),
+    ]
