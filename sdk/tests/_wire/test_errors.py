@@ -96,7 +96,7 @@ class _Failed(grpc.RpcError):
     def details(self) -> str:
         return "said the transport"
 
-    def trailing_metadata(self) -> Any:  # noqa: ANN401 - the stubs of grpc name a private type
+    def trailing_metadata(self) -> Any:
         return self._trailers
 
 

@@ -111,7 +111,7 @@ def refusal_from_status(status: status_pb2.Status) -> RefusedError | None:
     if refusal := REFUSALS.get(info.reason):
         return refusal(status.message, detail=detail, retry_after=retry_after)
     try:
-        code = code_pb2.Code.Name(status.code)
+        code = code_pb2.Code.Name(cast("code_pb2.Code.ValueType", status.code))
     except ValueError:
         code = "UNKNOWN"
     return UnknownReasonError(status.message, reason=info.reason, code=code, detail=detail, retry_after=retry_after)
