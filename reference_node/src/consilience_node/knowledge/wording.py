@@ -10,15 +10,18 @@ from consilience_node.knowledge.question import terms_of
 
 _ENDING = re.compile(r"(?:ings?|ed|es|s|ly)$")
 _STEM_CHARACTERS = 7
+_OPENED_LIST = re.compile(r":\s*\d+\.$")
 
 
 def echoes(answer: str, *, question: str) -> bool:
     """Tells whether an answer has no word of its own, only those of the question.
 
+    The number that opens a list ("LCL: 1.") is no word: the sentence ended before it said anything.
+
     >>> echoes("A heisenbug is a heisenbug.", question="What is a heisenbug?")
     True
     """
-    return not _stems(answer) - _stems(question)
+    return not _stems(_OPENED_LIST.sub("", answer.strip())) - _stems(question)
 
 
 def support(answer: str, *, question: str, passage: str) -> float:
