@@ -192,18 +192,23 @@ async def fetch_card(channel: aio.Channel) -> tuple[Signed[NodeCard], tuple[Enve
     return open_envelope(card, NodeCard), successions
 
 
-@asynccontextmanager
-async def calling(
-    running: RunningNode, *, clock: Callable[[], datetime] = utc_now, key: KeyPair | None = None
-) -> AsyncIterator[Caller]:
-    """Connects to a plain node on this machine."""
-    async with aio.insecure_channel(f"127.0.0.1:{running.port}", options=CHANNEL_OPTIONS) as channel:
-        card, _ = await fetch_card(channel)
-        yield Caller(channel, node_id=card.value.node_id, card_digest=card.digest, clock=clock, key=key)
-
-
 CHANNEL_OPTIONS = (
     ("grpc.max_send_message_length", -1),
-    # A channel of its own for each test node, though two may use one port one after the other.
+    # A connection of its own for each caller, though two may call one port.
     ("grpc.use_local_subchannel_pool", 1),
 )
+
+
+@asynccontextmanager
+async def calling(
+    running: RunningNode,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    key: KeyPair | None = None,
+    options: tuple[tuple[str, int], ...] = (),
+) -> AsyncIterator[Caller]:
+    """Connects to a plain node on this machine."""
+    target = f"127.0.0.1:{running.port}"
+    async with aio.insecure_channel(target, options=(*CHANNEL_OPTIONS, *options)) as channel:
+        card, _ = await fetch_card(channel)
+        yield Caller(channel, node_id=card.value.node_id, card_digest=card.digest, clock=clock, key=key)

@@ -1,6 +1,7 @@
 """Each reason of the catalogue that a node refuses an ask for, and that nothing is changed by it."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -56,6 +57,9 @@ from sdk.tests.server.callers import Caller, calling
 
 ANYWHERE = "127.0.0.1:0"
 EXTENSION = "https://example.org/known"
+
+ON_DISCONNECT_TAG = b"\x48"
+"""Opens field 9 of an Ask as a varint (protobuf encoding)."""
 
 # The order of the group that Ed25519 signs in (RFC 8032, section 5.1).
 GROUP_ORDER = 2**252 + 27742317777372353535851937790883648493
@@ -326,10 +330,11 @@ async def test_the_check_of_a_skill_refuses_and_gives_its_place_back(key: KeyPai
 async def test_a_defect_before_acceptance_is_a_node_fault_without_internals(
     key: KeyPair, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     node = Node("test", key=key)
 
-    async def check(_ask: IncomingAsk) -> None:
-        raise ZeroDivisionError("secret internals")
+    async def check(ask: IncomingAsk) -> None:
+        raise ZeroDivisionError(f"cannot divide {ask.text}")
 
     @node.skill("broken", check=check)
     async def broken(_ask: IncomingAsk) -> AsyncIterator[str]:
@@ -338,7 +343,7 @@ async def test_a_defect_before_acceptance_is_a_node_fault_without_internals(
     async with node.serving(ANYWHERE) as running, calling(running) as caller:
         with pytest.raises(NodeFaultError) as fault:
             await caller.ask("my private question", skill_id="broken")
-    assert "secret" not in str(fault.value)
+    assert "ZeroDivisionError" not in str(fault.value)
     assert "ZeroDivisionError" in caplog.text
     assert "private question" not in caplog.text
 
@@ -346,10 +351,8 @@ async def test_a_defect_before_acceptance_is_a_node_fault_without_internals(
 async def test_on_disconnect_of_another_version_is_refused(node: Node) -> None:
     async with node.serving(ANYWHERE) as running, calling(running) as caller:
         envelope = caller.sign(caller.question(on_disconnect=OnDisconnect.CANCEL)).envelope
-        # The field stands as tag 0x48 with its value; no encoder of ours writes a value of another version.
-        assert envelope.payload.count(b"\x48\x02") == 1
-            changed = envelopes.seal(
-            envelope.payload.replace(b"\x48\x02", b"\x48\x63"), payload_type=envelope.payload_type, signer=caller.key
-        )
+        # No encoder of ours writes a value of another version; of a field that comes twice, the last value counts.
+        payload = envelope.payload + ON_DISCONNECT_TAG + b"\x63"
+        changed = envelopes.seal(payload, payload_type=envelope.payload_type, signer=caller.key)
         with pytest.raises(FieldInvalidError):
             await caller.send(changed).rest()

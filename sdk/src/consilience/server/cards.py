@@ -6,55 +6,21 @@ expired is honoured: a memory store knows those of its own life, a durable one t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from consilience._wire import envelopes, services
 from consilience.envelopes import Signed
 from consilience.errors import UsageError
 from consilience.identity import Signer, next_root_digest
-from consilience.nodes import (
-    MAX_CARD_BYTES,
-    DataPolicy,
-    Endpoint,
-    KeySuccession,
-    Limits,
-    Model,
-    NodeCard,
-    Profile,
-    Skill,
-)
+from consilience.nodes import MAX_CARD_BYTES, Endpoint, KeySuccession, NodeCard, Profile
 from consilience.server.admission import check_size
+from consilience.server.descriptions import Description
 from consilience.server.keys import SigningKeys
 from consilience.server.store.contract import AnswerStore
-from consilience.units import Digest, PublicKey, card_sequence
+from consilience.units import Digest, card_sequence
 
 DEFAULT_CARD_LIFETIME = timedelta(hours=24)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Description:
-    """What the cards of a node say that does not change while it runs.
-
-    Attributes:
-        name, description: For people.
-        skills: At least one.
-        models: Those that skills name.
-        limits: Each set, but those on tokens where none are counted.
-        data_policy: What becomes of asks.
-        next_root: The root key that may succeed this one, or None.
-        extensions: Encoded `google.protobuf.Any` by URI.
-    """
-
-    name: str
-    skills: tuple[Skill, ...]
-    limits: Limits
-    data_policy: DataPolicy
-    description: str = ""
-    models: tuple[Model, ...] = ()
-    next_root: PublicKey | None = None
-    extensions: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class CardIssuer:

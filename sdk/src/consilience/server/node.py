@@ -30,7 +30,8 @@ from consilience.nodes import (
     Skill,
     tighter_limits,
 )
-from consilience.server.cards import DEFAULT_CARD_LIFETIME, Description
+from consilience.server.cards import DEFAULT_CARD_LIFETIME
+from consilience.server.descriptions import Description
 from consilience.server.keys import FixedKey, RotatingKeys, SigningKeys, state_folder
 from consilience.server.observers import Observer, SilentObserver
 from consilience.server.serving import Plan, RunningNode
@@ -262,8 +263,6 @@ class Node:
             await drain
 
     def _plan(self) -> Plan:
-        if not len(self._skills):
-            raise UsageError("a node serves one skill at least: put @node.skill(…) over an async generator function")
         root = self._root()
         return Plan(
             description=Description(

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from consilience._wire.events import encode_event
 from consilience.asks import Answer, AnswerEvent, Citation, OnDisconnect, Outcome, Progress, StopReason, TextDelta
+from consilience.server.faults import log_fault
 from consilience.server.finals import Tally, broken_promise, final_entry
 from consilience.server.keys import SigningKeys
 from consilience.server.log_writers import log_writer
@@ -186,8 +187,8 @@ class AnswerRun:
             _LOGGER.warning("another replica has taken over an answer of %s", self._served.skill.id)
         except asyncio.CancelledError:
             _LOGGER.warning("an answer of %s is left without a Final: the node ends", self._served.skill.id)
-        except Exception:
-            _LOGGER.exception("an answer of %s could not be ended", self._served.skill.id)
+        except Exception as error:  # noqa: BLE001 - a run that fails takes nothing with it
+            log_fault(_LOGGER, f"an answer of {self._served.skill.id} could not be ended", error=error)
         finally:
             if self._timer is not None:
                 self._timer.cancel()
@@ -208,9 +209,8 @@ class AnswerRun:
                 conclusion = await _last_words(items)
             except LeaseLostError:
                 raise
-            except Exception:
-                # A traceback shows lines of code; text of the ask is in the variables, which it does not show.
-                _LOGGER.exception("the handler of %s failed", self._served.skill.id)
+            except Exception as error:  # noqa: BLE001 - whatever a handler raises is told in the Final
+                log_fault(_LOGGER, f"the handler of {self._served.skill.id} failed", error=error)
                 conclusion = _FAILURE
             finally:
                 self._working = False
@@ -274,8 +274,8 @@ class AnswerRun:
         finish_time = place.clock()
         try:
             entry, answer = self._final(conclusion, finish_time=finish_time)
-        except (TypeError, ValueError):
-            _LOGGER.exception("the conclusion of %s cannot be sent", self._served.skill.id)
+        except (TypeError, ValueError) as error:
+            log_fault(_LOGGER, f"the conclusion of {self._served.skill.id} cannot be sent", error=error)
             entry, answer = self._final(_FAILURE, finish_time=finish_time)
         keep = place.keep_until(self.ask, finish_time=answer.finish_time)
         await self._writer.finish(entry, finish_time=answer.finish_time, keep_until_time=keep)
@@ -321,8 +321,8 @@ async def _last_words(items: AsyncIterator[Item]) -> Conclusion | None:
         return None
     except StopAsyncIteration:
         return None
-    except Exception:
-        _LOGGER.exception("a handler failed while it was stopped")
+    except Exception as error:  # noqa: BLE001 - it is being stopped, and that is what the Final says
+        log_fault(_LOGGER, "a handler failed while it was stopped", error=error)
         return None
     return item if isinstance(item, Conclusion) else None
 
@@ -331,5 +331,5 @@ async def _close(items: AsyncIterator[Item]) -> None:
     if isinstance(items, AsyncGenerator):
         try:
             await items.aclose()
-        except Exception:
-            _LOGGER.exception("a handler failed while it was closed")
+        except Exception as error:  # noqa: BLE001 - it has said everything
+            log_fault(_LOGGER, "a handler failed while it was closed", error=error)

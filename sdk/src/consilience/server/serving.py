@@ -17,7 +17,9 @@ from consilience.nodes import Endpoint, KeySuccession, NodeAddress, NodeCard
 from consilience.server.admission import House
 from consilience.server.answers import Answers
 from consilience.server.asks import AskService
-from consilience.server.cards import CardIssuer, Description
+from consilience.server.cards import CardIssuer
+from consilience.server.descriptions import Description
+from consilience.server.faults import log_fault
 from consilience.server.keys import SigningKeys
 from consilience.server.load import Load
 from consilience.server.observers import Observer
@@ -254,8 +256,8 @@ class RunningNode:
             except ConsilienceError as error:
                 # The next heartbeat tries again; nothing depends on this one alone.
                 _LOGGER.warning("upkeep failed: %s", error)
-            except Exception:
-                _LOGGER.exception("upkeep failed")
+            except Exception as error:  # noqa: BLE001 - as above
+                log_fault(_LOGGER, "upkeep failed", error=error)
 
     def _open_port(self) -> None:
         credentials, address = self._transport.credentials(), self._listen.authority

@@ -33,6 +33,7 @@ from consilience.asks import (
 )
 from consilience.errors import UsageError
 from consilience.nodes import DataClass, Model, Skill
+from consilience.server.descriptions import ALL_MILLI, check_skill
 from consilience.units import Digest, PublicKey, RequestId
 
 MAX_DETAIL_CHARACTERS = 1024
@@ -41,7 +42,6 @@ MAX_URI_CHARACTERS = 2048
 MAX_TITLE_CHARACTERS = 512
 MAX_QUOTE_CHARACTERS = 16_384
 DIGEST_BYTES = 32
-ALL_MILLI = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,8 +152,10 @@ class SkillBook:
         """Adds a skill.
 
         Raises:
-            UsageError: The id is taken, or the handler is a coroutine function, which yields nothing.
+            UsageError: The description breaks a rule of node.proto, the id is taken, or the handler is a coroutine
+                function, which yields nothing.
         """
+        check_skill(skill)
         if skill.id in self._skills:
             raise UsageError(f"the skill {skill.id!r} is registered twice")
         if inspect.iscoroutinefunction(handler):

@@ -21,6 +21,7 @@ from consilience.errors import NodeFaultError, RefusedError
 from consilience.nodes import MAX_MESSAGE_BYTES
 from consilience.server.asks import AskService
 from consilience.server.cards import CardIssuer
+from consilience.server.faults import log_fault
 from consilience.server.observers import Observer
 from consilience.server.readers import Write
 
@@ -121,7 +122,7 @@ class _Ending:
         if isinstance(error, RefusedError):
             refusal = error
         else:
-            _LOGGER.error("%s failed", name, exc_info=error)
+            log_fault(_LOGGER, f"{name} failed", error=error)
             refusal = NodeFaultError("the node failed; its log says why")
         self._observer.refused(method=name, reason=refusal.reason)
         code, message, trailers = trailer_of(refusal)

@@ -1,0 +1,23 @@
+"""Faults: how a defect is logged without a word of what was asked or answered.
+
+The message of an exception often quotes what could not be read, which may be the question itself. So a fault is logged
+by its kind and the lines of code that it came through; the message follows at level DEBUG, which nobody sees unasked.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+
+
+def log_fault(logger: logging.Logger, what: str, *, error: BaseException) -> None:
+    """Logs a defect.
+
+    Args:
+        logger: Of the module that noticed it.
+        what: What could not be done, without text of an ask.
+        error: What was raised.
+    """
+    lines = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
+    logger.error("%s: %s\n%s", what, type(error).__name__, lines.rstrip())
+    logger.debug("%s", what, exc_info=error)

@@ -1,0 +1,261 @@
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from consilience._wire.events import decode_event, encode_event
+from consilience.asks import (
+    Accepted,
+    Answer,
+    AnswerEvent,
+    Ask,
+    Final,
+    Outcome,
+    Role,
+    StopReason,
+    TextDelta,
+    Turn,
+    Usage,
+)
+from consilience.calls import new_header
+from consilience.identity import KeyPair
+from consilience.nodes import DataClass, Skill
+from consilience.server.keys import FixedKey
+from consilience.server.observers import SilentObserver
+from consilience.server.runs import AnswerRun, Workplace
+from consilience.server.skills import Handler, IncomingAsk, ServedSkill
+from consilience.server.store.contract import AskKey, LogEntry, StoredAsk
+from consilience.server.store.memory import MemoryStore
+from consilience.units import Digest, PublicKey, Sequence, utc_now
+
+
+class Events(SilentObserver):
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, dict[str, Any]]] = []
+
+    def accepted(self, **what: Any) -> None:
+        self.told.append(("accepted", what))
+
+    def first_delta(self, **what: Any) -> None:
+        self.told.append(("first_delta", what))
+
+    def finished(self, **what: Any) -> None:
+        self.told.append(("finished", what))
+
+
+@pytest.fixture
+def observer() -> Events:
+    return Events()
+
+
+@pytest.fixture
+async def work(key: KeyPair, observer: Events) -> AsyncIterator[Callable[..., Any]]:
+    store = MemoryStore()
+    await store.open(replica="test", lease_until=utc_now())
+
+    async def bound(handler: Handler, *, clock: Callable[[], datetime] = utc_now) -> AnswerRun:
+        """Returns a run that is bound and not started."""
+        place = Workplace(
+            node_id=key.public_key,
+            keys=FixedKey(key),
+            store=store,
+            retention=timedelta(minutes=1),
+            observer=observer,
+            clock=clock,
+        )
+        now = clock()
+        header = new_header(method="m", audience=key.public_key, caller=PublicKey(bytes(32)), now=now)
+        ask = Ask(
+            header=header,
+            skill_id="it",
+            card_digest=Digest(bytes(32)),
+            turns=(Turn(role=Role.ASKER, parts=("q",)),),
+            data_class=DataClass.PUBLIC,
+        )
+        stored = StoredAsk(
+            key=AskKey(caller=header.caller, request_id=header.request_id),
+            ask_digest=Digest(bytes(32)),
+            card_digest=ask.card_digest,
+            accept_time=now,
+            expire_time=header.expire_time,
+            replica=store.replica,
+        )
+        opening = AnswerEvent(sequence=Sequence(1), event=Accepted(ask_digest=Digest(bytes(32)), accept_time=now))
+        accepted = LogEntry(sequence=Sequence(1), data=encode_event(opening))
+        await store.bind(stored, first=accepted)
+        incoming = IncomingAsk(
+            ask=ask,
+            digest=Digest(bytes(32)),
+            skill=Skill(id="it"),
+            max_output_tokens=0,
+            max_input_tokens=0,
+            deadline=now + timedelta(minutes=1),
+        )
+        served = ServedSkill(skill=incoming.skill, handler=handler)
+        return AnswerRun(
+            stored, accepted=accepted, incoming=incoming, served=served, workplace=place, on_end=lambda _: None
+        )
+
+    yield bound
+    await store.close()
+
+
+async def answer_of(run: AnswerRun) -> Answer:
+    await run.ended()
+    entry = run.log.final
+    assert entry is not None
+    event = decode_event(entry.data).event
+    assert isinstance(event, Final)
+    return event.answer.value
+
+
+async def one_word(_ask: IncomingAsk) -> AsyncIterator[str]:
+    yield "word"
+
+
+async def test_a_run_stopped_before_its_first_step_never_starts_its_handler(work: Callable[..., Any]) -> None:
+    started = False
+
+    async def handler(_ask: IncomingAsk) -> AsyncIterator[str]:
+        nonlocal started
+        started = True
+        yield "word"
+
+    run = await work(handler)
+    run.start()
+    run.stop(StopReason.CANCELLED)
+    answer = await answer_of(run)
+    assert not started
+    assert (answer.outcome, answer.stop_reason) == (Outcome.CANCELLED, StopReason.CANCELLED)
+
+
+async def test_the_first_reason_to_stop_is_the_one_that_counts(work: Callable[..., Any]) -> None:
+    async def handler(_ask: IncomingAsk) -> AsyncIterator[str]:
+        yield "word"
+        await asyncio.Event().wait()
+
+    run = await work(handler)
+    run.start()
+    await asyncio.sleep(0.01)
+    run.stop(StopReason.DISCONNECTED)
+    run.stop(StopReason.CANCELLED)
+    assert (await answer_of(run)).stop_reason is StopReason.DISCONNECTED
+
+
+async def test_a_stop_that_comes_too_late_changes_nothing(work: Callable[..., Any]) -> None:
+    run = await work(one_word)
+    run.start()
+    await run.ended()
+    run.stop(StopReason.CANCELLED)
+    await asyncio.sleep(0)
+    assert (await answer_of(run)).outcome is Outcome.ANSWERED
+
+
+async def test_a_handler_that_cleans_up_after_a_stop_is_waited_for(work: Callable[..., Any]) -> None:
+    cleaned = False
+
+    async def handler(_ask: IncomingAsk) -> AsyncIterator[str]:
+        nonlocal cleaned
+        yield "word"
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.02)
+            cleaned = True
+
+    run = await work(handler)
+    run.start()
+    await asyncio.sleep(0.01)
+    run.stop(StopReason.CANCELLED)
+    await answer_of(run)
+    assert cleaned
+
+
+async def test_a_handler_that_fails_while_it_is_stopped_is_stopped_all_the_same(work: Callable[..., Any]) -> None:
+    async def handler(_ask: IncomingAsk) -> AsyncIterator[str]:
+        try:
+            yield "word"
+            await asyncio.Event().wait()
+        finally:
+            raise ZeroDivisionError
+
+    run = await work(handler)
+    run.start()
+    await asyncio.sleep(0.01)
+    run.stop(StopReason.CANCELLED)
+    answer = await answer_of(run)
+    assert (answer.outcome, answer.stop_reason) == (Outcome.CANCELLED, StopReason.CANCELLED)
+
+
+async def test_an_iterator_that_is_no_generator_serves_too(work: Callable[..., Any]) -> None:
+    class Words:
+        def __init__(self, ask: IncomingAsk) -> None:
+            self.words = [ask.text, "twice"]
+
+        def __aiter__(self) -> AsyncIterator[str]:
+            return self
+
+        async def __anext__(self) -> str:
+            if not self.words:
+                raise StopAsyncIteration
+            return self.words.pop(0)
+
+    run = await work(Words)
+    run.start()
+    assert (await answer_of(run)).transcript_bytes == len("qtwice")
+
+
+async def test_a_killed_run_leaves_no_final(work: Callable[..., Any]) -> None:
+    async def handler(_ask: IncomingAsk) -> AsyncIterator[str]:
+        yield "word"
+        await asyncio.Event().wait()
+
+    run = await work(handler)
+    run.start()
+    await asyncio.sleep(0.01)
+    run.kill()
+    await run.ended()
+    assert run.log.final is None
+    assert run.log.lost
+
+
+async def test_a_clock_that_is_set_back_makes_no_negative_duration(work: Callable[..., Any]) -> None:
+    times = [utc_now()]
+
+    async def handler(_ask: IncomingAsk) -> AsyncIterator[str]:
+        times.append(times[0] - timedelta(hours=1))
+        yield "word"
+
+    run = await work(handler, clock=lambda: times[-1])
+    run.start()
+    answer = await answer_of(run)
+    assert answer.finish_time == answer.accept_time
+    assert answer.usage.duration == timedelta(0)
+
+
+async def test_an_observer_is_told_numbers_and_no_words(work: Callable[..., Any], observer: Events) -> None:
+    run = await work(one_word)
+    run.start()
+    answer = await answer_of(run)
+    assert [what for what, _ in observer.told] == ["accepted", "first_delta", "finished"]
+    finished = observer.told[-1][1]
+    assert finished["outcome"] is Outcome.ANSWERED
+    assert finished["usage"] == answer.usage
+    assert isinstance(finished["usage"], Usage)
+    assert "word" not in str(observer.told)
+
+
+async def test_each_delta_is_an_entry_of_its_own(work: Callable[..., Any]) -> None:
+    async def handler(_ask: IncomingAsk) -> AsyncIterator[str]:
+        for word in ("a", "", "b"):
+            yield word
+
+    run = await work(handler)
+    run.start()
+    await run.ended()
+    events = [decode_event(entry.data).event for entry in run.log.entries]
+    assert [event.text for event in events if isinstance(event, TextDelta)] == ["a", "b"]
