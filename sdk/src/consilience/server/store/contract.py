@@ -22,7 +22,7 @@ from consilience.errors import ConsilienceError
 from consilience.units import CardSequence, Digest, PublicKey, RequestId, Sequence
 
 MIN_DURABLE_RETENTION = timedelta(hours=24)
-"""How long after acceptance a durable store keeps an answer at the least, whatever its `keep_until_time` says."""
+"""How long after acceptance a durable store keeps an answer at the least (ASK-DUR-001)."""
 
 FIRST_SEQUENCE = Sequence(1)
 """The place of Accepted in every log."""
@@ -76,7 +76,7 @@ class StoreUnavailableError(StoreError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskKey:
-    """What an ask is known by: who asks, 32 bytes, and the id that they gave it, 16 bytes (ASK-IDEM-001)."""
+    """What an ask is known by: who asks, 32 bytes, and the id that they gave it, 16 bytes."""
 
     caller: PublicKey
     request_id: RequestId
@@ -171,7 +171,7 @@ class AnswerStore(Protocol):
         """
 
     async def bind(self, ask: StoredAsk, *, first: LogEntry) -> StoredAsk | None:
-        """Binds a key to an ask, with the first entry of its log, unless the key is bound (ASK-IDEM-001).
+        """Binds a key to an ask, with the first entry of its log, unless the key is bound (ASK-IDEM-002).
 
         Of any number of binds of one key, in whatever replicas, exactly one binds.
 
@@ -246,7 +246,8 @@ class AnswerStore(Protocol):
 
         Those are the asks of an earlier life of this replica, and those of replicas whose lease ended before `now`.
         Each comes back with this replica's id and an epoch raised by one, so that a former holder that still lives
-        is fenced; of several replicas that claim at once, one gets an ask. The caller ends them (INTERRUPTED).
+        is fenced; of several replicas that claim at once, one gets an ask. The caller ends them: INTERRUPTED
+        (ASK-DUR-002).
         """
 
     async def forget(self, *, now: datetime) -> int:
@@ -272,7 +273,7 @@ class AnswerStore(Protocol):
         """Notes a card that was issued, so that asks that rely on it are honoured until `expire_time`, aware UTC."""
 
     async def honours_card(self, digest: Digest, *, now: datetime) -> bool:
-        """Tells whether a card was issued from this store and has not expired (otherwise: STALE_CARD).
+        """Tells whether a card was issued from this store and has not expired (ASK-DUR-003).
 
         A memory store knows the cards of its life, so it refuses the asks of an earlier life's callers.
         """
