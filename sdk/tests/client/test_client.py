@@ -70,8 +70,13 @@ async def test_a_request_id_of_another_length_is_refused(client: Client, node: S
 
 async def test_a_closed_client_says_so(client: Client, node: ScriptedNode) -> None:
     await client.ask("Hello?", node=node.address)
+    early = client.stream("Hello?", node=node.address)
+    earlier = client.stream("Hello?", node=f"http://{node.authority}")
     await client.close()
     await client.close()
+    for stream in (early, earlier):
+        with pytest.raises(UsageError, match="closed"):
+            await stream.__aenter__()
     with pytest.raises(UsageError, match="closed"):
         await client.ask("Hello?", node=node.address)
     with pytest.raises(UsageError, match="closed"):

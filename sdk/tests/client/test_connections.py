@@ -227,6 +227,13 @@ async def test_an_address_that_says_tls_is_never_spoken_to_without(client: Clien
     assert node.methods == []
 
 
+async def test_two_addresses_of_one_endpoint_share_its_connection(client: Client, identity: Identity) -> None:
+    async with pinned_node(identity, pin=identity.pin) as node:
+        for address in (node.address, node.authority, f"https://{node.authority}"):
+            await client.ask("Hello?", node=address)
+        assert len({call.peer for call in node.calls if call.method.endswith("/Ask")}) == 1
+
+
 async def test_closing_a_client_leaves_the_connections_of_another_alone(card_file: Path, node: ScriptedNode) -> None:
     release = asyncio.Event()
 

@@ -124,12 +124,12 @@ class Cards:
         contact = await first_contact(address, connections=self._connections, seconds=self._fetch_seconds)
         try:
             card = await self._card_from(contact, expected=address.node_id)
-            endpoint = settle(contact, card.value, connections=self._connections)
+            connection = await settle(contact, card.value, connections=self._connections)
         except BaseException:
             await self._connections.discard(contact)
             raise
-        endpoints = (endpoint, *other_endpoints(card.value, contact=endpoint))
-        return Route(card, connections=self._connections, endpoints=endpoints, connection=contact)
+        endpoints = (connection.endpoint, *other_endpoints(card.value, contact=connection.endpoint))
+        return Route(card, connections=self._connections, endpoints=endpoints, connection=connection)
 
     async def _again(self, known: Route, node: NodeReference) -> Route:
         """Fetches the card of a known node on the connection that is there, else begins anew."""

@@ -9,12 +9,12 @@ from grpc.aio import Channel, UnaryStreamCall
 
 from consilience._wire.errors import error_from_rpc
 from consilience.client.certificates import Certificate, read_certificate
-from consilience.errors import ProtocolError, UnreachableError
+from consilience.errors import ProtocolError, UnreachableError, UsageError
 from consilience.identity import format_node_id
 from consilience.nodes import Endpoint, TlsMode, host_is_loopback, key_digest_matches
 from consilience.units import PublicKey
 
-Key = tuple[Endpoint, PublicKey | None]
+Key = tuple[Endpoint, PublicKey]
 
 _OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),  # else two clients of one process share connections, and close each other's
@@ -38,6 +38,7 @@ class Connection:
         self.endpoint = endpoint
         self.certificate = certificate
         self._channel = channel
+        self._closed = False
         self._streams: dict[str, grpc.aio.UnaryStreamMultiCallable[bytes, bytes]] = {}
 
     async def call(self, method: str, request: bytes, *, seconds: float) -> bytes:
@@ -45,7 +46,9 @@ class Connection:
 
         Raises:
             ConsilienceError: As `_wire.errors.error_from_rpc` reads the status.
+            UsageError: The client is closed.
         """
+        self._check_open()
         unary: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(f"/{method}")
         try:
             return await unary(request, timeout=seconds)
@@ -53,7 +56,12 @@ class Connection:
             raise error_from_rpc(error) from error
 
     def stream(self, method: str, request: bytes, *, seconds: float) -> UnaryStreamCall[bytes, bytes]:
-        """Starts a call that is answered by a stream of encoded messages."""
+        """Starts a call that is answered by a stream of encoded messages.
+
+        Raises:
+            UsageError: The client is closed.
+        """
+        self._check_open()
         stream = self._streams.get(method)
         if stream is None:
             stream = self._streams[method] = self._channel.unary_stream(f"/{method}")
@@ -66,7 +74,12 @@ class Connection:
 
     async def close(self) -> None:
         """Closes the channel; calls on it end."""
+        self._closed = True
         await self._channel.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise UsageError("the client is closed")
 
 
 class Connections:
@@ -79,7 +92,8 @@ class Connections:
     def __init__(self, *, connect_seconds: float) -> None:
         self._connect_seconds = connect_seconds
         self._open: dict[Key, Connection] = {}
-        self._retired: list[Connection] = []
+        self._loose: set[Connection] = set()
+        self._closed = False
 
     async def open(self, endpoint: Endpoint, *, node_id: PublicKey) -> Connection:
         """Returns the connection to an endpoint of a node, made at its first use.
@@ -95,45 +109,64 @@ class Connections:
         """Looks at an endpoint again after a failure; raises as `open`.
 
         A channel reconnects by itself, but it trusts one certificate: where that was renewed, a new one takes over.
-        The old one is closed with the client, because streams may still be reading from it.
         """
         found = self._open.get((endpoint, node_id))
         certificate = await self._pinned_certificate(endpoint, node_id) if endpoint.tls_mode is TlsMode.PINNED else None
         if found is not None and found.certificate == certificate:
             return found
-        return self.adopt(endpoint, node_id=node_id, certificate=certificate)
-
-    def adopt(
-        self, endpoint: Endpoint, *, node_id: PublicKey | None, certificate: Certificate | None = None
-    ) -> Connection:
-        """Makes the connection to an endpoint whose certificate was read before."""
-        channel = _channel(endpoint, certificate, node_id)
-        connection = Connection(endpoint, channel, certificate)
+        connection = self._connect(endpoint, node_id, certificate)
         self._keep(connection, node_id)
         return connection
 
-    def rename(self, connection: Connection, endpoint: Endpoint, *, node_id: PublicKey) -> None:
-        """Files a connection of the first contact under the endpoint that the card then named for it."""
-        self._open = {key: kept for key, kept in self._open.items() if kept is not connection}
-        connection.endpoint = endpoint
-        self._keep(connection, node_id)
+    def meet(
+        self, endpoint: Endpoint, *, node_id: PublicKey | None, certificate: Certificate | None = None
+    ) -> Connection:
+        """Makes a connection for a first contact, which is nobody's until it is settled or discarded.
 
-    async def discard(self, connection: Connection) -> None:
-        """Closes a connection whose first contact came to nothing."""
-        self._open = {key: kept for key, kept in self._open.items() if kept is not connection}
-        await connection.close()
+        Raises:
+            UsageError: The client is closed.
+        """
+        contact = self._connect(endpoint, node_id, certificate)
+        self._loose.add(contact)
+        return contact
+
+    async def settle(self, contact: Connection, endpoint: Endpoint, *, node_id: PublicKey) -> Connection:
+        """Files a first contact under the endpoint that the card names for it, and returns the connection to use.
+
+        That is the one that was there before, if it trusts the same certificate.
+        """
+        former = self._open.get((endpoint, node_id))
+        if former is not None and former.certificate == contact.certificate:
+            await self.discard(contact)
+            return former
+        self._loose.discard(contact)
+        contact.endpoint = endpoint
+        self._keep(contact, node_id)
+        return contact
+
+    async def discard(self, contact: Connection) -> None:
+        """Closes a first contact that came to nothing."""
+        self._loose.discard(contact)
+        await contact.close()
 
     async def close(self) -> None:
         """Closes every connection that was opened here."""
-        connections = (*self._open.values(), *self._retired)
-        self._open, self._retired = {}, []
+        self._closed = True
+        connections = (*self._open.values(), *self._loose)
+        self._open, self._loose = {}, set()
         for connection in connections:
             await connection.close()
 
-    def _keep(self, connection: Connection, node_id: PublicKey | None) -> None:
+    def _connect(self, endpoint: Endpoint, node_id: PublicKey | None, certificate: Certificate | None) -> Connection:
+        if self._closed:
+            raise UsageError("the client is closed")
+        return Connection(endpoint, _channel(endpoint, certificate, node_id), certificate)
+
+    def _keep(self, connection: Connection, node_id: PublicKey) -> None:
+        """Files a connection. One that it replaces is closed with the client: streams may be reading from it still."""
         former = self._open.get((connection.endpoint, node_id))
-        if former is not None and former is not connection:
-            self._retired.append(former)
+        if former is not None:
+            self._loose.add(former)
         self._open[connection.endpoint, node_id] = connection
 
     async def _pinned_certificate(self, endpoint: Endpoint, node_id: PublicKey) -> Certificate:

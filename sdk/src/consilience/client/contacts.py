@@ -28,17 +28,17 @@ async def first_contact(address: NodeAddress, *, connections: Connections, secon
         if address.scheme == "https" or not address.is_loopback:
             raise UnreachableError(f"{address.authority} does not speak TLS")
         plain = Endpoint(uri=f"http://{address.authority}", tls_mode=TlsMode.LOOPBACK_PLAIN)
-        return connections.adopt(plain, node_id=address.node_id)
+        return connections.meet(plain, node_id=address.node_id)
     uri = f"https://{address.authority}"
     named = _named_node(address, certificate)
     if named is None:
-        return connections.adopt(Endpoint(uri=uri, tls_mode=TlsMode.WEBPKI), node_id=address.node_id)
+        return connections.meet(Endpoint(uri=uri, tls_mode=TlsMode.WEBPKI), node_id=address.node_id)
     pinned = Endpoint(uri=uri, tls_mode=TlsMode.PINNED, spki_sha256=certificate.spki_digest)
-    return connections.adopt(pinned, node_id=named, certificate=certificate)
+    return connections.meet(pinned, node_id=named, certificate=certificate)
 
 
-def settle(contact: Connection, card: NodeCard, *, connections: Connections) -> Endpoint:
-    """Files a first contact under the node that its card names, and returns its endpoint with the pins of the card.
+async def settle(contact: Connection, card: NodeCard, *, connections: Connections) -> Connection:
+    """Files a first contact under the node that its card names, with the pins of the card, and returns it.
 
     Raises:
         ProtocolError: The card does not pin the certificate that was shown (NODE-TLS-001).
@@ -57,8 +57,7 @@ def settle(contact: Connection, card: NodeCard, *, connections: Connections) -> 
             spki_sha256=pinned.spki_sha256,
             next_spki_sha256=pinned.next_spki_sha256,
         )
-    connections.rename(contact, endpoint, node_id=card.node_id)
-    return endpoint
+    return await connections.settle(contact, endpoint, node_id=card.node_id)
 
 
 def other_endpoints(card: NodeCard, *, contact: Endpoint) -> tuple[Endpoint, ...]:
