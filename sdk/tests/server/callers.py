@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from grpc import aio
 
@@ -36,7 +36,6 @@ from consilience.calls import CallHeader, new_header
 from consilience.envelopes import Envelope, Signed
 from consilience.identity import KeyPair
 from consilience.nodes import DataClass, NodeCard
-from consilience.server import RunningNode
 from consilience.units import Digest, PublicKey, RequestId, Sequence, utc_now
 
 
@@ -199,9 +198,15 @@ CHANNEL_OPTIONS = (
 )
 
 
+class Port(Protocol):
+    """Whatever listens on a port of this machine."""
+
+    port: int
+
+
 @asynccontextmanager
 async def calling(
-    running: RunningNode,
+    running: Port,
     *,
     clock: Callable[[], datetime] = utc_now,
     key: KeyPair | None = None,

@@ -36,9 +36,7 @@ from consilience.server.keys import FixedKey, RotatingKeys, SigningKeys, state_f
 from consilience.server.observers import Observer, SilentObserver
 from consilience.server.serving import Plan, RunningNode
 from consilience.server.skills import Check, Handler, SkillBook
-from consilience.server.store.contract import AnswerStore
-from consilience.server.store.memory import MemoryStore
-from consilience.server.store.sqlite import SqliteStore
+from consilience.server.store import AnswerStore, MemoryStore, store_at
 from consilience.server.tls import Tls
 from consilience.units import PublicKey, utc_now
 
@@ -56,7 +54,6 @@ DEFAULT_LIMITS = Limits(
 
 DEFAULT_DRAIN_TIME = timedelta(seconds=30)
 ROOT_KEY_FILE = "root.key"
-SQLITE_PREFIX = "sqlite:///"
 
 HandlerT = TypeVar("HandlerT", bound=Handler)
 
@@ -100,7 +97,8 @@ class Node:
             data_policy: None: reads what is PUBLIC, stores and forwards nothing.
             models: The language models that skills name.
             extensions: Encoded `google.protobuf.Any` by URI.
-            store: Where answers are kept: a store, or `sqlite:///` and a path for the profile *durable*; None: memory.
+            store: Where answers are kept: a store, or a URL as `sqlite:///answers.db` for the profile *durable*; None:
+                memory.
             tls: None: plain, and on loopback alone.
             observer: Is told of each ask, in numbers.
             card_lifetime: Of each card; a new one is issued at half of it.
@@ -301,8 +299,4 @@ class Node:
     def _answer_store(self) -> AnswerStore:
         if self._store is None:
             return MemoryStore()
-        if not isinstance(self._store, str):
-            return self._store
-        if not self._store.startswith(SQLITE_PREFIX):
-            raise UsageError(f"a store is named as {SQLITE_PREFIX}path, not {self._store!r}")
-        return SqliteStore(Path(self._store.removeprefix(SQLITE_PREFIX)))
+        return store_at(self._store) if isinstance(self._store, str) else self._store
