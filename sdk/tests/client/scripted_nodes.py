@@ -353,29 +353,21 @@ async def _refuse(context: Any, error: RefusedError) -> None:
 
 
 class Proxy:
-    """Stands between client and node, notes what the client sends, and cuts the wires when told to.
+    """Stands between client and node, notes what the client sends, and cuts the wires when told to."""
 
-    The card of the node names it as the only endpoint, or the client would find its way around.
-    """
-
-    def __init__(self, node: ScriptedNode) -> None:
-        self._node = node
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._pumps: set[asyncio.Task[None]] = set()
+    def __init__(self, target: int = 0) -> None:
+        self.target = target
         self.port = 0
+        self.address = ""
         self.sent = bytearray()
         self.connections = 0
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._pumps: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
-        (endpoint,) = self._node.endpoints
-        self._node.endpoints = (replace(endpoint, uri=f"{endpoint.uri.rpartition(':')[0]}:{self.port}"),)
         return self
-
-    @property
-    def address(self) -> str:
-        return f"{self._node.node_id}@127.0.0.1:{self.port}"
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
@@ -391,7 +383,7 @@ class Proxy:
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         try:
-            node_reader, node_writer = await asyncio.open_connection("127.0.0.1", self._node.port)
+            node_reader, node_writer = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
             writer.transport.abort()
             return
@@ -413,6 +405,16 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter, note: 
         pass
     finally:
         sink.transport.abort()
+
+
+@asynccontextmanager
+async def proxied(node: ScriptedNode) -> AsyncIterator[Proxy]:
+    """Puts a proxy before a node, whose card then names it alone, or the client would find its way around."""
+    async with Proxy(node.port) as proxy:
+        (endpoint,) = node.endpoints
+        node.endpoints = (replace(endpoint, uri=f"{endpoint.uri.rpartition(':')[0]}:{proxy.port}"),)
+        proxy.address = f"{node.node_id}@127.0.0.1:{proxy.port}"
+        yield proxy
 
 
 @asynccontextmanager

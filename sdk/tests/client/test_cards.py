@@ -23,7 +23,7 @@ from consilience.nodes import (
     TlsMode,
 )
 from consilience.units import card_sequence, utc_now
-from sdk.tests.client.scripted_nodes import Proxy, ScriptedNode, silent_port
+from sdk.tests.client.scripted_nodes import ScriptedNode, proxied, silent_port
 
 ROOT = KeyPair.generate()
 
@@ -84,7 +84,7 @@ async def test_a_card_is_fetched_again_once_it_has_expired(card_file: Path, node
 
 
 async def test_the_connection_is_kept_when_a_card_is_fetched_again(card_file: Path, node: ScriptedNode) -> None:
-    async with Client(ROOT, card_file=card_file, card_max_age=timedelta(0)) as client, Proxy(node) as proxy:
+    async with Client(ROOT, card_file=card_file, card_max_age=timedelta(0)) as client, proxied(node) as proxy:
         for _ in range(3):
             await client.card(proxy.address)
         assert proxy.connections == 2  # one to look for TLS, one to talk

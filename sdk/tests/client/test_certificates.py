@@ -94,3 +94,9 @@ async def test_a_port_where_nothing_listens_is_unreachable() -> None:
         port = closed.getsockname()[1]
     with pytest.raises(UnreachableError, match="cannot be reached"):
         await read_certificate("127.0.0.1", port, server_name="node.example", seconds=10)
+
+
+@pytest.mark.parametrize("host", ["x" * 70 + ".example", ".example", "a..b"])
+async def test_a_name_that_is_none_is_unreachable(host: str) -> None:
+    with pytest.raises(UnreachableError):
+        await read_certificate(host, 1, server_name=host, seconds=10)

@@ -109,3 +109,32 @@ os.wait()
 """
     child = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert "forked" in child.stdout
+
+
+def test_ctrl_c_cancels_the_ask_at_the_node(tmp_path: Path) -> None:
+    code = f"""
+import asyncio, os, signal
+from pathlib import Path
+from consilience import Client, KeyPair
+from sdk.tests.client.scripted_nodes import ScriptedNode
+
+async def stall(call):
+    yield call.log.accepted()
+    os.kill(os.getpid(), signal.SIGINT)
+    await asyncio.Event().wait()
+
+async def main():
+    async with ScriptedNode(on_ask=stall) as node:
+        try:
+            async with Client(KeyPair.generate(), card_file=Path({str(tmp_path / "cards.sqlite")!r})) as client:
+                await client.ask("Hello?", node=node.address)
+        finally:
+            print(*node.methods)
+
+try:
+    asyncio.run(main())
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    child = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert child.stdout.splitlines() == ["GetNodeCard Ask CancelAnswer", "interrupted"]

@@ -15,7 +15,7 @@ from consilience.errors import ProtocolError, TransportError, UnreachableError
 from consilience.identity import KeyPair, format_node_id
 from consilience.nodes import Endpoint, TlsMode
 from sdk.tests.client.certificate_makers import Identity, make_identity
-from sdk.tests.client.scripted_nodes import AskCall, Proxy, ScriptedNode, greet
+from sdk.tests.client.scripted_nodes import AskCall, ScriptedNode, greet, proxied
 
 ROOT = KeyPair.generate()
 NAME = format_node_id(ROOT.public_key)
@@ -221,7 +221,7 @@ asyncio.run(main(sys.argv[1]))
 
 
 async def test_an_address_that_says_tls_is_never_spoken_to_without(client: Client, node: ScriptedNode) -> None:
-    async with Proxy(node) as proxy:
+    async with proxied(node) as proxy:
         with pytest.raises(UnreachableError, match="TLS"):
             await client.card(f"https://127.0.0.1:{proxy.port}")
     assert node.methods == []

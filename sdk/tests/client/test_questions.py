@@ -6,7 +6,7 @@ from consilience.client import Client
 from consilience.errors import DataClassForbiddenError, UsageError
 from consilience.identity import KeyPair
 from consilience.nodes import DataClass, Skill
-from sdk.tests.client.scripted_nodes import Proxy, ScriptedNode
+from sdk.tests.client.scripted_nodes import ScriptedNode, proxied
 
 QUESTION = "the patient in room 12"
 
@@ -25,7 +25,7 @@ async def test_a_question_above_what_the_node_reads_never_leaves(
 ) -> None:
     node.max_data_class = ceiling
     key = KeyPair.generate()
-    async with Proxy(node) as proxy, Client(key, card_file=card_file, trusted_nodes=[node.node_id]) as client:
+    async with proxied(node) as proxy, Client(key, card_file=card_file, trusted_nodes=[node.node_id]) as client:
         with pytest.raises(DataClassForbiddenError, match="nothing was sent"):
             await client.ask(QUESTION, node=proxy.address, data_class=data_class)
         assert QUESTION.encode() not in proxy.sent
@@ -39,7 +39,7 @@ async def test_a_confidential_question_goes_to_nodes_on_the_list_alone(
     card_file: Path, node: ScriptedNode, data_class: DataClass
 ) -> None:
     node.max_data_class = DataClass.RESTRICTED
-    async with Proxy(node) as proxy:
+    async with proxied(node) as proxy:
         async with Client(KeyPair.generate(), card_file=card_file) as client:
             with pytest.raises(DataClassForbiddenError, match="trusted"):
                 await client.ask(QUESTION, node=proxy.address, data_class=data_class)

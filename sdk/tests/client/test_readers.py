@@ -29,7 +29,7 @@ from consilience.errors import (
 from consilience.identity import KeyPair
 from consilience.nodes import Endpoint, SigningKey, Skill, TlsMode
 from consilience.units import Digest, Sequence, utc_now
-from sdk.tests.client.scripted_nodes import AskCall, LogBuilder, Proxy, ScriptedNode, greet
+from sdk.tests.client.scripted_nodes import AskCall, LogBuilder, ScriptedNode, greet, proxied
 
 Script = Callable[[AskCall], AsyncIterator[bytes]]
 
@@ -316,7 +316,7 @@ async def test_a_cut_at_any_event_leaves_the_answer_unbroken(
             yield encoded
 
     node.on_ask = steady
-    async with Proxy(node) as proxy, client.stream("Hello?", node=proxy.address) as stream:
+    async with proxied(node) as proxy, client.stream("Hello?", node=proxy.address) as stream:
         result = await stream.final()
     assert result.text == "Hello, world."
     assert all(check.passed for check in result.exchange.verify())
@@ -343,7 +343,7 @@ async def test_a_cut_after_every_event_that_is_read_leaves_the_answer_unbroken(
             await asyncio.sleep(0.05)
 
     node.on_ask, node.on_resume = slow, slow_resume
-    async with Proxy(node) as proxy, client.stream("Hello?", node=proxy.address) as stream:
+    async with proxied(node) as proxy, client.stream("Hello?", node=proxy.address) as stream:
         got = []
         async for word in stream:
             got.append(word)
@@ -364,7 +364,7 @@ async def test_a_cut_before_the_first_event_sends_the_very_same_bytes_again(clie
             yield encoded
 
     node.on_ask = cut_once
-    async with Proxy(node) as proxy:
+    async with proxied(node) as proxy:
         result = await client.ask("Hello?", node=proxy.address)
     asks = [call.envelope for call in node.calls if call.method.endswith("/Ask")]
     assert result.text == "Here."
@@ -416,7 +416,7 @@ async def test_a_connection_that_breaks_each_time_is_lost_and_names_the_ask(clie
         yield b""
 
     node.on_ask = cut
-    async with Proxy(node) as proxy:
+    async with proxied(node) as proxy:
         stream = client.stream("Hello?", node=proxy.address)
         with pytest.raises(ConnectionLostError, match=stream.request_id.hex()):
             await stream.__aenter__()
@@ -440,7 +440,7 @@ async def test_after_its_expiry_an_ask_is_looked_for_and_signed_anew_if_nothing_
 
     node.on_ask = cut_and_forget
     async with (
-        Proxy(node) as proxy,
+        proxied(node) as proxy,
         Client(KeyPair.generate(), card_file=card_file, clock=lambda: utc_now() + late) as client,
     ):
         result = await client.ask("Hello?", node=proxy.address)
@@ -470,7 +470,7 @@ async def test_after_its_expiry_an_ask_that_was_bound_is_read_and_not_asked_agai
 
     node.on_ask = cut
     async with (
-        Proxy(node) as proxy,
+        proxied(node) as proxy,
         Client(KeyPair.generate(), card_file=card_file, clock=lambda: utc_now() + late) as client,
     ):
         result = await client.ask("Hello?", node=proxy.address)

@@ -79,6 +79,8 @@ async def read_certificate(host: str, port: int, *, server_name: str, seconds: f
         return None
     except OSError as error:
         raise UnreachableError(f"{host}:{port} cannot be reached: {error.strerror or error}") from error
+    except ValueError as error:  # a name that cannot be looked up, or not be asked for
+        raise UnreachableError(f"{host!r} is no name of a machine: {error}") from error
     der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     writer.transport.abort()
     return Certificate(der=der)
