@@ -8,7 +8,7 @@ Both ways lead to one value::
 
 from __future__ import annotations
 
-from consilience_node.config.defaults import default_config
+from consilience_node.config.command_line import default_config, overridden
 from consilience_node.config.reading import ConfigError, read_config
 from consilience_node.config.settings import (
     Config,
@@ -28,5 +28,6 @@ __all__ = [
     "ScriptedModel",
     "SkillTable",
     "default_config",
+    "overridden",
     "read_config",
 ]

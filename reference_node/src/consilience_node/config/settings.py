@@ -182,7 +182,11 @@ class OpenAIModel(_Table):
         base_url: As far as the version: `http://127.0.0.1:8080/v1`.
         name: What the server calls the model; the id when absent.
         api_key_variable: Environment variable that holds the server's key; none is sent when absent.
-        context_tokens: Tokens that prompt and answer may have together, where the server does not tell.
+        context_tokens: Tokens that prompt and answer may have together; absent: what the server says, if it does.
+        generations: Answers made at one time; more are refused.
+        logprobs: Whether to ask for log probabilities, without which the node cannot tell how sure the model was.
+        schema_format: How the server wants a JSON schema: as vLLM and llama-server do, as llama-cpp-python does, or
+            not at all.
     """
 
     engine: Literal["openai"]
@@ -191,6 +195,9 @@ class OpenAIModel(_Table):
     name: str | None = None
     api_key_variable: str | None = None
     context_tokens: Count | None = None
+    generations: Count = 64
+    logprobs: bool = True
+    schema_format: Literal["json_schema", "json_object", "none"] = "json_schema"
 
 
 class ScriptedModel(_Table):
@@ -198,7 +205,7 @@ class ScriptedModel(_Table):
 
     Attributes:
         id: Its name in the card, and what skills call it by.
-        script: The program, a JSON file.
+        script: The programs, a TOML or JSON file.
     """
 
     engine: Literal["scripted"]

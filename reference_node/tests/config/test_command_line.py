@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from consilience_node.config import ConfigError, LlamaCppModel, default_config
+from consilience_node.config import Config, ConfigError, LlamaCppModel, default_config, overridden
 
 
 def test_without_a_word_the_packaged_model_answers_from_memory() -> None:
@@ -40,3 +40,28 @@ def test_two_sources_of_one_name_are_refused(tmp_path: Path) -> None:
 def test_a_name_that_no_card_can_hold_is_refused() -> None:
     with pytest.raises(ConfigError, match="at most 128 characters"):
         default_config(name="x" * 129)
+
+
+def test_a_packaged_model_is_known_by_its_name_dots_and_all() -> None:
+    (model,) = default_config(model="qwen2.5-0.5b").models
+    assert model.id == "qwen2.5-0.5b"
+
+
+def test_the_command_line_overrules_the_file() -> None:
+    config = overridden(Config(), address="127.0.0.1:0", store="memory", metrics_address="127.0.0.1:9464")
+    assert (config.node.address, config.node.store, config.metrics.address) == (
+        "127.0.0.1:0",
+        "memory",
+        "127.0.0.1:9464",
+    )
+    assert config.skills == Config().skills
+
+
+def test_what_the_command_line_does_not_say_stays_as_it_is() -> None:
+    assert overridden(Config()) == Config()
+
+
+@pytest.mark.parametrize("address", ["here", "127.0.0.1", "127.0.0.1:http", ":7341"])
+def test_an_address_that_is_none_is_refused(address: str) -> None:
+    with pytest.raises(ConfigError, match='address: must be "host:port"'):
+        overridden(Config(), address=address)

@@ -1,0 +1,105 @@
+"""Puts a node together: configuration -> engines -> skills -> `consilience.server.Node`. Nothing else does.
+
+Example::
+
+    async with assembled(config, metrics=NodeMetrics()) as node, node.serving(config.node.address) as running:
+        print(running.address)
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from consilience.nodes import DataPolicy, Model, host_is_loopback
+from consilience.server import Node, Tls
+from consilience_node.config import Config, OpenAIModel, SkillTable
+from consilience_node.engine_room import running_engines
+from consilience_node.engines import Engine
+from consilience_node.knowledge.retrieval import Retriever
+from consilience_node.library import open_library
+from consilience_node.metrics import NodeMetrics
+from consilience_node.skills.catalogue import grounded_skill, plain_skill
+from consilience_node.skills.disclosures import disclosed_model
+from consilience_node.skills.grounded import GroundedSkill
+from consilience_node.skills.plain import PlainSkill
+from consilience_node.state import StateFolder
+
+_REPLICA = "node"
+"""One process works on a state folder: a second one is told so, and a restart finds the answers of the life before."""
+
+
+@asynccontextmanager
+async def assembled(config: Config, *, metrics: NodeMetrics) -> AsyncIterator[Node]:
+    """Loads models and knowledge, and yields the node that answers with them.
+
+    Args:
+        config: What is to be served.
+        metrics: Counts what the node does.
+
+    Raises:
+        EngineError: A model cannot be run.
+        KnowledgeError: A source cannot be read.
+        KeyFileError: The state folder cannot be made.
+    """
+    state = StateFolder.of(config)
+    state.make()
+    queue = config.limits.max_running_asks
+    async with (
+        open_library(config.skills, state=state) as retrievers,
+        running_engines(config.models, queue=queue, metrics=metrics) as engines,
+    ):
+        models = {name: disclosed_model(engine.model, id=name) for name, engine in engines.items()}
+        node = _node(config, state=state, models=models, metrics=metrics)
+        for table in config.skills:
+            engine, model = engines[table.model], models[table.model]
+            skill = _skill(table, retriever=retrievers.get(table.id), engine=engine, model=model, config=config)
+            node.add_skill(skill.described, handler=skill.answer, check=skill.check)
+        yield node
+
+
+def _node(config: Config, *, state: StateFolder, models: Mapping[str, Model], metrics: NodeMetrics) -> Node:
+    return Node(
+        config.node.name,
+        description=config.node.description,
+        key=config.node.key_file or state.root_key,
+        limits=config.limits.limits(),
+        data_policy=_data_policy(config),
+        models=models.values(),
+        store=f"sqlite:///{state.answers}" if config.node.store == "sqlite" else None,
+        tls=_tls(config, state=state),
+        observer=metrics,
+        drain_time=timedelta(seconds=config.node.drain_seconds),
+        replica=_REPLICA,
+    )
+
+
+def _skill(
+    table: SkillTable, *, retriever: Retriever | None, engine: Engine, model: Model, config: Config
+) -> PlainSkill | GroundedSkill:
+    limits = config.limits.limits()
+    if retriever is None:
+        return plain_skill(table, engine=engine, model=model, node_limits=limits)
+    return grounded_skill(table, retriever=retriever, engine=engine, model=model, node_limits=limits)
+
+
+def _data_policy(config: Config) -> DataPolicy:
+    """Returns what becomes of asks; they are forwarded where a model runs on another machine."""
+    hosts = [urlsplit(model.base_url).hostname or "" for model in config.models if isinstance(model, OpenAIModel)]
+    return DataPolicy(
+        max_data_class=config.data_policy.max_data_class,
+        forwards_asks=not all(map(host_is_loopback, hosts)),
+        jurisdictions=config.data_policy.jurisdictions,
+    )
+
+
+def _tls(config: Config, *, state: StateFolder) -> Tls | None:
+    table = config.tls
+    host = config.node.address.rpartition(":")[0].strip("[]")
+    if table is None:
+        return None if host_is_loopback(host) else Tls.pinned(state.certificate)
+    if table.mode == "webpki" and table.certificate is not None and table.key is not None:
+        return Tls.webpki(certificate=table.certificate, key=table.key)
+    return Tls.pinned(table.certificate or state.certificate)

@@ -1,0 +1,154 @@
+"""The command `consilience-node`: serve a node, check its configuration, list the models that are found.
+
+Exit codes::
+
+    0    stopped by a signal; running asks had finished, or had had their time
+    1    the node failed while it ran; its log says why
+    2    the command line or the configuration is wrong
+    3    a model is missing or cannot be run
+    4    a knowledge source is missing or cannot be read
+    5    the address, the metrics address or the ready file cannot be used
+    6    the key file, the certificate or the store cannot be used
+    130, 143    a second SIGINT or SIGTERM cut the drain short
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+
+from consilience.errors import ConsilienceError, KeyFileError
+from consilience.server import RunningNode
+from consilience.server.store.contract import StoreError
+from consilience_node.config import ConfigError, default_config, overridden, read_config
+from consilience_node.engines import EngineError
+from consilience_node.knowledge.errors import KnowledgeError
+from consilience_node.logs import configure_logs
+from consilience_node.service import DrainCutShortError, serve
+
+_SIGNAL_EXIT = 128
+
+
+class Exit(enum.IntEnum):
+    """The exit codes of what can be repaired, as the module documents them."""
+
+    USAGE = 2
+    MODEL = 3
+    KNOWLEDGE = 4
+    ADDRESS = 5
+    STATE = 6
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(version("consilience-node"), message="%(prog)s %(version)s")
+def main() -> None:
+    """Serve a model and your documents to your peers."""
+
+
+@main.command("serve")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="Read this node.toml.")
+@click.option("--address", help="Listen on HOST:PORT, 127.0.0.1:7341 by default; port 0 is any free one.")
+@click.option("--name", help="Call the node this.")
+@click.option("--model", help="Run this packaged model, or this GGUF file.")
+@click.option(
+    "--knowledge",
+    multiple=True,
+    metavar="SOURCE",
+    help="Answer from a folder of .md and .txt files, a dictionary, or an installed one such as foldoc; repeatable.",
+)
+@click.option("--state-folder", type=click.Path(path_type=Path), help="Keep key, answers and indexes here.")
+@click.option("--store", type=click.Choice(["sqlite", "memory"]), help="Keep answers on disk, or in memory.")
+@click.option("--metrics-address", help="Serve numbers for Prometheus on HOST:PORT.")
+@click.option("--log-format", type=click.Choice(["auto", "console", "json"]), help="Write the log for whom.")
+@click.option("--ready-file", type=click.Path(path_type=Path), help="Hold the address here while taking asks.")
+def serve_command(
+    *,
+    config_file: Path | None,
+    name: str | None,
+    model: str | None,
+    knowledge: tuple[str, ...],
+    ready_file: Path | None,
+    address: str | None,
+    state_folder: Path | None,
+    store: str | None,
+    metrics_address: str | None,
+    log_format: str | None,
+) -> None:
+    """Serve until SIGTERM or Ctrl-C; running asks then get their time to finish.
+
+    Without --config, one model is served with a skill for each --knowledge, and a general one.
+    """
+    if config_file is not None and (name or model or knowledge):
+        raise click.UsageError("--name, --model and --knowledge go without --config: the file says them")
+    with _told_in_words():
+        if config_file is not None:
+            config = read_config(config_file)
+        else:
+            config = default_config(name=name or "", model=model, knowledge=knowledge)
+        config = overridden(
+            config,
+            address=address,
+            state_folder=state_folder,
+            store=store,
+            metrics_address=metrics_address,
+            log_format=log_format,
+        )
+        configure_logs(format=config.logs.format, level=config.logs.level)
+        asyncio.run(serve(config, ready=_introduce, ready_file=ready_file))
+
+
+@main.command("check")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), required=True, help="The file to check.")
+def check_command(*, config_file: Path) -> None:
+    """Check a node.toml and say what it would serve; nothing is loaded."""
+    with _told_in_words():
+        config = read_config(config_file)
+    click.echo(f"{config_file}: {len(config.skills)} skills on {len(config.models)} models, {config.node.address}")
+    for skill in config.skills:
+        click.echo(f"  {skill.id:<24} {skill.model:<24} {skill.knowledge or 'the memory of the model'}")
+
+
+@contextlib.contextmanager
+def _told_in_words() -> Iterator[None]:
+    """Turns what an operator can repair into a message and an exit code; a traceback is for defects alone."""
+    try:
+        yield
+    except ConfigError as error:
+        _fail(str(error), Exit.USAGE)
+    except EngineError as error:
+        _fail(str(error), Exit.MODEL)
+    except KnowledgeError as error:
+        _fail(str(error), Exit.KNOWLEDGE)
+    except (KeyFileError, StoreError) as error:
+        _fail(f"{error}\n{error.remedy}", Exit.STATE)
+    except ConsilienceError as error:
+        _fail(str(error), Exit.ADDRESS)
+    except DrainCutShortError as error:
+        sys.exit(_SIGNAL_EXIT + error.number)
+
+
+def _fail(message: str, code: Exit) -> None:
+    click.echo(message, err=True)
+    sys.exit(code)
+
+
+def _introduce(running: RunningNode, metrics_address: str | None) -> None:
+    """Says on standard output who serves what where, and how to ask it."""
+    card = running.card.value
+    click.echo(f"{card.name or 'This node'} serves on {running.address}")
+    for skill in card.skills:
+        click.echo(f"  skill  {skill.id:<24} {skill.description}")
+    for model in card.models:
+        facts = (model.family, f"{model.parameter_count / 1e6:.0f} M" * bool(model.parameter_count), model.quantization)
+        click.echo(f"  model  {model.id:<24} {' '.join(filter(None, (*facts, model.engine)))}")
+    if metrics_address is not None:
+        click.echo(f"  metrics  http://{metrics_address}/metrics")
+    click.echo(f'Ask it:  consilience ask "What is a heisenbug?" --node {running.address}')
+    sys.stdout.flush()

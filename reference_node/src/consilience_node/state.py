@@ -1,0 +1,54 @@
+"""Where a node keeps its things: one folder, readable by its owner alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from consilience.errors import KeyFileError
+from consilience.server.keys import state_folder
+from consilience_node.config import Config
+
+UNNAMED = "node"
+
+
+@dataclass(frozen=True, slots=True)
+class StateFolder:
+    """The folder of one node; two nodes never share one."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, config: Config) -> StateFolder:
+        """Returns the folder that a configuration names, or the one of the node's name among the user's."""
+        return cls(config.node.state_folder or state_folder(config.node.name or UNNAMED))
+
+    @property
+    def root_key(self) -> Path:
+        """The root key: whoever has this file is the node."""
+        return self.path / "root.key"
+
+    @property
+    def answers(self) -> Path:
+        """The database of answers."""
+        return self.path / "answers.sqlite"
+
+    @property
+    def certificate(self) -> Path:
+        """The pinned certificate with its keys."""
+        return self.path / "certificate.pem"
+
+    def index(self, skill_id: str) -> Path:
+        """The full-text index of a skill's knowledge, which can be built again at any time."""
+        return self.path / "indexes" / f"{skill_id}.sqlite"
+
+    def make(self) -> None:
+        """Makes the folder where there is none.
+
+        Raises:
+            KeyFileError: It cannot be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise KeyFileError(f"cannot make the state folder {self.path}: {error}") from error

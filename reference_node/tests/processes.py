@@ -1,0 +1,85 @@
+"""Nodes as processes: started with the command of the user, asked over a socket, ended by their id."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class NodeProcess:
+    """A `consilience-node serve` that takes asks, and the folder in which it writes."""
+
+    process: subprocess.Popen[bytes]
+    folder: Path
+
+    @property
+    def address(self) -> str:
+        return (self.folder / "ready").read_text().strip()
+
+    @property
+    def output(self) -> str:
+        return (self.folder / "stdout").read_text()
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "stderr").read_text()
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def wait(self) -> int:
+        """Returns the exit code; a signal that killed the process is negative."""
+        return self.process.wait(STOP_SECONDS)
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "consilience_node", *map(str, arguments)]
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Runs a command to its end."""
+    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=START_SECONDS, check=False)
+
+
+@contextmanager
+def serving(*arguments: str | Path, folder: Path) -> Iterator[NodeProcess]:
+    """Runs a node on any free port with its state in `folder`, until the block ends."""
+    folder.mkdir(exist_ok=True)
+    ready = folder / "ready"
+    ready.unlink(missing_ok=True)
+    words = command("serve", "--address", "127.0.0.1:0", "--state-folder", folder / "state", "--ready-file", ready)
+    with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
+        process = subprocess.Popen(
+            [*words, *map(str, arguments)], stdout=out, stderr=err, env=os.environ | {"PYTHONUNBUFFERED": "1"}
+        )
+    node = NodeProcess(process, folder)
+    try:
+        _wait_until_ready(node, ready)
+        yield node
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait_until_ready(node: NodeProcess, ready: Path) -> None:
+    give_up = time.monotonic() + START_SECONDS
+    while not ready.exists():
+        if node.process.poll() is not None or time.monotonic() > give_up:
+            raise AssertionError(f"the node did not start: {node.log}")
+        time.sleep(0.02)

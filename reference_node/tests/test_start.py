@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from reference_node.tests.processes import run, serving
+
+
+def refused(*arguments: str | Path, folder: Path) -> tuple[int, str]:
+    """Starts a node that cannot serve; returns its exit code and what it said."""
+    ended = run("serve", "--address", "127.0.0.1:0", "--state-folder", folder / "state", *arguments)
+    assert "Traceback" not in ended.stderr
+    assert ended.stdout == ""
+    return ended.returncode, ended.stderr
+
+
+def test_a_wrong_configuration_is_told_with_its_lines(tmp_path: Path) -> None:
+    config = tmp_path / "node.toml"
+    config.write_text('[node]\nname = 1\n\n[[skills]]\nid = "a"\nmodel = "x"\nknowlege = "docs"\n')
+    code, said = refused("--config", config, folder=tmp_path)
+    assert code == 2
+    assert said.splitlines() == [
+        f"{config}:2: node.name: input should be a valid string, not 1",
+        f"{config}:7: skills[0].knowlege: unknown key; see the example configuration for the keys there are",
+    ]
+
+
+def test_a_model_that_is_not_there_is_named_with_the_ones_there_are(tmp_path: Path) -> None:
+    code, said = refused("--model", "gpt-5", folder=tmp_path)
+    assert code == 3
+    assert "gpt-5" in said
+    assert "smollm2-135m-instruct" in said
+
+
+@pytest.mark.parametrize("content", [b"", b"GGUF", b"GGUF\x03\0\0\0" + bytes(4096), b"PK\x03\x04" * 512])
+def test_a_damaged_model_is_told_in_words(tmp_path: Path, content: bytes) -> None:
+    weights = tmp_path / "damaged.gguf"
+    weights.write_bytes(content)
+    code, said = refused("--model", weights, folder=tmp_path)
+    assert code == 3
+    assert str(weights) in said
+    assert "is it a whole GGUF file?" in said
+
+
+def test_a_port_that_is_taken_is_told_in_words(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        code, said = refused("--address", address, folder=tmp_path)
+    assert code == 5
+    assert f"cannot listen on {address}" in said
+
+
+def test_a_metrics_port_that_is_taken_is_told_in_words(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        code, said = refused("--metrics-address", address, folder=tmp_path)
+    assert code == 5
+    assert f"cannot serve metrics on {address}" in said
+
+
+def test_a_ready_file_that_cannot_be_written_is_told_in_words(tmp_path: Path) -> None:
+    code, said = refused("--ready-file", tmp_path / "no" / "folder", folder=tmp_path)
+    assert code == 5
+    assert "cannot write the ready file" in said
+
+
+def test_a_second_node_on_one_state_folder_is_refused(tmp_path: Path) -> None:
+    with serving(folder=tmp_path):
+        code, said = refused(folder=tmp_path)
+    assert code == 6
+    assert "Stop the other process" in said
+
+
+def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    key = tmp_path / "state" / "root.key"
+    key.write_text("consilience-ed25519-seed-v1\n")
+    key.chmod(0o644)
+    code, said = refused(folder=tmp_path)
+    assert code == 6
+    assert "others can read the key file" in said
+
+
+def test_a_state_folder_that_cannot_be_made_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file")
+    code, said = refused(folder=tmp_path)
+    assert code == 6
+    assert "cannot make the state folder" in said
+
+
+def test_words_for_a_node_without_a_file_are_refused_beside_a_file(tmp_path: Path) -> None:
+    (tmp_path / "node.toml").touch()
+    code, said = refused("--config", tmp_path / "node.toml", "--knowledge", "docs", folder=tmp_path)
+    assert code == 2
+    assert "--knowledge go without --config" in said
