@@ -1,10 +1,12 @@
 """Keys, their text form and their files."""
 
 import base64
+import os
 import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -134,6 +136,33 @@ def test_a_key_is_never_written_over_another(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["key"]
 
 
+def test_a_key_cannot_be_saved_below_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(KeyFileError, match="cannot write"):
+        KeyPair(_SEED).save(tmp_path / "file" / "key")
+
+
+def test_what_a_crash_left_behind_is_never_written_through(tmp_path: Path) -> None:
+    """A crash between link and unlink leaves a second name of the key; process ids come again."""
+    path = tmp_path / "key"
+    KeyPair(_SEED).save(path)
+    (tmp_path / f".key.{os.getpid()}").hardlink_to(path)
+    with pytest.raises(FileExistsError):
+        KeyPair.generate().save(path)
+    assert KeyPair.load(path).public_key == KeyPair(_SEED).public_key
+
+
+def test_threads_that_make_a_key_at_once_end_with_the_same_one(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(KeyPair.load_or_create, [tmp_path / "key"] * 8))
+    assert {keys.public_key for keys in made} == {KeyPair.load(tmp_path / "key").public_key}
+
+
+def test_a_node_id_in_letters_beyond_ascii_is_refused() -> None:
+    with pytest.raises(AddressInvalidError):
+        parse_node_id("cn1" + "é" * 52)
+
+
 def test_a_key_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(KeyFileError, match="cannot read"):
         KeyPair.load(tmp_path / "none")
@@ -183,6 +212,7 @@ def test_a_key_is_made_where_there_is_none_and_kept(tmp_path: Path) -> None:
 _RACER = """
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from consilience.identity import KeyPair
 sys.stdin.readline()

@@ -105,7 +105,8 @@ def test_a_card_of_64_kib_passes_and_one_byte_more_does_not() -> None:
     ("changes", "requirement"),
     [
         ({"sequence": card_sequence(_NOW + timedelta(seconds=30) + _MICROSECOND)}, "NODE-CARD-003"),
-        ({"expire_time": _NOW - timedelta(seconds=31)}, "NODE-CARD-005"),
+        ({"sequence": CardSequence(2**63 - 1)}, "NODE-CARD-003"),
+        ({"expire_time": _NOW - timedelta(seconds=30) - _MICROSECOND}, "NODE-CARD-005"),
         ({"profiles": ()}, "NODE-CARD-006"),
         ({"profiles": (Profile.DURABLE, Profile.UNKNOWN)}, "NODE-CARD-006"),
         (
@@ -131,7 +132,7 @@ def test_a_card_that_breaks_a_rule_is_refused_by_the_id_of_the_rule(
     "changes",
     [
         {"sequence": card_sequence(_NOW + timedelta(seconds=30))},
-        {"expire_time": _NOW - timedelta(seconds=29)},
+        {"expire_time": _NOW - timedelta(seconds=30)},
         {"profiles": (Profile.CORE, Profile.UNKNOWN)},
         {"signing_keys": (SigningKey(public_key=PublicKey(b""), expire_time=_NOW + timedelta(days=30)),)},
         {"endpoints": (Endpoint(uri="http://127.0.0.1:7341", tls_mode=TlsMode.LOOPBACK_PLAIN),)},
@@ -247,6 +248,11 @@ def test_a_skill_tightens_what_it_states_and_nothing_else() -> None:
     card = Limits(max_turns=32, max_input_bytes=1000, max_run_time=timedelta(seconds=60))
     skill = Limits(max_turns=1, max_run_time=timedelta(seconds=5))
     assert tighter_limits(card, skill) == Limits(max_turns=1, max_input_bytes=1000, max_run_time=timedelta(seconds=5))
+
+
+def test_a_skill_does_not_loosen_what_the_card_states() -> None:
+    assert tighter_limits(Limits(max_turns=2), Limits(max_turns=9)) == Limits(max_turns=2)
+    assert tighter_limits(Limits(), Limits(max_turns=9)) == Limits(max_turns=9)
 
 
 @pytest.mark.parametrize(

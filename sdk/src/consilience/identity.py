@@ -15,6 +15,7 @@ import contextlib
 import hashlib
 import os
 import stat
+import tempfile
 from pathlib import Path
 from typing import Protocol, Self, runtime_checkable
 
@@ -113,10 +114,14 @@ class KeyPair:
             KeyFileError: The folder cannot be written.
         """
         seed = base64.b64encode(bytes(self._signing_key)).decode()
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            # A name of its own: whatever another process or thread left there may be a link to a key.
+            descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        except OSError as error:
+            raise KeyFileError(f"cannot write the key file {path}: {error}") from error
+        temporary = Path(name)
+        try:
             with os.fdopen(descriptor, "w", encoding="ascii") as file:
                 file.write(f"{_KEY_FILE_HEADER}\n{seed}\n")
                 file.flush()
@@ -169,7 +174,7 @@ def parse_node_id(text: str) -> PublicKey:
     body = text.removeprefix(NODE_ID_PREFIX)
     try:
         key = base64.b32decode(body.upper() + "====") if len(text) == NODE_ID_CHARACTERS else b""
-    except binascii.Error:
+    except ValueError:
         key = b""
     if len(key) != PUBLIC_KEY_BYTES or format_node_id(key) != text:
         raise AddressInvalidError(f"{text!r} is not a node id: write {NODE_ID_PREFIX} and 52 characters of a-z2-7")

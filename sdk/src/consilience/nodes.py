@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from consilience.envelopes import Signed
 from consilience.errors import AddressInvalidError, ProtocolError
 from consilience.identity import NODE_ID_PREFIX, next_root_digest, parse_node_id
-from consilience.units import CardSequence, Digest, PublicKey, issue_time
+from consilience.units import CardSequence, Digest, PublicKey, card_sequence, issue_time
 
 MAX_CARD_BYTES = 64 * 1024
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
@@ -295,12 +295,12 @@ def check_card(card: Signed[NodeCard], *, now: datetime, skew: timedelta = timed
         ProtocolError: It is too large, from the future, expired, or its keys live too long.
     """
     value = card.value
-    issued = issue_time(value.sequence)
     if len(card.envelope.payload) > MAX_CARD_BYTES:
         raise ProtocolError(f"the card is larger than {MAX_CARD_BYTES} bytes", requirement="NODE-CARD-002")
-    if issued > now + skew:
-        raise ProtocolError(f"the card was issued in the future, {issued:%F %T}", requirement="NODE-CARD-003")
-    if value.expire_time <= now - skew:
+    if value.sequence > card_sequence(now + skew):
+        raise ProtocolError(f"the card was issued in the future: {value.sequence}", requirement="NODE-CARD-003")
+    issued = issue_time(value.sequence)
+    if value.expire_time < now - skew:
         raise ProtocolError(f"the card expired at {value.expire_time:%F %T}", requirement="NODE-CARD-005")
     if Profile.CORE not in value.profiles:
         raise ProtocolError("the card does not declare the core profile", requirement="NODE-CARD-006")
@@ -327,11 +327,11 @@ def check_succession(succession: Signed[KeySuccession], *, old_card: Signed[Node
 
 
 def tighter_limits(card: Limits, skill: Limits | None) -> Limits:
-    """Returns the limits of a skill: its own where it states one, else the card's."""
+    """Returns the limits of a skill: where both state one the lower, else the one that is stated."""
     if skill is None:
         return card
-    names = Limits.__slots__
-    return Limits(**{name: getattr(skill, name) or getattr(card, name) for name in names})
+    pairs = {name: (getattr(card, name), getattr(skill, name)) for name in Limits.__slots__}
+    return Limits(**{name: min(pair) if all(pair) else max(pair) for name, pair in pairs.items()})
 
 
 def effective_data_class(card: NodeCard, skill: Skill | None) -> DataClass:

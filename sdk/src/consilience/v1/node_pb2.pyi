@@ -119,7 +119,7 @@ Global___DataClass: typing_extensions.TypeAlias = DataClass
 @typing.final
 class NodeCard(google.protobuf.message.Message):
     """Describes a node: its keys, where it is reached, what it offers and under which limits. Signed by the node's root key
-    (NODE-CARD-001); an encoded envelope with its card takes at most 64 KiB (NODE-CARD-002).
+    (NODE-CARD-001); an encoded card takes at most 64 KiB (NODE-CARD-002).
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor

@@ -125,8 +125,11 @@ def _times() -> Iterator[Case]:
     future, late = Refused(requirement="NODE-CARD-003"), Refused(requirement="NODE-CARD-005")
     yield _check("30 s before its issue", "Time", card, now=issued - _SKEW)
     yield _check("more than 30 s before its issue", "Time", card, now=issued - _SKEW - _MICROSECOND, refused=future)
+    last = messages.card()
+    last.sequence = 2**63 - 1
+    yield _check("issued as late as a number can tell", "Time", _sealed(last), refused=future)
     yield _check("at its end", "Time", card, now=expired)
-    yield _check("less than 30 s after its end", "Time", card, now=expired + _SKEW - _MICROSECOND)
+    yield _check("30 s after its end", "Time", card, now=expired + _SKEW)
     yield _check("more than 30 s after its end", "Time", card, now=expired + _SKEW + _MICROSECOND, refused=late)
 
 

@@ -80,6 +80,7 @@ def _invalid() -> Iterator[Case]:
         ("a line break after", good + "\n", "SecondForm"),
         ("a line break inside, one character less", good[:20] + "\n" + good[21:], "SecondForm"),
         ("a long s, which is an s once in capitals", with_s.replace("s", "\u017f", 1), "SecondForm"),
+        ("full-width letters", "cn1" + "".join(chr(ord(letter) + 0xFEE0) for letter in good[3:]), "SecondForm"),
     ]
     samples += [
         (f"spare bits that are not zero: {spare}", _with_spare_bits(good, spare), "SecondForm") for spare in (1, 8, 15)
