@@ -209,11 +209,33 @@ async def test_limits_that_are_not_stated_are_the_defaults_and_stand_in_the_card
         assert unset == {"max_input_tokens", "max_output_tokens"}
 
 
+async def test_a_node_may_allow_more_than_the_defaults(key: KeyPair) -> None:
+    node = Node("test", key=key, limits=Limits(max_turns=1000, answer_retention=timedelta(days=7)))
+    serve_test_skills(node, Counting())
+    async with node.serving(ANYWHERE) as running, calling(running) as caller:
+        await caller.ask(turns=turns(1000))
+        assert running.card.value.limits.answer_retention == timedelta(days=7)
+
+
 async def test_answers_are_kept_for_the_stated_time(node: Node, clock: ManualClock) -> None:
     async with node.serving(ANYWHERE) as running, calling(running, clock=clock) as caller:
-        signed, _ = await caller.ask()
+        soon = {"issue_time": clock() - timedelta(minutes=1), "expire_time": clock() - timedelta(seconds=20)}
+        signed, _ = await caller.ask(header=soon)
         snapshot = await caller.get(signed.value.header.request_id)
     assert snapshot.keep_until_time == clock() + LIMITS.answer_retention
+
+
+async def test_an_answer_is_kept_as_long_as_a_copy_of_its_ask_may_come(
+    node: Node, clock: ManualClock, counting: Counting
+) -> None:
+    counting.limit = 1
+    async with node.serving(ANYWHERE) as running, calling(running, clock=clock) as caller:
+        signed, reading = await caller.ask(skill_id="count")
+        for _ in range(15):
+            clock.advance(timedelta(seconds=10))
+            await running.tend()
+            assert (await caller.send(signed.envelope).rest()).final == reading.final
+    assert counting.asks == 1
 
 
 async def test_a_request_of_another_method_is_measured_too(node: Node, clock: ManualClock) -> None:

@@ -210,6 +210,50 @@ async def test_a_replica_ends_the_answers_of_a_sibling_whose_lease_ran_out_and_t
     assert reading.final.answer.value.stop_reason is StopReason.INTERRUPTED
 
 
+async def test_a_replica_notices_that_it_lost_an_answer_on_which_its_handler_is_silent(
+    key: KeyPair, path: Path, clock: ManualClock
+) -> None:
+    one = durable_node(key, path, Counting(pace=600), replica="one", clock=clock)
+    two = durable_node(key, path, Counting(), replica="two", clock=clock)
+    async with (
+        one.serving(ANYWHERE) as first,
+        two.serving(ANYWHERE) as second,
+        calling(first, clock=clock) as caller,
+    ):
+        signed, call = caller.open(skill_id="count")
+        opening = await call.next()
+        assert opening is not None
+        clock.advance(LEASE + timedelta(seconds=1))
+        await second.tend()
+        await first.tend()
+        reading = await call.rest(known=(opening,))
+        caller.check(signed, reading)
+        assert first.running_asks == 0
+    assert reading.final.answer.value.stop_reason is StopReason.INTERRUPTED
+
+
+async def test_of_two_replicas_that_get_one_ask_at_once_one_works_on_it(
+    key: KeyPair, path: Path, counting: Counting, clock: ManualClock
+) -> None:
+    counting.limit, counting.pace = 3, 0.001
+    one = durable_node(key, path, counting, replica="one", clock=clock)
+    two = durable_node(key, path, counting, replica="two", clock=clock)
+    async with (
+        one.serving(ANYWHERE) as first,
+        two.serving(ANYWHERE) as second,
+        calling(first, clock=clock, key=key) as here,
+        calling(second, clock=clock, key=key) as there,
+    ):
+        for number in range(1, 11):
+            signed = here.sign(here.question(skill_id="count"))
+            readings = await asyncio.gather(*(caller.send(signed.envelope).rest() for caller in (here, there)))
+            assert readings[0].final == readings[1].final
+            assert counting.asks == number
+        # Neither replica holds a place for what the other one worked on.
+        assert not first._answers._load._total
+        assert not second._answers._load._total
+
+
 async def test_a_heartbeat_keeps_what_runs(key: KeyPair, path: Path, counting: Counting, clock: ManualClock) -> None:
     one = durable_node(key, path, counting, replica="one", clock=clock)
     two = durable_node(key, path, Counting(), replica="two", clock=clock)

@@ -25,7 +25,7 @@ from consilience.nodes import DataClass, Skill
 from consilience.server.keys import FixedKey
 from consilience.server.observers import SilentObserver
 from consilience.server.runs import AnswerRun, Workplace
-from consilience.server.skills import Handler, IncomingAsk, ServedSkill
+from consilience.server.skills import Conclusion, Handler, IncomingAsk, Item, ServedSkill
 from consilience.server.store.contract import AskKey, LogEntry, StoredAsk
 from consilience.server.store.memory import MemoryStore
 from consilience.units import Digest, PublicKey, Sequence, utc_now
@@ -189,6 +189,53 @@ async def test_a_handler_that_fails_while_it_is_stopped_is_stopped_all_the_same(
     run.stop(StopReason.CANCELLED)
     answer = await answer_of(run)
     assert (answer.outcome, answer.stop_reason) == (Outcome.CANCELLED, StopReason.CANCELLED)
+
+
+async def test_something_cancelled_inside_a_handler_is_its_failure_and_not_the_end_of_the_node(
+    work: Callable[..., Any],
+) -> None:
+    async def handler(_ask: IncomingAsk) -> AsyncIterator[str]:
+        yield "word"
+        engine = asyncio.get_running_loop().create_future()
+        engine.cancel()
+        await engine
+
+    run = await work(handler)
+    run.start()
+    answer = await answer_of(run)
+    assert (answer.outcome, answer.stop_reason) == (Outcome.FAILED, StopReason.ENGINE_FAILURE)
+
+
+@pytest.mark.parametrize("place", ["await", "yield"])
+async def test_a_run_that_is_killed_while_it_is_being_stopped_ends(work: Callable[..., Any], place: str) -> None:
+    async def handler(_ask: IncomingAsk) -> AsyncIterator[str]:
+        try:
+            while True:
+                yield "word"
+                if place == "await":
+                    await asyncio.Event().wait()
+        finally:
+            await asyncio.Event().wait()
+
+    run = await work(handler)
+    run.start()
+    await asyncio.sleep(0.01)
+    run.stop(StopReason.CANCELLED)
+    await asyncio.sleep(0.01)
+    run.kill()
+    await run.ended()
+    assert run.log.lost
+
+
+async def test_a_conclusion_that_cannot_be_encoded_becomes_a_failure(work: Callable[..., Any]) -> None:
+    async def handler(_ask: IncomingAsk) -> AsyncIterator[Item]:
+        yield "word"
+        yield Conclusion(usage=Usage(output_tokens=2**70))
+
+    run = await work(handler)
+    run.start()
+    answer = await answer_of(run)
+    assert (answer.outcome, answer.transcript_bytes) == (Outcome.FAILED, len("word"))
 
 
 async def test_an_iterator_that_is_no_generator_serves_too(work: Callable[..., Any]) -> None:

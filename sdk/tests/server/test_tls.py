@@ -125,6 +125,16 @@ async def test_a_certificate_without_a_file_lasts_as_long_as_the_node(key: KeyPa
             await caller.ask()
 
 
+async def test_a_pinned_certificate_lies_beside_the_root_key_where_no_other_place_is_named(tmp_path: Path) -> None:
+    node = Node("test", key=tmp_path / "root.key", tls=Tls.pinned())
+    node.skill("echo")(echo)
+    async with node.serving(ANYWHERE) as running:
+        shown = await shown_certificate(running.port)
+    kept = certificates.load(tmp_path / "certificate.pem")
+    assert kept is not None
+    assert kept.certificate == shown
+
+
 async def test_a_running_node_renews_its_certificate_to_the_key_that_its_card_announced(
     key: KeyPair, file: Path, clock: ManualClock
 ) -> None:

@@ -28,7 +28,6 @@ from consilience.nodes import (
     MeasuredQuality,
     Model,
     Skill,
-    tighter_limits,
 )
 from consilience.server.cards import DEFAULT_CARD_LIFETIME
 from consilience.server.descriptions import Description
@@ -54,6 +53,7 @@ DEFAULT_LIMITS = Limits(
 
 DEFAULT_DRAIN_TIME = timedelta(seconds=30)
 ROOT_KEY_FILE = "root.key"
+CERTIFICATE_FILE = "certificate.pem"
 
 HandlerT = TypeVar("HandlerT", bound=Handler)
 
@@ -109,11 +109,11 @@ class Node:
         """
         self._name = name
         self._description = description
-        self._key = key
+        self._key: Signer | Path = state_folder(name) / ROOT_KEY_FILE if key is None else key
         self._signing_key = signing_key
         self._next_root = next_root
         self._successions = tuple(successions)
-        self._limits = tighter_limits(DEFAULT_LIMITS, limits)
+        self._limits = _completed(limits or DEFAULT_LIMITS)
         self._data_policy = data_policy or DataPolicy(max_data_class=DataClass.PUBLIC)
         self._models = tuple(models)
         self._extensions = dict(extensions or {})
@@ -277,7 +277,7 @@ class Node:
             root=root,
             keys=self._signing_keys(root),
             store=self._answer_store(),
-            tls=self._tls,
+            tls=self._own_tls(),
             observer=self._observer,
             clock=self._clock,
             card_lifetime=self._card_lifetime,
@@ -287,9 +287,14 @@ class Node:
         )
 
     def _root(self) -> Signer:
-        if isinstance(self._key, Path):
-            return KeyPair.load_or_create(self._key)
-        return self._key or KeyPair.load_or_create(state_folder(self._name) / ROOT_KEY_FILE)
+        return KeyPair.load_or_create(self._key) if isinstance(self._key, Path) else self._key
+
+    def _own_tls(self) -> Tls | None:
+        """Returns the transport; a pinned certificate lies beside the root key where no other place was named."""
+        unplaced = self._tls is not None and self._tls.certificate is None
+        return (
+            Tls.pinned(self._key.with_name(CERTIFICATE_FILE)) if unplaced and isinstance(self._key, Path) else self._tls
+        )
 
     def _signing_keys(self, root: Signer) -> SigningKeys:
         if isinstance(self._signing_key, Path):
@@ -300,3 +305,8 @@ class Node:
         if self._store is None:
             return MemoryStore()
         return store_at(self._store) if isinstance(self._store, str) else self._store
+
+
+def _completed(limits: Limits) -> Limits:
+    """Returns limits of which each is set, by those of a node that states none."""
+    return Limits(**{name: getattr(limits, name) or getattr(DEFAULT_LIMITS, name) for name in Limits.__slots__})

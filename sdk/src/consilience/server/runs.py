@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from consilience._wire.events import encode_event
 from consilience.asks import Answer, AnswerEvent, Citation, OnDisconnect, Outcome, Progress, StopReason, TextDelta
+from consilience.calls import MAX_CLOCK_SKEW
 from consilience.server.faults import log_fault
 from consilience.server.finals import Tally, broken_promise, final_entry
 from consilience.server.keys import SigningKeys
@@ -29,7 +30,7 @@ from consilience.server.store.contract import (
     LogEntry,
     StoredAsk,
 )
-from consilience.units import PublicKey, Sequence
+from consilience.units import MICROSECOND, PublicKey, Sequence
 
 MAX_DELTA_CHARACTERS = 65_536
 """Longer text from a handler becomes several deltas, so that no event comes near the message size of a reader."""
@@ -73,8 +74,11 @@ class Workplace:
     clock: Callable[[], datetime]
 
     def keep_until(self, ask: StoredAsk, *, finish_time: datetime) -> datetime:
-        """Returns until when an answer that finishes now can be read."""
-        end = finish_time + self.retention
+        """Returns until when an answer that finishes now can be read.
+
+        At least as long as a copy of its ask may come: one that found nothing would be worked on a second time.
+        """
+        end = max(finish_time + self.retention, ask.expire_time + MAX_CLOCK_SKEW + MICROSECOND)
         return max(end, ask.accept_time + MIN_DURABLE_RETENTION) if self.store.durable else end
 
 
@@ -156,10 +160,21 @@ class AnswerRun:
             self._task.cancel()
 
     def kill(self) -> None:
-        """Drops the work without a Final: the process ends. A durable store brings the answer back to be ended."""
+        """Drops the work without a Final, because the process ends or another one has taken over.
+
+        Whoever claims the answer from a durable store ends it.
+        """
         self._writer.abort()
         if self._task is not None:
             self._task.cancel()
+
+    async def check_lease(self) -> None:
+        """Drops the work where another replica has taken it over; readers then read on from the store."""
+        try:
+            await self._workplace.store.append(self.key, (), epoch=self.ask.epoch)
+        except LeaseLostError:
+            if not self.log.ended:
+                self.kill()
 
     async def ended(self) -> None:
         """Returns when the work is over."""
@@ -186,7 +201,7 @@ class AnswerRun:
         except LeaseLostError:
             _LOGGER.warning("another replica has taken over an answer of %s", self._served.skill.id)
         except asyncio.CancelledError:
-            _LOGGER.warning("an answer of %s is left without a Final: the node ends", self._served.skill.id)
+            _LOGGER.warning("an answer of %s is dropped without a Final", self._served.skill.id)
         except Exception as error:  # noqa: BLE001 - a run that fails takes nothing with it
             log_fault(_LOGGER, f"an answer of {self._served.skill.id} could not be ended", error=error)
         finally:
@@ -202,11 +217,16 @@ class AnswerRun:
             items = self._served.handler(self._incoming)
             try:
                 conclusion = await self._consume(items)
-            except asyncio.CancelledError:
-                if not self._is_stopped():
+            except asyncio.CancelledError as error:
+                if self._is_stopped():
+                    _absorb_cancellation()
+                    conclusion = await _last_words(items)
+                elif _is_cancelled():
                     raise
-                _absorb_cancellation()
-                conclusion = await _last_words(items)
+                else:
+                    # Something that the handler waited for was cancelled, and not the handler.
+                    log_fault(_LOGGER, f"the handler of {self._served.skill.id} failed", error=error)
+                    conclusion = _FAILURE
             except LeaseLostError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a handler raises is told in the Final
@@ -305,6 +325,12 @@ def _absorb_cancellation() -> None:
         raise asyncio.CancelledError
 
 
+def _is_cancelled() -> bool:
+    """Tells whether the present task was cancelled from outside and that is not dealt with."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 async def _last_words(items: AsyncIterator[Item]) -> Conclusion | None:
     """Tells a handler that waits at a `yield` that it is stopped, and returns what it still has to say.
 
@@ -315,8 +341,7 @@ async def _last_words(items: AsyncIterator[Item]) -> Conclusion | None:
     try:
         item = await items.athrow(asyncio.CancelledError())
     except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+        if _is_cancelled():
             raise
         return None
     except StopAsyncIteration:

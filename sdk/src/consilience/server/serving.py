@@ -189,6 +189,9 @@ class RunningNode:
         """
         now, store = self._plan.clock(), self._plan.store
         await store.renew(until=now + LEASE)
+        if store.durable:
+            for run in self._answers.running:
+                await run.check_lease()
         await self._recovery.end_abandoned(now=now)
         if self._transport.renew(now=now):
             await self._cards.issue()

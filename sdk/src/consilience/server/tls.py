@@ -22,8 +22,8 @@ class Tls:
     """How a node is to be reached beyond its own machine; made by `pinned` or `webpki`.
 
     Attributes:
-        certificate: A file in PEM: with `pinned` the node's own, made where there is none; None: it lasts as long as
-            the process. With `webpki` the chain of a public authority.
+        certificate: A file in PEM: with `pinned` the node's own, made where there is none; None: beside the root key,
+            or, where that lies in no file, for as long as the process. With `webpki` the chain of a public authority.
         key: With `webpki` the file of the private key, in PEM; else None.
     """
 
