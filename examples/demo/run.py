@@ -1,7 +1,7 @@
 """The demo: a question travels through two real nodes on a real model.
 
 Three processes talk over sockets of this machine: a generalist (a small model alone), a specialist (the same model with
-a dictionary of computing), and this one, the asker. Run it with `make demo`, or `make demo TERM="race condition"`.
+a dictionary of computing), and this one, the asker. Run it with `make demo`, or `make demo ASK="race condition"`.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from consilience.cli.nodes import card_view
 from consilience.cli.printing import facts_table, printable
 from consilience.client import AskResult
 from consilience.errors import ConsilienceError
+from consilience.identity import KeyPair
 
 READY_SECONDS = 60.0
 SURE_ENOUGH = 0.5
@@ -100,7 +101,7 @@ def _ready(name: str, process: subprocess.Popen[bytes], folder: Path) -> str:
 async def _demonstrate(question: str, nodes: dict[str, str], console: Console) -> int:
     started = time.monotonic()
     timings: dict[str, float] = {}
-    async with Client(key=Path(tempfile.mkdtemp(prefix="consilience-demo-key-")) / "key") as client:
+    async with Client(key=KeyPair.generate()) as client:
         console.rule("2  Their cards are fetched and verified")
         for name, address in nodes.items():
             with _timed(timings, f"card of the {name}"):
@@ -162,12 +163,12 @@ def _show_knowledge(result: AskResult, console: Console) -> None:
 
 def _verify(result: AskResult, console: Console) -> bool:
     console.rule("5  The chain card → question → answer is verified offline")
-    file = Path(tempfile.gettempdir()) / "consilience-demo.json"
+    file = Path(tempfile.mkdtemp(prefix="consilience-demo-")) / "exchange.json"
     result.exchange.save(file)
     checks = result.exchange.verify()
     for check in checks:
         console.print(check_line(check), soft_wrap=True)
-    console.print(f"Saved: {file}. Anyone can check it: consilience verify {file}")
+    console.print(f"\nAnyone can check it: consilience verify {file}", soft_wrap=True)
     return all(check.passed for check in checks)
 
 
@@ -183,7 +184,7 @@ def _show_timings(timings: dict[str, float], total: float, console: Console) -> 
     for name, seconds in timings.items():
         console.print(f"{name:<26}{seconds:7.2f} s")
     console.print(f"{'all of it':<26}{total:7.2f} s\n")
-    console.print('make demo TERM="race condition"         another term')
+    console.print('make demo ASK="race condition"          another term')
     console.print("consilience-node serve                  a node of your own; then, in a second terminal:")
     console.print('consilience ask "…" --node 127.0.0.1:7341')
     console.print("docs/guides/                            serve your documents, write a node in another language")
