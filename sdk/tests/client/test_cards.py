@@ -1,6 +1,7 @@
 import asyncio
+import gc
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from consilience._wire.envelopes import seal
 from consilience._wire.services import encode_card_response
 from consilience.client import Client
 from consilience.envelopes import Envelope
-from consilience.errors import AddressInvalidError, ProtocolError, UnreachableError
+from consilience.errors import AddressInvalidError, AudienceWrongError, ProtocolError, UnreachableError
 from consilience.identity import KeyPair, next_root_digest
 from consilience.nodes import (
     Endpoint,
@@ -23,7 +24,7 @@ from consilience.nodes import (
     TlsMode,
 )
 from consilience.units import card_sequence, utc_now
-from sdk.tests.client.scripted_nodes import ScriptedNode, proxied, silent_port
+from sdk.tests.client.scripted_nodes import AskCall, ScriptedNode, greet, proxied, silent_port
 
 ROOT = KeyPair.generate()
 
@@ -65,6 +66,30 @@ async def test_a_caller_that_gives_up_does_not_take_the_card_from_the_others(
     release.set()
     assert (await patient).value.node_id == node.root.public_key
     assert node.methods == ["GetNodeCard"]
+
+
+async def test_a_fetch_that_fails_when_nobody_waits_any_more_is_not_complained_about(
+    client: Client, node: ScriptedNode, caplog: pytest.LogCaptureFixture
+) -> None:
+    release = asyncio.Event()
+
+    async def garbage() -> bytes:
+        await release.wait()
+        return b"garbage"
+
+    node.on_card = garbage
+    impatient = asyncio.create_task(client.card(node.address))
+    await node.called["GetNodeCard"].wait()
+    impatient.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await impatient
+    release.set()
+    node.on_card = None
+    with pytest.raises(ProtocolError):
+        await client.card(node.address)
+    del impatient
+    gc.collect()
+    assert caplog.records == []
 
 
 async def test_a_card_is_fetched_again_after_its_greatest_age(card_file: Path, node: ScriptedNode) -> None:
@@ -247,6 +272,30 @@ async def test_a_card_that_another_address_has_outdated_is_not_used_again(client
     assert node.methods == ["GetNodeCard"] * 3
 
 
+async def refuse_the_old(call: AskCall) -> AsyncIterator[bytes]:
+    """Refuses what is for another node, as every node does."""
+    if call.ask.value.header.audience != call.log.node.root.public_key:
+        raise AudienceWrongError("the header is for another node")
+    async for encoded in greet(call):
+        yield encoded
+
+
+async def test_another_node_on_this_machine_is_met_where_none_was_named(client: Client, node: ScriptedNode) -> None:
+    await client.ask("Hello?", node=node.authority)
+    node.root, node.on_ask = KeyPair.generate(), refuse_the_old
+    result = await client.ask("Hello?", node=node.authority)
+    assert result.node.value.node_id == node.root.public_key
+
+
+async def test_another_node_is_not_met_where_one_was_named(client: Client, node: ScriptedNode) -> None:
+    await client.ask("Hello?", node=node.address)
+    address = node.address
+    node.root, node.on_ask = KeyPair.generate(), refuse_the_old
+    with pytest.raises(ProtocolError) as error:
+        await client.ask("Hello?", node=address)
+    assert error.value.requirement == "NODE-KEY-003"
+
+
 class TestSuccession:
     """A node hands over to a root key that its newest card commits to."""
 
@@ -307,6 +356,16 @@ class TestSuccession:
                 await self.ask_as(card_file, node)
             assert "Ask" not in node.methods
         assert error.value.requirement == ("SIG-ENV-005" if chain == "signed by a thief" else "NODE-KEY-003")
+
+    async def test_a_node_that_hands_over_while_it_is_asked_is_followed(self, client: Client) -> None:
+        commitment = next_root_digest(self.NEW.public_key)
+        async with ScriptedNode(root=self.OLD, next_root_digest=commitment) as node:
+            await client.ask("Hello?", node=node.address)
+            address = node.address
+            node.root, node.successions, node.on_ask = self.NEW, (succession(self.OLD, self.NEW),), refuse_the_old
+            result = await client.ask("Hello?", node=address)
+        assert result.node.value.node_id == self.NEW.public_key
+        assert node.methods == ["GetNodeCard", "Ask", "Ask", "GetNodeCard", "Ask"]
 
     async def test_a_node_that_was_never_seen_cannot_hand_over(self, card_file: Path) -> None:
         async with ScriptedNode(root=self.NEW, successions=(succession(self.OLD, self.NEW),)) as node:

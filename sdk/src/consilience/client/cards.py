@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from urllib.parse import urlsplit
 
 from consilience._wire.envelopes import open_envelope
@@ -28,15 +27,7 @@ NodeReference = str | NodeAddress | Signed[NodeCard]
 
 _Key = NodeAddress | Digest
 
-read_address = lru_cache(maxsize=1024)(NodeAddress.parse)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Kept:
-    """A route and when its card was fetched, in seconds of the monotonic clock."""
-
-    route: Route
-    fetched_at: float
+read_address = functools.lru_cache(maxsize=1024)(NodeAddress.parse)
 
 
 class Cards:
@@ -64,16 +55,16 @@ class Cards:
         self._clock = clock
         self._max_age_seconds = max_age_seconds
         self._fetch_seconds = fetch_seconds
-        self._kept: dict[_Key, _Kept] = {}
+        self._routes: dict[_Key, Route] = {}
         self._winners: dict[PublicKey, Digest] = {}
         self._fetches: dict[_Key, asyncio.Task[Route]] = {}
 
     def cached(self, node: NodeReference) -> Route | None:
         """Returns the way to a node where its card is held and still good: young, and no other has won against it."""
-        kept = self._kept.get(_key(node))
-        if kept is None or time.monotonic() - kept.fetched_at > self._max_age_seconds:
+        route = self._routes.get(_key(node))
+        if route is None or time.monotonic() - route.fetched_at > self._max_age_seconds:
             return None
-        route, card = kept.route, kept.route.card.value
+        card = route.card.value
         good = self._clock() < card.expire_time and self._winners.get(card.node_id) == route.card_digest
         return route if good else None
 
@@ -95,7 +86,7 @@ class Cards:
         fetch = self._fetches.get(key)
         if fetch is None:
             fetch = self._fetches[key] = asyncio.create_task(self._fetch(node, key))
-            fetch.add_done_callback(lambda _: self._fetches.pop(key, None))
+            fetch.add_done_callback(functools.partial(self._fetched, key))
         return await asyncio.shield(fetch)
 
     async def close(self) -> None:
@@ -106,14 +97,19 @@ class Cards:
         await asyncio.gather(*fetches, return_exceptions=True)
 
     async def _fetch(self, node: NodeReference, key: _Key) -> Route:
-        kept = self._kept.get(key)
+        known = self._routes.get(key)
         try:
             async with asyncio.timeout(self._fetch_seconds):
-                route = await (self._again(kept.route, node) if kept else self._first(node))
+                route = await (self._again(known, node) if known else self._first(node))
         except TimeoutError as error:
             raise UnreachableError(f"no card came within {self._fetch_seconds:g} s") from error
-        self._kept[key] = _Kept(route=route, fetched_at=time.monotonic())
+        self._routes[key] = route
         return route
+
+    def _fetched(self, key: _Key, fetch: asyncio.Task[Route]) -> None:
+        del self._fetches[key]
+        if not fetch.cancelled():
+            fetch.exception()  # looked at, in case that nobody waits for it any more
 
     async def _first(self, node: NodeReference) -> Route:
         """Returns the way to a node that was not reached before."""
@@ -134,8 +130,9 @@ class Cards:
     async def _again(self, known: Route, node: NodeReference) -> Route:
         """Fetches the card of a known node on the connection that is there, else begins anew."""
         connection = known.connection
+        expected = node.value.node_id if isinstance(node, Signed) else _address(node).node_id
         try:
-            card = await self._card_from(connection, expected=known.card.value.node_id)
+            card = await self._card_from(connection, expected=expected)
         except TransportError:
             if isinstance(node, Signed):
                 await known.recover(connection)

@@ -44,6 +44,7 @@ from consilience.client.watches import Watch
 from consilience.envelopes import Signed
 from consilience.errors import (
     AnswerUnknownError,
+    AudienceWrongError,
     CallExpiredError,
     ConnectionLostError,
     ConsilienceError,
@@ -123,6 +124,10 @@ class LogReader:
     @property
     def _began(self) -> bool:
         return self.transcript.last_sequence > 0
+
+    @property
+    def _may_renew_card(self) -> bool:
+        return self.ask is not None and not self._began and not self._card_renewed
 
     async def read(self) -> AnswerEvent | None:
         """Returns the next event, or None behind Final.
@@ -263,7 +268,9 @@ class LogReader:
         match failure:
             case WrongReplicaError():
                 await self._turn_to_replica(failure)
-            case StaleCardError() if self.ask is not None and not (self._began or self._card_renewed):
+            case StaleCardError() | AudienceWrongError() if self.ask is not None and not (
+                self._began or self._card_renewed
+            ):
                 await self._renew_card(failure)
             case CallExpiredError() if self._sent and not (self._began or self._looking):
                 self._looking = True
@@ -284,7 +291,7 @@ class LogReader:
             raise failure
         self._connection = await self._in_time(self._caller.replica(failure, route=self._route))
 
-    async def _renew_card(self, failure: StaleCardError) -> None:
+    async def _renew_card(self, failure: RefusedError) -> None:
         """Fetches the card again; the ask is signed anew under the same request id, of which nothing is bound."""
         route = await self._in_time(self._caller.cards.refreshed(self._node))
         self._card_renewed = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from consilience.client.connections import Connection, Connections
 from consilience.envelopes import Signed
@@ -16,6 +17,7 @@ class Route:
     Attributes:
         card: The verified card.
         card_digest: Its digest, which every ask names and nobody needs to compute each time.
+        fetched_at: When the card was had, by the monotonic clock.
         connection: The one in use.
     """
 
@@ -29,6 +31,7 @@ class Route:
     ) -> None:
         self.card = card
         self.card_digest = card.digest
+        self.fetched_at = time.monotonic()
         self.connection = connection
         self._connections = connections
         self._endpoints = endpoints
