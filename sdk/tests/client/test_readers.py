@@ -18,8 +18,10 @@ from consilience.errors import (
     ConnectionLostError,
     LimitExceededError,
     NodeDrainingError,
+    NodeFaultError,
     ProtocolError,
     Redirect,
+    RefusedError,
     RequestIdReusedError,
     SequenceUnknownError,
     StaleCardError,
@@ -534,6 +536,36 @@ async def test_a_wait_that_the_node_asks_for_is_kept(client: Client, node: Scrip
     node.on_ask = busy
     assert (await client.ask("Hello?", node=node.address)).text == "Hello, world."
     assert node.methods.count("Ask") == 2
+
+
+@pytest.mark.parametrize("refusal", [LimitExceededError("too many readers"), NodeFaultError("the disk is slow")])
+async def test_a_reader_that_comes_back_too_soon_tries_again(
+    client: Client, node: ScriptedNode, refusal: RefusedError
+) -> None:
+    async def short(call: AskCall) -> AsyncIterator[bytes]:
+        yield call.log.accepted()
+        call.log.text("Here.")
+        call.log.final()
+
+    async def busy_at_first(call: Signed[ResumeAnswerCall]) -> AsyncIterator[bytes]:
+        if node.methods.count("ResumeAnswer") < 3:
+            raise refusal
+        for encoded in node.logs[call.value.ask_request_id].after(call.value.after_sequence):
+            yield encoded
+
+    node.on_ask, node.on_resume = short, busy_at_first
+    assert (await client.ask("Hello?", node=node.address)).text == "Here."
+
+
+async def test_a_fault_before_acceptance_is_told_at_once(client: Client, node: ScriptedNode) -> None:
+    async def fault(call: AskCall) -> AsyncIterator[bytes]:
+        raise NodeFaultError("the disk is full")
+        yield b""
+
+    node.on_ask = fault
+    with pytest.raises(NodeFaultError):
+        await client.ask("Hello?", node=node.address)
+    assert node.methods.count("Ask") == 1
 
 
 async def test_a_wait_beyond_the_time_of_the_user_is_a_refusal_at_once(client: Client, node: ScriptedNode) -> None:

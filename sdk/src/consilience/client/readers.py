@@ -12,6 +12,7 @@ Whatever is sent again goes out under the request id of the ask, so that the wor
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable
 from datetime import timedelta
@@ -48,6 +49,8 @@ from consilience.errors import (
     CallExpiredError,
     ConnectionLostError,
     ConsilienceError,
+    LimitExceededError,
+    NodeFaultError,
     ProtocolError,
     RefusedError,
     SequenceUnknownError,
@@ -268,9 +271,7 @@ class LogReader:
         match failure:
             case WrongReplicaError():
                 await self._turn_to_replica(failure)
-            case StaleCardError() | AudienceWrongError() if self.ask is not None and not (
-                self._began or self._card_renewed
-            ):
+            case StaleCardError() | AudienceWrongError() if self._may_renew_card:
                 await self._renew_card(failure)
             case CallExpiredError() if self._sent and not (self._began or self._looking):
                 self._looking = True
@@ -280,6 +281,8 @@ class LogReader:
                 raise ProtocolError("the node lost events that it had sent", requirement="STRM-LOG-001") from failure
             case RefusedError(retry_after=timedelta() as pause):
                 await self._wait(pause.total_seconds(), failure)
+            case LimitExceededError() | NodeFaultError() if self._began:
+                await self._pause(failure)
             case TransportError():
                 await self._reconnect(failure)
             case _:
@@ -287,9 +290,18 @@ class LogReader:
                 raise failure
 
     async def _turn_to_replica(self, failure: WrongReplicaError) -> None:
-        if self._route is None or self._backoff.failure().is_hopeless:
+        if self._route is None:
             raise failure
+        if self._backoff.failures:
+            await self._pause(failure)
+        self._backoff.failure()
         self._connection = await self._in_time(self._caller.replica(failure, route=self._route))
+
+    async def _pause(self, failure: RefusedError) -> None:
+        """Waits a little: the node counts the reader whose connection broke until it notices, or caught a fault."""
+        if self._backoff.failure().is_hopeless:
+            raise failure
+        await self._in_time(asyncio.sleep(self._backoff.pause_seconds))
 
     async def _renew_card(self, failure: RefusedError) -> None:
         """Fetches the card again; the ask is signed anew under the same request id, of which nothing is bound."""
@@ -324,7 +336,8 @@ class LogReader:
             await self._in_time(route.recover(connection))
         except ProtocolError:
             # The certificate changed beyond what the card allows: perhaps there is a newer card.
-            self._route = await self._in_time(self._caller.cards.refreshed(self._node))
+            with contextlib.suppress(UnreachableError):
+                self._route = await self._in_time(self._caller.cards.refreshed(self._node))
 
     def _lost(self, failure: TransportError, connection: Connection) -> TransportError:
         where = connection.endpoint.uri
