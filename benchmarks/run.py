@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import sys
 
 from benchmarks.engine import measure_engine
 from benchmarks.imports import measure_imports
@@ -39,4 +38,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -32,7 +32,7 @@ async def measure_wire() -> list[Ratio]:
         Client() as client,
         grpc.aio.insecure_channel(raw.address) as channel,
     ):
-        unary = channel.unary_unary(UNARY_METHOD)
+        unary: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(UNARY_METHOD)
 
         async def ask() -> None:
             await client.ask(QUESTION, node=node.address, skill="bench.sentence")
@@ -101,7 +101,7 @@ async def _latency(ask: Call, call: Call) -> Ratio:
 
 
 async def _deltas(client: Client, channel: grpc.aio.Channel, node: Served) -> Ratio:
-    stream_method = channel.unary_stream(STREAM_METHOD)
+    stream_method: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(STREAM_METHOD)
 
     async def read_ours() -> int:
         """Counts the deltas that were produced: a merged one stands for all that it carries."""
