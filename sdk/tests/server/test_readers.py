@@ -109,12 +109,16 @@ async def test_fast_readers_beside_one_another_share_what_they_are_sent() -> Non
         sent.append(message)
 
     readers = [asyncio.create_task(send_log(log, after=Sequence(0), write=write)) for _ in range(50)]
-    await asyncio.sleep(0)
+    await asyncio.sleep(0.01)
     log.publish([delta(number) for number in range(1, 50)])
-    log.end()
-    await asyncio.gather(*readers)
+    await asyncio.sleep(0.01)
     assert len(sent) == len(readers)
     assert len({id(message) for message in sent}) == 1
+    log.publish([delta(50), delta(51)])
+    log.end()
+    last = await asyncio.gather(*readers)
+    assert {after for _, after in last} == {51}
+    assert len({id(message) for message, _ in last}) == 1
 
 
 async def test_an_answer_that_is_there_at_once_is_one_message(node: Node) -> None:

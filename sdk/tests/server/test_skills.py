@@ -18,7 +18,7 @@ from consilience.asks import (
 from consilience.errors import UsageError
 from consilience.identity import KeyPair
 from consilience.nodes import Model
-from consilience.server import Conclusion, Handler, IncomingAsk, Item, Node
+from consilience.server import Conclusion, Handler, IncomingAsk, Item, Node, exceeded
 from consilience.units import Digest, utc_now
 from sdk.tests.server.callers import calling
 
@@ -91,6 +91,16 @@ async def test_a_handler_that_fails_ends_the_answer_without_internals(
     assert "ZeroDivisionError" not in answer.detail
     assert "ZeroDivisionError" in caplog.text
     assert "cannot divide say" not in caplog.text
+
+
+async def test_a_refusal_that_comes_after_acceptance_is_told_in_the_answer(key: KeyPair) -> None:
+    async def refuse(_ask: IncomingAsk) -> AsyncIterator[str]:
+        raise exceeded("max_input_tokens", maximum=10, requested=11)
+        yield "never"
+
+    _, answer = await answer_of(refuse, key=key)
+    assert (answer.outcome, answer.stop_reason) == (Outcome.FAILED, StopReason.ENGINE_FAILURE)
+    assert "max_input_tokens is 10" in answer.detail
 
 
 DEFECTS: dict[str, Callable[[], object]] = {

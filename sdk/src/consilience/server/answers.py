@@ -7,8 +7,6 @@ while the first is on its way to acceptance, the others wait for it and then att
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from consilience._wire.events import decode_event, encode_event
 from consilience.asks import Accepted, AnswerEvent, AnswerSnapshot, Ask, Final, StopReason
@@ -43,6 +41,11 @@ class Answers:
         self._readers: dict[AskKey, int] = {}
 
     @property
+    def durable(self) -> bool:
+        """Whether answers outlive the process."""
+        return self._workplace.store.durable
+
+    @property
     def running(self) -> tuple[AnswerRun, ...]:
         """The answers that this process works on."""
         return tuple(self._runs.values())
@@ -62,21 +65,18 @@ class Answers:
             if key not in self._runs and (stored is not None or key not in self._admissions):
                 return stored
 
-    @contextmanager
-    def admitting(self, key: AskKey) -> Iterator[None]:
-        """Makes the copies of an ask wait until it is accepted or refused."""
+    def begin_admission(self, key: AskKey) -> None:
+        """Makes the copies of an ask wait in `find`. Call it in the same step in which `find` returned None."""
         self._admissions[key] = asyncio.Event()
-        try:
-            yield
-        finally:
-            self._admissions.pop(key).set()
+
+    def end_admission(self, key: AskKey) -> None:
+        """Lets the copies go on: the ask was accepted or refused."""
+        self._admissions.pop(key).set()
 
     async def start(
         self, signed: Signed[Ask], *, incoming: IncomingAsk, served: ServedSkill, place: Place
     ) -> AnswerRun | StoredAsk:
         """Binds the key, writes Accepted, and begins the work, which holds the place until it is over.
-
-        A caller that goes away meanwhile cannot leave a bound ask behind that nobody works on.
 
         Returns:
             The work; or, where another replica was quicker, the ask that it bound.
@@ -84,19 +84,6 @@ class Answers:
         Raises:
             StoreUnavailableError: Nothing was bound.
         """
-        binding = self._bind(signed, incoming=incoming, served=served, place=place)
-        if not self._workplace.store.durable:
-            return await binding
-        task = asyncio.create_task(binding)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            task.add_done_callback(_leave)
-            raise
-
-    async def _bind(
-        self, signed: Signed[Ask], *, incoming: IncomingAsk, served: ServedSkill, place: Place
-    ) -> AnswerRun | StoredAsk:
         header, workplace = signed.value.header, self._workplace
         now = workplace.clock()
         ask = StoredAsk(
@@ -217,14 +204,18 @@ class AnswerReader:
         if run is not None:
             run.reader_came()
 
-    async def send(self, write: Write) -> None:
-        """Sends the log until its Final."""
+    async def send(self, write: Write) -> bytes:
+        """Sends the log but for the message that ends it, and returns that one; none where the reader had it already.
+
+        Raises:
+            AnswerUnknownError: The answer was dropped meanwhile.
+        """
         after = self._after
         if self._run is not None:
-            after = await send_log(self._run.log, after=after, write=write)
+            message, after = await send_log(self._run.log, after=after, write=write)
             if not self._run.log.lost:
-                return
-        await send_stored(self._store, self._key, after=after, write=write)
+                return message
+        return await send_stored(self._store, self._key, after=after, write=write)
 
     def close(self) -> None:
         """Ends the stream: the reader has everything, or is gone."""
@@ -238,15 +229,6 @@ def _final(entry: LogEntry) -> Final | None:
     """Returns the Final of the last entry of a log, or None where the log goes on."""
     event = decode_event(entry.data).event if entry.text is None else None
     return event if isinstance(event, Final) else None
-
-
-def _leave(task: asyncio.Task[AnswerRun | StoredAsk]) -> None:
-    """Tells a run, accepted after its caller had gone, that the caller has gone."""
-    if task.cancelled() or task.exception() is not None:
-        return
-    if isinstance(run := task.result(), AnswerRun):
-        run.reader_came()
-        run.reader_left()
 
 
 def _wrong_replica(replica: str) -> WrongReplicaError:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from consilience._wire import services
 from consilience.asks import Ask, CancelAnswerCall, GetAnswerCall, ResumeAnswerCall
@@ -45,16 +47,16 @@ class AskService:
     retry_after: timedelta
     draining: bool = False
 
-    async def ask(self, request: bytes, write: Write) -> None:
-        """Starts the work on an ask, or attaches to it, and streams the log from its beginning."""
+    async def ask(self, request: bytes, write: Write) -> bytes:
+        """Starts the work on an ask, or attaches to it; streams the log from its beginning, and returns its end."""
         signed = open_call(request, Ask, house=self.house)
-        await _send(self.answers.reader(await self._accept(signed)), write)
+        return await _send(self.answers.reader(await self._accept(signed)), write)
 
-    async def resume_answer(self, request: bytes, write: Write) -> None:
-        """Streams the log of an answer from behind a sequence."""
+    async def resume_answer(self, request: bytes, write: Write) -> bytes:
+        """Streams the log of an answer from behind a sequence, and returns its end, if there is anything left."""
         call = open_call(request, ResumeAnswerCall, house=self.house).value
         reader = self.answers.reader(await self._answer_of(call), after=call.after_sequence)
-        await _send(reader, write)
+        return await _send(reader, write)
 
     async def get_answer(self, request: bytes) -> bytes:
         """Returns what there is of an answer now."""
@@ -76,8 +78,9 @@ class AskService:
         key = AskKey(caller=header.caller, request_id=header.request_id)
         if (found := self._attached(await self.answers.find(key), signed)) is not None:
             return found
-        with self.answers.admitting(key):
-            started = await self._start(signed)
+        self.answers.begin_admission(key)
+        admission = self._admit(key, signed)
+        started = await (_to_the_end(admission) if self.answers.durable else admission)
         if isinstance(started, StoredAsk):
             # Another replica was quicker to bind the key, to another question even.
             return self._attached(started, signed) or started
@@ -96,6 +99,12 @@ class AskService:
             raise RequestIdReusedError("the request id is bound to another ask of this caller")
         # A copy that comes after its header has expired is refused for its time, like any stale call (ASK-IDEM-003).
         return found if self.clock() <= bound.expire_time + MAX_CLOCK_SKEW else None
+
+    async def _admit(self, key: AskKey, signed: Signed[Ask]) -> AnswerRun | StoredAsk:
+        try:
+            return await self._start(signed)
+        finally:
+            self.answers.end_admission(key)
 
     async def _start(self, signed: Signed[Ask]) -> AnswerRun | StoredAsk:
         """Admits and starts an ask that nothing is known of."""
@@ -129,8 +138,30 @@ class AskService:
         return found
 
 
-async def _send(reader: AnswerReader, write: Write) -> None:
+async def _to_the_end(admission: Coroutine[Any, Any, AnswerRun | StoredAsk]) -> AnswerRun | StoredAsk:
+    """Carries an admission through though its caller goes away: a database may have bound the ask by then.
+
+    Otherwise an ask could stay behind that is bound and that nobody works on.
+    """
+    task = asyncio.create_task(admission)
     try:
-        await reader.send(write)
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.add_done_callback(_leave)
+        raise
+
+
+def _leave(admission: asyncio.Task[AnswerRun | StoredAsk]) -> None:
+    """Tells a run, accepted after its caller had gone, that the caller has gone."""
+    if admission.cancelled() or admission.exception() is not None:
+        return
+    if isinstance(run := admission.result(), AnswerRun):
+        run.reader_came()
+        run.reader_left()
+
+
+async def _send(reader: AnswerReader, write: Write) -> bytes:
+    try:
+        return await reader.send(write)
     finally:
         reader.close()

@@ -22,46 +22,50 @@ Write = Callable[[bytes], Awaitable[None]]
 """Sends encoded events to a reader, and returns when the next ones may come: the back-pressure of its connection."""
 
 
-async def send_log(log: AnswerLog, *, after: Sequence, write: Write) -> Sequence:
-    """Sends what stands in a log behind a sequence, and what comes, until it ends.
+async def send_log(log: AnswerLog, *, after: Sequence, write: Write) -> tuple[bytes, Sequence]:
+    """Sends what stands in a log behind a sequence, and what comes, but for the message that ends it.
 
     Returns:
-        The last sequence that was sent. The answer goes on in the store behind it where `log.lost` is set.
+        The message with the Final, for the caller to send, and the last sequence sent with it. Where `log.lost` is
+        set, no message, and the answer goes on in the store behind the sequence.
     """
     # The handler begins to work in this very turn of the loop; an answer that is there at once goes out in one message.
     await asyncio.sleep(0)
     while True:
         if after < log.last_sequence:
             message, after = log.message_after(after)
+            if log.final is not None and after == log.last_sequence:
+                return message, after
             await write(message)
         elif log.ended:
-            return after
+            return b"", after
         else:
             await log.grown()
 
 
-async def send_stored(store: AnswerStore, key: AskKey, *, after: Sequence, write: Write) -> None:
-    """Sends what the store has of an answer behind a sequence, and what it gets, until the Final.
+async def send_stored(store: AnswerStore, key: AskKey, *, after: Sequence, write: Write) -> bytes:
+    """Sends what the store has of an answer behind a sequence, and what it gets, but for the message that ends it.
+
+    Returns:
+        The message with the Final, for the caller to send; none where the reader had it already.
 
     Raises:
         AnswerUnknownError: The answer was dropped meanwhile.
     """
-    while True:
-        entries = await _read(store, key, after=after)
-        index = 0
-        while index < len(entries):
-            message, index = next_message(entries, index=index)
-            await write(message)
-        after = Sequence(after + len(entries))
-        if not entries:
-            ask = await store.find(key)
-            if ask is None:
-                raise AnswerUnknownError("the answer is not kept any more")
-            if ask.last_sequence > after:
-                continue
-            if ask.finished:
-                return
-            await asyncio.sleep(POLL_SECONDS)
+    while (ask := await store.find(key)) is not None:
+        while after < ask.last_sequence:
+            entries = await _read(store, key, after=after)
+            index = 0
+            while index < len(entries):
+                message, index = next_message(entries, index=index)
+                if ask.finished and after + index == ask.last_sequence:
+                    return message
+                await write(message)
+            after = Sequence(after + len(entries))
+        if ask.finished:
+            return b""
+        await asyncio.sleep(POLL_SECONDS)
+    raise AnswerUnknownError("the answer is not kept any more")
 
 
 async def read_all(store: AnswerStore, key: AskKey) -> list[LogEntry]:

@@ -15,13 +15,14 @@ from datetime import datetime, timedelta
 from consilience._wire.events import encode_event
 from consilience.asks import Answer, AnswerEvent, Citation, OnDisconnect, Outcome, Progress, StopReason, TextDelta
 from consilience.calls import MAX_CLOCK_SKEW
+from consilience.errors import RefusedError
 from consilience.server.faults import log_fault
 from consilience.server.finals import Tally, broken_promise, final_entry
 from consilience.server.keys import SigningKeys
 from consilience.server.log_writers import log_writer
 from consilience.server.logs import AnswerLog
 from consilience.server.observers import Observer
-from consilience.server.skills import Conclusion, IncomingAsk, Item, ServedSkill, check_event
+from consilience.server.skills import MAX_DETAIL_CHARACTERS, Conclusion, IncomingAsk, Item, ServedSkill, check_event
 from consilience.server.store.contract import (
     MIN_DURABLE_RETENTION,
     AnswerStore,
@@ -229,6 +230,9 @@ class AnswerRun:
                     conclusion = _FAILURE
             except LeaseLostError:
                 raise
+            except RefusedError as refusal:
+                # Made to be read by the asker; it came too late to be a status.
+                conclusion = replace(_FAILURE, detail=str(refusal)[:MAX_DETAIL_CHARACTERS])
             except Exception as error:  # noqa: BLE001 - whatever a handler raises is told in the Final
                 log_fault(_LOGGER, f"the handler of {self._served.skill.id} failed", error=error)
                 conclusion = _FAILURE

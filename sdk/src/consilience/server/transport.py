@@ -27,7 +27,8 @@ from consilience.server.readers import Write
 
 Context = aio.ServicerContext[bytes, bytes]
 Unary = Callable[[bytes], Awaitable[bytes]]
-Stream = Callable[[bytes, Write], Awaitable[None]]
+Stream = Callable[[bytes, Write], Awaitable[bytes]]
+"""Writes all messages but the last, and returns that one."""
 
 SERVER_OPTIONS = (
     # Above every limit that a card may declare, so that a message over the declared one reaches us and is refused by
@@ -59,7 +60,7 @@ def make_server(*, asks: AskService, cards: CardIssuer, observer: Observer) -> t
             grpc.method_handlers_generic_handler(
                 ASK_SERVICE,
                 {
-                    "Ask": end.stream(f"{ASK_SERVICE}/Ask", asks.ask),
+                    "Ask": end.stream_with_end(f"{ASK_SERVICE}/Ask", asks.ask),
                     "ResumeAnswer": end.stream(f"{ASK_SERVICE}/ResumeAnswer", asks.resume_answer),
                     "GetAnswer": end.unary(f"{ASK_SERVICE}/GetAnswer", asks.get_answer),
                     "CancelAnswer": end.unary(f"{ASK_SERVICE}/CancelAnswer", asks.cancel_answer),
@@ -110,13 +111,33 @@ class _Ending:
     def stream(self, name: str, method: Stream) -> grpc.RpcMethodHandler[bytes, bytes]:
         async def handle(request: bytes, context: Context) -> None:
             try:
-                await method(request, context.write)
+                if last := await method(request, context.write):
+                    await context.write(last)
             except Exception as error:  # noqa: BLE001 - the boundary to the wire
-                # A write to a reader that has just gone fails, and that is no fault of anyone.
-                if not context.done():
-                    await self._abort(name, error, context)
+                await self._abort_stream(name, error, context)
 
         return grpc.unary_stream_rpc_method_handler(handle)
+
+    def stream_with_end(self, name: str, method: Stream) -> grpc.RpcMethodHandler[bytes, bytes]:
+        """Makes a handler of a stream that never ends empty.
+
+        On the wire a stream of one message is a unary call, so grpc lets a unary handler write messages before the one
+        that it returns. That one goes out in one step with the status, which spares a short answer one of its two.
+        """
+
+        async def handle(request: bytes, context: Context) -> bytes:
+            try:
+                return await method(request, context.write)
+            except Exception as error:  # noqa: BLE001 - the boundary to the wire
+                await self._abort_stream(name, error, context)
+                return b""
+
+        return grpc.unary_unary_rpc_method_handler(handle)
+
+    async def _abort_stream(self, name: str, error: Exception, context: Context) -> None:
+        # A write to a reader that has just gone fails, and that is no fault of anyone.
+        if not context.done():
+            await self._abort(name, error, context)
 
     async def _abort(self, name: str, error: Exception, context: Context) -> NoReturn:
         if isinstance(error, RefusedError):
