@@ -46,6 +46,7 @@ class AnswerStream:
         self._result: AskResult | None = None
         self._abandoning: asyncio.Task[None] | None = None
         self._entered = False
+        self._has_text = False
         self._ended = False
         self._detached = False
 
@@ -158,15 +159,19 @@ class AnswerStream:
 
     async def _note(self, entry: AnswerEvent) -> None:
         match entry.event:
-            case TextDelta():
+            case TextDelta() if not self._has_text:
+                self._has_text = True
                 self._watch.text_came()
-            case Final():
+                self._reader.trace.first_text()
+            case Final(answer=answer):
                 self._ended = True
                 self._watch.stop()
                 await self._reader.read_end(seconds=END_SECONDS)
+                self._reader.trace.finished(answer.value)
 
     def _fail(self, error: ConsilienceError) -> None:
         self._failure = error
+        self._reader.trace.failed(error)
         self._watch.stop()
         self._abandon()
 
@@ -179,6 +184,7 @@ class AnswerStream:
 
     async def _leave(self) -> None:
         self._watch.stop()
+        self._reader.trace.abandoned()
         if self._detached:
             self._reader.interrupt()
         else:

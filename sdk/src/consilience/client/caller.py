@@ -36,6 +36,7 @@ from consilience.errors import (
 )
 from consilience.identity import KeyPair, Signer, default_key_file
 from consilience.nodes import NodeCard
+from consilience.telemetry import SILENT, Tracer
 from consilience.units import PublicKey, RequestId, Sequence
 
 CANCEL_SECONDS = 2.0
@@ -53,6 +54,7 @@ class Caller:
         clock: Tells the time that is signed.
         trusted_nodes: The nodes that may read more than INTERNAL data.
         call_seconds: Bounds a unary call.
+        tracer: Follows the asks.
     """
 
     def __init__(
@@ -63,10 +65,12 @@ class Caller:
         clock: Callable[[], datetime],
         trusted_nodes: frozenset[PublicKey],
         call_seconds: float,
+        tracer: Tracer = SILENT,
     ) -> None:
         self.cards = cards
         self.clock = clock
         self.trusted_nodes = trusted_nodes
+        self.tracer = tracer
         self._key = key
         self._call_seconds = call_seconds
         self._tasks: set[asyncio.Task[None]] = set()

@@ -30,6 +30,7 @@ from consilience.envelopes import Signed
 from consilience.errors import ForkedError, UsageError
 from consilience.identity import Signer, parse_node_id
 from consilience.nodes import DataClass, NodeCard
+from consilience.telemetry import SILENT, Tracer
 from consilience.units import PublicKey, RequestId, utc_now
 
 DEFAULT_TIMEOUT_SECONDS = 60.0
@@ -50,6 +51,7 @@ class Client:
         card_file: Where the cards seen are remembered, against roll-back; the user's state folder, unless you say.
         call_timeout: Bounds, in seconds, fetching a card and every call but an answer.
         clock: Tells the time that is signed.
+        tracer: Follows the asks: `consilience.telemetry`.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Client:
         card_file: Path | None = None,
         call_timeout: float = DEFAULT_CALL_SECONDS,
         clock: Callable[[], datetime] = utc_now,
+        tracer: Tracer = SILENT,
     ) -> None:
         self._data_class = data_class
         self._connections = Connections(connect_seconds=call_timeout)
@@ -78,6 +81,7 @@ class Client:
             clock=clock,
             trusted_nodes=frozenset(map(_trusted, trusted_nodes)),
             call_seconds=call_timeout,
+            tracer=tracer,
         )
         self._process = os.getpid()
         self._closed = False

@@ -12,6 +12,7 @@ from consilience.client.certificates import Certificate, read_certificate
 from consilience.errors import ProtocolError, UnreachableError, UsageError
 from consilience.identity import format_node_id
 from consilience.nodes import Endpoint, TlsMode, host_is_loopback, key_digest_matches
+from consilience.telemetry import Metadata
 from consilience.units import PublicKey
 
 Key = tuple[Endpoint, PublicKey]
@@ -55,7 +56,9 @@ class Connection:
         except grpc.RpcError as error:
             raise error_from_rpc(error) from error
 
-    def stream(self, method: str, request: bytes, *, seconds: float) -> UnaryStreamCall[bytes, bytes]:
+    def stream(
+        self, method: str, request: bytes, *, seconds: float, metadata: Metadata = ()
+    ) -> UnaryStreamCall[bytes, bytes]:
         """Starts a call that is answered by a stream of encoded messages.
 
         Raises:
@@ -65,7 +68,7 @@ class Connection:
         stream = self._streams.get(method)
         if stream is None:
             stream = self._streams[method] = self._channel.unary_stream(f"/{method}")
-        return stream(request, timeout=seconds)
+        return stream(request, timeout=seconds, metadata=metadata)
 
     @property
     def is_down(self) -> bool:

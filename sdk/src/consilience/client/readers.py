@@ -60,6 +60,7 @@ from consilience.errors import (
     WrongReplicaError,
 )
 from consilience.nodes import NodeCard
+from consilience.telemetry import SILENT_TRACE, AskTrace, TracedAsk
 from consilience.units import Digest, RequestId
 
 _LAST_MOMENT = timedelta(seconds=1)
@@ -91,6 +92,7 @@ class LogReader:
         self.responses: list[bytes] = []
         self._ready: deque[AnswerEvent] = deque()
         self.ask: Signed[Ask] | None = None
+        self.trace: AskTrace = SILENT_TRACE
         self._caller = caller
         self._node = node
         self._question = question
@@ -203,10 +205,13 @@ class LogReader:
             match entry.event:
                 case Accepted(ask_digest=digest):
                     self._check_accepted(digest)
+                    self.trace.accepted()
                 case Final(answer=answer):
                     self._check_answer(answer)
         self.responses.append(received)
         self._ready.extend(entries)
+        if self._sent and self._backoff.failures:
+            self.trace.reconnected()
         self._backoff.progress()
 
     def _check_accepted(self, digest: Digest) -> None:
@@ -237,12 +242,12 @@ class LogReader:
         if route is None:
             route = await self._in_time(self._caller.cards.refreshed(self._node))
         self._route = route
-        method, request = self._request(route)
-        self._connection = self._connection or route.connection
-        self._call = self._connection.stream(method, request, seconds=self._watch.call_seconds)
+        connection = self._connection = self._connection or route.connection
+        method, request = self._request(route, connection)
+        self._call = connection.stream(method, request, seconds=self._watch.call_seconds, metadata=self.trace.metadata)
         return self._call
 
-    def _request(self, route: Route) -> tuple[str, bytes]:
+    def _request(self, route: Route, connection: Connection) -> tuple[str, bytes]:
         """Returns what to send next: the ask while nothing came of it, else the wish to read on."""
         now = self._caller.clock()
         if self.ask is not None and now > self.ask.value.header.expire_time - _LAST_MOMENT:
@@ -262,6 +267,8 @@ class LogReader:
                 trusted_nodes=self._caller.trusted_nodes,
             )
             self._ask_digest = self.ask.digest
+            told = TracedAsk.of(self.ask.value)
+            self.trace = self._caller.tracer.asking(told, authority=connection.endpoint.authority)
         return ASK_METHOD, encode_request(self.ask.envelope)
 
     async def _recover(self, failure: ConsilienceError) -> None:
@@ -276,7 +283,8 @@ class LogReader:
             case CallExpiredError() if self._sent and not (self._began or self._looking):
                 self._looking = True
             case AnswerUnknownError() if self._looking and not self._began:
-                self._looking, self.ask = False, None
+                self._looking = False
+                self._drop_ask(failure)
             case SequenceUnknownError():
                 raise ProtocolError("the node lost events that it had sent", requirement="STRM-LOG-001") from failure
             case RefusedError(retry_after=timedelta() as pause):
@@ -310,7 +318,13 @@ class LogReader:
         if route.card.digest == self.card.digest:
             self._refused = True
             raise failure
-        self._route, self._connection, self.ask = route, None, None
+        self._route, self._connection = route, None
+        self._drop_ask(failure)
+
+    def _drop_ask(self, failure: RefusedError) -> None:
+        """Lets go of an ask of which nothing is bound; what is signed next is another, with a trace of its own."""
+        self.ask = None
+        self.trace.failed(failure)
 
     async def _wait(self, seconds: float, failure: RefusedError) -> None:
         """Waits as long as the node asks for, if the user waits that long."""

@@ -17,6 +17,7 @@ from consilience.identity import Signer
 from consilience.nodes import DataClass, NodeCard
 from consilience.sync import background
 from consilience.sync.asks import AnswerStream
+from consilience.telemetry import SILENT, Tracer
 from consilience.units import PublicKey, RequestId, utc_now
 
 
@@ -36,6 +37,7 @@ class Client:
         card_file: Path | None = None,
         call_timeout: float = DEFAULT_CALL_SECONDS,
         clock: Callable[[], datetime] = utc_now,
+        tracer: Tracer = SILENT,
     ) -> None:
         self._client = asynchronous.Client(
             key,
@@ -45,6 +47,7 @@ class Client:
             card_file=card_file,
             call_timeout=call_timeout,
             clock=clock,
+            tracer=tracer,
         )
         self._background = background.hold()
         self._closed = False

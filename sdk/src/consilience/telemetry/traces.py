@@ -125,7 +125,8 @@ class _SilentTrace:
         pass
 
 
-_SILENT_TRACE = _SilentTrace()
+SILENT_TRACE: AskTrace = _SilentTrace()
+"""The trace of an ask that is not signed yet, or that nobody follows."""
 
 
 class SilentTracer:
@@ -133,7 +134,7 @@ class SilentTracer:
 
     def asking(self, ask: TracedAsk, *, authority: str) -> AskTrace:  # noqa: ARG002 - it is told to nobody
         """Returns a trace that tells nobody."""
-        return _SILENT_TRACE
+        return SILENT_TRACE
 
     def answering(
         self,
@@ -142,7 +143,7 @@ class SilentTracer:
         metadata: Iterable[tuple[str, str | bytes]],  # noqa: ARG002 - as above
     ) -> AskTrace:
         """Returns a trace that tells nobody."""
-        return _SILENT_TRACE
+        return SILENT_TRACE
 
 
 SILENT: Tracer = SilentTracer()
