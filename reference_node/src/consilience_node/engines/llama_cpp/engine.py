@@ -60,7 +60,6 @@ class LlamaCppEngine:
             self._runtime = await self._worker.opened
         except BaseException:
             self._worker.stop()
-            self._worker = None
             raise
         self._why_not = None
 

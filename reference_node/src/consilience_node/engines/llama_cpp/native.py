@@ -16,6 +16,5 @@ if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 from llama_cpp import llama_cpp as llama
-from llama_cpp.llama_grammar import json_schema_to_gbnf
 
-__all__ = ["json_schema_to_gbnf", "llama"]
+__all__ = ["llama"]

@@ -13,11 +13,12 @@ from consilience_node.engines.llama_cpp.cells import CellLedger
 from consilience_node.engines.llama_cpp.chat_template import ChatTemplate
 from consilience_node.engines.llama_cpp.context import Context
 from consilience_node.engines.llama_cpp.generation import Generation, Request
-from consilience_node.engines.llama_cpp.grammar import Grammar, grammar_of
+from consilience_node.engines.llama_cpp.grammar import Grammar
 from consilience_node.engines.llama_cpp.model import Model
 from consilience_node.engines.llama_cpp.model_files import find_model, user_cache_directory
 from consilience_node.engines.llama_cpp.options import LlamaCppOptions
 from consilience_node.engines.llama_cpp.scheduler import Scheduler, StepLimits
+from consilience_node.engines.llama_cpp.schema_grammar import grammar_of
 from consilience_node.engines.llama_cpp.token_choice import TokenChoice
 from consilience_node.engines.llama_cpp.weights import weights_sha256
 

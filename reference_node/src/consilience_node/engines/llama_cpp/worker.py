@@ -31,7 +31,7 @@ class Listener(Protocol):
         """Takes what came of a command or a step."""
 
     def ended(self, error: Exception | None) -> None:
-        """The thread has freed everything and ends; with an error if it crashed."""
+        """The thread ends and has freed everything; with an error if it crashed."""
 
 
 class Worker:
@@ -66,23 +66,27 @@ class Worker:
         self._thread.join()
 
     def _run(self) -> None:
+        crash: Exception | None = None
         try:
             runtime = self._open_runtime()
         except Exception as error:  # noqa: BLE001  (whatever it is, `start` must hear of it)
             self._call_back(self._resolve, error)
-            return
-        self._call_back(self._resolve, runtime)
-        crash: Exception | None = None
+        else:
+            self._call_back(self._resolve, runtime)
+            crash = self._serve_and_close(runtime)
+        finally:
+            self._call_back(self._listener.ended, crash)
+
+    def _serve_and_close(self, runtime: Runtime) -> Exception | None:
+        """Serves until it is stopped (None) or crashes (the cause)."""
         try:
             self._serve(runtime)
         except Exception as error:  # whatever it is, readers must not wait for ever
             _LOGGER.exception("the engine thread crashed")
-            crash = error
+            return error
         finally:
-            try:
-                runtime.close()
-            finally:
-                self._call_back(self._listener.ended, crash)
+            runtime.close()
+        return None
 
     def _serve(self, runtime: Runtime) -> None:
         while True:
