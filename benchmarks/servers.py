@@ -27,7 +27,7 @@ async def serve_raw(ready: Path) -> None:
             yield delta
             await asyncio.sleep(0)
 
-    handlers = {"Unary": grpc.unary_unary_rpc_method_handler(unary)}
+    handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {"Unary": grpc.unary_unary_rpc_method_handler(unary)}
     handlers["Stream"] = grpc.unary_stream_rpc_method_handler(stream)
     server = grpc.aio.server()
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("benchmark.Raw", handlers),))
