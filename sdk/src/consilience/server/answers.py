@@ -17,6 +17,7 @@ from consilience.server.readers import POLL_SECONDS, Write, read_all, send_log, 
 from consilience.server.runs import AnswerRun, Workplace
 from consilience.server.skills import IncomingAsk, ServedSkill
 from consilience.server.store.contract import FIRST_SEQUENCE, AnswerStore, AskKey, LogEntry, StoredAsk
+from consilience.telemetry import AskTrace
 from consilience.units import Sequence
 
 FROM_THE_BEGINNING = Sequence(0)
@@ -74,7 +75,7 @@ class Answers:
         self._admissions.pop(key).set()
 
     async def start(
-        self, signed: Signed[Ask], *, incoming: IncomingAsk, served: ServedSkill, place: Place
+        self, signed: Signed[Ask], *, incoming: IncomingAsk, served: ServedSkill, place: Place, trace: AskTrace
     ) -> AnswerRun | StoredAsk:
         """Binds the key, writes Accepted, and begins the work, which holds the place until it is over.
 
@@ -103,13 +104,16 @@ class Answers:
             raise
         if earlier is not None:
             self._load.give_back(place)
+            trace.abandoned()
             return earlier
 
         def end(run: AnswerRun) -> None:
             del self._runs[run.key]
             self._load.give_back(place)
 
-        run = AnswerRun(ask, accepted=accepted, incoming=incoming, served=served, workplace=workplace, on_end=end)
+        run = AnswerRun(
+            ask, accepted=accepted, incoming=incoming, served=served, workplace=workplace, trace=trace, on_end=end
+        )
         self._runs[ask.key] = run
         run.start()
         return run

@@ -21,6 +21,7 @@ from consilience.server.readers import Write
 from consilience.server.runs import AnswerRun
 from consilience.server.skills import SkillBook
 from consilience.server.store.contract import AskKey, StoredAsk
+from consilience.telemetry import AskTrace, ReceivedMetadata, TracedAsk, Tracer
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,6 +36,7 @@ class AskService:
         load: Counts the running ones.
         clock: Tells the aware UTC time.
         retry_after: How long a caller is asked to wait while the node drains.
+        tracer: Follows the asks.
         draining: Whether new asks are refused.
     """
 
@@ -45,12 +47,13 @@ class AskService:
     load: Load
     clock: Callable[[], datetime]
     retry_after: timedelta
+    tracer: Tracer
     draining: bool = False
 
-    async def ask(self, request: bytes, write: Write) -> bytes:
+    async def ask(self, request: bytes, write: Write, metadata: ReceivedMetadata) -> bytes:
         """Starts the work on an ask, or attaches to it; streams the log from its beginning, and returns its end."""
         signed = open_call(request, Ask, house=self.house)
-        return await _send(self.answers.reader(await self._accept(signed)), write)
+        return await _send(self.answers.reader(await self._accept(signed, metadata=metadata)), write)
 
     async def resume_answer(self, request: bytes, write: Write) -> bytes:
         """Streams the log of an answer from behind a sequence, and returns its end, if there is anything left."""
@@ -68,7 +71,7 @@ class AskService:
         call = open_call(request, CancelAnswerCall, house=self.house).value
         return services.encode_cancelled(await self.answers.cancel(await self._answer_of(call)))
 
-    async def _accept(self, signed: Signed[Ask]) -> AnswerRun | StoredAsk:
+    async def _accept(self, signed: Signed[Ask], *, metadata: ReceivedMetadata) -> AnswerRun | StoredAsk:
         """Returns the answer to an ask: the one that its earlier copy started, or a new one.
 
         Raises:
@@ -78,8 +81,9 @@ class AskService:
         key = AskKey(caller=header.caller, request_id=header.request_id)
         if (found := self._attached(await self.answers.find(key), signed)) is not None:
             return found
+        trace = self.tracer.answering(TracedAsk.of(signed.value), metadata=metadata)
         self.answers.begin_admission(key)
-        admission = self._admit(key, signed)
+        admission = self._admit(key, signed, trace=trace)
         started = await (_to_the_end(admission) if self.answers.durable else admission)
         if isinstance(started, StoredAsk):
             # Another replica was quicker to bind the key, to another question even.
@@ -100,13 +104,19 @@ class AskService:
         # A copy that comes after its header has expired is refused for its time, like any stale call (ASK-IDEM-003).
         return found if self.clock() <= bound.expire_time + MAX_CLOCK_SKEW else None
 
-    async def _admit(self, key: AskKey, signed: Signed[Ask]) -> AnswerRun | StoredAsk:
+    async def _admit(self, key: AskKey, signed: Signed[Ask], *, trace: AskTrace) -> AnswerRun | StoredAsk:
         try:
-            return await self._start(signed)
+            return await self._start(signed, trace=trace)
+        except Exception as error:
+            trace.failed(error)
+            raise
+        except asyncio.CancelledError:
+            trace.abandoned()
+            raise
         finally:
             self.answers.end_admission(key)
 
-    async def _start(self, signed: Signed[Ask]) -> AnswerRun | StoredAsk:
+    async def _start(self, signed: Signed[Ask], *, trace: AskTrace) -> AnswerRun | StoredAsk:
         """Admits and starts an ask that nothing is known of."""
         ask, now = signed.value, self.clock()
         check_freshness(ask.header, now=now)
@@ -122,7 +132,7 @@ class AskService:
             except BaseException:
                 self.load.give_back(place)
                 raise
-        return await self.answers.start(signed, incoming=incoming, served=served, place=place)
+        return await self.answers.start(signed, incoming=incoming, served=served, place=place, trace=trace)
 
     async def _answer_of(self, call: ResumeAnswerCall | GetAnswerCall | CancelAnswerCall) -> AnswerRun | StoredAsk:
         """Returns the answer that a call is about.

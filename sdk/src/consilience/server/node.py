@@ -37,6 +37,7 @@ from consilience.server.serving import Plan, RunningNode
 from consilience.server.skills import Check, Handler, SkillBook
 from consilience.server.store import AnswerStore, MemoryStore, store_at
 from consilience.server.tls import Tls
+from consilience.telemetry import SILENT, Tracer
 from consilience.units import PublicKey, utc_now
 
 DEFAULT_LIMITS = Limits(
@@ -77,6 +78,7 @@ class Node:
         store: AnswerStore | str | None = None,
         tls: Tls | None = None,
         observer: Observer | None = None,
+        tracer: Tracer = SILENT,
         card_lifetime: timedelta = DEFAULT_CARD_LIFETIME,
         drain_time: timedelta = DEFAULT_DRAIN_TIME,
         replica: str | None = None,
@@ -101,6 +103,7 @@ class Node:
                 memory.
             tls: None: plain, and on loopback alone.
             observer: Is told of each ask, in numbers.
+            tracer: Follows each ask: `consilience.telemetry`.
             card_lifetime: Of each card; a new one is issued at half of it.
             drain_time: How long running answers get to finish when the node is stopped.
             replica: The id of this process among those that share a durable store, the same after a restart; None:
@@ -120,6 +123,7 @@ class Node:
         self._store = store
         self._tls = tls
         self._observer = observer or SilentObserver()
+        self._tracer = tracer
         self._card_lifetime = card_lifetime
         self._drain_time = drain_time
         self._replica = replica
@@ -279,6 +283,7 @@ class Node:
             store=self._answer_store(),
             tls=self._own_tls(),
             observer=self._observer,
+            tracer=self._tracer,
             clock=self._clock,
             card_lifetime=self._card_lifetime,
             drain_time=self._drain_time,

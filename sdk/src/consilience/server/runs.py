@@ -31,6 +31,7 @@ from consilience.server.store.contract import (
     LogEntry,
     StoredAsk,
 )
+from consilience.telemetry import SILENT_TRACE, AskTrace
 from consilience.units import MICROSECOND, PublicKey, Sequence
 
 MAX_DELTA_CHARACTERS = 65_536
@@ -101,6 +102,7 @@ class AnswerRun:
         "_tally",
         "_task",
         "_timer",
+        "_trace",
         "_working",
         "_workplace",
         "_writer",
@@ -117,6 +119,7 @@ class AnswerRun:
         served: ServedSkill,
         workplace: Workplace,
         on_end: Callable[[AnswerRun], None],
+        trace: AskTrace = SILENT_TRACE,
     ) -> None:
         """Takes over an ask that was bound just now; `on_end` is called once, when the work is over."""
         self.ask = ask
@@ -126,6 +129,7 @@ class AnswerRun:
         self._served = served
         self._workplace = workplace
         self._on_end = on_end
+        self._trace = trace
         self._writer = log_writer(ask, store=workplace.store, log=self.log)
         self._tally = Tally()
         self._readers = 0
@@ -150,6 +154,7 @@ class AnswerRun:
         self._task = loop.create_task(self._run())
         self._timer = loop.call_later(max(left, 0.0), self.stop, StopReason.DEADLINE)
         self._workplace.observer.accepted(skill_id=self._served.skill.id)
+        self._trace.accepted()
 
     def stop(self, reason: StopReason) -> None:
         """Stops the work; the Final that says so comes once the handler has let go. The first reason counts."""
@@ -196,7 +201,8 @@ class AnswerRun:
         self._started = True
         lost = True
         try:
-            conclusion = await self._work()
+            with self._trace.active():
+                conclusion = await self._work()
             await self._finish(conclusion)
             lost = False
         except LeaseLostError:
@@ -205,9 +211,11 @@ class AnswerRun:
             _LOGGER.warning("an answer of %s is dropped without a Final", self._served.skill.id)
         except Exception as error:  # noqa: BLE001 - a run that fails takes nothing with it
             log_fault(_LOGGER, f"an answer of {self._served.skill.id} could not be ended", error=error)
+            self._trace.failed(error)
         finally:
             if self._timer is not None:
                 self._timer.cancel()
+            self._trace.abandoned()  # where it has not ended
             self._on_end(self)
             self.log.end(lost=lost)
 
@@ -275,6 +283,7 @@ class AnswerRun:
         if first:
             delay = self._workplace.clock() - self.ask.accept_time
             self._workplace.observer.first_delta(skill_id=self._served.skill.id, delay=delay)
+            self._trace.first_text()
         await self._writer.write(LogEntry(sequence=sequence, data=encode_event(delta), text=text))
 
     async def _write_event(self, event: Citation | Progress) -> None:
@@ -309,6 +318,7 @@ class AnswerRun:
             stop_reason=answer.stop_reason,
             usage=answer.usage,
         )
+        self._trace.finished(answer)
 
     def _final(self, conclusion: Conclusion, *, finish_time: datetime) -> tuple[LogEntry, Answer]:
         place = self._workplace

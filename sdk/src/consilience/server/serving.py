@@ -29,6 +29,7 @@ from consilience.server.skills import SkillBook
 from consilience.server.store.contract import AnswerStore
 from consilience.server.tls import Tls, Transport, make_transport
 from consilience.server.transport import make_server
+from consilience.telemetry import Tracer
 from consilience.units import PublicKey
 
 HEARTBEAT = timedelta(seconds=5)
@@ -56,6 +57,7 @@ class Plan:
         store: Keeps answers; opened and closed by the running node.
         tls: None: loopback alone.
         observer: Is told what happens.
+        tracer: Follows the asks.
         clock: Tells the aware UTC time.
         card_lifetime: Of each card.
         drain_time: How long running answers get to finish when the node is stopped.
@@ -70,6 +72,7 @@ class Plan:
     store: AnswerStore
     tls: Tls | None
     observer: Observer
+    tracer: Tracer
     clock: Callable[[], datetime]
     card_lifetime: timedelta
     drain_time: timedelta
@@ -133,6 +136,7 @@ class RunningNode:
             load=load,
             clock=plan.clock,
             retry_after=plan.drain_time,
+            tracer=plan.tracer,
         )
         self._server, self._health = make_server(asks=self._asks, cards=self._cards, observer=plan.observer)
         self._upkeep: asyncio.Task[None] | None = None

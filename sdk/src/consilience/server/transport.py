@@ -24,11 +24,14 @@ from consilience.server.cards import CardIssuer
 from consilience.server.faults import log_fault
 from consilience.server.observers import Observer
 from consilience.server.readers import Write
+from consilience.telemetry import ReceivedMetadata
 
 Context = aio.ServicerContext[bytes, bytes]
 Unary = Callable[[bytes], Awaitable[bytes]]
 Stream = Callable[[bytes, Write], Awaitable[bytes]]
 """Writes all messages but the last, and returns that one."""
+TracedStream = Callable[[bytes, Write, ReceivedMetadata], Awaitable[bytes]]
+"""The same, told of what else came with the call."""
 
 SERVER_OPTIONS = (
     # Above every limit that a card may declare, so that a message over the declared one reaches us and is refused by
@@ -118,7 +121,7 @@ class _Ending:
 
         return grpc.unary_stream_rpc_method_handler(handle)
 
-    def stream_with_end(self, name: str, method: Stream) -> grpc.RpcMethodHandler[bytes, bytes]:
+    def stream_with_end(self, name: str, method: TracedStream) -> grpc.RpcMethodHandler[bytes, bytes]:
         """Makes a handler of a stream that never ends empty.
 
         On the wire a stream of one message is a unary call, so grpc lets a unary handler write messages before the one
@@ -127,7 +130,7 @@ class _Ending:
 
         async def handle(request: bytes, context: Context) -> bytes:
             try:
-                return await method(request, context.write)
+                return await method(request, context.write, context.invocation_metadata() or ())
             except Exception as error:  # noqa: BLE001 - the boundary to the wire
                 await self._abort_stream(name, error, context)
                 return b""

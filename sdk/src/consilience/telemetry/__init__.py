@@ -9,6 +9,15 @@ nobody. With the extra `[otel]`, `consilience.telemetry.open_telemetry` makes a 
 
 from __future__ import annotations
 
-from consilience.telemetry.traces import SILENT, SILENT_TRACE, AskTrace, Metadata, SilentTracer, TracedAsk, Tracer
+from consilience.telemetry.traces import (
+    SILENT,
+    SILENT_TRACE,
+    AskTrace,
+    Metadata,
+    ReceivedMetadata,
+    SilentTracer,
+    TracedAsk,
+    Tracer,
+)
 
-__all__ = ["SILENT", "SILENT_TRACE", "AskTrace", "Metadata", "SilentTracer", "TracedAsk", "Tracer"]
+__all__ = ["SILENT", "SILENT_TRACE", "AskTrace", "Metadata", "ReceivedMetadata", "SilentTracer", "TracedAsk", "Tracer"]

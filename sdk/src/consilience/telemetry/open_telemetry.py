@@ -7,7 +7,7 @@ where they have none. No attribute holds text of a question, an answer or an err
 from __future__ import annotations
 
 import time
-from collections.abc import Container, Iterable
+from collections.abc import Container
 from contextlib import AbstractContextManager
 from urllib.parse import urlsplit
 
@@ -31,7 +31,7 @@ from consilience.asks import ASK_METHOD, Answer, Outcome
 from consilience.errors import ProtocolError, RefusedError
 from consilience.identity import format_node_id
 from consilience.telemetry.propagation import trace_context, trace_metadata
-from consilience.telemetry.traces import AskTrace, Metadata, TracedAsk
+from consilience.telemetry.traces import AskTrace, Metadata, ReceivedMetadata, TracedAsk
 from consilience.units import PublicKey
 
 Attributes = dict[str, AttributeValue]
@@ -68,7 +68,7 @@ class OpenTelemetryTracer:
         metadata = trace_metadata(span.get_span_context()) if ask.node_id in self._peers else ()
         return _SpanTrace(span, kind=SpanKind.CLIENT, metadata=metadata)
 
-    def answering(self, ask: TracedAsk, *, metadata: Iterable[tuple[str, str | bytes]]) -> AskTrace:
+    def answering(self, ask: TracedAsk, *, metadata: ReceivedMetadata) -> AskTrace:
         """Begins a server span: a child of the caller's span, or one with a link to it."""
         callers = trace_context(metadata)
         joined = callers if ask.caller in self._peers else None

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, get_current_span, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from consilience.telemetry.traces import Metadata
+from consilience.telemetry.traces import Metadata, ReceivedMetadata
 
 MAX_FIELD_CHARACTERS = 512
 """Longer fields from a peer are not read."""
@@ -23,7 +21,7 @@ def trace_metadata(context: SpanContext) -> Metadata:
     return tuple(pairs.items())
 
 
-def trace_context(metadata: Iterable[tuple[str, str | bytes]]) -> SpanContext | None:
+def trace_context(metadata: ReceivedMetadata) -> SpanContext | None:
     """Returns the span that the metadata of a call tell about, or None where they tell none that can be read.
 
     Args:

@@ -11,7 +11,10 @@ from consilience.asks import Answer, Ask
 from consilience.units import PublicKey, RequestId
 
 Metadata = tuple[tuple[str, str], ...]
-"""Pairs of gRPC metadata, keys in lower case."""
+"""Pairs of gRPC metadata to be sent, keys in lower case."""
+
+ReceivedMetadata = Iterable[tuple[str, str | bytes]]
+"""Pairs of gRPC metadata as a peer sent them, so of any content."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +92,7 @@ class Tracer(Protocol):
             authority: The `host:port` that it is sent to.
         """
 
-    def answering(self, ask: TracedAsk, *, metadata: Iterable[tuple[str, str | bytes]]) -> AskTrace:
+    def answering(self, ask: TracedAsk, *, metadata: ReceivedMetadata) -> AskTrace:
         """Begins the trace of an ask that has arrived, and whose signature holds.
 
         Args:
@@ -140,7 +143,7 @@ class SilentTracer:
         self,
         ask: TracedAsk,  # noqa: ARG002 - it is told to nobody
         *,
-        metadata: Iterable[tuple[str, str | bytes]],  # noqa: ARG002 - as above
+        metadata: ReceivedMetadata,  # noqa: ARG002 - as above
     ) -> AskTrace:
         """Returns a trace that tells nobody."""
         return SILENT_TRACE
