@@ -16,7 +16,7 @@ except ModuleNotFoundError as error:
     ) from error
 from consilience.server.keys import RotatingKeys, succession
 from consilience.server.load import exceeded
-from consilience.server.observers import Observer
+from consilience.server.observers import Observer, SilentObserver
 from consilience.server.serving import RunningNode
 from consilience.server.skills import Check, Conclusion, Handler, IncomingAsk, Item
 from consilience.server.tls import Tls
@@ -32,6 +32,7 @@ __all__ = [
     "Observer",
     "RotatingKeys",
     "RunningNode",
+    "SilentObserver",
     "Tls",
     "exceeded",
     "succession",

@@ -16,9 +16,9 @@ from typing import Protocol
 from consilience.server.logs import AnswerLog
 from consilience.server.store.contract import (
     AnswerStore,
-    LeaseLostError,
     LogEntry,
     StoredAsk,
+    StoreError,
     StoreUnavailableError,
 )
 
@@ -38,14 +38,14 @@ class LogWriter(Protocol):
         """Takes the next entry.
 
         Raises:
-            LeaseLostError: The answer belongs to another replica now.
+            StoreError: The answer cannot be written on: it belongs to another replica now (LeaseLostError).
         """
 
     async def finish(self, final: LogEntry, *, finish_time: datetime, keep_until_time: datetime) -> None:
         """Takes Final, and returns once everything is stored and shown.
 
         Raises:
-            LeaseLostError: The answer belongs to another replica now.
+            StoreError: The answer cannot be written on: it belongs to another replica now (LeaseLostError).
         """
 
     def abort(self) -> None:
@@ -96,7 +96,7 @@ class _BatchWriter:
         self._log = log
         self._pending: list[LogEntry] = []
         self._flush: asyncio.Task[None] | None = None
-        self._failure: LeaseLostError | None = None
+        self._failure: StoreError | None = None
 
     async def write(self, entry: LogEntry) -> None:
         if self._failure is not None:
@@ -144,7 +144,7 @@ class _BatchWriter:
                 self._pending[:0] = batch
                 await _wait_for_store(error, attempt=attempt)
                 attempt += 1
-            except LeaseLostError as error:
+            except StoreError as error:
                 self._failure = error
                 return
             else:
