@@ -130,6 +130,7 @@ class ScriptedEngine:
     async def _wait_at(self, step: Step) -> None:
         """Lets others run, and waits where the step says so."""
         await asyncio.sleep(0)
+        self._playing()
         match step:
             case Gate():
                 self._reached[step.name].set()
