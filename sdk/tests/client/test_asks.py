@@ -222,6 +222,7 @@ async def test_cancel_ends_the_answer_and_the_stream_reads_on_to_its_end(client:
 
 async def test_no_text_in_time_is_an_error_of_its_own_and_cancels_the_ask(client: Client, node: ScriptedNode) -> None:
     node.on_ask = stall_before_text
+    await client.card(node.address)
     with pytest.raises(FirstTokenTimeoutError):
         await client.ask("Hello?", node=node.address, first_token_timeout=0.2)
     assert node.methods[-1] == "CancelAnswer"
@@ -231,11 +232,12 @@ async def test_text_in_time_ends_the_wait_for_the_first(client: Client, node: Sc
     async def slow(call: AskCall) -> AsyncIterator[bytes]:
         yield call.log.accepted()
         yield call.log.text("Well, ")
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(0.7)
         yield call.log.final()
 
     node.on_ask = slow
-    result = await client.ask("Hello?", node=node.address, first_token_timeout=0.3)
+    await client.card(node.address)
+    result = await client.ask("Hello?", node=node.address, first_token_timeout=0.5)
     assert result.text == "Well, "
 
 
@@ -244,6 +246,7 @@ async def test_an_answer_that_takes_too_long_is_an_error_and_cancels_the_ask(
     client: Client, node: ScriptedNode, script: object
 ) -> None:
     node.on_ask = script  # type: ignore[assignment]
+    await client.card(node.address)
     with pytest.raises(AnswerTimeoutError):
         await client.ask("Hello?", node=node.address, timeout=0.3)
     assert node.methods[-1] == "CancelAnswer"
@@ -251,7 +254,8 @@ async def test_an_answer_that_takes_too_long_is_an_error_and_cancels_the_ask(
 
 async def test_a_time_out_inside_the_block_cancels_at_once(client: Client, node: ScriptedNode) -> None:
     node.on_ask = stall_after_text
-    async with client.stream("Hello?", node=node.address, timeout=0.3) as stream:
+    await client.card(node.address)
+    async with client.stream("Hello?", node=node.address, timeout=1) as stream:
         with pytest.raises(AnswerTimeoutError):
             await stream.final()
         async with asyncio.timeout(10):

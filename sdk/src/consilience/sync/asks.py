@@ -40,7 +40,12 @@ class AnswerStream:
 
     def __enter__(self) -> Self:
         """Sends the ask and waits until the node has accepted it; raises as `consilience.AnswerStream`."""
-        self._background.run(self._stream.__aenter__())
+        try:
+            self._background.run(self._stream.__aenter__())
+        except BaseException as error:
+            # Ctrl-C may come when the ask was accepted already, and no `with` will leave what was not entered.
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
         return self
 
     def __exit__(
