@@ -1,4 +1,4 @@
-"""Spans as the OpenTelemetry SDK exports them."""
+"""The spans that an ask becomes, told step by step."""
 
 import asyncio
 import json
@@ -9,9 +9,6 @@ from typing import Any
 import grpc
 import pytest
 from grpc import aio
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes, rpc_attributes
 from opentelemetry.semconv.attributes import error_attributes, server_attributes
 from opentelemetry.trace import SpanKind, StatusCode
@@ -26,8 +23,8 @@ from consilience.errors import (
 from consilience.identity import format_node_id
 from consilience.telemetry import AskTrace, TracedAsk
 from consilience.telemetry.open_telemetry import FAULTS_OF_A_SERVER, OpenTelemetryTracer
-from consilience.units import PublicKey
 from sdk.tests._wire.chains import Chain, make_chain
+from sdk.tests.telemetry.span_recordings import SpanRecording, attributes_of
 
 AUTHORITY = "127.0.0.1:7341"
 
@@ -42,38 +39,8 @@ def told(chain: Chain) -> TracedAsk:
     return TracedAsk.of(chain.ask.value)
 
 
-class Recording:
-    """A tracer, and the spans that it has exported, in the order in which they ended."""
-
-    def __init__(self) -> None:
-        self.exporter = InMemorySpanExporter()
-        self.provider = TracerProvider()
-        self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
-
-    def tracer(self, *peers: PublicKey) -> OpenTelemetryTracer:
-        return OpenTelemetryTracer(provider=self.provider, peers=frozenset(peers))
-
-    @property
-    def spans(self) -> tuple[ReadableSpan, ...]:
-        return self.exporter.get_finished_spans()
-
-    @property
-    def span(self) -> ReadableSpan:
-        (span,) = self.spans
-        return span
-
-
-@pytest.fixture
-def recording() -> Recording:
-    return Recording()
-
-
-def attributes_of(span: ReadableSpan) -> dict[str, Any]:
-    return dict(span.attributes or {})
-
-
 def test_an_ask_is_a_client_span_that_lasts_until_its_final(
-    recording: Recording, told: TracedAsk, chain: Chain
+    recording: SpanRecording, told: TracedAsk, chain: Chain
 ) -> None:
     trace = recording.tracer().asking(told, authority=AUTHORITY)
     trace.accepted()
@@ -115,7 +82,7 @@ def test_an_ask_is_a_client_span_that_lasts_until_its_final(
 
 
 def test_what_is_not_asked_for_or_not_disclosed_is_left_out(
-    recording: Recording, told: TracedAsk, chain: Chain
+    recording: SpanRecording, told: TracedAsk, chain: Chain
 ) -> None:
     told = replace(told, model_id="", max_output_tokens=0)
     trace = recording.tracer().answering(told, metadata=())
@@ -132,7 +99,7 @@ def test_what_is_not_asked_for_or_not_disclosed_is_left_out(
 
 
 def test_the_names_are_those_of_the_conventions_that_are_installed(
-    recording: Recording, told: TracedAsk, chain: Chain
+    recording: SpanRecording, told: TracedAsk, chain: Chain
 ) -> None:
     trace = recording.tracer().asking(told, authority=AUTHORITY)
     trace.first_text()
@@ -149,7 +116,7 @@ def test_the_names_are_those_of_the_conventions_that_are_installed(
 
 
 def test_no_word_of_question_answer_source_or_error_is_in_a_span(
-    recording: Recording, told: TracedAsk, chain: Chain
+    recording: SpanRecording, told: TracedAsk, chain: Chain
 ) -> None:
     message = "xyzzy"
     answer = replace(chain.answer.value, detail=message, outcome=Outcome.FAILED, stop_reason=StopReason.ENGINE_FAILURE)
@@ -177,7 +144,7 @@ def _documents(chain: Chain) -> list[Any]:
 
 @pytest.mark.parametrize("kind", ["asking", "answering"])
 def test_an_answer_that_failed_is_an_error_on_both_sides_of_a_call_that_went_well(
-    recording: Recording, told: TracedAsk, chain: Chain, kind: str
+    recording: SpanRecording, told: TracedAsk, chain: Chain, kind: str
 ) -> None:
     failed = replace(chain.answer.value, outcome=Outcome.FAILED, stop_reason=StopReason.ENGINE_FAILURE)
     begin(recording.tracer(), kind, told).finished(failed)
@@ -189,7 +156,7 @@ def test_an_answer_that_failed_is_an_error_on_both_sides_of_a_call_that_went_wel
 
 @pytest.mark.parametrize(("kind", "status"), [("asking", StatusCode.ERROR), ("answering", StatusCode.UNSET)])
 def test_a_refusal_for_the_callers_fault_is_an_error_to_the_caller_alone(
-    recording: Recording, told: TracedAsk, kind: str, status: StatusCode
+    recording: SpanRecording, told: TracedAsk, kind: str, status: StatusCode
 ) -> None:
     begin(recording.tracer(), kind, told).failed(SkillUnknownError("no"))
     attributes = attributes_of(recording.span)
@@ -199,13 +166,13 @@ def test_a_refusal_for_the_callers_fault_is_an_error_to_the_caller_alone(
 
 
 @pytest.mark.parametrize("kind", ["asking", "answering"])
-def test_a_fault_of_the_node_is_an_error_to_both(recording: Recording, told: TracedAsk, kind: str) -> None:
+def test_a_fault_of_the_node_is_an_error_to_both(recording: SpanRecording, told: TracedAsk, kind: str) -> None:
     begin(recording.tracer(), kind, told).failed(NodeFaultError("no"))
     assert NodeFaultError.code in FAULTS_OF_A_SERVER
     assert recording.span.status.status_code is StatusCode.ERROR
 
 
-def test_a_broken_rule_is_told_with_its_requirement(recording: Recording, told: TracedAsk) -> None:
+def test_a_broken_rule_is_told_with_its_requirement(recording: SpanRecording, told: TracedAsk) -> None:
     recording.tracer().asking(told, authority=AUTHORITY).failed(ProtocolError("no", requirement="STRM-LOG-001"))
     attributes = attributes_of(recording.span)
     assert attributes["error.type"] == "ProtocolError"
@@ -213,13 +180,13 @@ def test_a_broken_rule_is_told_with_its_requirement(recording: Recording, told: 
     assert recording.span.status.status_code is StatusCode.ERROR
 
 
-def test_an_ask_that_is_left_is_cancelled_and_no_error(recording: Recording, told: TracedAsk) -> None:
+def test_an_ask_that_is_left_is_cancelled_and_no_error(recording: SpanRecording, told: TracedAsk) -> None:
     recording.tracer().asking(told, authority=AUTHORITY).abandoned()
     assert attributes_of(recording.span)["rpc.response.status_code"] == "CANCELLED"
     assert recording.span.status.status_code is StatusCode.UNSET
 
 
-def test_reconnections_are_counted(recording: Recording, told: TracedAsk, chain: Chain) -> None:
+def test_reconnections_are_counted(recording: SpanRecording, told: TracedAsk, chain: Chain) -> None:
     trace = recording.tracer().asking(told, authority=AUTHORITY)
     for _ in range(3):
         trace.reconnected()
@@ -228,7 +195,7 @@ def test_reconnections_are_counted(recording: Recording, told: TracedAsk, chain:
 
 
 def test_what_is_told_after_the_end_is_ignored(
-    recording: Recording, told: TracedAsk, chain: Chain, caplog: pytest.LogCaptureFixture
+    recording: SpanRecording, told: TracedAsk, chain: Chain, caplog: pytest.LogCaptureFixture
 ) -> None:
     trace = recording.tracer().asking(told, authority=AUTHORITY)
     trace.abandoned()
@@ -243,7 +210,7 @@ def test_what_is_told_after_the_end_is_ignored(
 
 
 def test_an_ask_made_while_another_is_answered_is_its_child(
-    recording: Recording, told: TracedAsk, chain: Chain
+    recording: SpanRecording, told: TracedAsk, chain: Chain
 ) -> None:
     tracer = recording.tracer()
     outer = tracer.answering(told, metadata=())
@@ -258,7 +225,7 @@ def test_an_ask_made_while_another_is_answered_is_its_child(
     assert beside_span.parent is None
 
 
-def test_an_error_within_an_active_ask_is_told_by_nobody_else(recording: Recording, told: TracedAsk) -> None:
+def test_an_error_within_an_active_ask_is_told_by_nobody_else(recording: SpanRecording, told: TracedAsk) -> None:
     trace = recording.tracer().answering(told, metadata=())
     with pytest.raises(ValueError, match="xyzzy"), trace.active():
         raise ValueError("xyzzy")
@@ -268,13 +235,13 @@ def test_an_error_within_an_active_ask_is_told_by_nobody_else(recording: Recordi
     assert recording.span.status.status_code is StatusCode.UNSET
 
 
-def test_a_stranger_is_told_nothing_of_the_trace(recording: Recording, told: TracedAsk) -> None:
+def test_a_stranger_is_told_nothing_of_the_trace(recording: SpanRecording, told: TracedAsk) -> None:
     assert recording.tracer().asking(told, authority=AUTHORITY).metadata == ()
     assert recording.tracer(told.caller).asking(told, authority=AUTHORITY).metadata == ()
 
 
 async def test_a_trace_goes_from_peer_to_peer_over_a_real_call(
-    recording: Recording, told: TracedAsk, chain: Chain
+    recording: SpanRecording, told: TracedAsk, chain: Chain
 ) -> None:
     asker, node = recording.tracer(told.node_id), recording.tracer(told.caller)
     outgoing = asker.asking(told, authority=AUTHORITY)
@@ -290,7 +257,7 @@ async def test_a_trace_goes_from_peer_to_peer_over_a_real_call(
 
 
 async def test_the_trace_of_a_stranger_is_linked_and_not_joined(
-    recording: Recording, told: TracedAsk, chain: Chain
+    recording: SpanRecording, told: TracedAsk, chain: Chain
 ) -> None:
     outgoing = recording.tracer(told.node_id).asking(told, authority=AUTHORITY)
     incoming = await carried(outgoing, to=recording.tracer(), told=told)

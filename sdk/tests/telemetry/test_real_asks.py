@@ -1,0 +1,212 @@
+"""Asks over real sockets, as client and node tell of them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from opentelemetry.trace import SpanKind, StatusCode
+
+from consilience.client import Client
+from consilience.errors import AnswerTimeoutError, DataClassForbiddenError, LimitExceededError
+from consilience.identity import KeyPair
+from consilience.nodes import DataClass, Limits
+from consilience.server import IncomingAsk, Node
+from consilience.server.serving import LEASE
+from sdk.tests.client.scripted_nodes import Proxy
+from sdk.tests.server.callers import calling
+from sdk.tests.server.clocks import ManualClock
+from sdk.tests.telemetry.span_recordings import SpanRecording, attributes_of
+
+ANYWHERE = "127.0.0.1:0"
+QUESTION = "What is a xyzzy?"
+MAX_INPUT_BYTES = 1000
+WORDS = ("A plugh", ", or ", "a frotz.")
+
+
+async def answer(_: IncomingAsk) -> AsyncIterator[str]:
+    for word in WORDS:
+        yield word
+        await asyncio.sleep(0.01)
+
+
+async def stall(_: IncomingAsk) -> AsyncIterator[str]:
+    yield WORDS[0]
+    await asyncio.Event().wait()
+
+
+class Peers:
+    """A node and a client, of which each names the other as a peer."""
+
+    def __init__(self, recording: SpanRecording, folder: Path) -> None:
+        self.caller, self.root = KeyPair.generate(), KeyPair.generate()
+        self.client = Client(
+            self.caller, card_file=folder / "cards.sqlite", tracer=recording.tracer(self.root.public_key)
+        )
+        self.node = self.make_node(recording)
+
+    def make_node(self, recording: SpanRecording) -> Node:
+        node = Node(
+            "peer",
+            key=self.root,
+            limits=Limits(max_input_bytes=MAX_INPUT_BYTES),
+            tracer=recording.tracer(self.caller.public_key),
+        )
+        node.skill("answer")(answer)
+        node.skill("stall")(stall)
+        return node
+
+
+@pytest.fixture
+async def peers(recording: SpanRecording, tmp_path: Path) -> AsyncIterator[Peers]:
+    peers = Peers(recording, tmp_path)
+    async with peers.client:
+        yield peers
+
+
+async def test_an_ask_to_a_peer_is_one_trace_of_both_sides(recording: SpanRecording, peers: Peers) -> None:
+    async with peers.node.serving(ANYWHERE) as running:
+        result = await peers.client.ask(QUESTION, node=running.address, skill="answer")
+    server, client = sorted(recording.spans, key=lambda span: span.kind is SpanKind.CLIENT)
+    assert (server.kind, client.kind) == (SpanKind.SERVER, SpanKind.CLIENT)
+    assert server.parent is not None
+    assert server.parent.span_id == client.context.span_id
+    assert server.context.trace_id == client.context.trace_id
+    for span in (server, client):
+        attributes = attributes_of(span)
+        assert attributes["consilience.request.id"] == result.request_id.hex()
+        assert attributes["consilience.outcome"] == "ANSWERED"
+        assert attributes["consilience.time_to_accepted"] <= attributes["gen_ai.response.time_to_first_chunk"]
+    assert attributes_of(client)["server.port"] == running.port
+    assert "consilience.reconnect_count" not in attributes_of(client)
+
+
+async def test_no_word_of_question_or_answer_leaves_the_process(recording: SpanRecording, peers: Peers) -> None:
+    async with peers.node.serving(ANYWHERE) as running:
+        result = await peers.client.ask(QUESTION, node=running.address, skill="answer")
+    exported = "".join(span.to_json() for span in recording.spans)
+    assert len(recording.spans) == 2
+    assert result.text == "".join(WORDS)
+    assert [word for word in ("xyzzy", "plugh", "frotz") if word in exported] == []
+
+
+async def test_a_refused_ask_ends_both_spans_with_the_reason(recording: SpanRecording, peers: Peers) -> None:
+    async with peers.node.serving(ANYWHERE) as running:
+        with pytest.raises(LimitExceededError):
+            await peers.client.ask("x" * (MAX_INPUT_BYTES + 1), node=running.address)
+    server, client = recording.spans
+    assert [attributes_of(span)["error.type"] for span in (server, client)] == ["LIMIT_EXCEEDED"] * 2
+    assert server.context.trace_id == client.context.trace_id
+    # RESOURCE_EXHAUSTED is no fault of the node, and a failure to whoever asked.
+    assert (server.status.status_code, client.status.status_code) == (StatusCode.UNSET, StatusCode.ERROR)
+
+
+async def test_an_ask_that_is_not_sent_is_no_trace(recording: SpanRecording, peers: Peers) -> None:
+    async with peers.node.serving(ANYWHERE) as running:
+        with pytest.raises(DataClassForbiddenError):
+            await peers.client.ask(QUESTION, node=running.address, data_class=DataClass.RESTRICTED)
+    assert recording.spans == ()
+
+
+async def test_an_ask_that_is_left_is_cancelled_on_both_sides(recording: SpanRecording, peers: Peers) -> None:
+    async with (
+        peers.node.serving(ANYWHERE) as running,
+        peers.client.stream(QUESTION, node=running.address, skill="stall") as stream,
+    ):
+        await anext(stream)
+    client, server = recording.spans
+    assert (client.kind, server.kind) == (SpanKind.CLIENT, SpanKind.SERVER)
+    assert attributes_of(client)["rpc.response.status_code"] == "CANCELLED"
+    assert attributes_of(server)["consilience.outcome"] == "CANCELLED"
+    assert {span.status.status_code for span in recording.spans} == {StatusCode.UNSET}
+
+
+async def test_an_ask_whose_time_is_up_failed_for_its_asker(recording: SpanRecording, peers: Peers) -> None:
+    async with peers.node.serving(ANYWHERE) as running:
+        with pytest.raises(AnswerTimeoutError):
+            await peers.client.ask(QUESTION, node=running.address, skill="stall", timeout=0.5)
+    (client,) = recording.of_kind(SpanKind.CLIENT)
+    assert attributes_of(client)["error.type"] == "AnswerTimeoutError"
+
+
+async def test_a_resumed_ask_is_one_span_on_each_side_that_counts_the_connections(
+    recording: SpanRecording, peers: Peers
+) -> None:
+    async with (
+        Proxy() as proxy,
+        peers.node.serving(ANYWHERE, advertise=[f"127.0.0.1:{proxy.port}"]) as running,
+    ):
+        proxy.target = running.port
+        async with peers.client.stream(QUESTION, node=f"127.0.0.1:{proxy.port}", skill="answer") as stream:
+            assert await anext(stream) == WORDS[0]
+            proxy.cut()
+            await stream.final()
+    (client,), (server,) = recording.of_kind(SpanKind.CLIENT), recording.of_kind(SpanKind.SERVER)
+    assert attributes_of(client)["consilience.reconnect_count"] == 1
+    assert attributes_of(client)["rpc.response.status_code"] == "OK"
+    assert server.context.trace_id == client.context.trace_id
+    assert proxy.sent.count(b"traceparent") == 2  # with the ask, and to go on
+
+
+async def test_a_copy_that_attaches_begins_no_trace(recording: SpanRecording, peers: Peers) -> None:
+    async with peers.node.serving(ANYWHERE) as running, calling(running) as caller:
+        signed, first = caller.open(skill_id="answer")
+        second = caller.send(signed.envelope)
+        readings = await asyncio.gather(first.rest(), second.rest())
+    assert readings[0].final == readings[1].final
+    assert recording.span.kind is SpanKind.SERVER
+
+
+async def test_an_ask_that_is_signed_again_is_another_trace(recording: SpanRecording, peers: Peers) -> None:
+    async with peers.node.serving(ANYWHERE) as running:
+        address, port = running.address, running.port
+        await peers.client.card(address)
+    # The node forgot the card that the client holds, and refuses what relies on it.
+    async with peers.make_node(recording).serving(f"127.0.0.1:{port}"):
+        await peers.client.ask(QUESTION, node=address, skill="answer")
+    refused, answered = recording.of_kind(SpanKind.CLIENT)
+    assert attributes_of(refused)["error.type"] == "STALE_CARD"
+    assert attributes_of(answered)["rpc.response.status_code"] == "OK"
+    assert refused.context.trace_id != answered.context.trace_id
+
+
+async def test_what_a_handler_asks_belongs_to_what_it_was_asked(recording: SpanRecording, peers: Peers) -> None:
+    go_between = Node("between", key=KeyPair.generate(), tracer=recording.tracer(peers.caller.public_key))
+    async with peers.node.serving(ANYWHERE) as far:
+
+        async def ask_on(ask: IncomingAsk) -> AsyncIterator[str]:
+            yield (await peers.client.ask(ask.text, node=far.address, skill="answer")).text
+
+        go_between.skill("ask")(ask_on)
+        async with go_between.serving(ANYWHERE) as near:
+            result = await peers.client.ask(QUESTION, node=near.address)
+    assert result.text == "".join(WORDS)
+    inner_server, inner_client, outer_server, outer_client = recording.spans
+    assert inner_client.parent is not None
+    assert inner_client.parent.span_id == outer_server.context.span_id
+    assert inner_server.context.trace_id == inner_client.context.trace_id
+    # The node in between is no peer of the client, which tells it nothing of the trace.
+    assert outer_server.context.trace_id != outer_client.context.trace_id
+
+
+async def test_an_answer_that_another_replica_took_over_is_left(
+    recording: SpanRecording, peers: Peers, tmp_path: Path
+) -> None:
+    clock, store = ManualClock(), f"sqlite:///{tmp_path}/answers.db"
+    one, two = (
+        Node("twin", key=peers.root, store=store, replica=name, clock=clock, tracer=recording.tracer())
+        for name in ("one", "two")
+    )
+    for node in (one, two):
+        node.skill("stall")(stall)
+    async with one.serving(ANYWHERE) as first, two.serving(ANYWHERE) as second, calling(first, clock=clock) as caller:
+        _, call = caller.open(skill_id="stall")
+        opening = await call.next()
+        assert opening is not None
+        clock.advance(LEASE + timedelta(seconds=1))
+        await second.tend()
+        await first.tend()
+        await call.rest(known=(opening,))
+    assert attributes_of(recording.span)["rpc.response.status_code"] == "CANCELLED"
+    assert "consilience.outcome" not in attributes_of(recording.span)
