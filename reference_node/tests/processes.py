@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +22,7 @@ class NodeProcess:
 
     process: subprocess.Popen[bytes]
     folder: Path
-
-    @property
-    def address(self) -> str:
-        return (self.folder / "ready").read_text().strip()
+    address: str
 
     @property
     def output(self) -> str:
@@ -47,9 +44,16 @@ def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "consilience_node", *map(str, arguments)]
 
 
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str | Path, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Runs a command to its end."""
-    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=START_SECONDS, check=False)
+    return subprocess.run(
+        command(*arguments),
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+        check=False,
+        env=os.environ | dict(environment or {}),
+    )
 
 
 @contextmanager
@@ -63,10 +67,8 @@ def serving(*arguments: str | Path, folder: Path) -> Iterator[NodeProcess]:
         process = subprocess.Popen(
             [*words, *map(str, arguments)], stdout=out, stderr=err, env=os.environ | {"PYTHONUNBUFFERED": "1"}
         )
-    node = NodeProcess(process, folder)
     try:
-        _wait_until_ready(node, ready)
-        yield node
+        yield NodeProcess(process, folder, _address(process, ready))
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
@@ -77,9 +79,11 @@ def serving(*arguments: str | Path, folder: Path) -> Iterator[NodeProcess]:
                 process.wait()
 
 
-def _wait_until_ready(node: NodeProcess, ready: Path) -> None:
+def _address(process: subprocess.Popen[bytes], ready: Path) -> str:
+    """Waits until the node takes asks, and returns its address."""
     give_up = time.monotonic() + START_SECONDS
     while not ready.exists():
-        if node.process.poll() is not None or time.monotonic() > give_up:
-            raise AssertionError(f"the node did not start: {node.log}")
+        if process.poll() is not None or time.monotonic() > give_up:
+            raise AssertionError(f"the node did not start: {(ready.parent / 'stderr').read_text()}")
         time.sleep(0.02)
+    return ready.read_text().strip()

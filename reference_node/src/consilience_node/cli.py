@@ -28,6 +28,7 @@ from consilience.errors import ConsilienceError, KeyFileError
 from consilience.server import RunningNode
 from consilience.server.store.contract import StoreError
 from consilience_node.config import ConfigError, default_config, overridden, read_config
+from consilience_node.engine_room import packaged_models
 from consilience_node.engines import EngineError
 from consilience_node.knowledge.errors import KnowledgeError
 from consilience_node.logs import configure_logs
@@ -113,6 +114,16 @@ def check_command(*, config_file: Path) -> None:
     click.echo(f"{config_file}: {len(config.skills)} skills on {len(config.models)} models, {config.node.address}")
     for skill in config.skills:
         click.echo(f"  {skill.id:<24} {skill.model:<24} {skill.knowledge or 'the memory of the model'}")
+
+
+@main.command("models")
+def models_command() -> None:
+    """List the packaged models, and whether each is installed."""
+    with _told_in_words():
+        for model in packaged_models():
+            found = "not installed; run: " + model.installation if model.directory is None else str(model.directory)
+            click.echo(f"{model.name:<24} {found}")
+    click.echo("Any other model is the path of a GGUF file, or runs in a server with the OpenAI chat interface.")
 
 
 @contextlib.contextmanager

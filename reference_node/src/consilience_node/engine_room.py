@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
 
 from consilience_node.config import LlamaCppModel, ModelTable, OpenAIModel, ScriptedModel
-from consilience_node.engines import Engine, ModelUnusable
+from consilience_node.engines import Engine, EngineUnavailable, ModelUnusable
 from consilience_node.engines.openai import OpenAIEngine, OpenAIOptions
 from consilience_node.engines.scripted import ScriptedEngine
 from consilience_node.metrics import NodeMetrics
+
+if TYPE_CHECKING:
+    from consilience_node.engines.llama_cpp.model_files import PackagedModel
+
+_LLAMA_CPP_PACKAGES = {"llama_cpp", "numpy"}
 
 
 @asynccontextmanager
@@ -44,7 +50,8 @@ def make_engine(model: ModelTable, *, queue: int) -> Engine:
     """Returns the engine that a model is configured to run on; nothing is loaded yet.
 
     Raises:
-        ModelUnusable: The engine is not installed, or its key is not set.
+        EngineUnavailable: The engine is not installed.
+        ModelUnusable: The key of its server is not set.
     """
     match model:
         case LlamaCppModel():
@@ -55,18 +62,23 @@ def make_engine(model: ModelTable, *, queue: int) -> Engine:
             return ScriptedEngine(model.script)
 
 
+def packaged_models() -> tuple[PackagedModel, ...]:
+    """Returns the models that come as packages, installed or not.
+
+    Raises:
+        EngineUnavailable: llama.cpp, which runs them, is not installed.
+    """
+    with _needing_llama_cpp():
+        from consilience_node.engines.llama_cpp.model_files import PACKAGED_MODELS  # noqa: PLC0415
+    return PACKAGED_MODELS
+
+
 def _llama_cpp(model: LlamaCppModel, *, queue: int) -> Engine:
-    weights = model.weights or model.id
-    try:
-        # llama.cpp is an extra: only a node that runs it has to have it compiled.
+    with _needing_llama_cpp():
         from consilience_node.engines.llama_cpp import LlamaCppEngine, LlamaCppOptions  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        raise ModelUnusable(
-            path=weights, reason=f'{error.name} is not installed; run: pip install "consilience-node[llama]"'
-        ) from error
     return LlamaCppEngine(
         LlamaCppOptions(
-            model=weights,
+            model=model.weights or model.id,
             chat_template=model.chat_template,
             context_tokens=model.context_tokens,
             generations=model.generations,
@@ -74,6 +86,17 @@ def _llama_cpp(model: LlamaCppModel, *, queue: int) -> Engine:
             threads=model.threads,
         )
     )
+
+
+@contextmanager
+def _needing_llama_cpp() -> Iterator[None]:
+    """Explains an import that fails: llama.cpp is an extra, and only a node that runs it has to have it compiled."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name not in _LLAMA_CPP_PACKAGES:
+            raise
+        raise EngineUnavailable(f'{error.name} is not installed; run: pip install "consilience-node[llama]"') from error
 
 
 def _openai(model: OpenAIModel) -> Engine:
