@@ -1,10 +1,13 @@
 """The real dictionary and the real handbook, read and indexed once."""
 
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 
 import pytest
 
+from consilience_node.knowledge.calibration import read_calibration
+from consilience_node.knowledge.confidence import Confidences
 from consilience_node.knowledge.dictionary import read_dictionary
 from consilience_node.knowledge.documents import Document, read_folder
 from consilience_node.knowledge.index import Index
@@ -32,3 +35,10 @@ def foldoc_index(foldoc: Document, tmp_path_factory: pytest.TempPathFactory) -> 
 def handbook_index(handbook: tuple[Document, ...], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
     with Index.open(tmp_path_factory.mktemp("index") / "handbook.sqlite", documents=handbook) as index:
         yield index
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> Confidences:
+    folder = resources.files("consilience_node.knowledge").joinpath("calibrations")
+    file = folder.joinpath("smollm2-135m-instruct.json")
+    return Confidences(read_calibration(file.read_bytes(), name=file.name))

@@ -80,16 +80,22 @@ class Confidences:
         Returns:
             None if there is nothing to judge by: no log probabilities, or no measured answers of both kinds.
         """
-        if self._closed_book is None or not logprobs:
+        if not logprobs:
             return None
-        features = _features(
+        return self.closed_book_of(
             mean=sum(logprobs) / len(logprobs),
             minimum=min(logprobs),
             tokens=len(logprobs),
             echo=echoes(answer, question=question),
         )
+
+    def closed_book_of(self, *, mean: float, minimum: float, tokens: int, echo: bool) -> Confidence | None:
+        """Returns the same from the features of an answer; see `calibration.ClosedBookRow` for what they are."""
+        if self._closed_book is None:
+            return None
+        estimate = self._closed_book.estimate(_features(mean=mean, minimum=minimum, tokens=tokens, echo=echo))
         method = f"logistic: mean-logprob,min-logprob,tokens,echo; n={self._closed_book_count}"
-        return self._stated(self._closed_book.estimate(features), method=method)
+        return self._stated(estimate, method=method)
 
     def _stated(self, estimate: Estimate, *, method: str) -> Confidence:
         return Confidence(

@@ -6,18 +6,29 @@ be good (the numbers behind them stand in the calibration data, see `calibration
 * the passage is about the question (`topic`);
 * the answer is finished: it ended by itself or with its first sentence, and not in the middle of a loop;
 * the model was sure of its words: their mean log probability is above -0.5;
-* the answer stays with the passage: nine of ten of its own words stand there, and it has words of its own.
+* the answer stays with the passage: six of seven of its own words stand there, and it has words of its own.
 
 When only the passage is good, the node quotes it and says that it could not answer from it.
+
+Example::
+
+    found = retriever.retrieve(question)
+    if worth_reading(found.topic.rule):
+        …  # generate from grounded_prompt(question, passages=found.passages[:1])
+        verdict = judge(evidence_of(text, question=question, passages=found.passages[:1], topic=found.topic.rule,
+                                    logprobs=completion.logprobs, finished=completion.stop is not StopCause.LENGTH))
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from consilience_node.knowledge.retrieval import Passage
 from consilience_node.knowledge.topic import TopicRule
+from consilience_node.knowledge.wording import echoes, support
 
 MIN_MEAN_LOGPROB = -0.5
-MIN_SUPPORT = 0.9
+MIN_SUPPORT = 0.85
 
 
 class Decision(StrEnum):
@@ -70,6 +81,35 @@ class Verdict:
 def worth_reading(topic: TopicRule) -> bool:
     """Tells, before the model is asked, whether there is a passage for it to read; if not, the node abstains."""
     return topic is not TopicRule.NONE
+
+
+def evidence_of(
+    answer: str,
+    *,
+    question: str,
+    passages: Sequence[Passage],
+    topic: TopicRule,
+    logprobs: Sequence[float],
+    finished: bool,
+) -> Evidence:
+    """Collects the evidence on one answer.
+
+    Args:
+        answer: What the model made of the passages.
+        question: What was asked.
+        passages: What the model read.
+        topic: The rule by which the first of them is about the question.
+        logprobs: Natural log probability of each token of the answer; empty if the engine gives none.
+        finished: Whether the generation ended by itself or with its first sentence.
+    """
+    read = " ".join(f"{passage.title} {passage.text}" for passage in passages)
+    return Evidence(
+        topic=topic,
+        mean_logprob=sum(logprobs) / len(logprobs) if logprobs else None,
+        support=support(answer, question=question, passage=read),
+        echo=echoes(answer, question=question),
+        finished=finished,
+    )
 
 
 def judge(evidence: Evidence) -> Verdict:
