@@ -1,8 +1,8 @@
-"""Runs a page of the documentation to the letter, but for the port: what a reader would type is typed here.
+"""Runs a page of the documentation to the letter, but for its ports: what a reader would type is typed here.
 
 Three kinds of block count: `python` is run as a script, `console` line by line behind its `$`, and a block under
 `<!-- file: NAME -->` is saved under that name first and not run. A console block under `<!-- background … -->` is
-started, and goes on once its port answers. All else is prose.
+started, and goes on once the port answers that the note names, or 7341. All else is prose.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,8 @@ from pathlib import Path
 _BLOCK = re.compile(
     r"(?:<!-- (?P<note>[^\n]*) -->\n)?^```(?P<language>python|console)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
-_PORT = "7341"
+_PORT = re.compile(r"\b734[1-9]\b")
+_USUAL_PORT = "7341"
 _START_SECONDS = 60.0
 _RUN_SECONDS = 100.0
 
@@ -48,15 +50,17 @@ def run_page(page: Path, folder: Path) -> list[str]:
     Raises:
         AssertionError: A block failed; its output is told.
     """
-    port = _free_port()
+    ports: defaultdict[str, str] = defaultdict(_free_port)
     outputs = []
     with contextlib.ExitStack() as background:
         for block in blocks_of(page):
-            text = block.text.replace(_PORT, port)
+            text = _PORT.sub(lambda written: ports[written[0]], block.text)
             match block.note.partition(":")[0], block.language:
                 case "file", _:
                     (folder / block.note.partition(":")[2].strip()).write_text(text, encoding="utf-8")
                 case "background", _:
+                    named = _PORT.search(block.note)
+                    port = ports[named[0] if named else _USUAL_PORT]
                     background.enter_context(_running(_command(text), folder, port=port))
                 case _, "python":
                     outputs.append(_run([sys.executable, "-W", "error", "-c", text], folder))
