@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from consilience_node.engines.llama_cpp.model_files import find_model
+from reference_node.tests.engines.servers import llama_server
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +19,10 @@ def cache_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def smollm2(cache_directory: Path) -> Path:
     """The small model that comes as a package."""
     return find_model("smollm2-135m-instruct", cache_directory=cache_directory)
+
+
+@pytest.fixture(scope="session")
+def server_url(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real server with the OpenAI chat interface, on the small model."""
+    with llama_server(smollm2, log=tmp_path_factory.mktemp("server") / "log") as url:
+        yield url

@@ -60,7 +60,8 @@ class OpenAIEngine:
             base_url=options.base_url,
             headers={} if options.api_key is None else {"Authorization": f"Bearer {options.api_key}"},
             timeout=httpx.Timeout(options.silence_timeout_seconds, connect=options.connect_timeout_seconds),
-            limits=httpx.Limits(max_connections=None),
+            # A connection per answer: one kept open may be closed by the server just when we use it.
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
             # Prompts go to the server that was named, and through nobody's proxy.
             trust_env=False,
         )

@@ -54,7 +54,7 @@ class OpenAIOptions:
             raise ValueError("base_url must begin with http:// or https://")
         if self.generations < 1:
             raise ValueError("generations must be at least 1")
-        if min(self.connect_timeout_seconds, self.silence_timeout_seconds) <= 0:
-            raise ValueError("time-outs must be above 0 seconds")
+        if self.connect_timeout_seconds <= 0 or self.silence_timeout_seconds <= 0:
+            raise ValueError("connect_timeout_seconds and silence_timeout_seconds must be above 0")
         if self.weights_sha256 is not None and not _SHA256.fullmatch(self.weights_sha256):
             raise ValueError("weights_sha256 must be 64 hexadecimal digits")

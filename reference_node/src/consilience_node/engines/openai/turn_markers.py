@@ -12,7 +12,7 @@ import re
 
 _INVISIBLE = "\u200b"
 _MARKER = re.compile(
-    r"<[|\uff5c][^<>\n]{1,64}[|\uff5c]>"  # ChatML, Llama 3, Phi, Zephyr, DeepSeek and their relatives
+    r"<[|\uff5c][^<>\s]{1,64}[|\uff5c]>"  # ChatML, Llama 3, Phi, Zephyr, DeepSeek and their relatives
     r"|<(?:bos|eos|/?s|(?:start|end)_of_turn|\|?turn\|?)>"  # Gemma, Llama 2, Mistral
     r"|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]"  # Mistral
     r"|<</?SYS>>"  # Llama 2
