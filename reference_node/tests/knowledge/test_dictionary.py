@@ -22,6 +22,7 @@ TEXT = (
     "creature\n\n   See {critter}.\n\n"
     "loop\n\n   {loop}\n\n"
 )
+INSIDE_A_CHARACTER = TEXT.encode().index("\u00fc".encode()) + 1
 DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
@@ -100,12 +101,21 @@ def test_the_fourth_column_holds_the_headword_as_printed(tmp_path: Path) -> None
         ("bug\tA\n", "line 1 does not have headword, offset and length"),
         ("\tA\tB\n", "line 1 does not have headword, offset and length"),
         ("bug\tA\tB\nworm\tA\t-\n", "line 2 has no base-64 number at '-'"),
-        ("bug\tA\t/////\n", "is it another version"),
+        ("bug\tA\t/////\n", "line 1 ends at byte 1073741823 of [0-9]+; is the text another version"),
+        (f"bug\tA\t{number(INSIDE_A_CHARACTER)}\n", "line 1 begins or ends inside a character"),
+        (f"bug\t{number(INSIDE_A_CHARACTER)}\tB\n", "line 1 begins or ends inside a character"),
     ],
 )
 def test_a_malformed_index_is_refused_with_its_line(tmp_path: Path, index: str, reason: str) -> None:
     with pytest.raises(DictionaryFormatError, match=reason):
         read_dictionary(write_dictionary(tmp_path, index=index))
+
+
+def test_entries_that_only_refer_to_each_other_are_no_dictionary(tmp_path: Path) -> None:
+    text = "a\n\n   {b}\n\nb\n\n   {a}\n\n"
+    index = "".join(line(word, text=text, first=f"{word}\n\n") for word in "ab")
+    with pytest.raises(SourceEmptyError, match="at least one entry"):
+        read_dictionary(write_dictionary(tmp_path, text=text, index=index))
 
 
 def test_an_index_without_headwords_is_refused(tmp_path: Path) -> None:

@@ -57,35 +57,37 @@ def read_dictionary(index: Path, *, uri: str | None = None, title: str | None = 
         SourceMissingError: One of the two files is not there.
         SourceEncodingError: One of the two is not UTF-8.
         DictionaryFormatError: An index line cannot be read or points outside the text.
-        SourceEmptyError: The index names no entry.
+        SourceEmptyError: There is no entry that says anything.
     """
     if not index.is_file():
         raise SourceMissingError(index)
     content = _read_text(index)
     headwords_by_place: dict[_Place, list[str]] = {}
     own_title = ""
-    for headword, place in _index_lines(index, size=len(content)):
+    for headword, place in _index_lines(index, content=content):
         if headword.startswith("00-database-short") or headword == "00databaseshort":
             own_title = _short_name(content[place.start : place.end])
         elif not headword.startswith(_ABOUT_ITSELF):
             headwords_by_place.setdefault(place, []).append(headword)
-    if not headwords_by_place:
-        raise SourceEmptyError(index, wanted="at least one headword")
     places = sorted(headwords_by_place, key=lambda place: (place.start, place.end))
-    sections = [_section(content, place=place, headwords=headwords_by_place[place]) for place in places]
+    entries = [_section(content, place=place, headwords=headwords_by_place[place]) for place in places]
+    sections = tuple(_with_references_followed(entries, content=content))
+    if not sections:
+        raise SourceEmptyError(index, wanted="at least one entry")
     return Document(
         uri=uri if uri is not None else f"{index.stem}.dict",
         title=title if title is not None else own_title or index.stem,
         content=content,
-        sections=tuple(_with_references_followed(sections, content=content)),
+        sections=sections,
     )
 
 
 def _read_text(index: Path) -> bytes:
     compressed, plain = index.with_suffix(".dict.dz"), index.with_suffix(".dict")
     if compressed.is_file():
+        packed = compressed.read_bytes()
         try:
-            content = gzip.decompress(compressed.read_bytes())
+            content = gzip.decompress(packed)
         except (OSError, EOFError, zlib.error) as error:
             raise DictionaryFormatError(compressed, reason=f"it is not gzip ({error})") from error
         require_utf8(content, path=compressed)
@@ -95,7 +97,7 @@ def _read_text(index: Path) -> bytes:
     raise SourceMissingError(compressed)
 
 
-def _index_lines(index: Path, *, size: int) -> Iterator[tuple[str, _Place]]:
+def _index_lines(index: Path, *, content: bytes) -> Iterator[tuple[str, _Place]]:
     """Yields headword and place of each line; a fourth column holds the headword as printed."""
     for number, line in enumerate(read_utf8(index).decode("utf-8").split("\n"), start=1):
         if not line:
@@ -107,12 +109,21 @@ def _index_lines(index: Path, *, size: int) -> Iterator[tuple[str, _Place]]:
             start, length = _number(rest[0]), _number(rest[1])
         except KeyError as error:
             raise DictionaryFormatError(index, reason=f"line {number} has no base-64 number at {error}") from error
-        if start + length > size:
+        end = start + length
+        if end > len(content):
             raise DictionaryFormatError(
-                index, reason=f"line {number} ends at byte {start + length}, the text at {size}; is it another version?"
+                index, reason=f"line {number} ends at byte {end} of {len(content)}; is the text another version?"
+            )
+        if _splits_character(content, start) or _splits_character(content, end):
+            raise DictionaryFormatError(
+                index, reason=f"line {number} begins or ends inside a character; is the text another version?"
             )
         printed = rest[2:] or [headword]
-        yield printed[0], _Place(start, start + length)
+        yield printed[0], _Place(start, end)
+
+
+def _splits_character(content: bytes, offset: int) -> bool:
+    return content[offset : offset + 1] != b"" and content[offset] & 0xC0 == 0x80  # noqa: PLR2004 - 0b10xxxxxx goes on
 
 
 def _number(digits: str) -> int:
