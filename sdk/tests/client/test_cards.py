@@ -24,7 +24,8 @@ from consilience.nodes import (
     TlsMode,
 )
 from consilience.units import card_sequence, utc_now
-from sdk.tests.client.scripted_nodes import AskCall, ScriptedNode, greet, proxied, silent_port
+from sdk.tests.client.scripted_nodes import AskCall, ScriptedNode, greet
+from sdk.tests.client.wires import proxied, silent_port
 
 ROOT = KeyPair.generate()
 

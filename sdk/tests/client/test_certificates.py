@@ -10,7 +10,8 @@ from consilience.client.certificates import Certificate, read_certificate, subje
 from consilience.errors import ProtocolError, UnreachableError
 from consilience.identity import KeyPair, format_node_id
 from sdk.tests.client.certificate_makers import PrivateKey, make_identity
-from sdk.tests.client.scripted_nodes import ScriptedNode, silent_port
+from sdk.tests.client.scripted_nodes import ScriptedNode
+from sdk.tests.client.wires import silent_port
 
 
 @pytest.mark.parametrize(

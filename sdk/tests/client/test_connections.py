@@ -15,7 +15,8 @@ from consilience.errors import ProtocolError, TransportError, UnreachableError
 from consilience.identity import KeyPair, format_node_id
 from consilience.nodes import Endpoint, TlsMode
 from sdk.tests.client.certificate_makers import Identity, make_identity
-from sdk.tests.client.scripted_nodes import AskCall, ScriptedNode, greet, proxied
+from sdk.tests.client.scripted_nodes import AskCall, ScriptedNode, greet
+from sdk.tests.client.wires import proxied
 
 ROOT = KeyPair.generate()
 NAME = format_node_id(ROOT.public_key)

@@ -6,7 +6,8 @@ from consilience.client import Client
 from consilience.errors import DataClassForbiddenError, UsageError
 from consilience.identity import KeyPair
 from consilience.nodes import DataClass, Skill
-from sdk.tests.client.scripted_nodes import ScriptedNode, proxied
+from sdk.tests.client.scripted_nodes import ScriptedNode
+from sdk.tests.client.wires import proxied
 
 QUESTION = "the patient in room 12"
 

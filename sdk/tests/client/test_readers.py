@@ -1,17 +1,15 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from consilience._wire.envelopes import seal
 from consilience._wire.events import encode_event
-from consilience.asks import Accepted, Answer, AnswerEvent, Citation, Final, Outcome, ResumeAnswerCall, TextDelta, Usage
+from consilience.asks import AnswerEvent, ResumeAnswerCall, TextDelta
 from consilience.client import Client
 from consilience.client.backoff import ATTEMPTS_BEFORE_PROGRESS
-from consilience.envelopes import Envelope, Signed
+from consilience.envelopes import Signed
 from consilience.errors import (
     AnswerUnknownError,
     CallExpiredError,
@@ -29,216 +27,16 @@ from consilience.errors import (
     WrongReplicaError,
 )
 from consilience.identity import KeyPair
-from consilience.nodes import Endpoint, SigningKey, Skill, TlsMode
+from consilience.nodes import Endpoint, SigningKey, TlsMode
 from consilience.units import Digest, Sequence, utc_now
-from sdk.tests.client.scripted_nodes import AskCall, LogBuilder, ScriptedNode, greet, proxied
-
-Script = Callable[[AskCall], AsyncIterator[bytes]]
-
-
-def event(sequence: int, what: Accepted | TextDelta | Final) -> bytes:
-    return encode_event(AnswerEvent(sequence=Sequence(sequence), event=what))
+from sdk.tests.client.scripted_nodes import AskCall, ScriptedNode, greet
+from sdk.tests.client.wires import proxied
 
 
-def text(sequence: int, words: str, *, first: int | None = None) -> bytes:
-    return event(sequence, TextDelta(first_sequence=Sequence(first or sequence), text=words))
-
-
-async def text_before_accepted(call: AskCall) -> AsyncIterator[bytes]:
-    yield text(1, "too soon")
-
-
-async def accepted_twice(call: AskCall) -> AsyncIterator[bytes]:
-    yield call.log.accepted()
-    yield event(2, Accepted(ask_digest=call.ask.digest, accept_time=utc_now()))
-
-
-async def another_ask_accepted(call: AskCall) -> AsyncIterator[bytes]:
-    yield event(1, Accepted(ask_digest=Digest(bytes(32)), accept_time=utc_now()))
-
-
-async def a_hole(call: AskCall) -> AsyncIterator[bytes]:
-    yield call.log.accepted()
-    yield text(3, "after a hole")
-
-
-async def a_step_back(call: AskCall) -> AsyncIterator[bytes]:
-    yield call.log.accepted()
-    yield call.log.text("one")
-    yield text(2, "again")
-
-
-async def a_merge_that_overlaps(call: AskCall) -> AsyncIterator[bytes]:
-    yield call.log.accepted()
-    yield call.log.text("one")
-    yield text(4, "two three", first=2)
-
-
-async def two_finals(call: AskCall) -> AsyncIterator[bytes]:
-    yield call.log.accepted()
-    final = call.log.final()
-    yield final
-    yield final
-
-
-async def two_finals_at_once(call: AskCall) -> AsyncIterator[bytes]:
-    yield b"".join([encoded async for encoded in two_finals(call)])
-
-
-async def an_empty_response(call: AskCall) -> AsyncIterator[bytes]:
-    yield call.log.accepted()
-    yield b""
-
-
-async def text_after_final(call: AskCall) -> AsyncIterator[bytes]:
-    async for encoded in greet(call):
-        yield encoded
-    yield text(5, "one more thing")
-
-
-async def garbage_after_final(call: AskCall) -> AsyncIterator[bytes]:
-    async for encoded in greet(call):
-        yield encoded
-    yield b"\xff\xff\xff"
-
-
-async def bytes_that_are_no_event(call: AskCall) -> AsyncIterator[bytes]:
-    yield b"\xff\xff\xff"
-
-
-async def text_that_is_not_utf8(call: AskCall) -> AsyncIterator[bytes]:
-    yield call.log.accepted()
-    yield text(2, "??").replace(b"??", b"\xc3\x28")
-
-
-def answer_with(change: Callable[[LogBuilder], Answer], *, by: Callable[[LogBuilder], KeyPair] | None = None) -> Script:
-    """Returns a script whose answer is honestly signed and untrue."""
-
-    async def script(call: AskCall) -> AsyncIterator[bytes]:
-        log = call.log
-        yield log.accepted()
-        yield log.text("words")
-        signer = by(log) if by else log.node.signing
-        yield log.add(Final(answer=seal(change(log), signer=signer)))
-
-    return script
-
-
-def answer_sealed(bend: Callable[[Envelope], Envelope]) -> Script:
-    """Returns a script whose answer comes in a bent envelope."""
-
-    async def script(call: AskCall) -> AsyncIterator[bytes]:
-        log = call.log
-        yield log.accepted()
-        signed = seal(log.answer(), signer=log.node.signing)
-        yield log.add(Final(answer=Signed(value=signed.value, envelope=bend(signed.envelope))))
-
-    return script
-
-
-def forged(log: LogBuilder) -> KeyPair:
-    return FORGER
-
-
-FORGER = KeyPair.generate()
-OTHER = KeyPair.generate()
-
-BREACHES: dict[str, tuple[Script, str]] = {
-    "text before Accepted": (text_before_accepted, "STRM-LOG-002"),
-    "Accepted twice": (accepted_twice, "STRM-LOG-002"),
-    "another ask accepted": (another_ask_accepted, "ASK-ANS-002"),
-    "a hole": (a_hole, "STRM-LOG-001"),
-    "a step back": (a_step_back, "STRM-LOG-001"),
-    "a merge that overlaps": (a_merge_that_overlaps, "STRM-LOG-001"),
-    "two finals": (two_finals, "STRM-LOG-003"),
-    "text after Final": (text_after_final, "STRM-LOG-003"),
-    "two finals at once": (two_finals_at_once, "STRM-LOG-003"),
-    "an empty response": (an_empty_response, "ERR-FLD-001"),
-    "garbage after Final": (garbage_after_final, "ERR-FLD-001"),
-    "garbage": (bytes_that_are_no_event, "ERR-FLD-001"),
-    "text that is not UTF-8": (text_that_is_not_utf8, "ERR-FLD-001"),
-    "no signature": (answer_sealed(lambda envelope: replace(envelope, signature=b"")), "SIG-ENV-003"),
-    "half a signature": (
-        answer_sealed(lambda envelope: replace(envelope, signature=envelope.signature[:32])),
-        "ERR-FLD-001",
-    ),
-    "a bit of the payload": (
-        answer_sealed(
-            lambda envelope: replace(envelope, payload=envelope.payload[:-1] + bytes([envelope.payload[-1] ^ 1]))
-        ),
-        "SIG-ENV-001",
-    ),
-    "another type": (
-        answer_sealed(lambda envelope: replace(envelope, payload_type="consilience.v1.Ask")),
-        "SIG-ENV-004",
-    ),
-    "signer not named": (answer_with(lambda log: log.answer(), by=forged), "SIG-ENV-005"),
-    "key not on the card": (
-        answer_with(lambda log: log.answer(signing_key=FORGER.public_key), by=forged),
-        "ASK-ANS-001",
-    ),
-    "key expired by then": (
-        answer_with(lambda log: log.answer(finish_time=log.node.issue_time + timedelta(hours=2))),
-        "ASK-ANS-001",
-    ),
-    "another ask": (answer_with(lambda log: log.answer(ask_digest=Digest(bytes(32)))), "ASK-ANS-002"),
-    "another card": (answer_with(lambda log: log.answer(card_digest=Digest(bytes(32)))), "ASK-ANS-002"),
-    "another node": (answer_with(lambda log: log.answer(node_id=OTHER.public_key)), "ASK-ANS-002"),
-    "another text": (answer_with(lambda log: log.answer(transcript_digest=Digest(bytes(32)))), "STRM-TXT-002"),
-    "another end": (answer_with(lambda log: log.answer(final_sequence=Sequence(9))), "STRM-LOG-003"),
-    "other bytes counted": (answer_with(lambda log: log.answer(usage=Usage(output_bytes=1))), "ASK-ANS-003"),
-    "citations out of nowhere": (
-        answer_with(lambda log: log.answer(citations=(Citation(origin=Digest(bytes(32))),))),
-        "ASK-ANS-004",
-    ),
-}
-
-
-@pytest.mark.parametrize("breach", BREACHES)
-async def test_a_breach_of_the_log_is_told_by_its_requirement(client: Client, node: ScriptedNode, breach: str) -> None:
-    node.on_ask, requirement = BREACHES[breach]
-    with pytest.raises(ProtocolError) as error:
-        await client.ask("Hello?", node=node.address)
-    assert error.value.requirement == requirement
-
-
-@pytest.mark.parametrize(
-    ("skill", "outcome", "kept"),
-    [
-        (Skill(id="greet", gives_citations=True), Outcome.ANSWERED, False),
-        (Skill(id="greet", gives_confidence=True), Outcome.ANSWERED, False),
-        (Skill(id="greet", gives_intake=True), Outcome.ANSWERED, False),
-        (Skill(id="greet", gives_intake=True), Outcome.ABSTAINED, False),
-        (Skill(id="greet", gives_citations=True, gives_confidence=True), Outcome.ABSTAINED, True),
-        (Skill(id="greet", gives_intake=True), Outcome.FAILED, True),
-        (Skill(id="greet", gives_intake=True), Outcome.CANCELLED, True),
-    ],
-)
-async def test_an_answer_without_what_its_skill_gives_is_a_breach(
-    client: Client, node: ScriptedNode, skill: Skill, outcome: Outcome, *, kept: bool
-) -> None:
-    async def bare(call: AskCall) -> AsyncIterator[bytes]:
-        yield call.log.accepted()
-        yield call.log.final(outcome=outcome)
-
-    node.skills, node.on_ask = (skill,), bare
-    if kept:
-        assert (await client.ask("Hello?", node=node.address)).outcome is outcome
-    else:
-        with pytest.raises(ProtocolError) as error:
-            await client.ask("Hello?", node=node.address)
-        assert error.value.requirement == "ASK-ANS-005"
-
-
-async def test_after_a_breach_the_stream_stays_broken_and_the_ask_is_cancelled(
-    client: Client, node: ScriptedNode
-) -> None:
-    node.on_ask = a_hole
-    async with client.stream("Hello?", node=node.address) as stream:
-        for _ in range(2):
-            with pytest.raises(ProtocolError):
-                await anext(stream)
-    assert node.methods[-1] == "CancelAnswer"
+def merged(sequence: int, words: str, *, first: int) -> bytes:
+    """Returns one delta that stands for several."""
+    delta = TextDelta(first_sequence=Sequence(first), text=words)
+    return encode_event(AnswerEvent(sequence=Sequence(sequence), event=delta))
 
 
 async def test_merged_deltas_give_the_same_text_and_digest(client: Client, node: ScriptedNode) -> None:
@@ -247,7 +45,7 @@ async def test_merged_deltas_give_the_same_text_and_digest(client: Client, node:
         yield log.accepted()
         for word in ("a", "b", "c"):
             log.text(word)
-        yield text(4, "abc", first=2)
+        yield merged(4, "abc", first=2)
         yield log.final()
 
     node.on_ask = merging

@@ -13,7 +13,7 @@ from consilience.errors import AnswerTimeoutError, AnswerUnknownError, LimitExce
 from consilience.identity import KeyPair
 from consilience.nodes import Limits, TlsMode
 from consilience.server import Conclusion, IncomingAsk, Node, Tls
-from sdk.tests.client.scripted_nodes import Proxy
+from sdk.tests.client.wires import Proxy
 
 WORDS = [f"größe{number} " for number in range(60)]
 

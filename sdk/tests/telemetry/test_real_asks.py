@@ -14,7 +14,7 @@ from consilience.identity import KeyPair
 from consilience.nodes import DataClass, Limits
 from consilience.server import IncomingAsk, Node
 from consilience.server.serving import LEASE
-from sdk.tests.client.scripted_nodes import Proxy
+from sdk.tests.client.wires import Proxy
 from sdk.tests.server.callers import calling
 from sdk.tests.server.clocks import ManualClock
 from sdk.tests.telemetry.span_recordings import SpanRecording, attributes_of

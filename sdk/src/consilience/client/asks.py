@@ -142,10 +142,10 @@ class AnswerStream:
         return await self._read()
 
     async def _read(self) -> AnswerEvent | None:
-        if self._ended:
-            return None
         if self._failure is not None:
             raise self._failure
+        if self._ended:
+            return None
         if not self._entered:
             raise UsageError("enter the stream first: async with client.stream(…) as stream")
         try:
