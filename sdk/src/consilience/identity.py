@@ -15,7 +15,6 @@ import contextlib
 import hashlib
 import os
 import stat
-import tempfile
 from pathlib import Path
 from typing import Protocol, Self, runtime_checkable
 
@@ -114,13 +113,13 @@ class KeyPair:
             KeyFileError: The folder cannot be written.
         """
         seed = base64.b64encode(bytes(self._signing_key)).decode()
+        # A name of its own: whatever another process or thread left there may be a link to a key.
+        temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # A name of its own: whatever another process or thread left there may be a link to a key.
-            descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError as error:
             raise KeyFileError(f"cannot write the key file {path}: {error}") from error
-        temporary = Path(name)
         try:
             with os.fdopen(descriptor, "w", encoding="ascii") as file:
                 file.write(f"{_KEY_FILE_HEADER}\n{seed}\n")

@@ -77,6 +77,14 @@ class Endpoint:
         return urlsplit(self.uri).netloc
 
     @property
+    def host(self) -> str:
+        """The host of the URI without port or brackets; empty where the URI is none."""
+        try:
+            return urlsplit(self.uri).hostname or ""
+        except ValueError:
+            return ""
+
+    @property
     def pins(self) -> frozenset[bytes]:
         """The digests of public keys that are acceptable."""
         return frozenset(pin for pin in (self.spki_sha256, self.next_spki_sha256) if pin)
@@ -308,7 +316,7 @@ def check_card(card: Signed[NodeCard], *, now: datetime, skew: timedelta = timed
         if key.expire_time - issued > MAX_SIGNING_KEY_LIFETIME:
             raise ProtocolError("a signing key lives longer than 30 days", requirement="NODE-KEY-001")
     for endpoint in value.endpoints:
-        if endpoint.tls_mode is TlsMode.LOOPBACK_PLAIN and not host_is_loopback(urlsplit(endpoint.uri).hostname or ""):
+        if endpoint.tls_mode is TlsMode.LOOPBACK_PLAIN and not host_is_loopback(endpoint.host):
             raise ProtocolError(f"{endpoint.uri} has no TLS and is no loopback address", requirement="NODE-TLS-003")
 
 

@@ -11,11 +11,13 @@ Exit codes:
     130 interrupted; the ask was cancelled
 """
 
+import os
 import sys
 
 
 def main() -> None:
     """Runs the command line, or says which extra is missing."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what grpc itself would say is no news to a person
     try:
         from consilience.cli.app import run  # noqa: PLC0415 - the base is installed without click and rich
     except ModuleNotFoundError as error:
