@@ -7,9 +7,11 @@ import gzip
 import hashlib
 import re
 from pathlib import Path
+from typing import Literal
 from urllib.request import urlopen
 
 import pytest
+from pydantic import BaseModel
 
 from consilience.asks import ByteSpan, DocumentSource, Outcome, Role, StopReason, Turn
 from consilience.client import Client
@@ -51,7 +53,7 @@ async def test_the_card_describes_skills_and_model(smollm2_node: NodeProcess, cl
     assert (model.id, model.parameter_count // 10**6, model.quantization) == ("smollm2", 134, "Q4_1")
     assert model.weights_digest == hashlib.sha256(weights).digest()
     assert model.engine.startswith("llama.cpp 0.")
-    assert (define.gives_citations, define.gives_intake) == (True, True)
+    assert (define.gives_citations, define.gives_confidence, define.gives_intake) == (True, True, True)
     assert not chat.gives_citations
     assert chat.limits is not None
     assert chat.limits.max_input_tokens == 400
@@ -86,9 +88,32 @@ async def test_a_heisenbug_is_explained_and_cited(smollm2_node: NodeProcess, cli
     assert source.digest == hashlib.sha256(dictionary).digest()
     assert dictionary[source.place.start_byte : source.place.end_byte].decode() == source.quote
     assert source.title == "heisenbug"
+    assert result.confidence is not None
+    assert result.confidence.p_correct is not None
+    assert result.confidence.p_correct > 0.5
+    assert len(result.confidence.calibration_digest) == 32
     assert result.intake is not None
     assert result.intake.retrieval_strategy == "headword"
     assert (result.intake.chunks[0].used, result.usage.hidden_tokens) == (True, 0)
+
+
+async def test_a_model_alone_guesses_at_a_heisenbug_and_says_so(smollm2_node: NodeProcess, client: Client) -> None:
+    result = await client.ask("What is a heisenbug?", node=smollm2_node.address, skill="chat.general")
+    assert HEISENBUG not in result.text
+    assert (result.outcome, result.stop_reason) == (Outcome.ABSTAINED, StopReason.LOW_CONFIDENCE)
+    assert result.confidence is not None
+    assert result.confidence.p_correct is not None
+    assert result.confidence.p_correct < 0.5
+
+
+async def test_an_answer_has_the_shape_that_was_asked_for(smollm2_node: NodeProcess, client: Client) -> None:
+    class Colour(BaseModel):
+        name: Literal["red", "green", "blue"]
+        warm: bool
+
+    result = await client.ask("Choose a colour.", node=smollm2_node.address, skill="chat.general", answer_type=Colour)
+    assert isinstance(result.parsed, Colour)
+    assert result.outcome is Outcome.ANSWERED
 
 
 async def test_what_the_dictionary_does_not_know_is_not_answered(smollm2_node: NodeProcess, client: Client) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from consilience_node.config import SkillTable
 from reference_node.tests.processes import run, serving
 
 
@@ -23,7 +24,7 @@ def test_a_wrong_configuration_is_told_with_its_lines(tmp_path: Path) -> None:
     assert code == 2
     assert said.splitlines() == [
         f"{config}:2: node.name: input should be a valid string, not 1",
-        f"{config}:7: skills[0].knowlege: unknown key; see the example configuration for the keys there are",
+        f"{config}:7: skills[0].knowlege: unknown key; known: {', '.join(SkillTable.model_fields)}",
     ]
 
 
@@ -34,7 +35,7 @@ def test_a_model_that_is_not_there_is_named_with_the_ones_there_are(tmp_path: Pa
     assert "smollm2-135m-instruct" in said
 
 
-@pytest.mark.parametrize("content", [b"", b"GGUF", b"GGUF\x03\0\0\0" + bytes(4096), b"PK\x03\x04" * 512])
+@pytest.mark.parametrize("content", [b"", b"GGUF\x03\0\0\0" + bytes(4096)])
 def test_a_damaged_model_is_told_in_words(tmp_path: Path, content: bytes) -> None:
     weights = tmp_path / "damaged.gguf"
     weights.write_bytes(content)
@@ -95,3 +96,39 @@ def test_words_for_a_node_without_a_file_are_refused_beside_a_file(tmp_path: Pat
     code, said = refused("--config", tmp_path / "node.toml", "--knowledge", "docs", folder=tmp_path)
     assert code == 2
     assert "--knowledge go without --config" in said
+
+
+def test_knowledge_that_is_not_there_is_named(tmp_path: Path) -> None:
+    code, said = refused("--knowledge", tmp_path / "none", folder=tmp_path)
+    assert code == 4
+    assert str(tmp_path / "none") in said
+
+
+def test_knowledge_that_is_no_text_is_told_with_file_and_place(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.txt").write_bytes(b"caf\xe9")
+    code, said = refused("--knowledge", tmp_path / "docs", folder=tmp_path)
+    assert code == 4
+    assert "a.txt is not UTF-8 (invalid byte at offset 3)" in said
+
+
+def test_a_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+    (tmp_path / "node.toml").write_text(
+        f'models = [{{ id = "m", engine = "openai", base_url = "http://{address}/v1" }}]\n'
+        'skills = [{ id = "chat", model = "m" }]\n'
+    )
+    code, said = refused("--config", tmp_path / "node.toml", folder=tmp_path)
+    assert code == 3
+    assert f"no answer from http://{address}/v1" in said
+
+
+def test_a_key_that_the_environment_lacks_is_named(tmp_path: Path) -> None:
+    (tmp_path / "node.toml").write_text(
+        'models = [{ id = "m", engine = "openai", base_url = "http://127.0.0.1:9/v1", api_key_variable = "NO_KEY" }]\n'
+        'skills = [{ id = "chat", model = "m" }]\n'
+    )
+    code, said = refused("--config", tmp_path / "node.toml", folder=tmp_path)
+    assert code == 3
+    assert "environment variable NO_KEY" in said

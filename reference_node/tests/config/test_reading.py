@@ -80,8 +80,17 @@ def test_paths_are_relative_to_the_folder_of_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('[node]\n\nnmae = "x"\n', "node.toml:3: node.nmae: unknown key"),
-        ("[nodes]\n", "node.toml:1: nodes: unknown key"),
+        ('[node]\n\nnmae = "x"\n', "node.toml:3: node.nmae: unknown key; known: name, description, address"),
+        ("[nodes]\n", "node.toml:1: nodes: unknown key; known: node, tls, data_policy, limits, models, skills"),
+        ("[tls]\nkeys = 1\n", "node.toml:2: tls.keys: unknown key; known: mode, certificate, key"),
+        (
+            '[[skills]]\nid = "a"\nmodel = "b"\n[skills.limits]\nmax = 3\n',
+            "node.toml:5: skills[0].limits.max: unknown key; known: max_turns, max_input_bytes",
+        ),
+        (
+            '[[models]]\nid = "a"\nengine = "scripted"\nscript = "a"\nfile = "b"\n',
+            "node.toml:5: models[0].file: unknown key; known: engine, id, script",
+        ),
         ('[limits]\nmax_turns = "32"\n', "node.toml:2: limits.max_turns: input should be a valid integer, not '32'"),
         ("[limits]\nmax_turns = true\n", "node.toml:2: limits.max_turns: input should be a valid integer, not True"),
         ('[node]\naddress = "here"\n', 'node.toml:2: node.address: must be "host:port"'),
@@ -89,7 +98,7 @@ def test_paths_are_relative_to_the_folder_of_the_file(tmp_path: Path) -> None:
         ('[data_policy]\nmax_data_class = "secret"\n', "data_policy.max_data_class: must be one of public, internal"),
         ('[[skills]]\nid = "a"\n', "node.toml:1: skills[0].model: is missing"),
         ('[[skills]]\nmodel = "x"\nid = "A b"\n', "node.toml:3: skills[0].id: string should match pattern"),
-        ('[[models]]\nid = "a"\n', "node.toml:1: models[0].engine: is missing; it is llama_cpp, openai or scripted"),
+        ('[[models]]\nid = "a"\n', "node.toml:1: models[0].engine: is missing; known: llama_cpp, openai, scripted"),
         ('[[models]]\nid = "a"\nengine = "vllm"\n', "node.toml:3: models[0].engine: unknown engine"),
         ('[[models]]\nengine = "openai"\nid = "a"\n', "node.toml:1: models[0].base_url: is missing"),
         ('[[models]]\nengine = "scripted"\nid = "a"\nscript = 3\n', "node.toml:4: models[0].script: "),

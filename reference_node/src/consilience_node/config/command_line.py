@@ -17,6 +17,8 @@ TableT = TypeVar("TableT", bound=BaseModel)
 _DOMAINS = {"foldoc": ["computing"]}
 _NO_SLUG = re.compile(r"[^a-z0-9]+")
 _SLUG_CHARACTERS = 40
+_SMALL_MODEL_TOKENS = 256
+"""What the packaged model says beyond this only repeats what it said before."""
 
 
 def default_config(*, name: str = "", model: str | None = None, knowledge: Sequence[str] = ()) -> Config:
@@ -33,7 +35,13 @@ def default_config(*, name: str = "", model: str | None = None, knowledge: Seque
         ConfigError: Two of them would lead to one skill id, or a word is none that can be set.
     """
     model_id = DEFAULT_MODEL_ID if model is None else _model_id(model)
-    general = {"id": DEFAULT_SKILL_ID, "model": model_id, "description": "Answers from the memory of its model."}
+    general: dict[str, object] = {
+        "id": DEFAULT_SKILL_ID,
+        "model": model_id,
+        "description": "Answers from the memory of its model.",
+    }
+    if model is None:
+        general["limits"] = {"max_output_tokens": _SMALL_MODEL_TOKENS}
     tables = {
         "node": {"name": name},
         "models": [{"engine": "llama_cpp", "id": model_id, "weights": model or DEFAULT_MODEL_ID}],

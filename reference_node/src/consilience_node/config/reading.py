@@ -13,13 +13,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from consilience_node.config.lines import KeyPath, line_of, lines_of_keys
-from consilience_node.config.settings import Config
+from consilience_node.config.settings import MODEL_TABLES, Config
 
 _EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - nothing is bound here
 _SHOWN_CHARACTERS = 60
@@ -129,13 +129,13 @@ def _problem(details: ErrorDetails, *, tables: dict[str, Any]) -> Problem:
     path = _written_path(details["loc"], tables=tables)
     match details["type"]:
         case "extra_forbidden":
-            what = "unknown key; see the example configuration for the keys there are"
+            what = f"unknown key; known: {', '.join(_table_at(details['loc'][:-1]).model_fields)}"
         case "missing":
             what = "is missing"
         case "union_tag_not_found":
-            path, what = (*path, "engine"), "is missing; it is llama_cpp, openai or scripted"
+            path, what = (*path, "engine"), f"is missing; known: {', '.join(MODEL_TABLES)}"
         case "union_tag_invalid":
-            path, what = (*path, "engine"), "unknown engine; it is llama_cpp, openai or scripted"
+            path, what = (*path, "engine"), f"unknown engine; known: {', '.join(MODEL_TABLES)}"
         case _:
             what = details["msg"].removeprefix("Value error, ")
             what = f"{what[:1].lower()}{what[1:]}, not {_shown(details['input'])}"
@@ -155,6 +155,24 @@ def _written_path(location: tuple[int | str, ...], *, tables: dict[str, Any]) ->
         elif index == len(location) - 1:
             path = (*path, part)
     return path
+
+
+def _table_at(location: tuple[int | str, ...]) -> type[BaseModel]:
+    """Returns the class of the table that a pydantic location leads to."""
+    table: type[BaseModel] = Config
+    for part in location:
+        if part in MODEL_TABLES:
+            table = MODEL_TABLES[str(part)]
+        elif isinstance(part, str):
+            table = next(_tables_in(table.model_fields[part].annotation))
+    return table
+
+
+def _tables_in(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _tables_in(argument)
 
 
 def _shown(value: object) -> str:

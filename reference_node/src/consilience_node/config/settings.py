@@ -213,6 +213,13 @@ class ScriptedModel(_Table):
     script: FilePath
 
 
+MODEL_TABLES: dict[str, type[BaseModel]] = {
+    "llama_cpp": LlamaCppModel,
+    "openai": OpenAIModel,
+    "scripted": ScriptedModel,
+}
+"""The table of each engine, by the name of the engine."""
+
 ModelTable: TypeAlias = Annotated[LlamaCppModel | OpenAIModel | ScriptedModel, Field(discriminator="engine")]
 
 
