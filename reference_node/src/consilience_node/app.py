@@ -66,10 +66,10 @@ def _node(config: Config, *, state: StateFolder, models: Mapping[str, Model], me
         description=config.node.description,
         key=config.node.key_file or state.root_key,
         limits=config.limits.limits(),
-        data_policy=_data_policy(config),
+        data_policy=data_policy(config),
         models=models.values(),
         store=f"sqlite:///{state.answers}" if config.node.store == "sqlite" else None,
-        tls=_tls(config, state=state),
+        tls=tls_of(config, state=state),
         observer=metrics,
         drain_time=timedelta(seconds=config.node.drain_seconds),
         replica=_REPLICA,
@@ -85,7 +85,7 @@ def _skill(
     return grounded_skill(table, retriever=retriever, engine=engine, model=model, node_limits=limits)
 
 
-def _data_policy(config: Config) -> DataPolicy:
+def data_policy(config: Config) -> DataPolicy:
     """Returns what becomes of asks; they are forwarded where a model runs on another machine."""
     hosts = [urlsplit(model.base_url).hostname or "" for model in config.models if isinstance(model, OpenAIModel)]
     return DataPolicy(
@@ -95,7 +95,8 @@ def _data_policy(config: Config) -> DataPolicy:
     )
 
 
-def _tls(config: Config, *, state: StateFolder) -> Tls | None:
+def tls_of(config: Config, *, state: StateFolder) -> Tls | None:
+    """Returns how others can trust the transport; None: they need not, because only this machine can call."""
     table = config.tls
     host = config.node.address.rpartition(":")[0].strip("[]")
     if table is None:
