@@ -14,6 +14,9 @@ from consilience.identity import KeyPair
 from consilience.nodes import DataClass, Limits
 from consilience.server import IncomingAsk, Node
 from consilience.server.serving import LEASE
+from consilience.sync import Client as SynchronousClient
+from consilience.sync import background
+from sdk.tests.client.scripted_nodes import ScriptedNode
 from sdk.tests.client.wires import Proxy
 from sdk.tests.server.callers import calling
 from sdk.tests.server.clocks import ManualClock
@@ -169,6 +172,34 @@ async def test_an_ask_that_is_signed_again_is_another_trace(recording: SpanRecor
     assert attributes_of(refused)["error.type"] == "STALE_CARD"
     assert attributes_of(answered)["rpc.response.status_code"] == "OK"
     assert refused.context.trace_id != answered.context.trace_id
+
+
+async def test_what_a_node_was_started_in_is_no_part_of_its_asks(recording: SpanRecording, peers: Peers) -> None:
+    with recording.provider.get_tracer("tests").start_as_current_span("the start"):
+        running = peers.node.serving(ANYWHERE)
+        await running.start()
+    try:
+        async with calling(running) as stranger:
+            await stranger.ask(skill_id="answer")
+    finally:
+        await running.stop(timedelta(0))
+    (server,) = recording.of_kind(SpanKind.SERVER)
+    assert server.parent is None
+
+
+def test_an_ask_without_async_belongs_to_the_span_of_its_thread(recording: SpanRecording, tmp_path: Path) -> None:
+    loop = background.hold()
+    node = ScriptedNode()
+    loop.run(node.__aenter__())
+    with (
+        recording.provider.get_tracer("tests").start_as_current_span("the program") as program,
+        SynchronousClient(KeyPair.generate(), card_file=tmp_path / "cards", tracer=recording.tracer()) as client,
+    ):
+        client.ask(QUESTION, node=node.address)
+    loop.run(node.stop())
+    background.release(loop)
+    (span,) = recording.of_kind(SpanKind.CLIENT)
+    assert span.parent == program.get_span_context()
 
 
 async def test_what_a_handler_asks_belongs_to_what_it_was_asked(recording: SpanRecording, peers: Peers) -> None:

@@ -143,9 +143,12 @@ class _SpanTrace:
         return time.perf_counter() - self._start
 
 
-def _context_in(parent: SpanContext | None) -> Context | None:
-    """Returns a context whose present span is a peer's, or None for the context of this task."""
-    return None if parent is None else set_span_in_context(NonRecordingSpan(parent))
+def _context_in(parent: SpanContext | None) -> Context:
+    """Returns a context whose present span is a peer's, or none.
+
+    It begins empty: the task in which an ask arrives remembers only what the server was started in.
+    """
+    return Context() if parent is None else set_span_in_context(NonRecordingSpan(parent), Context())
 
 
 def _attributes_of(ask: TracedAsk) -> Attributes:
