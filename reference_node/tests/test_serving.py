@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from consilience.asks import ByteSpan, DocumentSource, Outcome, Role, StopReason, Turn
 from consilience.client import Client
-from consilience.errors import LimitExceeded, LimitExceededError
+from consilience.errors import AnswerSchemaUnsupportedError, LimitExceeded, LimitExceededError
 from consilience.nodes import Profile
 from consilience_node.engines.llama_cpp.model_files import find_model
 from reference_node.tests.processes import NodeProcess
@@ -114,6 +114,12 @@ async def test_an_answer_has_the_shape_that_was_asked_for(smollm2_node: NodeProc
     result = await client.ask("Choose a colour.", node=smollm2_node.address, skill="chat.general", answer_type=Colour)
     assert isinstance(result.parsed, Colour)
     assert result.outcome is Outcome.ANSWERED
+
+
+async def test_a_shape_that_the_model_cannot_be_held_to_is_refused(smollm2_node: NodeProcess, client: Client) -> None:
+    schema: dict[str, object] = {"type": "array", "uniqueItems": True}
+    with pytest.raises(AnswerSchemaUnsupportedError, match="uniqueItems"):
+        await client.ask("Choose.", node=smollm2_node.address, skill="chat.general", answer_schema=schema)
 
 
 async def test_what_the_dictionary_does_not_know_is_not_answered(smollm2_node: NodeProcess, client: Client) -> None:

@@ -124,6 +124,9 @@ class _MeteredEngine:
     async def count_tokens(self, prompt: Prompt) -> int:
         return await self._engine.count_tokens(prompt)
 
+    async def check_schema(self, json_schema: str) -> None:
+        await self._engine.check_schema(json_schema)
+
     async def generate(self, prompt: Prompt, *, sampling: Sampling) -> AsyncGenerator[Piece | Completion, None]:
         state = self._waiting
         state.inc()

@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from consilience_node.engines import Engine, EngineUnavailable, Message, Piece, Prompt, Role, Sampling, StopCause
+from consilience_node.engines import (
+    Engine,
+    EngineUnavailable,
+    Message,
+    Piece,
+    Prompt,
+    Role,
+    Sampling,
+    SchemaUnsupported,
+    StopCause,
+)
 from consilience_node.engines.llama_cpp import LlamaCppEngine, LlamaCppOptions
 from consilience_node.engines.openai import OpenAIEngine, OpenAIOptions
 from consilience_node.engines.scripted import Emit, Program, Script, ScriptedEngine
@@ -69,6 +79,14 @@ async def test_model_says_what_it_is(engine: Engine) -> None:
     assert engine.model.id
     assert engine.model.engine
     assert len(engine.model.weights_sha256) in {0, 32}
+
+
+async def test_schema_is_checked_before_anything_is_generated(engine: Engine) -> None:
+    before = engine.tokens_generated()
+    await engine.check_schema('{"type": "string"}')
+    with pytest.raises(SchemaUnsupported):
+        await engine.check_schema('{"type":')
+    assert engine.tokens_generated() == before
 
 
 async def test_engine_works_only_between_start_and_close(fresh_engine: Engine) -> None:

@@ -194,6 +194,13 @@ class Engine(Protocol):
     async def count_tokens(self, prompt: Prompt) -> int:
         """Counts the tokens of the whole rendered prompt, template included."""
 
+    async def check_schema(self, json_schema: str) -> None:
+        """Tells, before anything is generated, whether an answer can be held to a JSON schema.
+
+        Raises:
+            SchemaUnsupported: it cannot; a server may say so only when it is to generate.
+        """
+
     def generate(self, prompt: Prompt, *, sampling: Sampling) -> AsyncGenerator[Piece | Completion, None]:
         """Continues the prompt; the last item is exactly one `Completion`.
 

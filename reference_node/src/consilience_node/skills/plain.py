@@ -20,7 +20,7 @@ from consilience_node.engines import Completion, Engine, EngineError, Piece, Pro
 from consilience_node.knowledge.confidence import SURE, Confidences
 from consilience_node.skills.conversations import messages_of, prompt_of
 from consilience_node.skills.disclosures import intake_of, usage_of
-from consilience_node.skills.refusals import failure_of, require_prompt_fits
+from consilience_node.skills.refusals import failure_of, require_prompt_fits, require_schema_fits
 
 DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant. Answer the question in a few short sentences."
 GUESS = "the model was not sure: what it says is a guess"
@@ -47,7 +47,8 @@ class PlainSkill:
     system_prompt: str = DEFAULT_SYSTEM_PROMPT
 
     async def check(self, ask: IncomingAsk) -> None:
-        """Refuses, before acceptance, a conversation that is too long or ends without a question."""
+        """Refuses, before acceptance, what is too long, ends without a question, or wants a shape that cannot be kept."""
+        await require_schema_fits(ask.ask.answer_schema, engine=self.engine)
         await require_prompt_fits(self._prompt(ask), engine=self.engine, ask=ask)
 
     async def answer(self, ask: IncomingAsk) -> AsyncIterator[Item]:

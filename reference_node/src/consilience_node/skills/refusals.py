@@ -45,6 +45,21 @@ async def require_prompt_fits(prompt: Prompt, *, engine: Engine, ask: IncomingAs
         raise _too_long(limit=limit, given=tokens)
 
 
+async def require_schema_fits(schema: str, *, engine: Engine) -> None:
+    """Checks, before the ask is accepted, that the engine can hold an answer to the schema of the ask, if it has one.
+
+    Raises:
+        AnswerSchemaUnsupportedError: It cannot.
+        NodeFaultError: The engine cannot tell, because it does not run.
+    """
+    if not schema:
+        return
+    try:
+        await engine.check_schema(schema)
+    except EngineError as error:
+        raise refusal_of(error) from error
+
+
 def refusal_of(error: EngineError) -> RefusedError:
     """Returns the refusal that an error of an engine leads to before acceptance."""
     match error:

@@ -15,6 +15,7 @@ from consilience_node.engines.llama_cpp.mailbox import Mailbox
 from consilience_node.engines.llama_cpp.options import LlamaCppOptions
 from consilience_node.engines.llama_cpp.runtime import Runtime
 from consilience_node.engines.llama_cpp.scheduler import Event
+from consilience_node.engines.llama_cpp.schema_grammar import grammar_of
 from consilience_node.engines.llama_cpp.worker import Command, Worker
 
 T = TypeVar("T")
@@ -76,6 +77,10 @@ class LlamaCppEngine:
         """Counts the tokens of the whole rendered prompt, template included."""
         runtime = self._running()
         return await self._beside(runtime, partial(runtime.count_tokens, prompt))
+
+    async def check_schema(self, json_schema: str) -> None:
+        """Translates the schema to a grammar, or says why that cannot be done."""
+        await self._beside(self._running(), partial(grammar_of, json_schema))
 
     async def generate(self, prompt: Prompt, *, sampling: Sampling) -> AsyncGenerator[Piece | Completion, None]:
         """Continues the prompt; see `Engine.generate`."""

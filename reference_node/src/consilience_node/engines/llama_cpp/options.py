@@ -30,7 +30,7 @@ class LlamaCppOptions:
     generations: int = 8
     queued_generations: int = 32
     threads: int | None = None
-    batch_tokens: int = 512
+    batch_tokens: int = 256
     idle_tokens: int = 1024
     cache_directory: Path | None = None
 

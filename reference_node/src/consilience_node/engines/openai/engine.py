@@ -14,7 +14,7 @@ from consilience_node.engines.errors import EngineOverloaded, EngineUnavailable,
 from consilience_node.engines.interface import Completion, ModelInfo, Piece, Prompt, Sampling, StopCause
 from consilience_node.engines.openai.model_facts import describe_model
 from consilience_node.engines.openai.options import OpenAIOptions
-from consilience_node.engines.openai.payload import chat_payload, counting_payload
+from consilience_node.engines.openai.payload import chat_payload, counting_payload, response_format
 from consilience_node.engines.openai.replies import Json, as_object, raise_for_reply
 from consilience_node.engines.openai.stream import Chunk, TokenUsage, read_chunks
 
@@ -79,6 +79,10 @@ class OpenAIEngine:
     async def count_tokens(self, prompt: Prompt) -> int:
         """Has the server count the rendered prompt, at the price of generating one token."""
         return (await self._count(prompt)).prompt_tokens
+
+    async def check_schema(self, json_schema: str) -> None:
+        """Checks what can be known without the server, which has the last word when it generates."""
+        response_format(json_schema, form=self._options.schema_format)
 
     async def generate(self, prompt: Prompt, *, sampling: Sampling) -> AsyncGenerator[Piece | Completion, None]:
         """Continues the prompt; see `Engine.generate`."""

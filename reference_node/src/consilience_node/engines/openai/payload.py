@@ -34,7 +34,7 @@ def chat_payload(prompt: Prompt, sampling: Sampling, *, model: str, options: Ope
         # Some servers send none unless alternatives are asked for, too.
         payload |= {"logprobs": True, "top_logprobs": 1}
     if sampling.json_schema is not None:
-        payload["response_format"] = _response_format(sampling.json_schema, form=options.schema_format)
+        payload["response_format"] = response_format(sampling.json_schema, form=options.schema_format)
     return payload
 
 
@@ -50,7 +50,12 @@ def _common(prompt: Prompt, *, model: str, options: OpenAIOptions) -> Json:
     return {**options.extra, "model": model, "messages": messages}
 
 
-def _response_format(schema: str, *, form: SchemaFormat) -> Json:
+def response_format(schema: str, *, form: SchemaFormat) -> Json:
+    """Says how a server is told to keep to a JSON schema.
+
+    Raises:
+        SchemaUnsupported: it is no JSON, or the server was not declared to keep to any.
+    """
     try:
         parsed = json.loads(schema)
     except ValueError as error:

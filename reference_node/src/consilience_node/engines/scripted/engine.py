@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import json
 from collections import defaultdict
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -16,6 +17,7 @@ from consilience_node.engines.errors import (
     EngineOverloaded,
     EngineUnavailable,
     RequestRejected,
+    SchemaUnsupported,
 )
 from consilience_node.engines.interface import Completion, ModelInfo, Piece, Prompt, Sampling, StopCause
 from consilience_node.engines.scripted.script import (
@@ -86,6 +88,13 @@ class ScriptedEngine:
         program = self._program_for(prompt)
         said = [step.prompt_tokens for step in program.steps if isinstance(step, Usage)]
         return said[0] if said else sum(len(message.content.split()) for message in prompt.messages)
+
+    async def check_schema(self, json_schema: str) -> None:
+        """Takes whatever is JSON; a script plays the same with and without it."""
+        try:
+            json.loads(json_schema)
+        except ValueError as error:
+            raise SchemaUnsupported(f"the JSON schema is no JSON: {error}") from error
 
     async def generate(self, prompt: Prompt, *, sampling: Sampling) -> AsyncGenerator[Piece | Completion, None]:
         """Plays the program; see `Engine.generate`."""
