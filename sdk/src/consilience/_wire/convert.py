@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
+import operator
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -38,6 +39,7 @@ T = TypeVar("T")
 _MODULES = (envelope_pb2, node_pb2, ask_pb2, error_details_pb2)
 _OTHER_NAMES: dict[type, str] = {asks.AnswerSnapshot: "GetAnswerResponse"}
 _MICROSECOND = timedelta(microseconds=1)
+_SECONDS_OF_DAY = 86_400
 
 
 class _FieldViolationError(FieldInvalidError):
@@ -50,8 +52,8 @@ class _FieldViolationError(FieldInvalidError):
         self.description = description
 
 
-Put = Callable[[Message, Any], None]
-Take = Callable[[Message], Any]
+Put = Callable[[Any, Any], None]
+Take = Callable[[Any], Any]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -73,10 +75,15 @@ class _Codec:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Item:
-    """How one value goes into a message of its own, or into a repeated scalar, and comes out of it."""
+    """How one value goes into a message of its own, or into a repeated scalar, and comes out of it.
 
-    encode: Callable[[Any], Any]
-    decode: Callable[[Any], Any]
+    Attributes:
+        decode: Returns the value.
+        fill: Writes the value into its message where that lies in another one: nothing is copied. None for a scalar.
+    """
+
+    decode: Take
+    fill: Put | None = None
 
 
 _CODECS: dict[type, _Codec] = {}
@@ -101,10 +108,8 @@ def to_message(value: Any) -> Any:
     Raises:
         ValueError: A field does not fit the message: an UNKNOWN enum value, a number out of range.
     """
-    codec = _codec(type(value))
-    message = codec.message_type()
-    for field in codec.fields:
-        field.put(message, getattr(value, field.name))
+    message = _codec(type(value)).message_type()
+    _fill(message, value)
     return message
 
 
@@ -174,6 +179,19 @@ def open_envelope(envelope: Envelope, value_type: type[T]) -> Signed[T]:
     return Signed(value=value, envelope=envelope)
 
 
+def _fill(message: Message, value: Any) -> None:
+    for field in _codec(type(value)).fields:
+        field.put(message, getattr(value, field.name))
+
+
+def _fill_envelope(message: envelope_pb2.SignedEnvelope, signed: Signed[Any]) -> None:
+    envelope = signed.envelope
+    message.payload_type = envelope.payload_type
+    message.payload = envelope.payload
+    message.public_key = envelope.public_key
+    message.signature = envelope.signature
+
+
 def _codec(value_type: type) -> _Codec:
     if value_type not in _CODECS:
         _CODECS[value_type] = _compile(value_type)
@@ -218,14 +236,11 @@ def _singular(field: dataclasses.Field[Any], hint: Any, *, optional: bool) -> _F
 
 
 def _scalar(name: str) -> _Field:
-    def take(message: Message) -> Any:
-        return getattr(message, name)
-
     def put(message: Message, value: Any) -> None:
         if value:
             setattr(message, name, value)
 
-    return _Field(name, put, take)
+    return _Field(name, put, operator.attrgetter(name))
 
 
 def _optional_scalar(name: str) -> _Field:
@@ -246,11 +261,15 @@ def _put_enum(name: str) -> Put:
 
 
 def _submessage(field: dataclasses.Field[Any], item: _Item, *, optional: bool) -> _Field:
-    name = field.name
+    name, fill = field.name, item.fill
+    if fill is None:
+        raise TypeError(f"{name} has no message")
 
     def put(message: Message, value: Any) -> None:
         if value is not None:
-            getattr(message, name).CopyFrom(item.encode(value))
+            inner = getattr(message, name)
+            inner.SetInParent()  # one that is left empty is there all the same
+            fill(inner, value)
 
     def take(message: Message) -> Any:
         if message.HasField(name):
@@ -267,8 +286,14 @@ def _submessage(field: dataclasses.Field[Any], item: _Item, *, optional: bool) -
 
 
 def _repeated(name: str, item: _Item) -> _Field:
+    fill = item.fill
+
     def put(message: Message, values: tuple[Any, ...]) -> None:
-        getattr(message, name).extend(map(item.encode, values))
+        if fill is None:
+            getattr(message, name).extend(values)
+        else:
+            for value in values:
+                fill(getattr(message, name).add(), value)
 
     def take(message: Message) -> tuple[Any, ...]:
         return tuple(
@@ -294,22 +319,19 @@ def _item(hint: Any) -> _Item:
     """Returns the codec of what stands alone or in a tuple."""
     hint = _plain(hint)
     if hint in (bytes, str, int, float, bool):
-        return _Item(lambda value: value, lambda value: value)
+        return _Item(lambda value: value)
     if hint is datetime:
-        return _Item(_timestamp, _from_timestamp)
+        return _Item(_from_timestamp, _fill_timestamp)
     if hint is timedelta:
-        return _Item(_duration, _from_duration)
+        return _Item(_from_duration, _fill_duration)
     if typing.get_origin(hint) is Signed:
         (inner,) = typing.get_args(hint)
-        return _Item(
-            lambda signed: envelope_to_message(signed.envelope),
-            lambda message: open_envelope(envelope_from_message(message), inner),
-        )
+        return _Item(lambda message: open_envelope(envelope_from_message(message), inner), _fill_envelope)
     if isinstance(hint, type) and issubclass(hint, enum.IntEnum):
         known = {int(member): member for member in hint if member >= 0}
         unknown = hint["UNKNOWN"]
-        return _Item(int, lambda number: known.get(number, unknown))
-    return _Item(to_message, functools.partial(_decode_nested, hint))
+        return _Item(lambda number: known.get(number, unknown))
+    return _Item(functools.partial(_decode_nested, hint), _fill)
 
 
 def _decode_nested(value_type: type, message: Message) -> Any:
@@ -321,9 +343,10 @@ def _plain(hint: Any) -> Any:
     return getattr(hint, "__supertype__", hint)
 
 
-def _timestamp(value: datetime) -> Timestamp:
-    microseconds = (value - EPOCH) // _MICROSECOND
-    return Timestamp(seconds=microseconds // 1_000_000, nanos=microseconds % 1_000_000 * 1000)
+def _fill_timestamp(message: Timestamp, value: datetime) -> None:
+    since = value - EPOCH
+    message.seconds = since.days * _SECONDS_OF_DAY + since.seconds
+    message.nanos = since.microseconds * 1000
 
 
 def _from_timestamp(message: Timestamp) -> datetime:
@@ -333,10 +356,10 @@ def _from_timestamp(message: Timestamp) -> datetime:
         raise _FieldViolationError("", "is no time between the years 1 and 9999") from error
 
 
-def _duration(value: timedelta) -> Duration:
+def _fill_duration(message: Duration, value: timedelta) -> None:
     microseconds = value // _MICROSECOND
-    seconds = abs(microseconds) // 1_000_000 * (-1 if microseconds < 0 else 1)
-    return Duration(seconds=seconds, nanos=(microseconds - seconds * 1_000_000) * 1000)
+    message.seconds = seconds = abs(microseconds) // 1_000_000 * (-1 if microseconds < 0 else 1)
+    message.nanos = (microseconds - seconds * 1_000_000) * 1000
 
 
 def _from_duration(message: Duration) -> timedelta:
@@ -354,8 +377,12 @@ def _within(path: str, decode: Callable[[Any], Any], encoded: Any) -> Any:
         raise _FieldViolationError(f"{path}.{error.path}".rstrip("."), error.description) from error
 
 
-def _encode_part(part: str | asks.Blob) -> ask_pb2.Part:
-    return ask_pb2.Part(text=part) if isinstance(part, str) else ask_pb2.Part(blob=to_message(part))
+def _fill_part(message: ask_pb2.Part, part: str | asks.Blob) -> None:
+    if isinstance(part, str):
+        message.text = part
+    else:
+        message.blob.SetInParent()
+        _fill(message.blob, part)
 
 
 def _decode_part(part: ask_pb2.Part) -> str | asks.Blob:
@@ -368,12 +395,13 @@ def _decode_part(part: ask_pb2.Part) -> str | asks.Blob:
             raise _FieldViolationError("content", "is required")
 
 
-_TURN_PARTS = _Item(_encode_part, _decode_part)
+_TURN_PARTS = _Item(_decode_part, _fill_part)
 
 
 def _put_origin(message: Any, origin: asks.DocumentSource | bytes) -> None:
     if isinstance(origin, asks.DocumentSource):
-        message.document.CopyFrom(to_message(origin))
+        message.document.SetInParent()
+        _fill(message.document, origin)
     else:
         message.answer_digest = origin
 
