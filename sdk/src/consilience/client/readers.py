@@ -174,6 +174,10 @@ class LogReader:
         call, self._call = self._call, None
         if call is None:
             return
+        # The end mostly comes together with Final, and is noticed in this turn of the loop: no need to read for it then.
+        await asyncio.sleep(0)
+        if call.done():
+            return
         timer = asyncio.get_running_loop().call_later(seconds, call.cancel)
         try:
             received = await call.read()
