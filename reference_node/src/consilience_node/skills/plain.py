@@ -47,7 +47,7 @@ class PlainSkill:
     system_prompt: str = DEFAULT_SYSTEM_PROMPT
 
     async def check(self, ask: IncomingAsk) -> None:
-        """Refuses, before acceptance, what is too long, ends without a question, or wants a shape that cannot be kept."""
+        """Refuses, before acceptance, what is too long, ends without a question, or wants an impossible shape."""
         await require_schema_fits(ask.ask.answer_schema, engine=self.engine)
         await require_prompt_fits(self._prompt(ask), engine=self.engine, ask=ask)
 
