@@ -241,3 +241,67 @@ async def test_an_answer_that_another_replica_took_over_is_left(
         await call.rest(known=(opening,))
     assert attributes_of(recording.span)["rpc.response.status_code"] == "CANCELLED"
     assert "consilience.outcome" not in attributes_of(recording.span)
+
+
+async def test_an_ask_that_a_sibling_was_quicker_to_take_is_left(
+    recording: SpanRecording, peers: Peers, tmp_path: Path
+) -> None:
+    arrived, taken = asyncio.Event(), asyncio.Event()
+
+    async def wait(_: IncomingAsk) -> None:
+        arrived.set()
+        await taken.wait()
+
+    store = f"sqlite:///{tmp_path}/answers.db"
+    slow, quick = (Node("twin", key=peers.root, store=store, replica=name, tracer=recording.tracer()) for name in "ab")
+    slow.skill("answer", check=wait)(answer)
+    quick.skill("answer")(answer)
+    async with (
+        slow.serving(ANYWHERE) as first,
+        quick.serving(ANYWHERE) as second,
+        calling(first) as here,
+        calling(second) as there,
+    ):
+        signed, call = here.open(skill_id="answer")
+        await arrived.wait()
+        await there.send(signed.envelope).rest()
+        taken.set()
+        await call.rest()
+    codes = [attributes_of(span)["rpc.response.status_code"] for span in recording.spans]
+    assert codes == ["OK", "CANCELLED"]
+
+
+async def test_an_ask_whose_caller_goes_before_it_is_accepted_is_left(recording: SpanRecording, peers: Peers) -> None:
+    arrived = asyncio.Event()
+
+    async def wait(_: IncomingAsk) -> None:
+        arrived.set()
+        await asyncio.Event().wait()
+
+    peers.node.skill("checked", check=wait)(answer)
+    async with peers.node.serving(ANYWHERE) as running, calling(running) as caller:
+        _, call = caller.open(skill_id="checked")
+        await arrived.wait()
+        call.drop()
+        await recording.ended.wait()
+    assert attributes_of(recording.span)["rpc.response.status_code"] == "CANCELLED"
+
+
+class LostKey:
+    """A signing key that cannot be reached any more."""
+
+    def __init__(self) -> None:
+        self.public_key = KeyPair.generate().public_key
+
+    def sign(self, _: bytes) -> bytes:
+        raise ConnectionError("the key store is gone")
+
+
+async def test_an_answer_that_cannot_be_signed_failed(recording: SpanRecording) -> None:
+    node = Node("unable", key=KeyPair.generate(), signing_key=LostKey(), tracer=recording.tracer())
+    node.skill("answer")(answer)
+    async with node.serving(ANYWHERE) as running, calling(running) as caller:
+        caller.open(skill_id="answer")
+        await recording.ended.wait()
+    assert recording.span.status.status_code is StatusCode.ERROR
+    assert attributes_of(recording.span)["error.type"] == "ConnectionError"
