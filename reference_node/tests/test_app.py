@@ -42,6 +42,7 @@ async def test_the_card_says_what_the_configuration_says(tmp_path: Path, client:
         card = (await client.card(running.address)).value
     assert card.name == "desk"
     assert card.limits.max_turns == 3
+    assert card.limits.max_input_tokens == 4096 - 100
     assert card.data_policy.max_data_class is DataClass.INTERNAL
     assert card.data_policy.jurisdictions == ("CH",)
     assert not card.data_policy.forwards_asks

@@ -8,12 +8,12 @@ Example::
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from consilience.nodes import DataPolicy, Model, host_is_loopback
+from consilience.nodes import DataPolicy, Limits, Model, host_is_loopback
 from consilience.server import Node, Tls
 from consilience_node.config import Config, OpenAIModel, SkillTable
 from consilience_node.engine_room import running_engines
@@ -25,6 +25,7 @@ from consilience_node.skills.catalogue import grounded_skill, plain_skill
 from consilience_node.skills.disclosures import disclosed_model
 from consilience_node.skills.grounded import GroundedSkill
 from consilience_node.skills.plain import PlainSkill
+from consilience_node.skills.token_limits import card_limits
 from consilience_node.state import StateFolder
 
 _REPLICA = "node"
@@ -52,37 +53,51 @@ async def assembled(config: Config, *, metrics: NodeMetrics) -> AsyncIterator[No
         running_engines(config.models, queue=queue, metrics=metrics) as engines,
     ):
         models = {name: disclosed_model(engine.model, id=name) for name, engine in engines.items()}
-        node = _node(config, state=state, models=models, metrics=metrics)
-        for table in config.skills:
-            engine, model = engines[table.model], models[table.model]
-            skill = _skill(table, retriever=retrievers.get(table.id), engine=engine, model=model, config=config)
-            node.add_skill(skill.described, handler=skill.answer, check=skill.check)
-        yield node
+        skills = [
+            _skill(
+                table,
+                retriever=retrievers.get(table.id),
+                engine=engines[table.model],
+                model=models[table.model],
+                node_limits=config.limits.limits(),
+            )
+            for table in config.skills
+        ]
+        yield _node(config, state=state, models=models.values(), skills=skills, metrics=metrics)
 
 
-def _node(config: Config, *, state: StateFolder, models: Mapping[str, Model], metrics: NodeMetrics) -> Node:
-    return Node(
+def _node(
+    config: Config,
+    *,
+    state: StateFolder,
+    models: Iterable[Model],
+    skills: Sequence[PlainSkill | GroundedSkill],
+    metrics: NodeMetrics,
+) -> Node:
+    node = Node(
         config.node.name,
         description=config.node.description,
         key=config.node.key_file or state.root_key,
-        limits=config.limits.limits(),
+        limits=card_limits(config.limits.limits(), skills=[skill.described for skill in skills]),
         data_policy=data_policy(config),
-        models=models.values(),
+        models=models,
         store=f"sqlite:///{state.answers}" if config.node.store == "sqlite" else None,
         tls=tls_of(config, state=state),
         observer=metrics,
         drain_time=timedelta(seconds=config.node.drain_seconds),
         replica=_REPLICA,
     )
+    for skill in skills:
+        node.add_skill(skill.described, handler=skill.answer, check=skill.check)
+    return node
 
 
 def _skill(
-    table: SkillTable, *, retriever: Retriever | None, engine: Engine, model: Model, config: Config
+    table: SkillTable, *, retriever: Retriever | None, engine: Engine, model: Model, node_limits: Limits
 ) -> PlainSkill | GroundedSkill:
-    limits = config.limits.limits()
     if retriever is None:
-        return plain_skill(table, engine=engine, model=model, node_limits=limits)
-    return grounded_skill(table, retriever=retriever, engine=engine, model=model, node_limits=limits)
+        return plain_skill(table, engine=engine, model=model, node_limits=node_limits)
+    return grounded_skill(table, retriever=retriever, engine=engine, model=model, node_limits=node_limits)
 
 
 def data_policy(config: Config) -> DataPolicy:

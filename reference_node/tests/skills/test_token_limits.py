@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from consilience.nodes import Limits
-from consilience_node.skills.token_limits import token_limits
+from consilience.nodes import Limits, Skill
+from consilience_node.skills.token_limits import card_limits, token_limits
 
 NODE = Limits(max_output_tokens=512)
 
@@ -35,3 +35,17 @@ def test_a_model_of_unknown_context_has_no_bound_on_prompts_but_the_operators() 
 
 def test_the_other_limits_of_the_skill_stay_as_they_are() -> None:
     assert token_limits(Limits(max_turns=3), node=NODE, context_tokens=8192).max_turns == 3
+
+
+def skill_with(*, inputs: int, outputs: int) -> Skill:
+    return Skill(id="a", limits=Limits(max_input_tokens=inputs, max_output_tokens=outputs))
+
+
+def test_a_card_states_the_widest_of_its_skills() -> None:
+    limits = card_limits(NODE, skills=[skill_with(inputs=100, outputs=96), skill_with(inputs=50, outputs=256)])
+    assert (limits.max_input_tokens, limits.max_output_tokens) == (100, 256)
+
+
+def test_a_card_states_no_bound_on_prompts_that_one_of_its_skills_does_not_have() -> None:
+    limits = card_limits(NODE, skills=[skill_with(inputs=100, outputs=96), skill_with(inputs=0, outputs=96)])
+    assert limits.max_input_tokens == 0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
-from consilience.nodes import Limits, tighter_limits
+from consilience.nodes import Limits, Skill, tighter_limits
 
 SMALLEST_PROMPT_SHARE = 2
 """At least one part in so many of a context belongs to the prompt, however long answers may be."""
@@ -28,3 +29,19 @@ def token_limits(own: Limits, *, node: Limits, context_tokens: int, longest_answ
     room = max(context_tokens - output, 0)
     bounds = [bound for bound in (stated.max_input_tokens, room) if bound]
     return replace(own, max_output_tokens=output, max_input_tokens=min(bounds, default=0))
+
+
+def card_limits(node: Limits, *, skills: Iterable[Skill]) -> Limits:
+    """Returns the limits of a card: on tokens, the widest of its skills, since each skill states its own.
+
+    Args:
+        node: What the operator says of the node.
+        skills: All of the node, with their own limits.
+    """
+    stated = [tighter_limits(node, skill.limits) for skill in skills]
+    inputs = [limits.max_input_tokens for limits in stated]
+    return replace(
+        node,
+        max_output_tokens=max(limits.max_output_tokens for limits in stated),
+        max_input_tokens=max(inputs) if all(inputs) else node.max_input_tokens,
+    )
