@@ -109,8 +109,15 @@ def to_message(value: Any) -> Any:
         ValueError: A field does not fit the message: an UNKNOWN enum value, a number out of range.
     """
     message = _codec(type(value)).message_type()
-    _fill(message, value)
+    fill(message, value)
     return message
+
+
+def fill(message: Any, value: Any) -> None:
+    """Writes a value into an empty message, as it may lie in another one; raises as `to_message`."""
+    message.SetInParent()  # one that is left empty is there all the same
+    for field in _codec(type(value)).fields:
+        field.put(message, getattr(value, field.name))
 
 
 def from_message(message: Message, value_type: type[T]) -> T:
@@ -145,12 +152,17 @@ def parse(payload: bytes, value_type: type[T]) -> T:
 
 def envelope_to_message(envelope: Envelope) -> envelope_pb2.SignedEnvelope:
     """Returns the message of an envelope; payload and signature go through untouched."""
-    return envelope_pb2.SignedEnvelope(
-        payload_type=envelope.payload_type,
-        payload=envelope.payload,
-        public_key=envelope.public_key,
-        signature=envelope.signature,
-    )
+    message = envelope_pb2.SignedEnvelope()
+    fill_envelope(message, envelope)
+    return message
+
+
+def fill_envelope(message: envelope_pb2.SignedEnvelope, envelope: Envelope) -> None:
+    """Writes an envelope into its message where that lies in another one."""
+    message.payload_type = envelope.payload_type
+    message.payload = envelope.payload
+    message.public_key = envelope.public_key
+    message.signature = envelope.signature
 
 
 def envelope_from_message(message: envelope_pb2.SignedEnvelope) -> Envelope:
@@ -177,19 +189,6 @@ def open_envelope(envelope: Envelope, value_type: type[T]) -> Signed[T]:
     named, role = _SIGNER[value_type](value)
     envelopes.require_signer(envelope, named=named, role=role)
     return Signed(value=value, envelope=envelope)
-
-
-def _fill(message: Message, value: Any) -> None:
-    for field in _codec(type(value)).fields:
-        field.put(message, getattr(value, field.name))
-
-
-def _fill_envelope(message: envelope_pb2.SignedEnvelope, signed: Signed[Any]) -> None:
-    envelope = signed.envelope
-    message.payload_type = envelope.payload_type
-    message.payload = envelope.payload
-    message.public_key = envelope.public_key
-    message.signature = envelope.signature
 
 
 def _codec(value_type: type) -> _Codec:
@@ -267,9 +266,7 @@ def _submessage(field: dataclasses.Field[Any], item: _Item, *, optional: bool) -
 
     def put(message: Message, value: Any) -> None:
         if value is not None:
-            inner = getattr(message, name)
-            inner.SetInParent()  # one that is left empty is there all the same
-            fill(inner, value)
+            fill(getattr(message, name), value)
 
     def take(message: Message) -> Any:
         if message.HasField(name):
@@ -326,12 +323,15 @@ def _item(hint: Any) -> _Item:
         return _Item(_from_duration, _fill_duration)
     if typing.get_origin(hint) is Signed:
         (inner,) = typing.get_args(hint)
-        return _Item(lambda message: open_envelope(envelope_from_message(message), inner), _fill_envelope)
+        return _Item(
+            lambda message: open_envelope(envelope_from_message(message), inner),
+            lambda message, signed: fill_envelope(message, signed.envelope),
+        )
     if isinstance(hint, type) and issubclass(hint, enum.IntEnum):
         known = {int(member): member for member in hint if member >= 0}
         unknown = hint["UNKNOWN"]
         return _Item(lambda number: known.get(number, unknown))
-    return _Item(functools.partial(_decode_nested, hint), _fill)
+    return _Item(functools.partial(_decode_nested, hint), fill)
 
 
 def _decode_nested(value_type: type, message: Message) -> Any:
@@ -381,8 +381,7 @@ def _fill_part(message: ask_pb2.Part, part: str | asks.Blob) -> None:
     if isinstance(part, str):
         message.text = part
     else:
-        message.blob.SetInParent()
-        _fill(message.blob, part)
+        fill(message.blob, part)
 
 
 def _decode_part(part: ask_pb2.Part) -> str | asks.Blob:
@@ -400,8 +399,7 @@ _TURN_PARTS = _Item(_decode_part, _fill_part)
 
 def _put_origin(message: Any, origin: asks.DocumentSource | bytes) -> None:
     if isinstance(origin, asks.DocumentSource):
-        message.document.SetInParent()
-        _fill(message.document, origin)
+        fill(message.document, origin)
     else:
         message.answer_digest = origin
 

@@ -41,11 +41,11 @@ def encode_event(entry: AnswerEvent) -> bytes:
             delta.first_sequence = first
             delta.text = text
         case Final(answer=answer):
-            message.final.answer.CopyFrom(convert.envelope_to_message(answer.envelope))
+            convert.fill_envelope(message.final.answer, answer.envelope)
         case UnknownEvent():
             raise ValueError("an unknown event cannot be sent")
         case event:
-            getattr(message, _FIELDS[type(event)]).CopyFrom(convert.to_message(event))
+            convert.fill(getattr(message, _FIELDS[type(event)]), event)
     return response.SerializeToString()
 
 
