@@ -75,7 +75,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskLimits:
-    """Bounds on the work. Zero output tokens: the card's limit. No hidden tokens: none at all."""
+    """Bounds on the work. Zero output tokens: the limit of the card. No bound on hidden tokens: the node chooses."""
 
     max_output_tokens: int = 0
     max_hidden_tokens: int | None = None

@@ -28,7 +28,7 @@ class AskOptions(TypedDict, total=False):
         skill: The id of the skill; the first of the card, unless you say.
         data_class: How much harm the disclosure of the question would do; the client's, unless you say.
         max_output_tokens: Bounds the answer; the limit of the card, unless you say.
-        max_hidden_tokens: Bounds tokens that nobody is shown, such as reasoning; none, unless you say.
+        max_hidden_tokens: Bounds tokens that nobody is shown, such as reasoning; the node chooses, unless you say.
         timeout: Seconds until the answer has to be there; 60 unless you say, None for no bound.
         first_token_timeout: Seconds until its first text has to be there.
         request_id: 16 random bytes; made where you give none.

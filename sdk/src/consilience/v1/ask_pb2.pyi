@@ -358,7 +358,9 @@ class AskLimits(google.protobuf.message.Message):
     max_output_tokens: builtins.int
     """Bounds the tokens of the answer. Zero: the limit of the card. One above the card's is refused (ASK-LIM-001)."""
     max_hidden_tokens: builtins.int
-    """Bounds the tokens that the model may produce without showing them, such as reasoning. Absent: none."""
+    """Bounds the tokens that the model may produce without showing them, such as reasoning or a draft that is withheld.
+    Absent: the node chooses; the usage tells how many there were.
+    """
     @property
     def deadline(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """Tells when the work ends at the latest, as an absolute time. *Optional.* (ASK-STOP-002)"""
