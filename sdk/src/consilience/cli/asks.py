@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from consilience.asks import Citation, Confidence, DocumentSource, Progress, TextDelta
+from consilience.asks import Citation, Confidence, DocumentSource, Progress, TextDelta, Usage
 from consilience.cli.exits import exit_of_outcome
 from consilience.cli.jsonable import jsonable
 from consilience.cli.printing import facts_table, for_stdout, printable
@@ -97,13 +97,17 @@ def _about(result: AskResult, *, seconds: float, saved: Path | None) -> Table:
         *(("source", citation_line(citation)) for citation in answer.citations),
         (
             "took",
-            f"{seconds:.1f} s; {usage.input_tokens} tokens read, {usage.output_tokens} written",
+            f"{seconds:.1f} s; {usage.input_tokens} tokens read, {usage.output_tokens} written{_hidden(usage)}",
         ),
         ("verified", "card, question, every event and the signed answer"),
     ]
     if saved:
         facts.append(("saved", f"{saved}  (check it: consilience verify {saved})"))
     return facts_table(facts)
+
+
+def _hidden(usage: Usage) -> str:
+    return f", {usage.hidden_tokens} not shown" if usage.hidden_tokens else ""
 
 
 def model_line(model: Model | None) -> str:
