@@ -174,7 +174,7 @@ class LogReader:
         call, self._call = self._call, None
         if call is None:
             return
-        # The end mostly comes together with Final and is noticed in this turn of the loop; then nobody needs to read on.
+        # The end mostly comes together with Final and is noticed in this turn of the loop: no need to read on.
         await asyncio.sleep(0)
         if call.done():
             return
