@@ -118,7 +118,7 @@ def test_a_card_of_64_kib_passes_and_one_byte_more_does_not() -> None:
             "NODE-KEY-001",
         ),
         ({"endpoints": (Endpoint(uri="http://192.0.2.7:7341", tls_mode=TlsMode.LOOPBACK_PLAIN),)}, "NODE-TLS-003"),
-        ({"endpoints": (Endpoint(uri="http://[::1", tls_mode=TlsMode.LOOPBACK_PLAIN),)}, "NODE-TLS-003"),
+        ({"endpoints": (Endpoint(uri="http://[::1", tls_mode=TlsMode.LOOPBACK_PLAIN),)}, "ERR-FLD-001"),
     ],
 )
 def test_a_card_that_breaks_a_rule_is_refused_by_the_id_of_the_rule(

@@ -316,6 +316,8 @@ def check_card(card: Signed[NodeCard], *, now: datetime, skew: timedelta = timed
         if key.expire_time - issued > MAX_SIGNING_KEY_LIFETIME:
             raise ProtocolError("a signing key lives longer than 30 days", requirement="NODE-KEY-001")
     for endpoint in value.endpoints:
+        if not endpoint.host:
+            raise ProtocolError(f"the endpoint {endpoint.uri!r} names no host", requirement="ERR-FLD-001")
         if endpoint.tls_mode is TlsMode.LOOPBACK_PLAIN and not host_is_loopback(endpoint.host):
             raise ProtocolError(f"{endpoint.uri} has no TLS and is no loopback address", requirement="NODE-TLS-003")
 
