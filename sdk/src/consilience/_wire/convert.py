@@ -19,37 +19,24 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from google.protobuf.any_pb2 import Any as AnyMessage
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError, Message
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from consilience import asks, envelopes, nodes
+from consilience._wire.times import fill_duration, fill_timestamp, from_duration, from_timestamp
+from consilience._wire.violations import ViolationAtError, within
 from consilience.envelopes import Envelope, Signed
 from consilience.errors import (
     EnvelopeMalformedError,
-    FieldInvalidError,
-    FieldViolation,
-    FieldViolations,
 )
-from consilience.units import EPOCH, PublicKey
+from consilience.units import PublicKey
 from consilience.v1 import ask_pb2, envelope_pb2, error_details_pb2, node_pb2
 
 T = TypeVar("T")
 
 _MODULES = (envelope_pb2, node_pb2, ask_pb2, error_details_pb2)
 _OTHER_NAMES: dict[type, str] = {asks.AnswerSnapshot: "GetAnswerResponse"}
-_MICROSECOND = timedelta(microseconds=1)
-_SECONDS_OF_DAY = 86_400
-
-
-class _FieldViolationError(FieldInvalidError):
-    """A violation on its way out of nested messages, which each put their field before its path."""
-
-    def __init__(self, path: str, description: str) -> None:
-        violation = FieldViolation(field=path, description=description)
-        super().__init__(f"{path} {description}", detail=FieldViolations(violations=(violation,)))
-        self.path = path
-        self.description = description
+MAX_ITEMS = 65_536
+"""How many values one list may hold. Two bytes on the wire become a hundred times as much here."""
 
 
 Put = Callable[[Any, Any], None]
@@ -270,14 +257,14 @@ def _submessage(field: dataclasses.Field[Any], item: _Item, *, optional: bool) -
 
     def take(message: Message) -> Any:
         if message.HasField(name):
-            return _within(name, item.decode, getattr(message, name))
+            return within(name, item.decode, getattr(message, name))
         if optional:
             return None
         if field.default is not dataclasses.MISSING:
             return field.default
         if field.default_factory is not dataclasses.MISSING:
             return field.default_factory()
-        raise _FieldViolationError(name, "is required")
+        raise ViolationAtError(name, "is required")
 
     return _Field(name, put, take)
 
@@ -293,9 +280,10 @@ def _repeated(name: str, item: _Item) -> _Field:
                 fill(getattr(message, name).add(), value)
 
     def take(message: Message) -> tuple[Any, ...]:
-        return tuple(
-            _within(f"{name}[{index}]", item.decode, element) for index, element in enumerate(getattr(message, name))
-        )
+        elements = getattr(message, name)
+        if len(elements) > MAX_ITEMS:
+            raise ViolationAtError(name, f"holds {len(elements)} values, {MAX_ITEMS} at most")
+        return tuple(within(f"{name}[{index}]", item.decode, element) for index, element in enumerate(elements))
 
     return _Field(name, put, take)
 
@@ -318,9 +306,9 @@ def _item(hint: Any) -> _Item:
     if hint in (bytes, str, int, float, bool):
         return _Item(lambda value: value)
     if hint is datetime:
-        return _Item(_from_timestamp, _fill_timestamp)
+        return _Item(from_timestamp, fill_timestamp)
     if hint is timedelta:
-        return _Item(_from_duration, _fill_duration)
+        return _Item(from_duration, fill_duration)
     if typing.get_origin(hint) is Signed:
         (inner,) = typing.get_args(hint)
         return _Item(
@@ -343,40 +331,6 @@ def _plain(hint: Any) -> Any:
     return getattr(hint, "__supertype__", hint)
 
 
-def _fill_timestamp(message: Timestamp, value: datetime) -> None:
-    since = value - EPOCH
-    message.seconds = since.days * _SECONDS_OF_DAY + since.seconds
-    message.nanos = since.microseconds * 1000
-
-
-def _from_timestamp(message: Timestamp) -> datetime:
-    try:
-        return EPOCH + timedelta(seconds=message.seconds, microseconds=message.nanos // 1000)
-    except OverflowError as error:
-        raise _FieldViolationError("", "is no time between the years 1 and 9999") from error
-
-
-def _fill_duration(message: Duration, value: timedelta) -> None:
-    microseconds = value // _MICROSECOND
-    message.seconds = seconds = abs(microseconds) // 1_000_000 * (-1 if microseconds < 0 else 1)
-    message.nanos = (microseconds - seconds * 1_000_000) * 1000
-
-
-def _from_duration(message: Duration) -> timedelta:
-    try:
-        return timedelta(seconds=message.seconds, microseconds=message.nanos // 1000)
-    except OverflowError as error:
-        raise _FieldViolationError("", "is too long") from error
-
-
-def _within(path: str, decode: Callable[[Any], Any], encoded: Any) -> Any:
-    """Decodes what stands at a path, so that a violation inside names the whole path."""
-    try:
-        return decode(encoded)
-    except _FieldViolationError as error:
-        raise _FieldViolationError(f"{path}.{error.path}".rstrip("."), error.description) from error
-
-
 def _fill_part(message: ask_pb2.Part, part: str | asks.Blob) -> None:
     if isinstance(part, str):
         message.text = part
@@ -391,7 +345,7 @@ def _decode_part(part: ask_pb2.Part) -> str | asks.Blob:
         case "blob":
             return from_message(part.blob, asks.Blob)
         case _:
-            raise _FieldViolationError("content", "is required")
+            raise ViolationAtError("content", "is required")
 
 
 _TURN_PARTS = _Item(_decode_part, _fill_part)
@@ -407,11 +361,11 @@ def _put_origin(message: Any, origin: asks.DocumentSource | bytes) -> None:
 def _take_origin(message: Any) -> Any:
     match message.WhichOneof("origin"):
         case "document":
-            return _within("document", functools.partial(_decode_nested, asks.DocumentSource), message.document)
+            return within("document", functools.partial(_decode_nested, asks.DocumentSource), message.document)
         case "answer_digest":
             return message.answer_digest
         case _:
-            raise _FieldViolationError("origin", "is required")
+            raise ViolationAtError("origin", "is required")
 
 
 _UNIONS: dict[tuple[type, str], _Field] = {(asks.Citation, "origin"): _Field("origin", _put_origin, _take_origin)}

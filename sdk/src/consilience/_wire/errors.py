@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 STATUS_KEY = "grpc-status-details-bin"
 MAX_STATUS_BYTES = 4096
 MAX_MESSAGE_CHARACTERS = 512
+MAX_RETRY_SECONDS = 366 * 86_400
+"""A peer that asks for a longer pause asks for this one."""
 
 _TYPE_PREFIX = "type.googleapis.com/"
 _DETAILS: dict[type[Message], Any] = {
@@ -177,7 +179,9 @@ def _detail(encoded: bytes, message_type: type[Message]) -> Detail | None:
 
 
 def _retry_delay(retry: error_details_pb2.RetryInfo) -> timedelta:
-    return timedelta(seconds=retry.retry_delay.seconds, microseconds=retry.retry_delay.nanos // 1000)
+    """Returns how long a peer asks to wait: not less than no time, and no longer than can be told."""
+    seconds = min(max(retry.retry_delay.seconds, 0), MAX_RETRY_SECONDS)
+    return timedelta(seconds=seconds, microseconds=max(retry.retry_delay.nanos, 0) // 1000)
 
 
 def _violations(request: error_details_pb2.BadRequest) -> FieldViolations:

@@ -63,9 +63,7 @@ def decode_events(received: bytes) -> tuple[AnswerEvent, ...]:
         raise EnvelopeMalformedError("the bytes are not an AskResponse") from error
     if not response.events:
         raise EnvelopeMalformedError("the response holds no event")
-    return tuple(
-        AnswerEvent(sequence=Sequence(message.sequence), event=_event(message)) for message in response.events
-    )
+    return tuple(AnswerEvent(sequence=Sequence(message.sequence), event=_event(message)) for message in response.events)
 
 
 def decode_event(received: bytes) -> AnswerEvent:
