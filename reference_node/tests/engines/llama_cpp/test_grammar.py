@@ -41,6 +41,17 @@ def test_allowed_logits_keep_their_values(boolean: Grammar, vocabulary: Vocabula
     assert np.array_equal(allowed[kept], logits[kept])
 
 
+@pytest.mark.parametrize("likelier", [10, 5000])
+def test_likeliest_allowed_token_is_found_however_unlikely_it_is(
+    boolean: Grammar, vocabulary: Vocabulary, likelier: int
+) -> None:
+    logits = np.zeros(vocabulary.size, dtype=np.float32)
+    logits[np.flatnonzero(np.isinf(boolean.allowed(logits)))[:likelier]] = 9.0
+    (true,) = vocabulary.encode_content("true")
+    logits[true] = 5.0
+    assert boolean.likeliest_allowed(logits) == true
+
+
 @pytest.mark.parametrize("notation", ['root ::= nowhere "x"', "root ::= root", "no grammar at all"])
 def test_grammar_that_llama_cpp_cannot_follow_is_refused(vocabulary: Vocabulary, notation: str) -> None:
     with pytest.raises(SchemaUnsupported):

@@ -10,6 +10,7 @@ from consilience_node.engines.llama_cpp import LlamaCppOptions
     [
         ("context_tokens", 0),
         ("generations", 0),
+        ("generations", 129),
         ("batch_tokens", 0),
         ("queued_generations", -1),
         ("idle_tokens", -1),

@@ -5,7 +5,9 @@ import pytest
 
 from consilience_node.engines import Sampling
 from consilience_node.engines.llama_cpp.context import Logits
+from consilience_node.engines.llama_cpp.grammar import Grammar
 from consilience_node.engines.llama_cpp.token_choice import RowReader, TokenChoice
+from consilience_node.engines.llama_cpp.vocabulary import Vocabulary
 
 
 def _logits(*values: float) -> Logits:
@@ -65,3 +67,17 @@ def test_forbidden_tokens_have_no_share_of_the_probability() -> None:
     logits = _logits(1.0, -np.inf, 1.0)[None]
     reader = RowReader(rows=1, vocabulary=3)
     assert np.isclose(logits[0, 0] - reader.log_normalisers(logits, likeliest=np.array([0]))[0], np.log(0.5))
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_grammar_decides_over_the_likeliest(vocabulary: Vocabulary, temperature: float) -> None:
+    grammar = Grammar('root ::= "true" | "false"', vocabulary=vocabulary)
+    choice = TokenChoice(Sampling(max_output_tokens=9, temperature=temperature, seed=2), grammar=grammar)
+    logits = np.zeros(vocabulary.size, dtype=np.float32)
+    (likeliest,) = vocabulary.encode_content("maybe")
+    logits[likeliest] = 20.0
+    written = b""
+    while not vocabulary.ends_answer(token := choice.choose(logits, likeliest=likeliest)):
+        written += vocabulary.piece(token)
+    choice.close()
+    assert written in {b"true", b"false"}

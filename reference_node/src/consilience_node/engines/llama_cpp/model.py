@@ -26,6 +26,9 @@ class Model:
         self.pointer = llama.llama_model_load_from_file(str(path).encode(), parameters)
         if not self.pointer:
             raise ModelUnusable(path=path, reason="llama.cpp cannot load it; is it a whole GGUF file?")
+        if llama.llama_model_has_encoder(self.pointer) or not llama.llama_model_has_decoder(self.pointer):
+            self.close()
+            raise ModelUnusable(path=path, reason="it does not continue text (an embedding or translation model)")
         self.vocabulary = Vocabulary(llama.llama_model_get_vocab(self.pointer))
 
     @property

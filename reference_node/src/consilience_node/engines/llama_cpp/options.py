@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DEFAULT_MODEL = "smollm2-135m-instruct"
+MAX_GENERATIONS = 128  # llama.cpp has 256 sequences, and each generation may leave one idle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,5 +44,7 @@ class LlamaCppOptions:
                 raise ValueError(f"{name} must not be negative")
         if self.threads is not None and self.threads < 1:
             raise ValueError("threads must be at least 1")
+        if self.generations > MAX_GENERATIONS:
+            raise ValueError(f"generations must be at most {MAX_GENERATIONS}")
         if self.batch_tokens <= self.generations:
             raise ValueError("batch_tokens must be more than generations")

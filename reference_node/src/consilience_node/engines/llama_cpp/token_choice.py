@@ -40,19 +40,15 @@ class TokenChoice:
         Raises:
             SchemaUnsupported: the grammar allows no token of this vocabulary.
         """
-        token = self._pick(logits, likeliest=likeliest)
-        if self._grammar is None:
+        greedy = self._temperature == 0
+        token = likeliest if greedy else self._draw(logits)
+        grammar = self._grammar
+        if grammar is None:
             return token
-        if not self._grammar.allows(token):
-            allowed = self._grammar.allowed(logits)
-            token = self._pick(allowed, likeliest=int(allowed.argmax()))
-        self._grammar.accept(token)
+        if not grammar.allows(token):
+            token = grammar.likeliest_allowed(logits) if greedy else self._draw(grammar.allowed(logits))
+        grammar.accept(token)
         return token
-
-    def _pick(self, logits: Logits, *, likeliest: int) -> int:
-        if self._temperature == 0:
-            return likeliest
-        return self._draw(logits)
 
     def _draw(self, logits: Logits) -> int:
         """Draws from the smallest set of likeliest tokens that has `top_p` of the probability."""
