@@ -112,3 +112,17 @@ def test_a_call_from_the_future_is_refused_with_the_time_of_the_server(header: C
     with pytest.raises(CallNotYetValidError) as caught:
         check_freshness(header, now=early)
     assert caught.value.detail == ServerTime(server_time=early)
+
+
+def test_a_call_from_the_last_minute_of_all_times_is_refused_as_one_from_the_future(header: CallHeader) -> None:
+    end = datetime.max.replace(tzinfo=UTC)
+    last = dataclasses.replace(header, issue_time=end, expire_time=end)
+    with pytest.raises(CallNotYetValidError):
+        check_freshness(last, now=header.issue_time)
+
+
+def test_a_call_from_the_first_minute_of_all_times_has_expired(header: CallHeader) -> None:
+    beginning = datetime.min.replace(tzinfo=UTC)
+    first = dataclasses.replace(header, issue_time=beginning, expire_time=beginning)
+    with pytest.raises(CallExpiredError):
+        check_freshness(first, now=header.issue_time)

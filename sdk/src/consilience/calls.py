@@ -103,9 +103,10 @@ def check_freshness(header: CallHeader, *, now: datetime) -> None:
     Raises:
         CallExpiredError, CallNotYetValidError: With the node's time.
     """
-    if now > header.expire_time + MAX_CLOCK_SKEW:
+    # Differences, because a sum may lie beyond the last time that there is.
+    if now - header.expire_time > MAX_CLOCK_SKEW:
         raise CallExpiredError("the call has expired by the node's clock", detail=ServerTime(server_time=now))
-    if now < header.issue_time - MAX_CLOCK_SKEW:
+    if header.issue_time - now > MAX_CLOCK_SKEW:
         raise CallNotYetValidError(
             "the call was issued in the future by the node's clock", detail=ServerTime(server_time=now)
         )
