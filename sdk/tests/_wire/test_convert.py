@@ -127,3 +127,14 @@ def test_a_nested_envelope_is_verified_on_the_way_in() -> None:
     message.acceptance.signature = bytes(64)
     with pytest.raises(SignatureInvalidError):
         convert.from_message(message, nodes.KeySuccession)
+
+
+def test_a_list_that_takes_two_bytes_a_value_is_not_made_into_millions_of_values() -> None:
+    encoded = ask_pb2.Turn(role=ask_pb2.ROLE_ASKER).SerializeToString()
+    part = ask_pb2.Turn(parts=[ask_pb2.Part(text="")]).SerializeToString()
+    most = convert.parse(encoded + part * convert.MAX_ITEMS, asks.Turn)
+    assert len(most.parts) == convert.MAX_ITEMS
+    with pytest.raises(FieldInvalidError) as caught:
+        convert.parse(encoded + part * (convert.MAX_ITEMS + 1), asks.Turn)
+    assert isinstance(caught.value.detail, FieldViolations)
+    assert [violation.field for violation in caught.value.detail.violations] == ["parts"]

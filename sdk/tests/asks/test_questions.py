@@ -18,6 +18,7 @@ from consilience.asks import (
     check_ask,
     check_call,
 )
+from consilience.asks.questions import MAX_VIOLATIONS
 from consilience.calls import CallHeader, new_header
 from consilience.errors import FieldInvalidError, FieldViolations
 from consilience.nodes import DataClass
@@ -119,3 +120,8 @@ def test_a_call_about_an_answer_names_it_by_16_bytes() -> None:
     check_call(GetAnswerCall(header=_header(GET_METHOD), ask_request_id=RequestId(bytes(16))))
     with pytest.raises(FieldInvalidError, match="ask_request_id"):
         check_call(GetAnswerCall(header=_header(GET_METHOD), ask_request_id=RequestId(bytes(15))))
+
+
+def test_of_very_many_violations_no_more_are_found_than_can_be_told() -> None:
+    nothing = Turn(role=Role.UNKNOWN, parts=())
+    assert len(_violated(_ask(turns=(nothing,) * 10_000))) == MAX_VIOLATIONS

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain, islice
 
 from consilience.calls import MAX_LIFETIME, REQUEST_ID_BYTES, CallHeader
 from consilience.errors import FieldInvalidError, FieldViolation, FieldViolations
@@ -25,6 +26,8 @@ MAX_MODEL_ID_CHARACTERS = 128
 MAX_MEDIA_TYPE_CHARACTERS = 128
 MAX_EXTENSIONS = 16
 MAX_EXTENSION_URI_CHARACTERS = 256
+MAX_VIOLATIONS = 128
+"""More than fit into the 4 KiB of a status, so the rest is not looked for."""
 
 _SKILL_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]*/[a-z0-9][a-z0-9.+-]*")
@@ -132,27 +135,29 @@ def check_ask(ask: Ask) -> None:
     """Checks the declared constraints of an ask: those that ask.proto and envelope.proto state as rules.
 
     Raises:
-        FieldInvalidError: With every violation found, by its path in the payload.
+        FieldInvalidError: With the violations found, by their paths in the payload.
     """
-    _refuse((*_header_violations(ask.header), *_ask_violations(ask), *_turn_violations(ask.turns)))
+    _refuse(chain(_header_violations(ask.header), _ask_violations(ask), _turn_violations(ask.turns)))
 
 
 def check_call(call: ResumeAnswerCall | GetAnswerCall | CancelAnswerCall) -> None:
     """Checks the declared constraints of a call about an answer.
 
     Raises:
-        FieldInvalidError: With every violation found, by its path in the payload.
+        FieldInvalidError: With the violations found, by their paths in the payload.
     """
-    violations = tuple(_header_violations(call.header))
-    if len(call.ask_request_id) != REQUEST_ID_BYTES:
-        violations += (FieldViolation(field="ask_request_id", description=f"must be {REQUEST_ID_BYTES} bytes"),)
-    _refuse(violations)
+    _refuse(chain(_header_violations(call.header), _call_violations(call)))
 
 
-def _refuse(violations: tuple[FieldViolation, ...]) -> None:
-    if violations:
+def _refuse(found: Iterator[FieldViolation]) -> None:
+    if violations := tuple(islice(found, MAX_VIOLATIONS)):
         first = violations[0]
         raise FieldInvalidError(f"{first.field} {first.description}", detail=FieldViolations(violations=violations))
+
+
+def _call_violations(call: ResumeAnswerCall | GetAnswerCall | CancelAnswerCall) -> Iterator[FieldViolation]:
+    if len(call.ask_request_id) != REQUEST_ID_BYTES:
+        yield FieldViolation(field="ask_request_id", description=f"must be {REQUEST_ID_BYTES} bytes")
 
 
 def _header_violations(header: CallHeader) -> Iterator[FieldViolation]:
