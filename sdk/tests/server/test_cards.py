@@ -1,5 +1,6 @@
+import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,7 +23,8 @@ from consilience.nodes import (
     check_succession,
 )
 from consilience.server import IncomingAsk, Node, succession
-from consilience.units import card_sequence, utc_now
+from consilience.server.store import MemoryStore
+from consilience.units import Digest, card_sequence, utc_now
 from sdk.tests.server.callers import calling, fetch_card
 from sdk.tests.server.clocks import ManualClock
 from sdk.tests.server.specimens import Counting, echo, serve_test_skills
@@ -207,3 +209,25 @@ async def test_a_call_made_while_the_clock_of_the_node_ran_ahead_is_judged_by_th
         clock.advance(timedelta(seconds=10))
         with pytest.raises(CallExpiredError):
             await caller.ask()
+
+
+class SlowStore(MemoryStore):
+    """A store that takes its time with cards, and the more of it the earlier a card is."""
+
+    cards = 0
+
+    async def remember_card(self, digest: Digest, *, expire_time: datetime) -> None:
+        self.cards += 1
+        await asyncio.sleep(0.05 / self.cards)
+        await super().remember_card(digest, expire_time=expire_time)
+
+
+async def test_however_many_fetch_the_card_that_is_due_one_is_issued(key: KeyPair, clock: ManualClock) -> None:
+    store = SlowStore()
+    node = Node("test", key=key, clock=clock, card_lifetime=timedelta(hours=2), store=store)
+    serve_test_skills(node, Counting())
+    async with node.serving(ANYWHERE) as running, calling(running, clock=clock) as caller:
+        clock.advance(timedelta(hours=1))
+        fetched = await asyncio.gather(*(caller.card() for _ in range(10)))
+        assert store.cards == 2
+        assert {card.digest for card in fetched} == {running.card.digest}

@@ -6,6 +6,7 @@ expired is honoured: a memory store knows those of its own life, a durable one t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -62,6 +63,8 @@ class CardIssuer:
         self._digest: Digest | None = None
         self._response = b""
         self._issued_at = clock()
+        # Cards are issued one after the other: one that was overtaken would be served after its successor.
+        self._issuing = asyncio.Lock()
 
     @property
     def current(self) -> Signed[NodeCard]:
@@ -80,6 +83,21 @@ class CardIssuer:
         Raises:
             UsageError: It would be larger than 64 KiB.
         """
+        async with self._issuing:
+            return await self._issue()
+
+    async def renew(self) -> None:
+        """Issues a card where the present one has lived half its life, or the clock was set back behind its issue."""
+        if not self._is_due():
+            return
+        async with self._issuing:
+            if self._is_due():
+                await self._issue()
+
+    def _is_due(self) -> bool:
+        return not timedelta(0) <= self._clock() - self._issued_at < self._lifetime / 2
+
+    async def _issue(self) -> Signed[NodeCard]:
         now = self._clock()
         sequence = await self._store.reserve_card_sequence(at_least=card_sequence(now))
         told = self._description
@@ -106,12 +124,6 @@ class CardIssuer:
         await self._store.remember_card(signed.digest, expire_time=card.expire_time)
         self._current, self._digest, self._response, self._issued_at = signed, signed.digest, response, now
         return signed
-
-    async def renew(self) -> None:
-        """Issues a card where the present one has lived half its life, or the clock was set back behind its issue."""
-        age = self._clock() - self._issued_at
-        if not timedelta(0) <= age < self._lifetime / 2:
-            await self.issue()
 
     async def honours(self, digest: Digest, *, now: datetime) -> bool:
         """Tells whether asks may rely on a card (ASK-CARD-001)."""
