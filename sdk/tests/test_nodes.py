@@ -106,6 +106,8 @@ def test_a_card_of_64_kib_passes_and_one_byte_more_does_not() -> None:
     [
         ({"sequence": card_sequence(_NOW + timedelta(seconds=30) + _MICROSECOND)}, "NODE-CARD-003"),
         ({"sequence": CardSequence(2**63 - 1)}, "NODE-CARD-003"),
+        ({"sequence": CardSequence(0)}, "ERR-FLD-001"),
+        ({"sequence": CardSequence(-(2**63))}, "ERR-FLD-001"),
         ({"expire_time": _NOW - timedelta(seconds=30) - _MICROSECOND}, "NODE-CARD-005"),
         ({"profiles": ()}, "NODE-CARD-006"),
         ({"profiles": (Profile.DURABLE, Profile.UNKNOWN)}, "NODE-CARD-006"),

@@ -305,9 +305,7 @@ def check_card(card: Signed[NodeCard], *, now: datetime, skew: timedelta = timed
     value = card.value
     if len(card.envelope.payload) > MAX_CARD_BYTES:
         raise ProtocolError(f"the card is larger than {MAX_CARD_BYTES} bytes", requirement="NODE-CARD-002")
-    if value.sequence > card_sequence(now + skew):
-        raise ProtocolError(f"the card was issued in the future: {value.sequence}", requirement="NODE-CARD-003")
-    issued = issue_time(value.sequence)
+    issued = _checked_issue_time(value, now=now, skew=skew)
     if value.expire_time < now - skew:
         raise ProtocolError(f"the card expired at {value.expire_time:%F %T}", requirement="NODE-CARD-005")
     if Profile.CORE not in value.profiles:
@@ -320,6 +318,14 @@ def check_card(card: Signed[NodeCard], *, now: datetime, skew: timedelta = timed
             raise ProtocolError(f"the endpoint {endpoint.uri!r} names no host", requirement="ERR-FLD-001")
         if endpoint.tls_mode is TlsMode.LOOPBACK_PLAIN and not host_is_loopback(endpoint.host):
             raise ProtocolError(f"{endpoint.uri} has no TLS and is no loopback address", requirement="NODE-TLS-003")
+
+
+def _checked_issue_time(card: NodeCard, *, now: datetime, skew: timedelta) -> datetime:
+    if card.sequence <= 0:
+        raise ProtocolError(f"the sequence of the card is {card.sequence}, and no time", requirement="ERR-FLD-001")
+    if card.sequence > card_sequence(now + skew):
+        raise ProtocolError(f"the card was issued in the future: {card.sequence}", requirement="NODE-CARD-003")
+    return issue_time(card.sequence)
 
 
 def check_succession(succession: Signed[KeySuccession], *, old_card: Signed[NodeCard]) -> PublicKey:

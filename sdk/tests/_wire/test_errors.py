@@ -84,6 +84,24 @@ def test_a_detail_that_cannot_be_read_does_not_hide_the_reason() -> None:
     assert isinstance(wire.refusal_from_status(status), errors.StaleCardError)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "nanos", "pause"),
+    [
+        (2**62, 0, timedelta(seconds=wire.MAX_RETRY_SECONDS)),
+        (-(2**62), -(2**31), timedelta(0)),
+        (1, 500_000_000, timedelta(seconds=1.5)),
+    ],
+)
+def test_a_pause_that_nobody_can_make_is_one_that_somebody_can(seconds: int, nanos: int, pause: timedelta) -> None:
+    status = wire.status_of(errors.NodeDrainingError("later"))
+    wanted = error_details_pb2.RetryInfo()
+    wanted.retry_delay.seconds, wanted.retry_delay.nanos = seconds, nanos
+    status.details.add().Pack(wanted)
+    received = wire.refusal_from_status(status)
+    assert received is not None
+    assert received.retry_after == pause
+
+
 class _Failed(grpc.RpcError):
     """A failed call, as grpc raises it, with what a server may put into it."""
 

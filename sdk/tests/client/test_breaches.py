@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from consilience import envelopes
+from consilience._wire.convert import to_message
 from consilience._wire.envelopes import seal
 from consilience._wire.events import encode_event
 from consilience.asks import Accepted, Answer, AnswerEvent, Citation, Final, Outcome, TextDelta, Usage
@@ -15,6 +17,7 @@ from consilience.errors import (
 from consilience.identity import KeyPair
 from consilience.nodes import Skill
 from consilience.units import Digest, Sequence, utc_now
+from consilience.v1 import ask_pb2
 from sdk.tests.client.scripted_nodes import AskCall, LogBuilder, ScriptedNode, greet
 
 Script = Callable[[AskCall], AsyncIterator[bytes]]
@@ -120,6 +123,29 @@ def answer_sealed(bend: Callable[[Envelope], Envelope]) -> Script:
     return script
 
 
+def answer_without(field: str) -> Script:
+    """Returns a script whose answer lacks a required field, and is signed as it is."""
+
+    async def script(call: AskCall) -> AsyncIterator[bytes]:
+        log = call.log
+        yield log.accepted()
+        message = to_message(log.answer())
+        message.ClearField(field)
+        envelope = envelopes.seal(
+            message.SerializeToString(), payload_type=message.DESCRIPTOR.full_name, signer=log.node.signing
+        )
+        yield log.add(Final(answer=Signed(value=log.answer(), envelope=envelope)))
+
+    return script
+
+
+async def a_citation_of_nothing(call: AskCall) -> AsyncIterator[bytes]:
+    yield call.log.accepted()
+    response = ask_pb2.AskResponse()
+    response.events.add(sequence=2).citation.SetInParent()
+    yield response.SerializeToString()
+
+
 def forged(log: LogBuilder) -> KeyPair:
     return FORGER
 
@@ -141,6 +167,8 @@ BREACHES: dict[str, tuple[Script, str]] = {
     "garbage after Final": (garbage_after_final, "ERR-FLD-001"),
     "garbage": (bytes_that_are_no_event, "ERR-FLD-001"),
     "text that is not UTF-8": (text_that_is_not_utf8, "ERR-FLD-001"),
+    "an answer without its usage": (answer_without("usage"), "ERR-FLD-001"),
+    "a citation of nothing": (a_citation_of_nothing, "ERR-FLD-001"),
     "no signature": (answer_sealed(lambda envelope: replace(envelope, signature=b"")), "SIG-ENV-003"),
     "half a signature": (
         answer_sealed(lambda envelope: replace(envelope, signature=envelope.signature[:32])),

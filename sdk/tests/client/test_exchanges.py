@@ -161,7 +161,9 @@ async def test_a_file_that_is_no_exchange_is_told_so(
         Exchange.load(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"7", b"\xff\xfe", b'{"format": "consilience-exchange-v1"}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"7", b"\xff\xfe", b"[" * 100_000, b'{"format": "consilience-exchange-v1"}']
+)
 def test_a_file_of_anything_else_is_told_so(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file").write_bytes(content)
     with pytest.raises(UsageError):

@@ -7,8 +7,10 @@ import pytest
 
 from consilience.asks import ResumeAnswerCall
 from consilience.client import Client
+from consilience.client.backoff import FIRST_PAUSE_SECONDS
 from consilience.envelopes import Signed
 from consilience.errors import (
+    AnswerTimeoutError,
     AnswerUnknownError,
     CallExpiredError,
     LimitExceededError,
@@ -216,3 +218,14 @@ async def test_a_clock_that_is_wrong_is_told_and_not_worked_around(client: Clien
     with pytest.raises(CallExpiredError):
         await client.ask("Hello?", node=node.address)
     assert node.methods == ["GetNodeCard", "Ask"]
+
+
+async def test_a_node_that_says_at_once_is_not_asked_without_a_pause(client: Client, node: ScriptedNode) -> None:
+    async def at_once(call: AskCall) -> AsyncIterator[bytes]:
+        raise LimitExceededError("busy", retry_after=timedelta(0))
+        yield b""
+
+    node.on_ask = at_once
+    with pytest.raises((LimitExceededError, AnswerTimeoutError)):
+        await client.ask("Hello?", node=node.address, timeout=0.5)
+    assert 1 < node.methods.count("Ask") <= 0.5 / FIRST_PAUSE_SECONDS + 1

@@ -50,7 +50,7 @@ async def test_an_answer_is_held_against_a_schema(client: Client, node: Scripted
     assert result.parsed == {"name": "ant"}
 
 
-@pytest.mark.parametrize("text", ["an ant", "{}", '{"name": 7}'])
+@pytest.mark.parametrize("text", ["an ant", "{}", '{"name": 7}', "[" * 100_000])
 async def test_an_answer_that_does_not_fit_the_schema_is_an_error(
     client: Client, node: ScriptedNode, text: str
 ) -> None:

@@ -80,7 +80,7 @@ class Exchange:
             document = json.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UsageError(f"{path} is no exchange: {error}") from error
         try:
             return cls._from_json(document)

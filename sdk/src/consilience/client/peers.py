@@ -33,7 +33,8 @@ REQUIREMENTS: dict[type[RefusedError], str] = {
 
 def breach(error: RefusedError) -> ProtocolError:
     """Returns what it means that an object of the peer's would have to be refused."""
-    return ProtocolError(f"the node sent what cannot be accepted: {error}", requirement=REQUIREMENTS[type(error)])
+    requirement = next(rule for kind, rule in REQUIREMENTS.items() if isinstance(error, kind))
+    return ProtocolError(f"the node sent what cannot be accepted: {error}", requirement=requirement)
 
 
 @contextmanager

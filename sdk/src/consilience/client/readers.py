@@ -34,7 +34,7 @@ from consilience.asks import (
     Transcript,
     check_answer,
 )
-from consilience.client.backoff import ATTEMPTS_BEFORE_PROGRESS, Backoff
+from consilience.client.backoff import ATTEMPTS_BEFORE_PROGRESS, FIRST_PAUSE_SECONDS, Backoff
 from consilience.client.caller import Caller
 from consilience.client.cards import NodeReference
 from consilience.client.connections import Connection
@@ -331,7 +331,8 @@ class LogReader:
         self.trace.failed(failure)
 
     async def _wait(self, seconds: float, failure: RefusedError) -> None:
-        """Waits as long as the node asks for, if the user waits that long."""
+        """Waits as long as the node asks for, and not less than a moment, if the user waits that long."""
+        seconds = max(seconds, FIRST_PAUSE_SECONDS)
         left = self._watch.seconds_left
         if seconds >= left if left is not None else not self._backoff.may_wait(seconds):
             self._refused = True

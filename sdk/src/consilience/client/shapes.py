@@ -91,7 +91,7 @@ class AnswerShape:
         """
         try:
             return self.read(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise AnswerShapeError(f"the answer does not have the shape asked for: {error}", text=text) from error
 
 
