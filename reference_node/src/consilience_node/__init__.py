@@ -7,3 +7,5 @@ Two ways to run one::
 
 Start reading at `app`, which puts everything together: configuration -> engines -> skills -> `consilience.server.Node`.
 """
+
+__version__ = "0.1.0"

@@ -21,7 +21,7 @@ from consilience_node.engines import (
 )
 from consilience_node.skills.refusals import failure_of, refusal_of
 
-INTERNAL = "/home/somebody/models/secret.gguf"
+INTERNAL = "/srv/models/secret.gguf"
 
 
 @pytest.mark.parametrize(

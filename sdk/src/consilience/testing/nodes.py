@@ -28,7 +28,7 @@ def serving_in_thread(node: Node, *, address: str = ANY_PORT) -> Iterator[Runnin
         TimeoutError: It did not stop in time.
     """
     loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="consilience-node-under-test", daemon=True)
+    thread = threading.Thread(target=loop.run_forever, name="node-under-test", daemon=True)
     thread.start()
     try:
         running = asyncio.run_coroutine_threadsafe(_enter(node, address), loop).result()
