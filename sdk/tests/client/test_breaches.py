@@ -1,6 +1,9 @@
+import itertools
+import math
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -8,14 +11,28 @@ from consilience import envelopes
 from consilience._wire.convert import to_message
 from consilience._wire.envelopes import seal
 from consilience._wire.events import encode_event
-from consilience.asks import Accepted, Answer, AnswerEvent, Citation, Final, Outcome, TextDelta, Usage
+from consilience.asks import (
+    Accepted,
+    Answer,
+    AnswerEvent,
+    ByteSpan,
+    Citation,
+    Confidence,
+    DocumentSource,
+    Final,
+    Intake,
+    Outcome,
+    RetrievedChunk,
+    TextDelta,
+    Usage,
+)
 from consilience.client import Client
 from consilience.envelopes import Envelope, Signed
 from consilience.errors import (
     ProtocolError,
 )
 from consilience.identity import KeyPair
-from consilience.nodes import Skill
+from consilience.nodes import Model, Skill
 from consilience.units import Digest, Sequence, utc_now
 from consilience.v1 import ask_pb2
 from sdk.tests.client.scripted_nodes import AskCall, LogBuilder, ScriptedNode, greet
@@ -146,6 +163,39 @@ async def a_citation_of_nothing(call: AskCall) -> AsyncIterator[bytes]:
     yield response.SerializeToString()
 
 
+async def a_citation_that_ends_before_it_begins(call: AskCall) -> AsyncIterator[bytes]:
+    yield call.log.accepted()
+    yield call.log.add(Citation(origin=DIGEST, answer_span=ByteSpan(start_byte=7, end_byte=-3)))
+
+
+async def citations_without_end(call: AskCall) -> AsyncIterator[bytes]:
+    yield call.log.accepted()
+    for sequence in itertools.count(2):
+        yield encode_event(AnswerEvent(sequence=Sequence(sequence), event=Citation(origin=DIGEST)))
+
+
+DIGEST = Digest(bytes(32))
+SOURCE = DocumentSource(uri="units.txt", digest=DIGEST, retrieval_time=utc_now())
+
+IMPOSSIBLE: dict[str, dict[str, Any]] = {
+    "a probability of seven": {"confidence": Confidence(method="a guess", p_correct=7.0)},
+    "a probability that is no number": {"confidence": Confidence(method="a guess", p_correct=math.nan)},
+    "half an interval": {"confidence": Confidence(method="a guess", lower=0.5)},
+    "an interval the wrong way round": {"confidence": Confidence(method="a guess", lower=0.9, upper=0.1)},
+    "a confidence without method": {"confidence": Confidence(method="")},
+    "tokens that were never read": {"intake": Intake(prompt_tokens_received=9, prompt_tokens_used=3)},
+    "a source without digest": {"intake": Intake(chunks=(RetrievedChunk(document=replace(SOURCE, digest=b"")),))},
+    "a source without name": {"intake": Intake(chunks=(RetrievedChunk(document=replace(SOURCE, uri="")),))},
+    "a model without name": {"model": Model(id="")},
+    "a model of minus one parameters": {"model": Model(id="m", parameter_count=-1)},
+    "a digest of three bytes": {"model": Model(id="m", weights_digest=b"abc")},
+    "fewer tokens than none": {"usage": Usage(input_tokens=-1, output_bytes=5)},
+    "less time than none": {"usage": Usage(duration=timedelta(seconds=-1), output_bytes=5)},
+    "a detail of a megabyte": {"detail": "x" * 1_000_000},
+    "more sources than a list holds": {"citations": (Citation(origin=DIGEST),) * 257},
+}
+
+
 def forged(log: LogBuilder) -> KeyPair:
     return FORGER
 
@@ -169,6 +219,12 @@ BREACHES: dict[str, tuple[Script, str]] = {
     "text that is not UTF-8": (text_that_is_not_utf8, "ERR-FLD-001"),
     "an answer without its usage": (answer_without("usage"), "ERR-FLD-001"),
     "a citation of nothing": (a_citation_of_nothing, "ERR-FLD-001"),
+    **{
+        f"an answer with {claim}": (answer_with(lambda log, made=made: log.answer(**made)), "ERR-FLD-001")  # type: ignore[misc]
+        for claim, made in IMPOSSIBLE.items()
+    },
+    "citations without end": (citations_without_end, "ASK-ANS-004"),
+    "a citation that ends before it begins": (a_citation_that_ends_before_it_begins, "ERR-FLD-001"),
     "no signature": (answer_sealed(lambda envelope: replace(envelope, signature=b"")), "SIG-ENV-003"),
     "half a signature": (
         answer_sealed(lambda envelope: replace(envelope, signature=envelope.signature[:32])),

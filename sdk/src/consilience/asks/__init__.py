@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from consilience.asks.answers import (
+    MAX_CITATIONS,
     Answer,
     ByteSpan,
     Citation,
@@ -15,6 +16,7 @@ from consilience.asks.answers import (
     StopReason,
     Usage,
 )
+from consilience.asks.claims import check_claims
 from consilience.asks.logs import (
     Accepted,
     AnswerEvent,
@@ -50,6 +52,7 @@ __all__ = [
     "ASK_METHOD",
     "CANCEL_METHOD",
     "GET_METHOD",
+    "MAX_CITATIONS",
     "RESUME_METHOD",
     "Accepted",
     "Answer",
@@ -84,4 +87,5 @@ __all__ = [
     "check_answer",
     "check_ask",
     "check_call",
+    "check_claims",
 ]

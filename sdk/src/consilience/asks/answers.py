@@ -9,6 +9,9 @@ from datetime import datetime, timedelta
 from consilience.nodes import Model
 from consilience.units import Digest, PublicKey, Sequence
 
+MAX_CITATIONS = 256
+"""How many sources an answer can name, and so a log."""
+
 
 class Outcome(enum.IntEnum):
     """How an answer ended."""

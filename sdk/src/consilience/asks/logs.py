@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from consilience.asks.answers import Answer, Citation
+from consilience.asks.answers import MAX_CITATIONS, Answer, Citation
 from consilience.envelopes import Signed
 from consilience.errors import ProtocolError
 from consilience.units import Digest, PublicKey, Sequence
@@ -142,6 +142,8 @@ class Transcript:
                 self.size_bytes += len(encoded)
                 self._pieces.append(text)
             case Citation():
+                if len(self.citations) == MAX_CITATIONS:
+                    raise ProtocolError(f"no answer names more than {MAX_CITATIONS} sources", requirement="ASK-ANS-004")
                 self.citations.append(event)
             case Gap():
                 self.gaps.append(event)

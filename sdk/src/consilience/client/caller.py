@@ -20,6 +20,7 @@ from consilience.asks import (
     CancelAnswerCall,
     GetAnswerCall,
     ResumeAnswerCall,
+    check_claims,
 )
 from consilience.calls import CallHeader, new_header
 from consilience.client.cards import Cards
@@ -106,6 +107,8 @@ class Caller:
         response = await self._unary(GET_METHOD, encode_request(seal(call, signer=self.signer).envelope), route)
         with held_to_protocol():
             snapshot = decode_snapshot(response)
+            if snapshot.final is not None:
+                check_claims(snapshot.final)
         check_snapshot(snapshot, card=card)
         return snapshot
 
@@ -116,6 +119,7 @@ class Caller:
         response = await self._unary(CANCEL_METHOD, encode_request(seal(call, signer=self.signer).envelope), route)
         with held_to_protocol():
             final = decode_cancelled(response)
+            check_claims(final)
         check_author(final.answer, card=card)
         return final.answer
 

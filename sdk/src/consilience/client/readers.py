@@ -33,6 +33,7 @@ from consilience.asks import (
     Final,
     Transcript,
     check_answer,
+    check_claims,
 )
 from consilience.client.backoff import ATTEMPTS_BEFORE_PROGRESS, FIRST_PAUSE_SECONDS, Backoff
 from consilience.client.caller import Caller
@@ -202,6 +203,8 @@ class LogReader:
         """Verifies what arrived, as a whole, and makes it ready to be read."""
         try:
             entries = decode_events(received)
+            for entry in entries:
+                check_claims(entry.event)
         except RefusedError as error:
             raise breach(error) from error
         for entry in entries:

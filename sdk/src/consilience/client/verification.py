@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from consilience._wire.envelopes import open_envelope
 from consilience._wire.events import decode_events
-from consilience.asks import Accepted, Answer, Ask, Transcript
+from consilience.asks import Accepted, Answer, Ask, Transcript, check_claims
 from consilience.client.checks import Check
 from consilience.client.peers import broken_promises
 from consilience.envelopes import Envelope, Signed
@@ -145,6 +145,7 @@ def _log_checks(chain: _Chain, responses: Sequence[bytes], text: str) -> Iterato
     answer, transcript, accepted = chain.answer.value, Transcript(), None
     try:
         for entry in in_order.from_iterable(map(decode_events, responses)):
+            check_claims(entry.event)
             transcript.append(entry)
             if isinstance(entry.event, Accepted):
                 accepted = entry.event
