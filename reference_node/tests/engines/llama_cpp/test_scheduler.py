@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import count
 
@@ -8,7 +8,7 @@ import pytest
 
 from consilience_node.engines import Completion, EngineUnavailable, Piece, Sampling, StopCause
 from consilience_node.engines.llama_cpp.cells import CellLedger
-from consilience_node.engines.llama_cpp.context import Context
+from consilience_node.engines.llama_cpp.context import Context, Logits, NoRoom, Span
 from consilience_node.engines.llama_cpp.generation import Generation, Request
 from consilience_node.engines.llama_cpp.model import Model
 from consilience_node.engines.llama_cpp.scheduler import Event, Scheduler, StepLimits
@@ -17,12 +17,28 @@ from consilience_node.engines.llama_cpp.token_choice import TokenChoice
 SEQUENCES = 8
 
 
+class CountingContext(Context):
+    """A context that counts what it computes, and how often it had no room."""
+
+    computed = 0
+    refusals = 0
+
+    def step(self, spans: Sequence[Span]) -> Logits:
+        try:
+            logits = super().step(spans)
+        except NoRoom:
+            self.refusals += 1
+            raise
+        self.computed += sum(len(span.tokens) for span in spans)
+        return logits
+
+
 class Bench:
     """A scheduler on a real context, driven step by step."""
 
     def __init__(self, model: Model, *, cells: int, claimed_cells: int | None, idle_cells: int) -> None:
         self.model = model
-        self.context = Context(model, cells=cells, sequences=SEQUENCES, batch_tokens=128, threads=1)
+        self.context = CountingContext(model, cells=cells, sequences=SEQUENCES, batch_tokens=128, threads=1)
         self.ledger = CellLedger(
             self.context, cells=claimed_cells or self.context.cells, sequences=SEQUENCES, idle_cells=idle_cells
         )
@@ -84,6 +100,12 @@ def open_bench(model: Model) -> Iterator[OpenBench]:
         yield open_bench
 
 
+def _run_one(bench: Bench, prompt: str) -> int:
+    request_id = bench.submit(prompt, output=4)
+    bench.run()
+    return request_id
+
+
 def _numbers(length: int, *, start: int = 1) -> str:
     return " ".join(str(number % 10) for number in range(start, start + length))
 
@@ -132,6 +154,13 @@ def test_shared_beginning_does_not_change_the_answer(open_bench: OpenBench) -> N
     assert texts[0][0] != texts[0][1]
 
 
+def test_prompt_that_was_asked_before_computes_its_last_token_only(open_bench: OpenBench) -> None:
+    bench = open_bench()
+    first, again = [_run_one(bench, "The capital of France is") for _ in "ab"]
+    assert bench.completion(again).cached_prompt_tokens == bench.completion(again).prompt_tokens - 1
+    assert bench.text(again) == bench.text(first)
+
+
 def test_prompt_that_may_not_share_computes_everything_and_leaves_nothing(open_bench: OpenBench) -> None:
     bench = open_bench()
     for _ in range(2):
@@ -163,11 +192,14 @@ def test_idle_tokens_make_room_for_new_prompts(open_bench: OpenBench) -> None:
 def test_full_context_makes_the_latest_comer_wait_and_loses_no_token(open_bench: OpenBench) -> None:
     bench = open_bench(cells=256, claimed_cells=1024)
     prompts = [_numbers(37, start=start) for start in (1, 4, 7)]
-    ids = [bench.submit(prompt, output=14) for prompt in prompts]
+    ids = [bench.submit(prompt, output=30) for prompt in prompts]
     bench.run()
+    assert bench.context.refusals > 0
+    needed, once_more = 3 * (74 + 30), 74 + 30
+    assert bench.context.computed <= needed + once_more, "whoever made way waits until there is room"
     alone = open_bench()
     for id_, prompt in zip(ids, prompts, strict=True):
-        assert bench.completion(id_).output_tokens == 14
+        assert bench.completion(id_).output_tokens == 30
         single = alone.submit(prompt, output=6)
         alone.run()
         assert bench.text(id_).startswith(alone.text(single))
