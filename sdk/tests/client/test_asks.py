@@ -2,15 +2,17 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from consilience._wire.envelopes import seal
-from consilience.asks import Accepted, Final, OnDisconnect, Outcome, Role, StopReason, TextDelta, Turn
+from consilience.asks import Accepted, Final, OnDisconnect, Outcome, Progress, Role, StopReason, TextDelta, Turn
 from consilience.client import Client
 from consilience.errors import (
     AnswerTimeoutError,
+    AnswerTooLargeError,
     AnswerUnknownError,
     FirstTokenTimeoutError,
     LimitExceededError,
@@ -21,7 +23,7 @@ from consilience.errors import (
 )
 from consilience.identity import KeyPair
 from consilience.units import Digest, Sequence, utc_now
-from sdk.tests.client.scripted_nodes import AskCall, ScriptedNode, greet
+from sdk.tests.client.scripted_nodes import AskCall, AskScript, ScriptedNode, greet
 
 
 async def stall_before_text(call: AskCall) -> AsyncIterator[bytes]:
@@ -349,3 +351,20 @@ async def test_many_asks_at_once_share_one_connection(client: Client, node: Scri
     assert {result.text for result in results} == {"Hello, world."}
     assert len({call.peer for call in node.calls}) == 1
     assert node.methods.count("GetNodeCard") == 1
+
+
+async def chatter(call: AskCall) -> AsyncIterator[bytes]:
+    yield call.log.accepted()
+    while True:
+        yield call.log.add(Progress(message="still at it"))
+
+
+@pytest.mark.parametrize("endless", [babble, chatter])
+async def test_an_answer_without_end_is_cancelled_where_nobody_bounds_its_time(
+    card_file: Path, node: ScriptedNode, endless: AskScript
+) -> None:
+    node.on_ask = endless
+    async with Client(KeyPair.generate(), card_file=card_file, max_answer_bytes=10_000) as client:
+        with pytest.raises(AnswerTooLargeError, match="10000 bytes"):
+            await client.ask("Hello?", node=node.address, timeout=None)
+    assert node.methods[-1] == "CancelAnswer"

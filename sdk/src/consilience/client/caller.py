@@ -55,6 +55,7 @@ class Caller:
         clock: Tells the time that is signed.
         trusted_nodes: The nodes that may read more than INTERNAL data.
         call_seconds: Bounds a unary call.
+        max_answer_bytes: Bounds what is kept of one answer.
         tracer: Follows the asks.
     """
 
@@ -66,11 +67,13 @@ class Caller:
         clock: Callable[[], datetime],
         trusted_nodes: frozenset[PublicKey],
         call_seconds: float,
+        max_answer_bytes: int,
         tracer: Tracer = SILENT,
     ) -> None:
         self.cards = cards
         self.clock = clock
         self.trusted_nodes = trusted_nodes
+        self.max_answer_bytes = max_answer_bytes
         self.tracer = tracer
         self._key = key
         self._call_seconds = call_seconds

@@ -36,6 +36,7 @@ from consilience.units import PublicKey, RequestId, utc_now
 DEFAULT_TIMEOUT_SECONDS = 60.0
 DEFAULT_CALL_SECONDS = 10.0
 DEFAULT_CARD_MAX_AGE = timedelta(minutes=5)
+DEFAULT_MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 
 class Client:
@@ -50,6 +51,7 @@ class Client:
         card_max_age: How long a card is used before it is fetched again.
         card_file: Where the cards seen are remembered, against roll-back; the user's state folder, unless you say.
         call_timeout: Bounds, in seconds, fetching a card and every call but an answer.
+        max_answer_bytes: Bounds what is kept in memory of one answer, everything in its log counted.
         clock: Tells the time that is signed.
         tracer: Follows the asks: `consilience.telemetry`.
     """
@@ -63,6 +65,7 @@ class Client:
         card_max_age: timedelta = DEFAULT_CARD_MAX_AGE,
         card_file: Path | None = None,
         call_timeout: float = DEFAULT_CALL_SECONDS,
+        max_answer_bytes: int = DEFAULT_MAX_ANSWER_BYTES,
         clock: Callable[[], datetime] = utc_now,
         tracer: Tracer = SILENT,
     ) -> None:
@@ -81,6 +84,7 @@ class Client:
             clock=clock,
             trusted_nodes=frozenset(map(_trusted, trusted_nodes)),
             call_seconds=call_timeout,
+            max_answer_bytes=max_answer_bytes,
             tracer=tracer,
         )
         self._process = os.getpid()

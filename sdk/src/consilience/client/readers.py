@@ -45,6 +45,7 @@ from consilience.client.routes import Route
 from consilience.client.watches import Watch
 from consilience.envelopes import Signed
 from consilience.errors import (
+    AnswerTooLargeError,
     AnswerUnknownError,
     AudienceWrongError,
     CallExpiredError,
@@ -91,6 +92,7 @@ class LogReader:
         self.request_id = request_id
         self.transcript = Transcript()
         self.responses: list[bytes] = []
+        self._bytes_left = caller.max_answer_bytes
         self._ready: deque[AnswerEvent] = deque()
         self.ask: Signed[Ask] | None = None
         self.trace: AskTrace = SILENT_TRACE
@@ -201,6 +203,9 @@ class LogReader:
 
     def _take(self, received: bytes) -> None:
         """Verifies what arrived, as a whole, and makes it ready to be read."""
+        self._bytes_left -= len(received)
+        if self._bytes_left < 0:
+            raise AnswerTooLargeError(f"the answer takes more than {self._caller.max_answer_bytes} bytes")
         try:
             entries = decode_events(received)
             for entry in entries:

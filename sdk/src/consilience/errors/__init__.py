@@ -4,7 +4,8 @@
     ├── UsageError              you asked for what cannot be; nothing was sent
     │   ├── AddressInvalidError, KeyFileError, ForkedError
     │   ├── DataClassForbiddenError     your own allow-list keeps the data here
-    │   └── AnswerShapeError            the answer does not fit your model or schema
+    │   ├── AnswerShapeError            the answer does not fit your model or schema
+    │   └── AnswerTooLargeError         the answer is larger than your client keeps
     ├── ProtocolError           the peer broke a MUST; `requirement` says which
     ├── TransportError          no answer from the peer; nothing is known about what it did
     │   ├── UnreachableError, ConnectionLostError
@@ -51,6 +52,7 @@ from consilience.errors.tree import (
     AddressInvalidError,
     AnswerShapeError,
     AnswerTimeoutError,
+    AnswerTooLargeError,
     ConnectionLostError,
     ConsilienceError,
     DataClassForbiddenError,
@@ -80,6 +82,7 @@ __all__ = [
     "AnswerSchemaUnsupportedError",
     "AnswerShapeError",
     "AnswerTimeoutError",
+    "AnswerTooLargeError",
     "AnswerUnknownError",
     "AudienceWrongError",
     "CallExpiredError",

@@ -56,6 +56,12 @@ class AnswerShapeError(UsageError):
         self.text = text
 
 
+class AnswerTooLargeError(UsageError):
+    """The answer grew beyond what the client keeps of one; the ask was cancelled."""
+
+    remedy = "Allow more with `Client(max_answer_bytes=…)`, or ask for less with `max_output_tokens=`."
+
+
 class ProtocolError(ConsilienceError):
     """The peer broke a requirement of the specification.
 

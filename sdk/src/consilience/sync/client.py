@@ -11,7 +11,12 @@ from typing import Self, Unpack
 from consilience import client as asynchronous
 from consilience.asks import Answer, AnswerSnapshot, Turn
 from consilience.client.cards import NodeReference
-from consilience.client.client import DEFAULT_CALL_SECONDS, DEFAULT_CARD_MAX_AGE, DEFAULT_TIMEOUT_SECONDS
+from consilience.client.client import (
+    DEFAULT_CALL_SECONDS,
+    DEFAULT_CARD_MAX_AGE,
+    DEFAULT_MAX_ANSWER_BYTES,
+    DEFAULT_TIMEOUT_SECONDS,
+)
 from consilience.envelopes import Signed
 from consilience.identity import Signer
 from consilience.nodes import DataClass, NodeCard
@@ -36,6 +41,7 @@ class Client:
         card_max_age: timedelta = DEFAULT_CARD_MAX_AGE,
         card_file: Path | None = None,
         call_timeout: float = DEFAULT_CALL_SECONDS,
+        max_answer_bytes: int = DEFAULT_MAX_ANSWER_BYTES,
         clock: Callable[[], datetime] = utc_now,
         tracer: Tracer = SILENT,
     ) -> None:
@@ -46,6 +52,7 @@ class Client:
             card_max_age=card_max_age,
             card_file=card_file,
             call_timeout=call_timeout,
+            max_answer_bytes=max_answer_bytes,
             clock=clock,
             tracer=tracer,
         )
