@@ -58,7 +58,7 @@ def response_format(schema: str, *, form: SchemaFormat) -> Json:
     """
     try:
         parsed = json.loads(schema)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SchemaUnsupported(f"the JSON schema is no JSON: {error}") from error
     match form:
         case "json_schema":

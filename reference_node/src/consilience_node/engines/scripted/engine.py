@@ -93,7 +93,7 @@ class ScriptedEngine:
         """Takes whatever is JSON; a script plays the same with and without it."""
         try:
             json.loads(json_schema)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise SchemaUnsupported(f"the JSON schema is no JSON: {error}") from error
 
     async def generate(self, prompt: Prompt, *, sampling: Sampling) -> AsyncGenerator[Piece | Completion, None]:
