@@ -180,9 +180,12 @@ class Answers:
         raise AnswerUnknownError("the answer is not kept any more")
 
     async def settled(self) -> None:
-        """Returns when this process works on no answer."""
-        while self._runs:
-            await next(iter(self._runs.values())).ended()
+        """Returns when this process works on no answer, and is about to accept none."""
+        while self._runs or self._admissions:
+            for run in self.running:
+                await run.ended()
+            for admission in tuple(self._admissions.values()):
+                await admission.wait()
 
 
 class AnswerReader:

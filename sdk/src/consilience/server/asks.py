@@ -120,19 +120,23 @@ class AskService:
         """Admits and starts an ask that nothing is known of."""
         ask, now = signed.value, self.clock()
         check_freshness(ask.header, now=now)
-        if self.draining:
-            raise NodeDrainingError("the node is shutting down", retry_after=self.retry_after)
+        self._check_draining()
         if not await self.cards.honours(ask.card_digest, now=now):
             raise StaleCardError("the card that the ask relies on is not honoured here any more")
         incoming, served = admit(signed, house=self.house, skills=self.skills, now=now)
         place = self.load.take(ask.header.caller, skill=served.skill, limits=self.house.limits)
-        if served.check is not None:
-            try:
+        try:
+            if served.check is not None:
                 await served.check(incoming)
-            except BaseException:
-                self.load.give_back(place)
-                raise
+            self._check_draining()  # which may have begun during one of the waits above
+        except BaseException:
+            self.load.give_back(place)
+            raise
         return await self.answers.start(signed, incoming=incoming, served=served, place=place, trace=trace)
+
+    def _check_draining(self) -> None:
+        if self.draining:
+            raise NodeDrainingError("the node is shutting down", retry_after=self.retry_after)
 
     async def _answer_of(self, call: ResumeAnswerCall | GetAnswerCall | CancelAnswerCall) -> AnswerRun | StoredAsk:
         """Returns the answer that a call is about.
