@@ -325,6 +325,13 @@ class TestSuccession:
         async with ScriptedNode(root=self.NEWEST, successions=steps) as node:
             assert await self.ask_as(card_file, node) == "Hello, world."
 
+    async def test_a_node_with_more_former_keys_than_a_response_holds_is_not_followed(self, card_file: Path) -> None:
+        await self.seen(card_file, self.OLD, commits_to=self.NEW)
+        steps = (succession(self.OLD, self.NEW),) * 17
+        async with ScriptedNode(root=self.NEW, successions=steps) as node:
+            with pytest.raises(ProtocolError, match="ERR-FLD-001"):
+                await self.ask_as(card_file, node)
+
     @pytest.mark.parametrize(
         ("commits_to", "chain"),
         [

@@ -25,6 +25,9 @@ from consilience.units import Digest, PublicKey
 NodeReference = str | NodeAddress | Signed[NodeCard]
 """A node: `cn1…@host:port`, `https://host:port`, `127.0.0.1:port`, or a card that was had elsewhere."""
 
+MAX_SUCCESSIONS = 16
+"""How many former root keys a node names at most."""
+
 _Key = NodeAddress | Digest
 
 read_address = functools.lru_cache(maxsize=1024)(NodeAddress.parse)
@@ -184,6 +187,8 @@ class Cards:
         Each step needs the newest card of the key that hands over, because that card commits to the next key; one
         that was never seen here cannot be followed.
         """
+        if len(successions) > MAX_SUCCESSIONS:
+            raise ProtocolError(f"the node names more than {MAX_SUCCESSIONS} former keys", requirement="ERR-FLD-001")
         with held_to_protocol():
             opened = [open_envelope(succession, KeySuccession) for succession in successions]
         by_old_key = {succession.value.old_node_id: succession for succession in opened}
