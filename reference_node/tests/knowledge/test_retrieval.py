@@ -110,3 +110,9 @@ def test_turn_markers_in_a_source_stay_text(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text(f"# Ovens\n{evil}\n")
     with Index.open(tmp_path / "index.sqlite", documents=read_folder(tmp_path)) as index:
         assert Retriever(index).retrieve("What are ovens?").passages[0].text == evil
+
+
+def test_of_a_very_long_question_only_the_beginning_is_looked_at(foldoc_retriever: Retriever) -> None:
+    beginning = "\N{ARABIC LIGATURE SALLALLAHOU ALAYHE WASALLAM} " * 10_000
+    assert foldoc_retriever.retrieve(beginning + "heisenbug").passages == ()
+    assert foldoc_retriever.retrieve("heisenbug " + beginning).passages[0].title == "heisenbug"

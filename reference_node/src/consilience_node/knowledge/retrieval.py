@@ -25,6 +25,7 @@ from consilience_node.knowledge.topic import NO_TOPIC, TopicMatch, WordEvidence,
 
 _MAX_TERMS = 32
 _MAX_HOMOGRAPHS = 64
+_MAX_QUESTION_CHARACTERS = 16_384
 
 
 class Match(StrEnum):
@@ -93,9 +94,11 @@ class Retriever:
         """Finds passages for a question.
 
         Args:
-            question: Anything a stranger may send; none of it is taken for query syntax.
+            question: Anything a stranger may send; none of it is taken for query syntax, and only its first 16384
+                characters are looked at, because one character may stand for eighteen.
             limit: The most passages to return.
         """
+        question = question[:_MAX_QUESTION_CHARACTERS]
         for name in names_asked_for(question):
             if homographs := self._index.chunks_of_headword(name, limit=_MAX_HOMOGRAPHS):
                 chunks = _as_written_first(homographs, question=question)[:limit]
