@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from consilience.server import IncomingAsk, Node
 
+PATIENCE_SECONDS = 20.0
+
 
 @dataclass
 class Counting:
@@ -36,6 +38,11 @@ class Counting:
         except asyncio.CancelledError:
             self.stopped += 1
             raise
+
+    async def has_begun(self) -> None:
+        """Waits for the first token; a node that refused the ask makes the test fail soon, and not hang."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await self.running.wait()
 
     async def stands_still(self) -> bool:
         """Tells whether no token is made for a good while."""

@@ -140,6 +140,18 @@ async def test_a_copy_after_its_header_expired_is_refused_but_the_answer_can_be_
     assert resumed.final == reading.final
 
 
+async def test_a_copy_is_judged_by_its_time_like_a_first_call(
+    key: KeyPair, clock: ManualClock, counting: Counting
+) -> None:
+    node = Node("test", key=key, clock=clock)
+    serve_test_skills(node, counting)
+    async with node.serving(ANYWHERE) as running, calling(running, clock=clock) as caller:
+        signed, _ = await caller.ask("hello")
+        clock.advance(-timedelta(minutes=1))
+        with pytest.raises(CallNotYetValidError):
+            await caller.send(signed.envelope).rest()
+
+
 async def test_the_id_is_looked_up_before_the_time_is_checked(
     key: KeyPair, clock: ManualClock, counting: Counting
 ) -> None:
@@ -221,7 +233,7 @@ async def test_what_there_is_can_be_seen_while_it_grows_and_when_it_is_done(node
     counting.limit, counting.pace = 10, 0.02
     async with node.serving(ANYWHERE) as running, calling(running) as caller:
         signed, call = caller.open(skill_id="count")
-        await counting.running.wait()
+        await counting.has_begun()
         early = await caller.get(signed.value.header.request_id)
         whole = await call.rest()
         late = await caller.get(signed.value.header.request_id)
@@ -289,7 +301,7 @@ async def test_several_readers_of_one_running_answer_get_the_same_text(node: Nod
     counting.limit = 100
     async with node.serving(ANYWHERE) as running, calling(running) as caller:
         signed, call = caller.open(skill_id="count")
-        await counting.running.wait()
+        await counting.has_begun()
         others = [caller.resume(signed.value.header.request_id) for _ in range(5)]
         readings: list[Reading] = await asyncio.gather(call.rest(), *(other.rest() for other in others))
     assert {reading.transcript.digest for reading in readings} == {readings[0].transcript.digest}

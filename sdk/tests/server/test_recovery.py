@@ -167,7 +167,7 @@ async def test_any_replica_serves_any_reader_and_says_who_can_cancel(
         calling(second, clock=clock, key=key) as there,
     ):
         signed, call = here.open(skill_id="count")
-        await counting.running.wait()
+        await counting.has_begun()
         request_id = signed.value.header.request_id
         elsewhere, copy = there.resume(request_id), there.send(signed.envelope)
         for _ in range(3):
@@ -199,7 +199,7 @@ async def test_a_replica_ends_the_answers_of_a_sibling_whose_lease_ran_out_and_t
         calling(second, clock=clock, key=key) as there,
     ):
         signed, call = here.open(skill_id="count")
-        await counting.running.wait()
+        await counting.has_begun()
         # The first replica sleeps through its heartbeats, as a suspended machine does.
         clock.advance(LEASE + timedelta(seconds=1))
         await second.tend()
@@ -260,7 +260,7 @@ async def test_a_heartbeat_keeps_what_runs(key: KeyPair, path: Path, counting: C
     two = durable_node(key, path, Counting(), replica="two", clock=clock)
     async with one.serving(ANYWHERE) as first, two.serving(ANYWHERE) as second, calling(first, clock=clock) as caller:
         signed, call = caller.open(skill_id="count")
-        await counting.running.wait()
+        await counting.has_begun()
         for _ in range(4):
             clock.advance(LEASE / 2)
             await first.tend()
@@ -345,7 +345,7 @@ async def test_a_node_that_is_stopped_while_its_disk_is_full_still_stops(key: Ke
     serve_test_skills(node, counting)
     async with node.serving(ANYWHERE) as running, calling(running) as caller:
         signed, call = caller.open(skill_id="count")
-        await counting.running.wait()
+        await counting.has_begun()
         store.full = True
         call.drop()
     # The next life of the node, with room on the disk again, ends what was left.

@@ -22,10 +22,11 @@ from consilience.asks import (
 from consilience.calls import new_header
 from consilience.identity import KeyPair
 from consilience.nodes import DataClass, Skill
+from consilience.server.conclusions import Conclusion
 from consilience.server.keys import FixedKey
 from consilience.server.observers import SilentObserver
 from consilience.server.runs import AnswerRun, Workplace
-from consilience.server.skills import Conclusion, Handler, IncomingAsk, Item, ServedSkill
+from consilience.server.skills import Handler, IncomingAsk, Item, ServedSkill
 from consilience.server.store.contract import AskKey, LogEntry, StoredAsk
 from consilience.server.store.memory import MemoryStore
 from consilience.units import Digest, PublicKey, Sequence, utc_now

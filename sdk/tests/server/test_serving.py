@@ -38,7 +38,7 @@ async def test_a_draining_node_finishes_what_runs_and_takes_nothing_new(node: No
     await running.start()
     async with calling(running) as caller:
         signed, call = caller.open(skill_id="count")
-        await counting.running.wait()
+        await counting.has_begun()
         stopping = await begin_drain(running, seconds=30)
         with pytest.raises(NodeDrainingError) as refusal:
             await caller.ask("too late")
@@ -58,7 +58,7 @@ async def test_what_takes_too_long_for_the_drain_is_ended_and_told(node: Node, c
     await running.start()
     async with calling(running) as caller:
         signed, call = caller.open(skill_id="count")
-        await counting.running.wait()
+        await counting.has_begun()
         stopping = asyncio.create_task(running.stop(timedelta(seconds=0.05)))
         reading = await call.rest()
         await stopping
@@ -89,7 +89,7 @@ async def test_whoever_hurries_cuts_the_drain_short(node: Node, counting: Counti
     await running.start()
     async with calling(running) as caller:
         _, call = caller.open(skill_id="count")
-        await counting.running.wait()
+        await counting.has_begun()
         stopping = await begin_drain(running, seconds=600)
         running.hurry()
         reading = await call.rest()
@@ -107,7 +107,7 @@ async def test_health_is_told_for_the_server_and_each_service_and_ends_with_the_
         for service in SERVICES:
             assert (await health.Check(health_pb2.HealthCheckRequest(service=service))).status == SERVING
         _, call = caller.open(skill_id="count")
-        await counting.running.wait()
+        await counting.has_begun()
         stopping = await begin_drain(running, seconds=600)
         for service in SERVICES:
             assert (await health.Check(health_pb2.HealthCheckRequest(service=service))).status == NOT_SERVING

@@ -9,7 +9,7 @@ from consilience.identity import KeyPair
 from consilience.server import Conclusion, IncomingAsk, Item, Node
 from consilience.units import utc_now
 from sdk.tests.server.callers import calling
-from sdk.tests.server.specimens import Counting
+from sdk.tests.server.specimens import PATIENCE_SECONDS, Counting
 
 ANYWHERE = "127.0.0.1:0"
 
@@ -17,7 +17,7 @@ ANYWHERE = "127.0.0.1:0"
 async def test_cancellation_stops_the_handler_and_returns_the_final(node: Node, counting: Counting) -> None:
     async with node.serving(ANYWHERE) as running, calling(running) as caller:
         signed, call = caller.open(skill_id="count")
-        await counting.running.wait()
+        await counting.has_begun()
         final = await caller.cancel(signed.value.header.request_id)
         assert await counting.stands_still()
         assert counting.stopped == 1
@@ -82,7 +82,7 @@ async def test_a_dropped_connection_does_not_stop_the_work(node: Node, counting:
     counting.limit, counting.pace = 60, 0.005
     async with node.serving(ANYWHERE) as running, calling(running) as caller:
         signed, call = caller.open(skill_id="count")
-        await counting.running.wait()
+        await counting.has_begun()
         call.drop()
         reading = await caller.resume(signed.value.header.request_id).rest()
     assert reading.final.answer.value.outcome is Outcome.ANSWERED
@@ -92,7 +92,7 @@ async def test_a_dropped_connection_does_not_stop_the_work(node: Node, counting:
 async def test_the_loss_of_the_last_reader_stops_the_work_where_the_ask_says_so(node: Node, counting: Counting) -> None:
     async with node.serving(ANYWHERE) as running, calling(running) as caller:
         signed, first = caller.open(skill_id="count", on_disconnect=OnDisconnect.CANCEL)
-        await counting.running.wait()
+        await counting.has_begun()
         second = caller.resume(signed.value.header.request_id)
         await second.next()
         first.drop()
@@ -149,7 +149,8 @@ async def test_a_handler_that_babbles_on_after_the_stop_is_not_heard(key: KeyPai
 
     async with node.serving(ANYWHERE) as running, calling(running) as caller:
         signed, call = caller.open(skill_id="stubborn")
-        await waiting.wait()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await waiting.wait()
         await caller.cancel(signed.value.header.request_id)
         reading = await call.rest()
     caller.check(signed, reading)

@@ -14,11 +14,12 @@ except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
         f'the server toolkit needs {error.name}: pip install "consilience[server]"', name=error.name
     ) from error
+from consilience.server.conclusions import Conclusion
 from consilience.server.keys import RotatingKeys, succession
 from consilience.server.load import exceeded
 from consilience.server.observers import Observer, SilentObserver
 from consilience.server.serving import RunningNode
-from consilience.server.skills import Check, Conclusion, Handler, IncomingAsk, Item
+from consilience.server.skills import Check, Handler, IncomingAsk, Item
 from consilience.server.tls import Tls
 
 __all__ = [

@@ -10,7 +10,7 @@ from typing import Any
 
 from consilience._wire import services
 from consilience.asks import Ask, CancelAnswerCall, GetAnswerCall, ResumeAnswerCall
-from consilience.calls import MAX_CLOCK_SKEW, check_freshness
+from consilience.calls import check_freshness
 from consilience.envelopes import Signed
 from consilience.errors import AnswerUnknownError, NodeDrainingError, RequestIdReusedError, StaleCardError
 from consilience.server.admission import House, admit, open_call
@@ -79,30 +79,19 @@ class AskService:
         """
         header = signed.value.header
         key = AskKey(caller=header.caller, request_id=header.request_id)
-        if (found := self._attached(await self.answers.find(key), signed)) is not None:
+        found = await self.answers.find(key)
+        if found is not None:
+            _check_reuse(found, signed)
+        check_freshness(header, now=self.clock())
+        if found is not None:
             return found
         trace = self.tracer.answering(TracedAsk.of(signed.value), metadata=metadata)
         self.answers.begin_admission(key)
         admission = self._admit(key, signed, trace=trace)
         started = await (_to_the_end(admission) if self.answers.durable else admission)
-        if isinstance(started, StoredAsk):
-            # Another replica was quicker to bind the key, to another question even.
-            return self._attached(started, signed) or started
+        # Another replica may have been quicker to bind the key, to another question even.
+        _check_reuse(started, signed)
         return started
-
-    def _attached(self, found: AnswerRun | StoredAsk | None, signed: Signed[Ask]) -> AnswerRun | StoredAsk | None:
-        """Returns the answer that a copy of an ask attaches to, or None: then the ask is taken as a first one.
-
-        Raises:
-            RequestIdReusedError: The id is bound to another payload (ASK-IDEM-002).
-        """
-        if found is None:
-            return None
-        bound = found.ask if isinstance(found, AnswerRun) else found
-        if bound.ask_digest != signed.digest:
-            raise RequestIdReusedError("the request id is bound to another ask of this caller")
-        # A copy that comes after its header has expired is refused for its time, like any stale call (ASK-IDEM-003).
-        return found if self.clock() <= bound.expire_time + MAX_CLOCK_SKEW else None
 
     async def _admit(self, key: AskKey, signed: Signed[Ask], *, trace: AskTrace) -> AnswerRun | StoredAsk:
         try:
@@ -119,7 +108,6 @@ class AskService:
     async def _start(self, signed: Signed[Ask], *, trace: AskTrace) -> AnswerRun | StoredAsk:
         """Admits and starts an ask that nothing is known of."""
         ask, now = signed.value, self.clock()
-        check_freshness(ask.header, now=now)
         self._check_draining()
         if not await self.cards.honours(ask.card_digest, now=now):
             raise StaleCardError("the card that the ask relies on is not honoured here any more")
@@ -150,6 +138,17 @@ class AskService:
         if found is None:
             raise AnswerUnknownError("there is no answer of this caller under this request id")
         return found
+
+
+def _check_reuse(found: AnswerRun | StoredAsk, signed: Signed[Ask]) -> None:
+    """Checks that an ask is a copy of the one that is bound to its request id.
+
+    Raises:
+        RequestIdReusedError: It is another ask (ASK-IDEM-002).
+    """
+    bound = found.ask if isinstance(found, AnswerRun) else found
+    if bound.ask_digest != signed.digest:
+        raise RequestIdReusedError("the request id is bound to another ask of this caller")
 
 
 async def _to_the_end(admission: Coroutine[Any, Any, AnswerRun | StoredAsk]) -> AnswerRun | StoredAsk:

@@ -50,20 +50,20 @@ class Description:
     extensions: Mapping[str, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _at_most("name", self.name, 128)
-        _at_most("description", self.description, 2048)
-        _at_most("models", self.models, 64)
-        _at_most("extensions", self.extensions, 64)
+        at_most("name", self.name, 128)
+        at_most("description", self.description, 2048)
+        at_most("models", self.models, 64)
+        at_most("extensions", self.extensions, 64)
         _unique("model ids", (model.id for model in self.models))
         for model in self.models:
-            _check_model(model)
+            check_model(model)
         if not 1 <= len(self.skills) <= 256:  # noqa: PLR2004 - the rule of the field
             raise UsageError("a node serves 1 to 256 skills: put @node.skill(…) over an async generator function")
         if self.limits.max_message_bytes > MAX_LIMIT_BYTES:
             raise UsageError(f"max_message_bytes is at most {MAX_LIMIT_BYTES}")
         if self.data_policy.max_data_class <= DataClass.UNSPECIFIED:
             raise UsageError("a data policy names the highest data class that the node reads")
-        _match("jurisdictions", self.data_policy.jurisdictions, JURISDICTION, at_most=64)
+        _match("jurisdictions", self.data_policy.jurisdictions, JURISDICTION, limit=64)
 
 
 def check_skill(skill: Skill) -> None:
@@ -75,26 +75,33 @@ def check_skill(skill: Skill) -> None:
     if not IDENTIFIER.fullmatch(skill.id):
         raise UsageError(f"{skill.id!r} is no skill id: write lower-case letters, digits, dots and dashes, at most 64")
     where = f"of the skill {skill.id!r}"
-    _at_most(f"the description {where}", skill.description, 1024)
-    _match(f"the domains {where}", skill.domains, IDENTIFIER, at_most=32)
-    _match(f"the languages {where}", skill.languages, LANGUAGE, at_most=64)
-    _at_most(f"the input_media_types {where}", skill.input_media_types, 32)
-    _at_most(f"the output_media_type {where}", skill.output_media_type, 128)
-    _at_most(f"the input_schema {where}", skill.input_schema, 16_384)
-    _at_most(f"the output_schema {where}", skill.output_schema, 16_384)
-    _at_most(f"the model_ids {where}", skill.model_ids, 64)
-    _at_most(f"the measured_quality {where}", skill.measured_quality, 16)
+    at_most(f"the description {where}", skill.description, 1024)
+    _match(f"the domains {where}", skill.domains, IDENTIFIER, limit=32)
+    _match(f"the languages {where}", skill.languages, LANGUAGE, limit=64)
+    at_most(f"the input_media_types {where}", skill.input_media_types, 32)
+    at_most(f"the output_media_type {where}", skill.output_media_type, 128)
+    at_most(f"the input_schema {where}", skill.input_schema, 16_384)
+    at_most(f"the output_schema {where}", skill.output_schema, 16_384)
+    at_most(f"the model_ids {where}", skill.model_ids, 64)
+    at_most(f"the measured_quality {where}", skill.measured_quality, 16)
     for quality in skill.measured_quality:
         _check_quality(quality)
 
 
-def _check_model(model: Model) -> None:
+def check_model(model: Model) -> None:
+    """Checks a model against the rules of node.proto.
+
+    Raises:
+        UsageError: It breaks one.
+    """
     if not 1 <= len(model.id) <= 128:  # noqa: PLR2004 - the rule of the field
         raise UsageError("a model has an id of 1 to 128 characters")
-    _at_most(f"the family of the model {model.id!r}", model.family, 128)
-    _at_most(f"the quantization of the model {model.id!r}", model.quantization, 64)
-    _at_most(f"the engine of the model {model.id!r}", model.engine, 128)
-    _at_most(f"the adapters of the model {model.id!r}", model.adapters, 16)
+    if model.parameter_count < 0 or model.context_length_tokens < 0:
+        raise UsageError(f"the counts of the model {model.id!r} are not negative")
+    at_most(f"the family of the model {model.id!r}", model.family, 128)
+    at_most(f"the quantization of the model {model.id!r}", model.quantization, 64)
+    at_most(f"the engine of the model {model.id!r}", model.engine, 128)
+    at_most(f"the adapters of the model {model.id!r}", model.adapters, 16)
     if len(model.weights_digest) not in _DIGEST:
         raise UsageError(f"the weights_digest of the model {model.id!r} has 32 bytes, or none")
 
@@ -103,16 +110,17 @@ def _check_quality(quality: MeasuredQuality) -> None:
     sound = quality.sample_count > 0 and 0 <= quality.score_milli <= ALL_MILLI and quality.dataset_name
     if not sound or not quality.dataset_digest or len(quality.dataset_digest) not in _DIGEST:
         raise UsageError("a measured quality names its data set, its digest, its samples and a score of 0 to 1000")
-    _at_most("the dataset_name of a measured quality", quality.dataset_name, 128)
+    at_most("the dataset_name of a measured quality", quality.dataset_name, 128)
 
 
-def _at_most(what: str, value: Sized, limit: int) -> None:
+def at_most(what: str, value: Sized, limit: int) -> None:
+    """Refuses what is longer than a rule allows."""
     if len(value) > limit:
         raise UsageError(f"{what}: {len(value)} are too many, {limit} at most")
 
 
-def _match(what: str, values: tuple[str, ...], pattern: re.Pattern[str], *, at_most: int) -> None:
-    _at_most(what, values, at_most)
+def _match(what: str, values: tuple[str, ...], pattern: re.Pattern[str], *, limit: int) -> None:
+    at_most(what, values, limit)
     for value in values:
         if not pattern.fullmatch(value):
             raise UsageError(f"{what}: {value!r} does not match {pattern.pattern}")

@@ -15,7 +15,7 @@ from consilience._wire.events import encode_event
 from consilience.asks import Answer, AnswerEvent, Citation, Final, Outcome, Usage
 from consilience.identity import Signer
 from consilience.nodes import Skill
-from consilience.server.skills import Conclusion
+from consilience.server.conclusions import Conclusion
 from consilience.server.store.contract import FIRST_SEQUENCE, LogEntry, StoredAsk
 from consilience.units import Digest, PublicKey, Sequence
 

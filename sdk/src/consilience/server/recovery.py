@@ -11,10 +11,10 @@ from datetime import datetime
 
 from consilience._wire.events import decode_event
 from consilience.asks import Citation, Outcome, StopReason
+from consilience.server.conclusions import Conclusion
 from consilience.server.finals import Tally, final_entry
 from consilience.server.readers import read_all
 from consilience.server.runs import Workplace
-from consilience.server.skills import Conclusion
 from consilience.server.store.contract import LeaseLostError, StoredAsk
 from consilience.units import Sequence
 

@@ -16,13 +16,14 @@ from consilience._wire.events import encode_event
 from consilience.asks import Answer, AnswerEvent, Citation, OnDisconnect, Outcome, Progress, StopReason, TextDelta
 from consilience.calls import MAX_CLOCK_SKEW
 from consilience.errors import RefusedError
+from consilience.server.conclusions import MAX_DETAIL_CHARACTERS, Conclusion, check_event
 from consilience.server.faults import log_fault
 from consilience.server.finals import Tally, broken_promise, final_entry
 from consilience.server.keys import SigningKeys
 from consilience.server.log_writers import log_writer
 from consilience.server.logs import AnswerLog
 from consilience.server.observers import Observer
-from consilience.server.skills import MAX_DETAIL_CHARACTERS, Conclusion, IncomingAsk, Item, ServedSkill, check_event
+from consilience.server.skills import IncomingAsk, Item, ServedSkill
 from consilience.server.store.contract import (
     MIN_DURABLE_RETENTION,
     AnswerStore,

@@ -16,32 +16,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
-from consilience.asks import (
-    Ask,
-    Citation,
-    Confidence,
-    DocumentSource,
-    Intake,
-    Outcome,
-    Progress,
-    StopReason,
-    Turn,
-    Usage,
-)
+from consilience.asks import Ask, Citation, Progress, Turn
 from consilience.errors import UsageError
-from consilience.nodes import DataClass, Model, Skill
-from consilience.server.descriptions import ALL_MILLI, check_skill
+from consilience.nodes import DataClass, Skill
+from consilience.server.conclusions import Conclusion
+from consilience.server.descriptions import check_skill
 from consilience.units import Digest, PublicKey, RequestId
-
-MAX_DETAIL_CHARACTERS = 1024
-MAX_PROGRESS_CHARACTERS = 512
-MAX_URI_CHARACTERS = 2048
-MAX_TITLE_CHARACTERS = 512
-MAX_QUOTE_CHARACTERS = 16_384
-DIGEST_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,39 +71,6 @@ class IncomingAsk:
     def data_class(self) -> DataClass:
         """How much harm the disclosure of the ask would do."""
         return self.ask.data_class
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conclusion:
-    """What a handler knows about its answer at the end; the node adds text digest, bytes, sources and times.
-
-    Attributes:
-        outcome, stop_reason: How the answer ended, and what ended it.
-        detail: Explains the outcome for people, without text of the ask, at most 1024 characters.
-        confidence: How sure the handler is, or None: it does not say.
-        model: The model that answered, or None: none took part.
-        intake: What was read to make the answer, or None: not disclosed.
-        usage: Token counts; `output_bytes` and `duration` are the node's to fill.
-
-    Raises:
-        UsageError: An outcome or stop reason that cannot be sent, too long a detail, probabilities out of order.
-    """
-
-    outcome: Outcome = Outcome.ANSWERED
-    stop_reason: StopReason = StopReason.COMPLETE
-    detail: str = ""
-    confidence: Confidence | None = None
-    model: Model | None = None
-    intake: Intake | None = None
-    usage: Usage = field(default_factory=Usage)
-
-    def __post_init__(self) -> None:
-        if self.outcome is Outcome.UNKNOWN or self.stop_reason is StopReason.UNKNOWN:
-            raise UsageError("a conclusion names an outcome and a stop reason of this version")
-        if len(self.detail) > MAX_DETAIL_CHARACTERS:
-            raise UsageError(f"the detail of a conclusion has at most {MAX_DETAIL_CHARACTERS} characters")
-        if self.confidence is not None:
-            _check_confidence(self.confidence)
 
 
 Item = str | Citation | Progress | Conclusion
@@ -181,37 +131,3 @@ class SkillBook:
 
     def __len__(self) -> int:
         return len(self._skills)
-
-
-def check_event(event: Citation | Progress) -> None:
-    """Checks what a handler yields against the constraints that ask.proto declares.
-
-    Raises:
-        UsageError: A reader would have to refuse the event.
-    """
-    match event:
-        case Progress(message=message, done_milli=done):
-            if not 1 <= len(message) <= MAX_PROGRESS_CHARACTERS or not 0 <= (done or 0) <= ALL_MILLI:
-                raise UsageError(f"progress has a message of 1 to {MAX_PROGRESS_CHARACTERS} characters, and 0 to 1000")
-        case Citation(origin=DocumentSource() as document):
-            if len(document.digest) != DIGEST_BYTES or not 1 <= len(document.uri) <= MAX_URI_CHARACTERS:
-                raise UsageError(f"a document is named by its digest and a URI of 1 to {MAX_URI_CHARACTERS} characters")
-            if len(document.title) > MAX_TITLE_CHARACTERS or len(document.quote) > MAX_QUOTE_CHARACTERS:
-                raise UsageError(f"the quote of a document has at most {MAX_QUOTE_CHARACTERS} characters")
-        case Citation(origin=bytes() as digest):
-            if len(digest) != DIGEST_BYTES:
-                raise UsageError(f"the digest of an answer has {DIGEST_BYTES} bytes")
-
-
-def _check_confidence(confidence: Confidence) -> None:
-    bounds = (confidence.lower, confidence.upper)
-    stated = [value for value in (confidence.p_correct, *bounds) if value is not None]
-    if not confidence.method or any(not 0 <= value <= 1 for value in stated):
-        raise UsageError("a confidence names its method, and its probabilities lie between 0 and 1")
-    match bounds:
-        case (None, None):
-            return
-        case (float(lower), float(upper)) if lower <= upper:
-            return
-        case _:
-            raise UsageError("the ends of a confidence interval come together and in order")
