@@ -26,13 +26,14 @@ from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63onsilience/v1/envelope.proto\x12\x0e\x63onsilience.v1\x1a\x19google/protobuf/any.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8a\x01\n\x0eSignedEnvelope\x12!\n\x0cpayload_type\x18\x01 \x01(\tR\x0bpayloadType\x12\x18\n\x07payload\x18\x02 \x01(\x0cR\x07payload\x12\x1d\n\npublic_key\x18\x03 \x01(\x0cR\tpublicKey\x12\x1c\n\tsignature\x18\x04 \x01(\x0cR\tsignature\"\xc1\x03\n\nCallHeader\x12\x16\n\x06method\x18\x01 \x01(\tR\x06method\x12\x1a\n\x08\x61udience\x18\x02 \x01(\x0cR\x08\x61udience\x12\x16\n\x06\x63\x61ller\x18\x03 \x01(\x0cR\x06\x63\x61ller\x12\x1d\n\nrequest_id\x18\x04 \x01(\x0cR\trequestId\x12\x39\n\nissue_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tissueTime\x12;\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\x12/\n\x13required_extensions\x18\x07 \x03(\tR\x12requiredExtensions\x12J\n\nextensions\x18\x08 \x03(\x0b\x32*.consilience.v1.CallHeader.ExtensionsEntryR\nextensions\x1aS\n\x0f\x45xtensionsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12*\n\x05value\x18\x02 \x01(\x0b\x32\x14.google.protobuf.AnyR\x05value:\x02\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63onsilience/v1/envelope.proto\x12\x0e\x63onsilience.v1\x1a\x19google/protobuf/any.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8a\x01\n\x0eSignedEnvelope\x12!\n\x0cpayload_type\x18\x01 \x01(\tR\x0bpayloadType\x12\x18\n\x07payload\x18\x02 \x01(\x0cR\x07payload\x12\x1d\n\npublic_key\x18\x03 \x01(\x0cR\tpublicKey\x12\x1c\n\tsignature\x18\x04 \x01(\x0cR\tsignature\"\xc1\x03\n\nCallHeader\x12\x16\n\x06method\x18\x01 \x01(\tR\x06method\x12\x1a\n\x08\x61udience\x18\x02 \x01(\x0cR\x08\x61udience\x12\x16\n\x06\x63\x61ller\x18\x03 \x01(\x0cR\x06\x63\x61ller\x12\x1d\n\nrequest_id\x18\x04 \x01(\x0cR\trequestId\x12\x39\n\nissue_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tissueTime\x12;\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\x12/\n\x13required_extensions\x18\x07 \x03(\tR\x12requiredExtensions\x12J\n\nextensions\x18\x08 \x03(\x0b\x32*.consilience.v1.CallHeader.ExtensionsEntryR\nextensions\x1aS\n\x0f\x45xtensionsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12*\n\x05value\x18\x02 \x01(\x0b\x32\x14.google.protobuf.AnyR\x05value:\x02\x38\x01\x42G\n\x12\x64\x65v.consilience.v1P\x01Z/consilience.dev/go/consilience/v1;consiliencev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'consilience.v1.envelope_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\022dev.consilience.v1P\001Z/consilience.dev/go/consilience/v1;consiliencev1'
   _globals['_CALLHEADER_EXTENSIONSENTRY']._loaded_options = None
   _globals['_CALLHEADER_EXTENSIONSENTRY']._serialized_options = b'8\001'
   _globals['_SIGNEDENVELOPE']._serialized_start=110

@@ -25,13 +25,14 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"consilience/v1/error_details.proto\x12\x0e\x63onsilience.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"I\n\nServerTime\x12;\n\x0bserver_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nserverTime\"]\n\rLimitExceeded\x12\x14\n\x05limit\x18\x01 \x01(\tR\x05limit\x12\x18\n\x07maximum\x18\x02 \x01(\x03R\x07maximum\x12\x1c\n\trequested\x18\x03 \x01(\x03R\trequested\"9\n\tSupported\x12\x14\n\x05\x66ield\x18\x01 \x01(\tR\x05\x66ield\x12\x16\n\x06values\x18\x02 \x03(\tR\x06values\"\x1c\n\x08Redirect\x12\x10\n\x03uri\x18\x01 \x01(\tR\x03urib\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"consilience/v1/error_details.proto\x12\x0e\x63onsilience.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"I\n\nServerTime\x12;\n\x0bserver_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nserverTime\"]\n\rLimitExceeded\x12\x14\n\x05limit\x18\x01 \x01(\tR\x05limit\x12\x18\n\x07maximum\x18\x02 \x01(\x03R\x07maximum\x12\x1c\n\trequested\x18\x03 \x01(\x03R\trequested\"9\n\tSupported\x12\x14\n\x05\x66ield\x18\x01 \x01(\tR\x05\x66ield\x12\x16\n\x06values\x18\x02 \x03(\tR\x06values\"\x1c\n\x08Redirect\x12\x10\n\x03uri\x18\x01 \x01(\tR\x03uriBG\n\x12\x64\x65v.consilience.v1P\x01Z/consilience.dev/go/consilience/v1;consiliencev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'consilience.v1.error_details_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\022dev.consilience.v1P\001Z/consilience.dev/go/consilience/v1;consiliencev1'
   _globals['_SERVERTIME']._serialized_start=87
   _globals['_SERVERTIME']._serialized_end=160
   _globals['_LIMITEXCEEDED']._serialized_start=162
