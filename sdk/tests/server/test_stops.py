@@ -116,16 +116,16 @@ async def test_a_handler_that_is_stopped_has_a_last_word_about_its_usage(key: Ke
             while True:
                 tokens += 1
                 yield "token "
+                waiting.set()
                 if place == "await":
-                    waiting.set()
                     await asyncio.Event().wait()
         except asyncio.CancelledError:
             yield Conclusion(outcome=Outcome.ANSWERED, usage=Usage(output_tokens=tokens))
 
     async with node.serving(ANYWHERE) as running, calling(running) as caller:
         signed, call = caller.open(skill_id="count")
-        for _ in range(3):
-            await call.next() if place == "yield" else None
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await waiting.wait()
         final = await caller.cancel(signed.value.header.request_id)
         reading = await call.rest() if place == "await" else None
     answer = final.answer.value

@@ -89,8 +89,9 @@ class AskService:
         self.answers.begin_admission(key)
         admission = self._admit(key, signed, trace=trace)
         started = await (_to_the_end(admission) if self.answers.durable else admission)
-        # Another replica may have been quicker to bind the key, to another question even.
-        _check_reuse(started, signed)
+        if isinstance(started, StoredAsk):
+            # Another replica was quicker to bind the key, to another question even.
+            _check_reuse(started, signed)
         return started
 
     async def _admit(self, key: AskKey, signed: Signed[Ask], *, trace: AskTrace) -> AnswerRun | StoredAsk:
