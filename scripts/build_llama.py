@@ -8,7 +8,6 @@ own file name, which says version, Python and platform; every clone installs it 
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -18,11 +17,13 @@ from pathlib import Path
 from packaging.tags import sys_tags
 from packaging.utils import parse_wheel_filename
 
+from scripts.child_processes import running, unwind_when_told_to_end
 from scripts.machine_cache import LOCKS, cache_dir, exclusive, locked_environment
 
 _LOCK = LOCKS / "llama.txt"
 _BUILD_OPTIONS = "-DGGML_NATIVE=OFF -DLLAVA_BUILD=OFF"
 _REPORT_INTERVAL_S = 15
+_PATIENCE_S = 5.0  # less than set-up gives to this script, which ends its compilers meanwhile
 _COMPILERS = ("c++", "g++", "clang++")
 
 
@@ -74,10 +75,12 @@ def _compile(wheels: Path) -> Path:
             "CMAKE_ARGS": _BUILD_OPTIONS,
             "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
         }
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                command, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-            )
+        with (
+            log.open("wb") as output,
+            running(
+                command, env=environment, stdout=output, stderr=subprocess.STDOUT, patience_s=_PATIENCE_S
+            ) as process,
+        ):
             _report_until_done(process, log=log)
         if process.returncode != 0:
             raise SystemExit(f"llama.cpp did not compile (exit {process.returncode}); the compiler's words: {log}")
@@ -86,22 +89,17 @@ def _compile(wheels: Path) -> Path:
 
 
 def _report_until_done(process: subprocess.Popen[bytes], *, log: Path) -> None:
-    """Waits for the compilation and says every 15 seconds how far it is; ends it when this process is interrupted."""
+    """Waits for the compilation, and says every 15 seconds how far it is."""
     print("compiling llama.cpp, once on this machine (10 to 14 minutes on two cores) …", file=sys.stderr, flush=True)
     start = time.monotonic()
-    try:
-        while True:
-            try:
-                process.wait(timeout=_REPORT_INTERVAL_S)
-            except subprocess.TimeoutExpired:
-                elapsed = time.monotonic() - start
-                print(f"  {elapsed:4.0f} s  {_progress(log)}", file=sys.stderr, flush=True)
-            else:
-                return
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)  # pip and the compilers it started
-            process.wait()
+    while True:
+        try:
+            process.wait(timeout=_REPORT_INTERVAL_S)
+        except subprocess.TimeoutExpired:
+            elapsed = time.monotonic() - start
+            print(f"  {elapsed:4.0f} s  {_progress(log)}", file=sys.stderr, flush=True)
+        else:
+            return
 
 
 def _progress(log: Path) -> str:
@@ -112,6 +110,7 @@ def _progress(log: Path) -> str:
 
 def main() -> None:
     """Runs the command."""
+    unwind_when_told_to_end()
     try:
         print(llama_wheel())
     except KeyboardInterrupt:

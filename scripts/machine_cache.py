@@ -11,11 +11,12 @@ Example:
 import fcntl
 import hashlib
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from scripts.child_processes import run
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ROOT / "locks"
@@ -116,7 +117,7 @@ def locked_environment(name: str, *, lock_file: Path) -> Path:
     complete = folder / "complete"
     with exclusive(name):
         if not complete.exists():
-            subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+            run([sys.executable, "-m", "venv", "--clear", folder])
             install_locked(python, lock_file=lock_file)
             complete.touch()
     return python
@@ -128,4 +129,4 @@ def run_pip(python: str | Path, *arguments: str | Path) -> None:
     Raises:
         subprocess.CalledProcessError: pip failed; it said why.
     """
-    subprocess.run([python, "-m", "pip", "--disable-pip-version-check", *arguments], check=True)
+    run([python, "-m", "pip", "--disable-pip-version-check", *arguments])

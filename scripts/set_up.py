@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from scripts.child_processes import output_of, run, unwind_when_told_to_end
 from scripts.machine_cache import LOCKS, OFFLINE, ROOT, environment_python, install_locked, run_pip
 
 _ENVIRONMENT = ROOT / ".venv"
@@ -35,7 +36,7 @@ def set_up(*, extra_locks: tuple[str, ...] = ()) -> None:
         install_locked(python, lock_file=LOCKS / f"{name}.txt")
     _say("llama.cpp")
     build: list[str | Path] = [python, "-m", "scripts.build_llama"]
-    wheel = subprocess.run(build, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    wheel = output_of(build, cwd=ROOT).strip()
     run_pip(python, "install", "--quiet", *OFFLINE, wheel)
     _say("the three distributions, editable")
     editable: list[str | Path] = [argument for folder in _DISTRIBUTIONS for argument in ("--editable", folder)]
@@ -47,7 +48,7 @@ def _environment() -> Path:
     python = environment_python(_ENVIRONMENT)
     if not python.exists():
         _say("virtual environment")
-        subprocess.run([sys.executable, "-m", "venv", _ENVIRONMENT], check=True)
+        run([sys.executable, "-m", "venv", _ENVIRONMENT])
     return python
 
 
@@ -63,10 +64,13 @@ def main() -> None:
     for name in locks:
         if not (LOCKS / f"{name}.txt").exists():
             parser.error(f"there is no lock {name}; there are {', '.join(sorted(f.stem for f in LOCKS.glob('*.txt')))}")
+    unwind_when_told_to_end()
     try:
         set_up(extra_locks=tuple(locks))
     except KeyboardInterrupt:
-        raise SystemExit("set-up interrupted; what was downloaded is kept, `make setup` goes on from there") from None
+        raise SystemExit(
+            "set-up interrupted; `make setup` uses again what is complete, and does over what was not"
+        ) from None
     except subprocess.CalledProcessError as error:
         raise SystemExit(f"set-up stopped: exit {error.returncode} of {error.cmd[0]}; see its words above") from error
 
