@@ -15,7 +15,15 @@ from types import TracebackType
 from typing import Self, Unpack
 
 from consilience.asks import Answer, AnswerSnapshot, OnDisconnect, Turn
-from consilience.calls import REQUEST_ID_BYTES, new_request_id
+from consilience.calls import new_request_id
+from consilience.client.arguments import (
+    check_data_class_type,
+    check_node,
+    check_options,
+    check_question,
+    check_request_id,
+    check_timeout,
+)
 from consilience.client.asks import AnswerStream
 from consilience.client.caller import Caller
 from consilience.client.card_memory import CardMemory, default_card_file
@@ -69,6 +77,8 @@ class Client:
         clock: Callable[[], datetime] = utc_now,
         tracer: Tracer = SILENT,
     ) -> None:
+        check_data_class_type(data_class)
+        check_timeout(call_timeout, name="call_timeout")
         self._data_class = data_class
         self._connections = Connections(connect_seconds=call_timeout)
         self._cards = Cards(
@@ -134,11 +144,17 @@ class Client:
         Raises:
             UsageError: Something was asked for that cannot be.
         """
+        check_question(question)
+        check_node(node)
+        check_options(options)
         shape = shape_of(options.get("answer_type"), options.get("answer_schema"))
-        data_class = options.get("data_class")
+        data_class, request_id = options.get("data_class"), options.get("request_id")
+        if request_id is None:
+            request_id = new_request_id()
+        check_request_id(request_id)
         wanted = Question(
             turns=turns_of(question),
-            request_id=_request_id(options.get("request_id")),
+            request_id=request_id,
             data_class=self._data_class if data_class is None else data_class,
             skill=options.get("skill"),
             max_output_tokens=options.get("max_output_tokens", 0),
@@ -174,10 +190,17 @@ class Client:
             node: The node that was asked.
             timeout: Seconds until the answer has to be there; None for no bound.
             first_token_timeout: Seconds until its first text has to be there.
+
+        Raises:
+            UsageError: An argument is not what it has to be.
         """
+        check_request_id(request_id)
+        check_node(node)
+        check_timeout(timeout, name="timeout")
+        check_timeout(first_token_timeout, name="first_token_timeout")
         return self._stream(
             node,
-            request_id=_request_id(request_id),
+            request_id=request_id,
             question=None,
             shape=None,
             timeout=timeout,
@@ -188,16 +211,21 @@ class Client:
         """Returns what there is of an answer now.
 
         Raises:
+            UsageError: An argument is not what it has to be.
             AnswerUnknownError: The node has no such answer of this key.
             ProtocolError, TransportError: As `ask`.
         """
         self._check_usable()
-        return await self._caller.get(_request_id(request_id), route=await self._cards.route(node))
+        check_request_id(request_id)
+        check_node(node)
+        return await self._caller.get(request_id, route=await self._cards.route(node))
 
     async def cancel(self, request_id: RequestId, *, node: NodeReference) -> Signed[Answer]:
         """Stops the work on an answer, and returns how it ended; one that has ended stays as it is. Raises as `get`."""
         self._check_usable()
-        return await self._caller.cancel(_request_id(request_id), route=await self._cards.route(node))
+        check_request_id(request_id)
+        check_node(node)
+        return await self._caller.cancel(request_id, route=await self._cards.route(node))
 
     async def card(self, node: NodeReference) -> Signed[NodeCard]:
         """Returns the verified card of a node, from the cache while it is good.
@@ -208,6 +236,7 @@ class Client:
             ProtocolError: The card, its certificate or its history does not hold.
         """
         self._check_usable()
+        check_node(node)
         return (await self._cards.route(node)).card
 
     async def close(self) -> None:
@@ -241,11 +270,3 @@ class Client:
 
 def _trusted(node: str | PublicKey) -> PublicKey:
     return parse_node_id(node) if isinstance(node, str) else node
-
-
-def _request_id(given: RequestId | None) -> RequestId:
-    if given is None:
-        return new_request_id()
-    if len(given) != REQUEST_ID_BYTES:
-        raise UsageError(f"a request id is {REQUEST_ID_BYTES} random bytes")
-    return given

@@ -128,15 +128,9 @@ class Question:
 
 
 def turns_of(question: str | Sequence[Turn]) -> tuple[Turn, ...]:
-    """Returns the conversation of a question: a text alone, or the turns as they are.
-
-    Raises:
-        UsageError: There is none.
-    """
+    """Returns the conversation of a question: a text alone, or the turns as they are."""
     if isinstance(question, str):
         return (Turn(role=Role.ASKER, parts=(question,)),)
-    if not question:
-        raise UsageError("a conversation has one turn at least")
     return tuple(question)
 
 

@@ -66,7 +66,10 @@ class AnswerShape:
         try:
             parsed = json.loads(schema) if isinstance(schema, str) else schema
             jsonschema.Draft202012Validator.check_schema(parsed)
-        except (ValueError, jsonschema.SchemaError) as error:
+            text = json.dumps(parsed)
+        except RecursionError as error:
+            raise UsageError("answer_schema is nested too deeply to be read") from error
+        except (TypeError, ValueError, jsonschema.SchemaError) as error:
             raise UsageError(f"answer_schema is no JSON schema: {error}") from error
         # With a registry of its own the validator never follows a reference over the network.
         validator = jsonschema.Draft202012Validator(parsed, registry=referencing.Registry())
@@ -81,7 +84,7 @@ class AnswerShape:
                 raise ValueError(f"the schema refers to {error.ref}, which is not in it") from error
             return value
 
-        return cls(schema=json.dumps(parsed), read=read)
+        return cls(schema=text, read=read)
 
     def parse(self, text: str) -> Any:  # noqa: ANN401 - what the model or the schema makes of it
         """Returns what an answer stands for.
