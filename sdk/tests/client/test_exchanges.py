@@ -147,6 +147,7 @@ async def test_a_promise_that_the_answer_does_not_keep_is_seen(client: Client, n
         lambda document: document.update(card="nothing"),
         lambda document: document["answer"].pop("signature"),
         lambda document: document["answer"].update(signature=None),
+        lambda document: document["answer"].update(payload_type=["text"]),
     ],
 )
 async def test_a_file_that_is_no_exchange_is_told_so(
@@ -168,6 +169,13 @@ def test_a_file_of_anything_else_is_told_so(tmp_path: Path, content: bytes) -> N
     (tmp_path / "file").write_bytes(content)
     with pytest.raises(UsageError):
         Exchange.load(tmp_path / "file")
+
+
+def test_a_file_nested_as_deeply_as_can_be_read_is_told_so(tmp_path: Path) -> None:
+    for depth in range(800, 1000):
+        (tmp_path / "file").write_text('{"format":' + "[" * depth + "]" * depth + "}")
+        with pytest.raises(UsageError):
+            Exchange.load(tmp_path / "file")
 
 
 async def test_a_file_that_cannot_be_read_or_written_is_told_so(exchange: Exchange, tmp_path: Path) -> None:

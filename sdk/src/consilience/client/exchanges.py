@@ -80,11 +80,13 @@ class Exchange:
             document = json.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise UsageError(f"{path} is no exchange: {error}") from error
+        except RecursionError as error:
+            raise UsageError(f"{path} is no exchange: it is nested too deeply") from error
         try:
             return cls._from_json(document)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
             raise UsageError(f"{path} is no exchange of the format {FORMAT}: {error}") from error
 
     @classmethod
@@ -116,9 +118,11 @@ def _envelope_to_json(envelope: Envelope) -> dict[str, str]:
     }
 
 
-def _envelope_from_json(document: Mapping[str, str]) -> Envelope:
+def _envelope_from_json(document: Mapping[str, Any]) -> Envelope:
+    if not isinstance(document["payload_type"], str):
+        raise TypeError("a payload_type is no text")
     return Envelope(
-        payload_type=str(document["payload_type"]),
+        payload_type=document["payload_type"],
         payload=_from_base64(document["payload"]),
         public_key=PublicKey(_from_base64(document["public_key"])),
         signature=_from_base64(document["signature"]),
