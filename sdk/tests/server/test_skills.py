@@ -1,5 +1,5 @@
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -178,3 +178,12 @@ async def test_a_skill_is_registered_once_and_with_models_of_the_node(key: KeyPa
         node.skill("it")(it)
     with pytest.raises(UsageError, match="models"):
         node.skill("other", model_ids=["large"])(it)
+
+
+def test_a_generator_that_is_not_async_is_refused_before_it_serves(key: KeyPair) -> None:
+    def plain(_ask: IncomingAsk) -> Iterator[Item]:
+        yield "text"
+
+    node: Any = Node("test", key=key)
+    with pytest.raises(UsageError, match="write `async def`"):
+        node.skill("plain")(plain)

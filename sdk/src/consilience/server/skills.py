@@ -102,14 +102,16 @@ class SkillBook:
         """Adds a skill.
 
         Raises:
-            UsageError: The description breaks a rule of node.proto, the id is taken, or the handler is a coroutine
-                function, which yields nothing.
+            UsageError: The description breaks a rule of node.proto, the id is taken, or the handler is no
+                async generator function.
         """
         check_skill(skill)
         if skill.id in self._skills:
             raise UsageError(f"the skill {skill.id!r} is registered twice")
         if inspect.iscoroutinefunction(handler):
             raise UsageError(f"the handler of {skill.id!r} is no async generator: write `yield` where it has `return`")
+        if inspect.isgeneratorfunction(handler):
+            raise UsageError(f"the handler of {skill.id!r} is no async generator: write `async def` where it has `def`")
         self._skills[skill.id] = ServedSkill(skill=skill, handler=handler, check=check)
 
     def get(self, skill_id: str) -> ServedSkill | None:
