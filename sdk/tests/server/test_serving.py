@@ -128,19 +128,21 @@ async def test_the_services_can_be_found_by_reflection(node: Node) -> None:
     assert described.file_descriptor_response.file_descriptor_proto
 
 
-async def test_a_port_that_is_taken_is_told(node: Node) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        with pytest.raises(UsageError, match="listen"):
-            await node.serving(f"127.0.0.1:{taken.getsockname()[1]}").start()
+async def test_a_port_that_is_taken_is_told_in_our_words_alone(node: Node, capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(UsageError, match=f"the address {address} is in use: ") as refusal:
+            await node.serving(address).start()
+    assert refusal.value.__cause__ is None
+    assert refusal.value.__suppress_context__
+    assert capfd.readouterr().err == ""
 
 
 async def test_two_nodes_cannot_share_a_port_by_mistake(node: Node, key: KeyPair) -> None:
     other = Node("other", key=KeyPair.generate())
     other.skill("echo")(echo)
     async with node.serving(ANYWHERE) as running:
-        with pytest.raises(UsageError, match="listen"):
+        with pytest.raises(UsageError, match="is in use"):
             await other.serving(f"127.0.0.1:{running.port}").start()
 
 

@@ -23,6 +23,7 @@ from consilience.server.faults import log_fault
 from consilience.server.keys import SigningKeys
 from consilience.server.load import Load
 from consilience.server.observers import Observer
+from consilience.server.ports import require_free
 from consilience.server.recovery import Recovery
 from consilience.server.runs import Workplace
 from consilience.server.skills import SkillBook
@@ -268,13 +269,14 @@ class RunningNode:
 
     def _open_port(self) -> None:
         credentials, address = self._transport.credentials(), self._listen.authority
+        require_free(self._listen)
         try:
             if credentials is None:
                 self.port = self._server.add_insecure_port(address)
             else:
                 self.port = self._server.add_secure_port(address, credentials)
         except RuntimeError as error:
-            raise UsageError(f"cannot listen on {address}: {error}") from error
+            raise UsageError(f"cannot listen on {address}: {error}") from None
         if not self.port:
             raise UsageError(f"cannot listen on {address}")
 
