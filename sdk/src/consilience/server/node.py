@@ -31,6 +31,7 @@ from consilience.nodes import (
 )
 from consilience.server.cards import DEFAULT_CARD_LIFETIME
 from consilience.server.descriptions import Description
+from consilience.server.introductions import introduce
 from consilience.server.keys import FixedKey, RotatingKeys, SigningKeys, state_folder
 from consilience.server.observers import Observer, SilentObserver
 from consilience.server.serving import Plan, RunningNode
@@ -67,8 +68,8 @@ class Node:
         name: str,
         *,
         description: str = "",
-        key: Signer | Path | None = None,
-        signing_key: Signer | Path | None = None,
+        key: Signer | Path | str | None = None,
+        signing_key: Signer | Path | str | None = None,
         next_root: PublicKey | None = None,
         successions: Iterable[Signed[KeySuccession]] = (),
         limits: Limits | None = None,
@@ -112,8 +113,8 @@ class Node:
         """
         self._name = name
         self._description = description
-        self._key: Signer | Path = state_folder(name) / ROOT_KEY_FILE if key is None else key
-        self._signing_key = signing_key
+        self._key: Signer | Path = state_folder(name) / ROOT_KEY_FILE if key is None else _located(key)
+        self._signing_key = None if signing_key is None else _located(signing_key)
         self._next_root = next_root
         self._successions = tuple(successions)
         self._limits = _completed(limits or DEFAULT_LIMITS)
@@ -176,7 +177,7 @@ class Node:
                 prompt of more tokens than `max_input_tokens`.
 
         Raises:
-            UsageError: The id is taken or malformed, or the function yields nothing.
+            UsageError: The id is taken or malformed, or the function is no async generator.
         """
         described = Skill(
             id=id,
@@ -208,7 +209,8 @@ class Node:
         """Serves a skill that is described already; `skill` is the same as a decorator.
 
         Raises:
-            UsageError: The id is taken or malformed, a model is not among the node's, or the handler yields nothing.
+            UsageError: The id is taken or malformed, a model is not among the node's, or the handler is no
+                async generator function.
         """
         known = {model.id for model in self._models}
         if unknown := [model_id for model_id in skill.model_ids if model_id not in known]:
@@ -232,29 +234,29 @@ class Node:
         return RunningNode(self._plan(), address=address, advertise=advertise)
 
     def run(
-        self, address: str, *, advertise: Sequence[str] = (), ready: Callable[[RunningNode], None] | None = None
+        self, address: str, *, advertise: Sequence[str] = (), ready: Callable[[RunningNode], None] = introduce
     ) -> None:
         """Serves until SIGINT or SIGTERM, then drains; a second signal ends the drain.
 
         Args:
             address: `host:port` to listen on.
             advertise: `host:port` under which others reach it.
-            ready: Is called once the node takes asks.
+            ready: Is called once the node takes asks; unless told otherwise, it says on standard error where the node
+                serves, and its skills.
 
         Raises:
             UsageError, KeyFileError, StoreError: As for `serving` and `RunningNode.start`.
         """
         asyncio.run(self._run(address, advertise, ready))
 
-    async def _run(self, address: str, advertise: Sequence[str], ready: Callable[[RunningNode], None] | None) -> None:
+    async def _run(self, address: str, advertise: Sequence[str], ready: Callable[[RunningNode], None]) -> None:
         running = self.serving(address, advertise=advertise)  # in the loop, which the server of grpc binds to
         signals: asyncio.Queue[int] = asyncio.Queue()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, signals.put_nowait, number)
         async with running:
-            if ready is not None:
-                ready(running)
+            ready(running)
             await signals.get()
             drain = asyncio.create_task(running.stop(self._drain_time))
             second = asyncio.create_task(signals.get())
@@ -310,6 +312,11 @@ class Node:
         if self._store is None:
             return MemoryStore()
         return store_at(self._store) if isinstance(self._store, str) else self._store
+
+
+def _located(key: Signer | Path | str) -> Signer | Path:
+    """Returns a key as it is, or the path that a string spells."""
+    return Path(key) if isinstance(key, str) else key
 
 
 def _completed(limits: Limits) -> Limits:
