@@ -1,12 +1,15 @@
-"""Times and the order of cards turn into each other without loss."""
+"""Times and the order of cards turn into each other without loss; numbers of the wire print as their names."""
 
+import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consilience.units import EPOCH, MICROSECOND, CardSequence, card_sequence, issue_time, utc_now
+from consilience.asks import DroppedSide, OnDisconnect, Outcome, Role, StopReason
+from consilience.nodes import DataClass, Profile, TlsMode
+from consilience.units import EPOCH, MICROSECOND, CardSequence, NamedNumber, card_sequence, issue_time, utc_now
 
 _TIMES = st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(9000, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 
@@ -36,3 +39,11 @@ def test_a_time_without_a_zone_has_no_sequence() -> None:
 def test_the_clock_tells_aware_utc() -> None:
     now = utc_now()
     assert now.tzinfo is UTC
+
+
+@pytest.mark.parametrize("kind", [DataClass, DroppedSide, OnDisconnect, Outcome, Profile, Role, StopReason, TlsMode])
+def test_a_number_of_the_wire_prints_as_its_name_and_counts_as_a_number(kind: type[NamedNumber]) -> None:
+    for member in kind:
+        assert f"{member} {member:>20}" == f"{member!s} {member.name:>20}" == f"{member.name} {member.name:>20}"
+        assert json.dumps(member) == str(int(member))
+        assert member == member.value

@@ -5,7 +5,6 @@ Value types with their rules, and the pure decisions about cards: which of two w
 
 from __future__ import annotations
 
-import enum
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,14 +14,14 @@ from urllib.parse import urlsplit
 from consilience.envelopes import Signed
 from consilience.errors import AddressInvalidError, ProtocolError
 from consilience.identity import NODE_ID_PREFIX, next_root_digest, parse_node_id
-from consilience.units import CardSequence, Digest, PublicKey, card_sequence, issue_time
+from consilience.units import CardSequence, Digest, NamedNumber, PublicKey, card_sequence, issue_time
 
 MAX_CARD_BYTES = 64 * 1024
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 MAX_SIGNING_KEY_LIFETIME = timedelta(days=30)
 
 
-class Profile(enum.IntEnum):
+class Profile(NamedNumber):
     """A part of the protocol that a node may leave out."""
 
     UNKNOWN = -1
@@ -30,7 +29,7 @@ class Profile(enum.IntEnum):
     DURABLE = 2
 
 
-class TlsMode(enum.IntEnum):
+class TlsMode(NamedNumber):
     """How the certificate of an endpoint is trusted."""
 
     UNKNOWN = -1
@@ -39,7 +38,7 @@ class TlsMode(enum.IntEnum):
     LOOPBACK_PLAIN = 3
 
 
-class DataClass(enum.IntEnum):
+class DataClass(NamedNumber):
     """How much harm the disclosure of an ask would do; higher is worse."""
 
     UNKNOWN = -1

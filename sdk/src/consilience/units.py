@@ -5,6 +5,7 @@ Digests, keys and ids are all 32 or 16 bytes; mypy, not luck, keeps a digest out
 
 from __future__ import annotations
 
+import enum
 from datetime import UTC, datetime, timedelta
 from typing import NewType
 
@@ -22,6 +23,17 @@ Sequence = NewType("Sequence", int)
 
 CardSequence = NewType("CardSequence", int)
 """The order of a node's cards: microseconds since the Unix epoch."""
+
+
+class NamedNumber(enum.IntEnum):
+    """A number of the wire that has a name. It counts and compares as the number, and prints as the name."""
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __format__(self, format_spec: str) -> str:
+        return format(self.name, format_spec)
+
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)

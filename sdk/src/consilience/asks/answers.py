@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from consilience.nodes import Model
-from consilience.units import Digest, PublicKey, Sequence
+from consilience.units import Digest, NamedNumber, PublicKey, Sequence
 
 MAX_CITATIONS = 256
 """How many sources an answer can name, and so a log."""
 
 
-class Outcome(enum.IntEnum):
+class Outcome(NamedNumber):
     """How an answer ended."""
 
     UNKNOWN = -1
@@ -26,7 +25,7 @@ class Outcome(enum.IntEnum):
     FAILED = 7
 
 
-class StopReason(enum.IntEnum):
+class StopReason(NamedNumber):
     """What ended an answer."""
 
     UNKNOWN = -1
@@ -42,7 +41,7 @@ class StopReason(enum.IntEnum):
     LOW_CONFIDENCE = 10
 
 
-class DroppedSide(enum.IntEnum):
+class DroppedSide(NamedNumber):
     """From which side of a prompt tokens were dropped."""
 
     UNKNOWN = -1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from itertools import chain, islice
 from consilience.calls import MAX_LIFETIME, REQUEST_ID_BYTES, CallHeader
 from consilience.errors import FieldInvalidError, FieldViolation, FieldViolations
 from consilience.nodes import DataClass
-from consilience.units import Digest, RequestId, Sequence
+from consilience.units import Digest, NamedNumber, RequestId, Sequence
 
 ASK_METHOD = "consilience.v1.AskService/Ask"
 RESUME_METHOD = "consilience.v1.AskService/ResumeAnswer"
@@ -33,7 +32,7 @@ _SKILL_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]*/[a-z0-9][a-z0-9.+-]*")
 
 
-class Role(enum.IntEnum):
+class Role(NamedNumber):
     """Who speaks in a turn."""
 
     UNKNOWN = -1
@@ -41,7 +40,7 @@ class Role(enum.IntEnum):
     NODE = 2
 
 
-class OnDisconnect(enum.IntEnum):
+class OnDisconnect(NamedNumber):
     """What the loss of the last reader does to the work."""
 
     UNKNOWN = -1
