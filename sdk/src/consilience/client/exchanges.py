@@ -33,7 +33,7 @@ class Exchange:
     Attributes:
         card: The card of the node that the ask relied on.
         ask: The ask; None where an answer was read without it, after a resume in another process.
-        events: The messages of the log as they arrived, in order; each holds one encoded event or more.
+        responses: The messages of the log as they arrived, in order; each holds one encoded event or more.
         text: The text of the answer.
         answer: What the node signed about it.
     """
@@ -45,7 +45,10 @@ class Exchange:
     answer: Envelope
 
     def verify(self) -> tuple[Check, ...]:
-        """Checks the whole chain from card to answer, offline, and says what was checked."""
+        """Checks the whole chain from card to answer, offline, and says what was checked.
+
+        Without the ask one check fails by name; the others tell what holds of the answer by itself.
+        """
         from consilience.client.verification import verify_chain  # noqa: PLC0415 - an ask does without
 
         return verify_chain(card=self.card, ask=self.ask, responses=self.responses, text=self.text, answer=self.answer)

@@ -17,6 +17,13 @@ from consilience.errors import ProtocolError, RefusedError
 from consilience.identity import format_node_id
 from consilience.nodes import NodeCard, Skill, check_card, effective_data_class
 
+_NO_QUESTION = Check(
+    name="the question is there",
+    requirement="ASK-ANS-002",
+    passed=False,
+    explanation="the question is not in this file, so nothing shows what was answered",
+)
+
 T = TypeVar("T")
 
 
@@ -38,12 +45,15 @@ def verify_chain(
 ) -> tuple[Check, ...]:
     """Checks everything from the card to the text, and says what was checked.
 
-    Where a signature does not hold, what hangs on it is not looked at: the checks end there.
+    Where a signature does not hold, what hangs on it is not looked at: the checks end there. Without the ask one
+    check fails: an answer that holds by itself may be to any question.
     """
     checks: list[Check] = []
     opened_card = _opened(card, NodeCard, "the signature of the card", checks)
     opened_ask = _opened(ask, Ask, "the signature of the ask", checks) if ask else None
     opened_answer = _opened(answer, Answer, "the signature of the answer", checks)
+    if ask is None:
+        checks.append(_NO_QUESTION)
     if opened_card is None or opened_answer is None or (ask is not None and opened_ask is None):
         return tuple(checks)
     chain = _Chain(card=opened_card, ask=opened_ask, answer=opened_answer)
