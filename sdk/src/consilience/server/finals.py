@@ -12,12 +12,24 @@ from datetime import datetime
 
 from consilience._wire import envelopes
 from consilience._wire.events import encode_event
-from consilience.asks import Answer, AnswerEvent, Citation, Final, Outcome, Usage
+from consilience.asks import MAX_CITATIONS, Answer, AnswerEvent, Citation, Final, Outcome, Usage
 from consilience.identity import Signer
 from consilience.nodes import Skill
 from consilience.server.conclusions import Conclusion
 from consilience.server.store.contract import FIRST_SEQUENCE, LogEntry, StoredAsk
 from consilience.units import Digest, PublicKey, Sequence
+
+MAX_TEXT_BYTES = 2 * 1024 * 1024
+"""UTF-8 bytes of the text of an answer. With its Final it goes into one message of 4 MiB (STRM-SIZE-001)."""
+
+MAX_CITATION_BYTES = 1024 * 1024
+"""Encoded bytes of the citations of one answer: there is always room for a Final that repeats them."""
+
+MAX_UTF8_BYTES = 4
+"""Of one character."""
+
+MAX_FINAL_BYTES = 2 * 1024 * 1024 - 64 * 1024
+"""Encoded bytes of a Final."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,11 +40,13 @@ class Tally:
         last_sequence: Of the last event.
         size_bytes: UTF-8 bytes of all deltas.
         citations: All citations, in the order of the log.
+        citation_bytes: Encoded bytes of the events that hold them.
     """
 
     last_sequence: Sequence = FIRST_SEQUENCE
     size_bytes: int = 0
     citations: list[Citation] = field(default_factory=list)
+    citation_bytes: int = 0
     _hash: hashlib._Hash = field(default_factory=hashlib.sha256)
 
     def add_text(self, text: str) -> None:
@@ -44,6 +58,31 @@ class Tally:
         encoded = text.encode()
         self._hash.update(encoded)
         self.size_bytes += len(encoded)
+
+    def fitting(self, text: str) -> str:
+        """Returns what of a text still fits into the answer, in whole characters."""
+        room = MAX_TEXT_BYTES - self.size_bytes
+        if len(text) * MAX_UTF8_BYTES <= room:
+            return text
+        encoded = text.encode()
+        return text if len(encoded) <= room else encoded[:room].decode(errors="ignore")
+
+    def add_citation(self, citation: Citation, *, size_bytes: int) -> None:
+        """Counts a citation.
+
+        Args:
+            citation: What a handler yielded, or a log holds.
+            size_bytes: Of its encoded event.
+
+        Raises:
+            ValueError: One more does not fit into the answer.
+        """
+        if len(self.citations) == MAX_CITATIONS:
+            raise ValueError(f"an answer names at most {MAX_CITATIONS} sources")
+        if self.citation_bytes + size_bytes > MAX_CITATION_BYTES:
+            raise ValueError(f"the citations of an answer have at most {MAX_CITATION_BYTES} bytes: quote less")
+        self.citations.append(citation)
+        self.citation_bytes += size_bytes
 
     @property
     def digest(self) -> Digest:
@@ -74,7 +113,7 @@ def final_entry(
         The entry, and the answer that is signed in it.
 
     Raises:
-        ValueError: Something in the conclusion does not fit the message.
+        ValueError: Something in the conclusion does not fit the message, or makes it larger than `MAX_FINAL_BYTES`.
     """
     # A clock that was set back while the answer ran makes no negative duration.
     finish_time = max(finish_time, ask.accept_time)
@@ -108,7 +147,10 @@ def final_entry(
         finish_time=finish_time,
     )
     final = Final(answer=envelopes.seal(answer, signer=signer))
-    return LogEntry(sequence=sequence, data=encode_event(AnswerEvent(sequence=sequence, event=final))), answer
+    data = encode_event(AnswerEvent(sequence=sequence, event=final))
+    if len(data) > MAX_FINAL_BYTES:
+        raise ValueError(f"the Final has {len(data)} bytes, {MAX_FINAL_BYTES} at most: quote less in the intake")
+    return LogEntry(sequence=sequence, data=data), answer
 
 
 def broken_promise(skill: Skill, *, conclusion: Conclusion, tally: Tally) -> str:

@@ -63,7 +63,7 @@ async def _end(ask: StoredAsk, *, workplace: Workplace, now: datetime) -> None:
         if entry.text is not None:
             tally.add_text(entry.text)
         elif isinstance(event := decode_event(entry.data).event, Citation):
-            tally.citations.append(event)
+            tally.add_citation(event, size_bytes=len(entry.data))
     final, answer = final_entry(
         ask,
         tally=tally,

@@ -38,9 +38,6 @@ from consilience.units import MICROSECOND, PublicKey, Sequence
 MAX_DELTA_CHARACTERS = 65_536
 """Longer text from a handler becomes several deltas, so that no event comes near the message size of a reader."""
 
-MAX_CITATIONS = 256
-"""How many sources an answer can name (answer.citations)."""
-
 BURST = 32
 """Events after which a run that never waits gives way to the others."""
 
@@ -49,6 +46,7 @@ _ENDINGS = {
     StopReason.DEADLINE: Outcome.CANCELLED,
     StopReason.DISCONNECTED: Outcome.CANCELLED,
     StopReason.INTERRUPTED: Outcome.FAILED,
+    StopReason.OUTPUT_LIMIT: Outcome.TRUNCATED,
 }
 _FAILURE = Conclusion(
     outcome=Outcome.FAILED, stop_reason=StopReason.ENGINE_FAILURE, detail="the skill failed; the node's log says why"
@@ -276,6 +274,14 @@ class AnswerRun:
         return None
 
     async def _write_text(self, text: str) -> None:
+        """Writes a delta; where the answer has no room for all of it, what fits, and the work is stopped."""
+        if fitting := self._tally.fitting(text):
+            await self._write_delta(fitting)
+        if len(fitting) < len(text):
+            self.stop(StopReason.OUTPUT_LIMIT)
+            await asyncio.sleep(0)  # where the stop arrives
+
+    async def _write_delta(self, text: str) -> None:
         tally = self._tally
         first = not tally.size_bytes
         tally.add_text(text)
@@ -290,12 +296,10 @@ class AnswerRun:
     async def _write_event(self, event: Citation | Progress) -> None:
         check_event(event)
         tally = self._tally
-        if isinstance(event, Citation):
-            if len(tally.citations) == MAX_CITATIONS:
-                raise ValueError(f"an answer names at most {MAX_CITATIONS} sources")
-            tally.citations.append(event)
         sequence = Sequence(tally.last_sequence + 1)
         data = encode_event(AnswerEvent(sequence=sequence, event=event))
+        if isinstance(event, Citation):
+            tally.add_citation(event, size_bytes=len(data))
         tally.last_sequence = sequence
         await self._writer.write(LogEntry(sequence=sequence, data=data))
 
