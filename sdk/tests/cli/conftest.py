@@ -62,7 +62,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 def consilience(environment: dict[str, str], tmp_path: Path) -> Run:
     """Returns a function that runs the command line to its end."""
 
-    def run(*words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    def run(*words: str | bytes, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         command = [str(Path(sys.executable).parent / "consilience"), *words]
         return subprocess.run(
             command, env=environment, cwd=tmp_path, input=stdin, capture_output=True, text=True, timeout=60, check=False

@@ -1,8 +1,6 @@
-import ast
 import re
 import subprocess
 import sys
-from importlib import resources
 
 import pytest
 
@@ -33,10 +31,26 @@ def test_the_completion_of_bash_is_a_script_that_bash_reads(consilience: Run) ->
     assert "_CONSILIENCE_COMPLETE" in script
 
 
-def test_every_exit_code_is_documented() -> None:
-    source = (resources.files("consilience.cli") / "__init__.py").read_text(encoding="utf-8")
-    documented = re.findall(r"^    (\d+)\s", ast.get_docstring(ast.parse(source), clean=False) or "", re.MULTILINE)
-    assert sorted(map(int, documented)) == sorted(Exit)
+def test_help_lists_every_exit_code(consilience: Run) -> None:
+    _, _, listed = consilience("--help").stdout.partition("Exit codes:")
+    assert [int(code) for code in re.findall(r"^ +(\d+)  \w", listed, re.MULTILINE)] == sorted(Exit)
+
+
+def test_ctrl_c_while_modules_are_imported_leaves_in_words(environment: dict[str, str]) -> None:
+    program = (
+        "import os, signal, sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'click':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from consilience.cli import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
 
 
 def test_without_its_extra_the_command_line_says_what_to_install() -> None:

@@ -56,14 +56,18 @@ def test_a_refusal_names_its_reason_and_what_would_be_accepted(consilience: Run,
     done = consilience("ask", "x", "--node", running_node.address, "--skill", "cooking")
     assert done.returncode == 3
     assert "SKILL_UNKNOWN" in done.stderr
-    assert "glossary.define" in done.stderr
+    assert "skill_id: glossary.define, glossary.abstain" in done.stderr
+    assert "Supported(" not in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_a_refusal_in_json_is_an_object_too(consilience: Run, running_node: RunningNode) -> None:
     done = consilience("ask", "x", "--node", running_node.address, "--skill", "cooking", "--json")
     assert done.returncode == 3
-    assert json.loads(done.stdout)["error"]["reason"] == "SKILL_UNKNOWN"
+    error = json.loads(done.stdout)["error"]
+    assert error["reason"] == "SKILL_UNKNOWN"
+    assert error["detail"]["type"] == "Supported"
+    assert "glossary.define" in error["detail"]["values"]
 
 
 def test_a_node_that_is_not_there_is_no_answer(consilience: Run) -> None:
@@ -77,7 +81,56 @@ def test_a_time_out_is_no_answer(consilience: Run, running_node: RunningNode) ->
     node = running_node.address
     done = consilience("ask", "x", "--node", node, "--skill", "glossary.slow", "--timeout", "1.5")
     assert done.returncode == 4
+    assert done.stdout == "one moment \n"
     assert "AnswerTimeout" in done.stderr
+    assert "--timeout" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--timeout", "inf"),
+        ("--timeout", "nan"),
+        ("--timeout", "-1"),
+        ("--timeout", "0"),
+        ("--timeout", "1e300"),
+        ("--first-token-timeout", "inf"),
+        ("--max-output-tokens", "9999999999999999999999"),
+        ("--max-output-tokens", "-1"),
+    ],
+)
+def test_a_number_that_bounds_nothing_is_a_usage_error(
+    consilience: Run, running_node: RunningNode, options: tuple[str, str]
+) -> None:
+    done = consilience("ask", "x", "--node", running_node.address, *options)
+    assert done.returncode == 2
+    assert f"Invalid value for '{options[0]}'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("option", ["question", "--skill", "--model", "--trust"])
+def test_an_argument_that_is_no_text_is_a_usage_error(consilience: Run, running_node: RunningNode, option: str) -> None:
+    words = [b"\xff\xfe"] if option == "question" else ["x", option, b"\xff\xfe"]
+    done = consilience("ask", *words, "--node", running_node.address)
+    assert done.returncode == 2
+    assert "no text in UTF-8" in done.stderr
+
+
+def test_a_question_that_is_not_in_quotes_is_not_repeated(consilience: Run, running_node: RunningNode) -> None:
+    done = consilience("ask", "my", "secret", "--node", running_node.address)
+    assert done.returncode == 2
+    assert "put it in quotes" in done.stderr
+    assert "secret" not in done.stderr
+
+
+@pytest.mark.parametrize("schema", [b"\xff", b"[" * 100_000, b'{"not":' * 50_000])
+def test_a_schema_that_cannot_be_read_is_a_usage_error(
+    consilience: Run, running_node: RunningNode, tmp_path: Path, schema: bytes
+) -> None:
+    (tmp_path / "schema.json").write_bytes(schema)
+    done = consilience("ask", "x", "--node", running_node.address, "--schema", str(tmp_path / "schema.json"))
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("node", ["nonsense", "cn1abc@127.0.0.1:1", "example.org:7341", "ftp://127.0.0.1:1"])

@@ -1,6 +1,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from consilience.server import RunningNode
 from sdk.tests.cli.conftest import Run
 
@@ -40,9 +42,34 @@ def test_a_file_that_is_no_exchange_is_a_usage_error(consilience: Run, tmp_path:
         assert str(file) in done.stderr
 
 
-def test_an_exchange_that_cannot_be_written_is_told(
+def test_an_exchange_without_its_question_is_not_said_to_hold(
     consilience: Run, running_node: RunningNode, tmp_path: Path
 ) -> None:
-    done = consilience("ask", "x", "--node", running_node.address, "--save", str(tmp_path / "no" / "such" / "folder"))
+    file = _saved(consilience, running_node, tmp_path)
+    document = json.loads(file.read_text())
+    document["ask"] = None
+    file.write_text(json.dumps(document))
+    done = consilience("verify", str(file))
+    assert done.returncode == 1
+    assert "NOT CHECKED  the question" in done.stdout
+    assert "Every check held" not in done.stdout
+    facts = json.loads(consilience("verify", str(file), "--json").stdout)
+    assert facts["passed"] is False
+    assert "the question" in facts["unchecked"][0]
+
+
+def test_an_exchange_is_read_from_standard_input(consilience: Run, running_node: RunningNode, tmp_path: Path) -> None:
+    text = _saved(consilience, running_node, tmp_path).read_text()
+    done = consilience("verify", "-", stdin=text)
+    assert done.returncode == 0
+    assert done.stdout.endswith("Every check held.\n")
+
+
+@pytest.mark.parametrize("place", ["no/such/folder", "."])
+def test_an_exchange_that_cannot_be_written_is_told_before_the_question_is_sent(
+    consilience: Run, running_node: RunningNode, place: str
+) -> None:
+    done = consilience("ask", "x", "--node", running_node.address, "--save", place)
     assert done.returncode == 2
-    assert "cannot be written" in done.stderr
+    assert "cannot be written; nothing was sent" in done.stderr
+    assert done.stdout == ""

@@ -9,16 +9,40 @@ import click
 
 import consilience
 from consilience.cli.asks import ask
+from consilience.cli.complaints import complaint, complaint_facts
 from consilience.cli.completion import completion
 from consilience.cli.exchanges import verify
-from consilience.cli.exits import Exit, exit_of_error
+from consilience.cli.exits import Exit, exit_code_list, exit_of_error
 from consilience.cli.keys import keys
 from consilience.cli.nodes import card
 from consilience.cli.printing import printable
-from consilience.errors import ConsilienceError, ProtocolError, RefusedError
+from consilience.cli.streams import (
+    OutputLeftError,
+    abandon_output,
+    flush_output,
+    noticing_who_leaves,
+    prepare_streams,
+)
+from consilience.errors import ConsilienceError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Commands(click.Group):
+    """A group whose output may be left: click itself would end with 1, which is that of a failed check."""
+
+    def make_context(self, *words: Any, **options: Any) -> click.Context:  # noqa: ANN401 - click's own
+        with noticing_who_leaves():
+            return super().make_context(*words, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own
+        with noticing_who_leaves():
+            return super().invoke(ctx)
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=exit_code_list(),
+)
 @click.version_option(consilience.__version__, message="%(prog)s %(version)s")
 def consilience_command() -> None:
     """Ask the network of language models, and check what it answers."""
@@ -35,6 +59,22 @@ def run(arguments: list[str] | None = None) -> int:
         arguments: The words behind the program's name; None: those of the process.
     """
     words = sys.argv[1:] if arguments is None else arguments
+    prepare_streams()
+    try:
+        code = _command(words)
+        with noticing_who_leaves():
+            flush_output()
+    except OutputLeftError:
+        abandon_output()
+        return Exit.OUTPUT_LEFT
+    except OSError as error:
+        abandon_output()
+        print(printable(f"reading or writing failed: {error.strerror or error}"), file=sys.stderr)
+        return Exit.USAGE
+    return code
+
+
+def _command(words: list[str]) -> int:
     try:
         result = consilience_command.main(words, prog_name="consilience", standalone_mode=False)
     except click.ClickException as error:
@@ -43,29 +83,11 @@ def run(arguments: list[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt, asyncio.CancelledError):
         print("interrupted", file=sys.stderr)
         return Exit.INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        return Exit.OK
     except ConsilienceError as error:
-        _tell(error, as_json="--json" in words)
+        if "--json" in words:
+            with noticing_who_leaves():
+                print(json.dumps({"error": complaint_facts(error)}), flush=True)
+        else:
+            print(printable(complaint(error)), file=sys.stderr)
         return exit_of_error(error)
     return result if isinstance(result, int) else Exit.OK
-
-
-def _tell(error: ConsilienceError, *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps({"error": _facts(error)}))
-        return
-    name = error.reason if isinstance(error, RefusedError) else type(error).__name__.removesuffix("Error")
-    print(printable(f"{name}: {error}\n{error.remedy}"), file=sys.stderr)
-    if isinstance(error, RefusedError) and error.detail is not None:
-        print(printable(f"The node says: {error.detail}"), file=sys.stderr)
-
-
-def _facts(error: ConsilienceError) -> dict[str, Any]:
-    facts: dict[str, Any] = {"type": type(error).__name__, "message": str(error), "remedy": error.remedy}
-    if isinstance(error, RefusedError):
-        facts |= {"reason": error.reason, "code": error.code, "detail": error.detail and str(error.detail)}
-    if isinstance(error, ProtocolError):
-        facts["requirement"] = error.requirement
-    return facts

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from consilience.asks import Citation, Confidence, DocumentSource, Progress, TextDelta, Usage
+from consilience.cli import parameters
 from consilience.cli.exits import exit_of_outcome
 from consilience.cli.jsonable import jsonable
-from consilience.cli.printing import facts_table, for_stdout, printable
+from consilience.cli.printing import console, facts_table, for_stdout, printable
+from consilience.cli.streams import read_input, require_output
 from consilience.client import AnswerStream, AskResult, Client
 from consilience.identity import format_node_id
 from consilience.nodes import DataClass, Model
@@ -23,22 +24,40 @@ _CLASSES = [member.name.lower() for member in DataClass if member > DataClass.UN
 
 
 @click.command()
-@click.argument("question")
-@click.option("--node", required=True, help="cn1…@host:port, https://host:port, or host:port on this machine.")
-@click.option("--skill", help="The skill to ask; otherwise the node's first.")
-@click.option("--model", help="The model that is to answer; otherwise the node chooses.")
-@click.option("--max-output-tokens", default=0, help="Bounds the answer; otherwise the node's own limit.")
-@click.option("--timeout", default=120.0, show_default=True, help="Seconds for the whole answer.")
-@click.option("--first-token-timeout", type=float, help="Seconds for the first event of it.")
+@click.argument("question", nargs=-1, required=True, type=parameters.text, metavar="QUESTION")
+@click.option(
+    "--node",
+    required=True,
+    type=parameters.text,
+    help="cn1…@host:port, https://host:port, or host:port on this machine.",
+)
+@click.option("--skill", type=parameters.text, help="The skill to ask; otherwise the node's first.")
+@click.option("--model", type=parameters.text, help="The model that is to answer; otherwise the node chooses.")
+@click.option(
+    "--max-output-tokens", type=parameters.TOKENS, default=0, help="Bounds the answer; otherwise the node's own limit."
+)
+@click.option(
+    "--timeout", type=parameters.seconds, default=120.0, show_default=True, help="Seconds for the whole answer."
+)
+@click.option("--first-token-timeout", type=parameters.seconds, help="Seconds for the first event of it.")
 @click.option("--data-class", type=click.Choice(_CLASSES), default="public", show_default=True)
-@click.option("--trust", multiple=True, metavar="NODE_ID", help="A node that may read confidential data.")
-@click.option("--schema", type=click.Path(exists=True, path_type=Path), help="A JSON schema that the answer is to fit.")
+@click.option(
+    "--trust", multiple=True, type=parameters.text, metavar="NODE_ID", help="A node that may read confidential data."
+)
+@click.option(
+    "--schema",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A JSON schema that the answer is to fit.",
+)
 @click.option("--key", type=click.Path(path_type=Path), help="The key file to sign with.")
-@click.option("--save", type=click.Path(path_type=Path), help="Writes the exchange, for `consilience verify`.")
+@click.option("--save", type=parameters.file, help="Writes the exchange, for `consilience verify`.")
 @click.option("--json", "as_json", is_flag=True, help="For machines: one object, when the answer is whole.")
-def ask(question: str, **options: Any) -> int:  # noqa: ANN401 - click hands over what each option is
+def ask(question: tuple[str, ...], **options: Any) -> int:  # noqa: ANN401 - click hands over what each option is
     """Asks QUESTION of a node and streams its answer; "-" reads the question from standard input."""
-    text = sys.stdin.read() if question == "-" else question
+    if len(question) > 1:
+        raise click.UsageError("the question is one argument: put it in quotes")
+    require_output()
+    text = read_input() if question == ("-",) else question[0]
     if not text.strip():
         raise click.UsageError("the question is empty")
     return asyncio.run(_ask(text, options))
@@ -46,7 +65,7 @@ def ask(question: str, **options: Any) -> int:  # noqa: ANN401 - click hands ove
 
 async def _ask(question: str, options: dict[str, Any]) -> int:
     started = time.monotonic()
-    schema = options["schema"].read_text(encoding="utf-8") if options["schema"] else None
+    schema = _schema_text(options["schema"]) if options["schema"] else None
     async with (
         Client(key=options["key"], trusted_nodes=options["trust"]) as client,
         client.stream(
@@ -70,19 +89,35 @@ async def _ask(question: str, options: dict[str, Any]) -> int:
     if options["as_json"]:
         click.echo(json.dumps(_facts(result, seconds=seconds), indent=2))
     else:
-        Console(stderr=True).print(_about(result, seconds=seconds, saved=options["save"]))
+        console(stderr=True).print(_about(result, seconds=seconds, saved=options["save"]))
     return exit_of_outcome(result.outcome)
 
 
+def _schema_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise click.UsageError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise click.UsageError(f"{path} is no text in UTF-8") from None
+
+
 async def _print_stream(stream: AnswerStream) -> None:
-    """Prints the text as it comes; what the node is at goes to a terminal only."""
-    async for entry in stream.events():
-        match entry.event:
-            case TextDelta(text=text):
-                print(for_stdout(text), end="", flush=True)
-            case Progress(message=message) if sys.stderr.isatty():
-                print(f"… {printable(message)}", file=sys.stderr)
-    print()
+    """Prints the text as it comes, and ends its line also where it breaks off; progress goes to a terminal only."""
+    shown = ""
+    try:
+        async for entry in stream.events():
+            match entry.event:
+                case TextDelta(text=text):
+                    print(for_stdout(text), end="", flush=True)
+                    shown = text or shown
+                case Progress(message=message) if sys.stderr is not None and sys.stderr.isatty():
+                    print(f"… {printable(message)}", file=sys.stderr)
+    except BaseException:
+        if shown and not shown.endswith("\n"):
+            print(flush=True)
+        raise
+    print(flush=True)
 
 
 def _about(result: AskResult, *, seconds: float, saved: Path | None) -> Table:
@@ -94,6 +129,7 @@ def _about(result: AskResult, *, seconds: float, saved: Path | None) -> Table:
         ("answered by", f"{node.name}  {format_node_id(node.node_id)}".strip()),
         ("model", model_line(answer.model)),
         ("how sure", confidence_line(answer.confidence)),
+        *([("found by", answer.confidence.method)] if answer.confidence else []),
         *(("source", citation_line(citation)) for citation in answer.citations),
         (
             "took",
@@ -122,11 +158,11 @@ def confidence_line(confidence: Confidence | None) -> str:
     if confidence is None:
         return "the node does not say"
     if confidence.p_correct is None:
-        return f"no figure ({confidence.method})"
+        return "no figure"
     interval = ""
     if confidence.lower is not None and confidence.upper is not None:
         interval = f", 95 % between {confidence.lower:.0%} and {confidence.upper:.0%}"
-    return f"{confidence.p_correct:.0%}{interval} ({confidence.method})"
+    return f"{confidence.p_correct:.0%}{interval}"
 
 
 def citation_line(citation: Citation) -> str:

@@ -4,33 +4,45 @@ import json
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.markup import escape
 
 from consilience.cli.exits import Exit
-from consilience.cli.printing import printable
+from consilience.cli.printing import console, printable
 from consilience.client import Check, Exchange
+
+_STANDARD_INPUT = Path("/dev/stdin")
+_NO_QUESTION = "the question: it is not in the file, so nothing shows what was asked, by whom, and of which skill"
 
 
 @click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def verify(file: Path, *, as_json: bool) -> int:
-    """Checks a saved exchange offline, and says what was checked."""
-    checks = Exchange.load(file).verify()
+    """Checks a saved exchange offline, and says what was checked; "-" reads it from standard input."""
+    exchange = Exchange.load(_STANDARD_INPUT if file == Path("-") else file)
+    checks = exchange.verify()
+    unchecked = [] if exchange.ask else [_NO_QUESTION]
     held = all(check.passed for check in checks)
     if as_json:
         facts = [
             {"name": c.name, "requirement": c.requirement, "passed": c.passed, "explanation": c.explanation}
             for c in checks
         ]
-        click.echo(json.dumps({"passed": held, "checks": facts}, indent=2))
+        click.echo(json.dumps({"passed": held and not unchecked, "checks": facts, "unchecked": unchecked}, indent=2))
     else:
-        console = Console(highlight=False)
+        shown = console(highlight=False)
         for check in checks:
-            console.print(check_line(check), soft_wrap=True)
-        console.print("Every check held." if held else "[bold red]A check failed: do not rely on this exchange.")
-    return Exit.OK if held else Exit.CHECK_FAILED
+            shown.print(check_line(check), soft_wrap=True)
+        for what in unchecked:
+            shown.print(f"[yellow]NOT CHECKED[/]  {what}", soft_wrap=True)
+        shown.print(_verdict(held=held, whole=not unchecked), soft_wrap=True)
+    return Exit.OK if held and not unchecked else Exit.CHECK_FAILED
+
+
+def _verdict(*, held: bool, whole: bool) -> str:
+    if not held:
+        return "[bold red]A check failed: do not rely on this exchange.[/]"
+    return "Every check held." if whole else "[yellow]What could be checked held, and not everything could be.[/]"
 
 
 def check_line(check: Check) -> str:

@@ -7,7 +7,7 @@ from consilience.errors import ConsilienceError, ProtocolError, RefusedError, Tr
 
 
 class Exit(enum.IntEnum):
-    """The exit codes, as the package documents them."""
+    """The exit codes, as `consilience --help` lists them."""
 
     OK = 0
     CHECK_FAILED = 1
@@ -17,6 +17,26 @@ class Exit(enum.IntEnum):
     PROTOCOL_BROKEN = 5
     NOT_ANSWERED = 6
     INTERRUPTED = 130
+    OUTPUT_LEFT = 141
+
+
+MEANINGS = {
+    Exit.OK: "the question was answered; every check held",
+    Exit.CHECK_FAILED: "verify: a check failed, or could not be made",
+    Exit.USAGE: "the command, an argument or a file is wrong, or the output cannot be written",
+    Exit.REFUSED: "the node refused",
+    Exit.NO_ANSWER: "the node did not answer: unreachable, connection lost, out of time",
+    Exit.PROTOCOL_BROKEN: "the node broke the protocol; do not rely on what it sent",
+    Exit.NOT_ANSWERED: "the node abstained, asked back, was cut short or failed: not ANSWERED",
+    Exit.INTERRUPTED: "interrupted; the ask was cancelled",
+    Exit.OUTPUT_LEFT: "whoever read the output left; the ask was cancelled",
+}
+
+
+def exit_code_list() -> str:
+    r"""Returns the exit codes for the help, in the markup of click: `\b` keeps the lines as they are."""
+    lines = (f"  {code:>3}  {MEANINGS[code]}" for code in Exit)
+    return "\n".join(("\b", "Exit codes:", *lines))
 
 
 def exit_of_error(error: ConsilienceError) -> Exit:

@@ -5,28 +5,35 @@ import json
 from datetime import timedelta
 
 import click
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 
+from consilience.cli import parameters
 from consilience.cli.jsonable import jsonable
-from consilience.cli.printing import cell, facts_table
+from consilience.cli.printing import cell, console, facts_table
 from consilience.client import Client
 from consilience.envelopes import Signed
 from consilience.identity import format_node_id
-from consilience.nodes import Model, NodeCard, Skill, effective_data_class
+from consilience.nodes import Model, NodeCard, Skill, TlsMode, effective_data_class
+
+_SECRECY = {
+    TlsMode.WEBPKI: "encrypted, certificate of a public authority",
+    TlsMode.PINNED: "encrypted, certificate named in this card",
+    TlsMode.LOOPBACK_PLAIN: "from this machine only, not encrypted",
+}
 
 
 @click.command()
-@click.argument("node")
+@click.argument("node", type=parameters.text)
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
-@click.option("--timeout", default=10.0, show_default=True, help="Seconds to wait.")
+@click.option("--timeout", type=parameters.seconds, default=10.0, show_default=True, help="Seconds to wait.")
 def card(node: str, *, as_json: bool, timeout: float) -> None:
     """Fetches and verifies the card of NODE: cn1…@host:port, https://host:port, or host:port on this machine."""
     fetched = asyncio.run(_fetch(node, timeout=timeout))
     if as_json:
         click.echo(json.dumps({"digest": fetched.digest.hex(), "card": jsonable(fetched.value)}, indent=2))
     else:
-        Console().print(card_view(fetched))
+        console().print(card_view(fetched))
 
 
 async def _fetch(node: str, *, timeout: float) -> Signed[NodeCard]:  # noqa: ASYNC109 - the client keeps the time
@@ -40,7 +47,12 @@ def card_view(signed: Signed[NodeCard]) -> Group:
     facts = [
         ("node", format_node_id(node.node_id)),
         ("name", f"{node.name}  {node.description}".strip()),
-        ("reached at", ", ".join(f"{place.uri} ({place.tls_mode.name.lower()})" for place in node.endpoints)),
+        (
+            "reached at",
+            ", ".join(
+                f"{place.uri} ({_SECRECY.get(place.tls_mode, place.tls_mode.name.lower())})" for place in node.endpoints
+            ),
+        ),
         ("profiles", ", ".join(profile.name.lower() for profile in node.profiles)),
         ("reads data up to", node.data_policy.max_data_class.name),
         ("limits", _limits(node)),
@@ -70,7 +82,7 @@ def _gives(skill: Skill) -> str:
     claims = {
         "citations": skill.gives_citations,
         "confidence": skill.gives_confidence,
-        "intake": skill.gives_intake,
+        "what it read": skill.gives_intake,
     }
     return ", ".join(name for name, given in claims.items() if given)
 
@@ -78,7 +90,9 @@ def _gives(skill: Skill) -> str:
 def _limits(node: NodeCard) -> str:
     limits = node.limits
     kept = limits.answer_retention / timedelta(hours=1)
-    return (
-        f"{limits.max_input_tokens or '?'} tokens in, {limits.max_output_tokens or '?'} out, "
-        f"{limits.max_running_asks} asks at a time, answers kept {kept:g} h"
+    stated = (
+        (limits.max_input_tokens, "{} tokens in"),
+        (limits.max_output_tokens, "{} tokens out"),
+        (limits.max_running_asks, "{} asks at a time"),
     )
+    return ", ".join([*(words.format(value) for value, words in stated if value), f"answers kept {kept:g} h"])

@@ -6,13 +6,27 @@ A name, a quote or an answer comes from a stranger. It is never markup, and neve
 import sys
 from collections.abc import Iterable
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from consilience.cli.streams import OutputLeftError
 
 _SHOWN = {"\n", "\t"}
 _CONTROLS = {
     code: "\N{REPLACEMENT CHARACTER}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in _SHOWN
 }
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leaves to the command what it means that nobody reads: rich itself would end with 1."""
+        raise OutputLeftError
+
+
+def console(*, stderr: bool = False, highlight: bool = True) -> Console:
+    """Returns what shows tables and colours on standard output, or on standard error."""
+    return _Console(stderr=stderr, highlight=highlight)
 
 
 def printable(text: str) -> str:

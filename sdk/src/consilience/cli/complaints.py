@@ -1,0 +1,72 @@
+"""Complaints: an error in the words of the command line, for people and for machines."""
+
+from typing import Any
+
+from consilience.cli.jsonable import jsonable
+from consilience.errors import (
+    AnswerTimeoutError,
+    AnswerTooLargeError,
+    AnswerUnknownError,
+    ConnectionLostError,
+    ConsilienceError,
+    DataClassForbiddenError,
+    Detail,
+    FieldViolations,
+    FirstTokenTimeoutError,
+    LimitExceeded,
+    ProtocolError,
+    Redirect,
+    RefusedError,
+    ServerTime,
+    Supported,
+)
+
+_REMEDIES: dict[type[ConsilienceError], str] = {
+    DataClassForbiddenError: "Choose a node whose policy reads this class, and allow it with --trust.",
+    AnswerTooLargeError: "Ask for less with --max-output-tokens.",
+    ConnectionLostError: "See whether the node still runs, and ask again.",
+    FirstTokenTimeoutError: "Allow more time with --first-token-timeout, or ask a node that is less busy.",
+    AnswerTimeoutError: "Allow more time with --timeout, or ask for less with --max-output-tokens.",
+    AnswerUnknownError: "Ask again: the node no longer has the answer.",
+}
+"""Where the remedy of the library is a line of Python."""
+
+
+def remedy_of(error: type[ConsilienceError]) -> str:
+    """Returns what to do next, in the options of the command line."""
+    return _REMEDIES.get(error, error.remedy)
+
+
+def complaint(error: ConsilienceError) -> str:
+    """Returns an error as a person reads it: what happened, what to do, and what would be accepted."""
+    name = error.reason if isinstance(error, RefusedError) else type(error).__name__.removesuffix("Error")
+    lines = [f"{name}: {error}", remedy_of(type(error))]
+    if isinstance(error, RefusedError) and error.detail is not None:
+        lines += _words(error.detail)
+    return "\n".join(lines)
+
+
+def complaint_facts(error: ConsilienceError) -> dict[str, Any]:
+    """Returns an error as an object of JSON."""
+    facts: dict[str, Any] = {"type": type(error).__name__, "message": str(error), "remedy": remedy_of(type(error))}
+    if isinstance(error, RefusedError):
+        detail = error.detail
+        kind = {"type": type(detail).__name__}
+        facts |= {"reason": error.reason, "code": error.code, "detail": detail and kind | jsonable(detail)}
+    if isinstance(error, ProtocolError):
+        facts["requirement"] = error.requirement
+    return facts
+
+
+def _words(detail: Detail) -> list[str]:
+    match detail:
+        case Supported(field=field, values=values):
+            return [f"{field}: {', '.join(values) or 'none is accepted'}"]
+        case LimitExceeded(limit=limit, maximum=maximum, requested=requested):
+            return [f"{limit}: {maximum} at most, {requested} asked for"]
+        case ServerTime(server_time=moment):
+            return [f"the clock of the node: {moment:%F %T} UTC"]
+        case Redirect(uri=uri):
+            return [f"the endpoint to call: {uri}"]
+        case FieldViolations(violations=violations):
+            return [f"{violation.field}: {violation.description}" for violation in violations]
