@@ -9,10 +9,11 @@ import pytest
 
 from consilience._wire import services
 from consilience.asks import GET_METHOD, AskLimits, Blob, Role, Turn
-from consilience.errors import LimitExceeded, LimitExceededError
+from consilience.errors import LimitExceeded, LimitExceededError, NodeFaultError
 from consilience.identity import KeyPair
 from consilience.nodes import Limits
 from consilience.server import DEFAULT_LIMITS, IncomingAsk, Node
+from consilience.server.store import MemoryStore
 from sdk.tests.server.callers import Caller, calling
 from sdk.tests.server.clocks import ManualClock
 from sdk.tests.server.specimens import Counting, serve_test_skills
@@ -242,3 +243,20 @@ async def test_a_request_of_another_method_is_measured_too(node: Node, clock: Ma
     async with node.serving(ANYWHERE) as running, calling(running, clock=clock) as caller:
         with pytest.raises(LimitExceededError):
             await caller.unary(services.GET_NODE_CARD_METHOD, bytes(5000))
+
+
+async def test_a_node_that_keeps_all_it_can_forgets_nothing_early_and_says_when_there_is_room(
+    key: KeyPair, clock: ManualClock, counting: Counting
+) -> None:
+    node = Node("test", key=key, clock=clock, store=MemoryStore(max_bytes=300_000))
+    serve_test_skills(node, counting)
+    async with node.serving(ANYWHERE) as running, calling(running, clock=clock) as caller:
+        kept = [(await caller.ask("x" * 100_000))[0] for _ in range(2)]
+        with pytest.raises(NodeFaultError) as refusal:
+            await caller.stranger().ask()
+        again = [await caller.send(signed.envelope).rest() for signed in kept]
+        assert refusal.value.retry_after is not None
+        clock.advance(refusal.value.retry_after)
+        await running.tend()
+        await caller.ask(card_digest=(await caller.card()).digest)
+    assert [reading.text for reading in again] == ["x" * 100_000] * 2

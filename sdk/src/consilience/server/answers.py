@@ -7,20 +7,27 @@ while the first is on its way to acceptance, the others wait for it and then att
 from __future__ import annotations
 
 import asyncio
+import logging
+from datetime import datetime, timedelta
 
 from consilience._wire.events import decode_event, encode_event
 from consilience.asks import Accepted, AnswerEvent, AnswerSnapshot, Ask, Final, StopReason
 from consilience.envelopes import Signed
-from consilience.errors import AnswerUnknownError, Redirect, SequenceUnknownError, WrongReplicaError
+from consilience.errors import AnswerUnknownError, NodeFaultError, Redirect, SequenceUnknownError, WrongReplicaError
 from consilience.server.load import Load, Place, exceeded
 from consilience.server.readers import POLL_SECONDS, Write, read_all, send_log, send_stored
 from consilience.server.runs import AnswerRun, Workplace
 from consilience.server.skills import IncomingAsk, ServedSkill
-from consilience.server.store.contract import FIRST_SEQUENCE, AnswerStore, AskKey, LogEntry, StoredAsk
+from consilience.server.store.contract import FIRST_SEQUENCE, AnswerStore, AskKey, LogEntry, StoredAsk, StoreFullError
 from consilience.telemetry import AskTrace
 from consilience.units import Sequence
 
 FROM_THE_BEGINNING = Sequence(0)
+
+ROOM_PAUSE = timedelta(seconds=5)
+"""How long after the time of an answer has passed there is room for another."""
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class Answers:
@@ -84,6 +91,7 @@ class Answers:
 
         Raises:
             StoreUnavailableError: Nothing was bound.
+            NodeFaultError: Nothing was bound, because the store is full; it says when there may be room.
         """
         header, workplace = signed.value.header, self._workplace
         now = workplace.clock()
@@ -99,6 +107,9 @@ class Answers:
         accepted = LogEntry(sequence=FIRST_SEQUENCE, data=encode_event(opening))
         try:
             earlier = await workplace.store.bind(ask, first=accepted)
+        except StoreFullError as error:
+            self._load.give_back(place)
+            raise _no_room(error, now=now) from error
         except BaseException:
             self._load.give_back(place)
             raise
@@ -236,6 +247,12 @@ def _final(entry: LogEntry) -> Final | None:
     """Returns the Final of the last entry of a log, or None where the log goes on."""
     event = decode_event(entry.data).event if entry.text is None else None
     return event if isinstance(event, Final) else None
+
+
+def _no_room(error: StoreFullError, *, now: datetime) -> NodeFaultError:
+    _LOGGER.warning("an ask is refused: %s; %s", error, error.remedy)
+    wait = max(error.room_time - now, timedelta(0)) if error.room_time is not None else timedelta(0)
+    return NodeFaultError("the node keeps as many answers as it can", retry_after=wait + ROOM_PAUSE)
 
 
 def _wrong_replica(replica: str) -> WrongReplicaError:

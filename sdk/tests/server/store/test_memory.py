@@ -1,6 +1,19 @@
+import pytest
+
 from consilience.server.store import MemoryStore
-from consilience.units import card_sequence
-from sdk.tests.server.store.specimens import ACCEPTED, LATER_THAN_ALL, LEASE_END, NOW, REPLICA, running_ask
+from consilience.server.store.contract import LogEntry, StoreFullError
+from consilience.units import Sequence, card_sequence
+from sdk.tests.server.store.specimens import (
+    ACCEPTED,
+    FINISH,
+    KEEP_END,
+    LATER_THAN_ALL,
+    LEASE_END,
+    NOW,
+    REPLICA,
+    entry,
+    running_ask,
+)
 
 
 async def test_a_closed_store_keeps_nothing_but_its_last_card_sequence() -> None:
@@ -15,3 +28,26 @@ async def test_a_closed_store_keeps_nothing_but_its_last_card_sequence() -> None
     assert await store.find(ask.key) is None
     assert not await store.honours_card(ask.card_digest, now=NOW)
     assert await store.reserve_card_sequence(at_least=now) == now + 1
+
+
+async def test_a_full_store_binds_no_new_ask_until_the_time_of_an_answer_has_passed() -> None:
+    store = MemoryStore(max_bytes=1_000_000)
+    await store.open(replica=REPLICA, lease_until=LEASE_END)
+    first, second = running_ask(), running_ask()
+    await store.bind(first, first=ACCEPTED)
+    await store.bind(second, first=ACCEPTED)
+    text = "x" * 500_000
+    delta = LogEntry(sequence=Sequence(2), data=text.encode(), text=text)
+    await store.append(first.key, (delta,), epoch=first.epoch)
+    with pytest.raises(StoreFullError) as refusal:
+        await store.bind(running_ask(), first=ACCEPTED)
+    assert refusal.value.room_time is None
+    # What runs gets its end, and what is bound stays bound.
+    await store.finish(first.key, (entry(3),), epoch=first.epoch, finish_time=FINISH, keep_until_time=KEEP_END)
+    await store.append(second.key, (entry(2),), epoch=second.epoch)
+    assert await store.bind(first, first=ACCEPTED) is not None
+    with pytest.raises(StoreFullError) as refusal:
+        await store.bind(running_ask(), first=ACCEPTED)
+    assert refusal.value.room_time == KEEP_END
+    await store.forget(now=KEEP_END)
+    assert await store.bind(running_ask(), first=ACCEPTED) is None

@@ -74,6 +74,19 @@ class StoreUnavailableError(StoreError):
     remedy = "Make room on the disk and check the rights of the file and its folder."
 
 
+class StoreFullError(StoreError):
+    """The store holds as much as it may, and forgets nothing before its time (ASK-KEEP-001); it binds no new ask.
+
+    `room_time` tells when the first of its answers may be dropped, aware UTC; None: all of them still run.
+    """
+
+    remedy = "Wait until answers have had their time, give the store more room, or state a shorter answer_retention."
+
+    def __init__(self, message: str, *, room_time: datetime | None) -> None:
+        super().__init__(message)
+        self.room_time = room_time
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskKey:
     """What an ask is known by: who asks, 32 bytes, and the id that they gave it, 16 bytes."""
@@ -181,6 +194,9 @@ class AnswerStore(Protocol):
 
         Returns:
             None: bound now. Otherwise the ask that holds the key, finished or not.
+
+        Raises:
+            StoreFullError: The key is free, and the store takes no more.
         """
 
     async def find(self, key: AskKey) -> StoredAsk | None:

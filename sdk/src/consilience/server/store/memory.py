@@ -2,10 +2,14 @@
 
 An append is on the way of every token, so it is a list that grows: no lock, no thread, no copy. Every method runs to
 its end without giving way to another task, which is what makes it atomic.
+
+Answers stay for their time, whoever asked and however much. So the bytes are counted, and new asks are refused above a
+bound: a stranger with ever new keys fills that much memory and no more.
 """
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -16,10 +20,20 @@ from consilience.server.store.contract import (
     LeaseLostError,
     LogEntry,
     StoredAsk,
+    StoreFullError,
     StoreUnavailableError,
     check_write,
 )
 from consilience.units import CardSequence, Digest, Sequence
+
+DEFAULT_MAX_BYTES = 512 * 1024 * 1024
+"""Of memory, above which a store binds no new ask; the answers that run then still get their end."""
+
+ANSWER_BYTES = 1024
+"""About what an answer takes without its log."""
+
+ENTRY_BYTES = 128
+"""About what an entry takes without its data and its text."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,6 +42,7 @@ class _Answer:
 
     ask: StoredAsk
     entries: list[LogEntry]
+    size_bytes: int
 
     @property
     def last_sequence(self) -> Sequence:
@@ -46,7 +61,14 @@ class MemoryStore:
 
     durable = False
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
+        """Makes an empty store.
+
+        Args:
+            max_bytes: Of memory for asks and answers, about, above which it binds no new ask.
+        """
+        self._max_bytes = max_bytes
+        self._size_bytes = 0
         self._replica: str | None = None
         self._answers: dict[AskKey, _Answer] = {}
         self._cards: dict[Digest, datetime] = {}
@@ -67,6 +89,7 @@ class MemoryStore:
         """Drops everything but the last card sequence."""
         self._replica = None
         self._answers.clear()
+        self._size_bytes = 0
         self._cards.clear()
 
     async def bind(self, ask: StoredAsk, *, first: LogEntry) -> StoredAsk | None:
@@ -74,7 +97,12 @@ class MemoryStore:
         answers = self._open_answers()
         if (earlier := answers.get(ask.key)) is not None:
             return earlier.present
-        answers[ask.key] = _Answer(ask=ask, entries=[first])
+        if self._size_bytes >= self._max_bytes:
+            ends = (answer.ask.keep_until_time for answer in answers.values() if answer.ask.finished)
+            # In the order of acceptance, so the first that has ended is about the first to go.
+            raise StoreFullError(f"the store holds {self._size_bytes} bytes of answers", room_time=next(ends, None))
+        answer = answers[ask.key] = _Answer(ask=ask, entries=[first], size_bytes=0)
+        self._count(answer, ANSWER_BYTES + _size_of(first))
         return None
 
     async def find(self, key: AskKey) -> StoredAsk | None:
@@ -120,7 +148,7 @@ class MemoryStore:
         answers = self._open_answers()
         passed = [key for key, answer in answers.items() if _has_passed(answer.ask.keep_until_time, now=now)]
         for key in passed:
-            del answers[key]
+            self._size_bytes -= answers.pop(key).size_bytes
         self._cards = {digest: end for digest, end in self._cards.items() if end > now}
         return len(passed)
 
@@ -152,7 +180,17 @@ class MemoryStore:
             raise LeaseLostError("the ask is not in the store any more")
         check_write(answer.ask, entries, epoch=epoch, last_sequence=answer.last_sequence)
         answer.entries.extend(entries)
+        self._count(answer, sum(map(_size_of, entries)))
         return answer
+
+    def _count(self, answer: _Answer, size_bytes: int) -> None:
+        answer.size_bytes += size_bytes
+        self._size_bytes += size_bytes
+
+
+def _size_of(entry: LogEntry) -> int:
+    text = sys.getsizeof(entry.text) if entry.text is not None else 0
+    return ENTRY_BYTES + sys.getsizeof(entry.data) + text
 
 
 def _has_passed(time: datetime | None, *, now: datetime) -> bool:
