@@ -30,6 +30,9 @@ def test_the_first_answer_of_the_readme_is_given(tmp_path: Path) -> None:
     page.write_text(
         f"<!-- file: serve.py -->\n```python\n{serve.text}```\n"
         "<!-- background -->\n```console\n$ python serve.py\n```\n"
-        f"```python\n{ask.text.replace('What is a heisenbug?', '26.2 miles')}```\n"
+        f"```python\n{ask.text}```\n"
+        "```console\n$ consilience ask 'What is a cat?' --node 127.0.0.1:7341 || test $? -eq 6\n```\n"
     )
-    assert "42.1648 km" in run_page(page, tmp_path)[0]
+    answer, abstention = run_page(page, tmp_path)
+    assert answer.startswith("ANSWERED\na bug that disappears when one tries to study it\nConfidence(")
+    assert "ABSTAINED (no_knowledge)" in abstention
