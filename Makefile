@@ -25,8 +25,8 @@ $(READY): pyproject.toml reference_node/pyproject.toml conformance/pyproject.tom
 	@touch $@
 
 .PHONY: demo
-demo: $(READY) ## a question travels the whole way between real nodes; ASK="race condition" asks for another term
-	@python -m examples.demo.run $(if $(ASK),'$(ASK)')
+demo: $(READY) ## a question travels the whole way between real nodes; ASK=deadlock asks for another term
+	@python -m examples.demo.run $(if $(ASK),-- "$$ASK")
 
 .PHONY: test
 test: lint ## all checks and all tests

@@ -1,7 +1,7 @@
 """The demo: a question travels through two real nodes on a real model.
 
 Three processes talk over sockets of this machine: a generalist (a small model alone), a specialist (the same model with
-a dictionary of computing), and this one, the asker. Run it with `make demo`, or `make demo ASK="race condition"`.
+a dictionary of computing), and this one, the asker. Run it with `make demo`, or `make demo ASK=deadlock`.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,25 +32,39 @@ from consilience.identity import KeyPair
 
 READY_SECONDS = 60.0
 SURE_ENOUGH = 0.5
+QUOTE_CHARACTERS = 400
 CONFIGURATIONS = Path(__file__).parent
 NODES = ("generalist", "specialist")
+_OUTCOMES = {
+    Outcome.ANSWERED: "answered",
+    Outcome.ABSTAINED: "it prefers not to answer: it is not sure enough, or does not know",
+    Outcome.TRUNCATED: "cut short at the length that was asked for",
+    Outcome.FAILED: "something went wrong at the node",
+}
+_QUESTION_WORDS = ("what", "how", "why", "who", "when", "where", "which")
 
 
 def main() -> int:
     """Runs the demo and returns its exit code."""
     parser = argparse.ArgumentParser(description="Sends a question through two real nodes on a real model.")
-    parser.add_argument("term", nargs="?", default="heisenbug", help="a term of computing")
+    parser.add_argument("term", nargs="?", default="heisenbug", help="a term of computing, or a whole question")
     term = parser.parse_args().term.strip() or "heisenbug"
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
     try:
         with tempfile.TemporaryDirectory(prefix="consilience-demo-") as folder, _nodes(Path(folder), console) as nodes:
-            return asyncio.run(_demonstrate(f"What is a {term}?", nodes, console))
+            return asyncio.run(_demonstrate(question_about(term), nodes, console))
     except KeyboardInterrupt:
         console.print("\ninterrupted; both nodes are stopped")
         return 130
     except (ConsilienceError, DemoError) as error:
         console.print(f"[bold red]{type(error).__name__}[/]: {error}")
         return 1
+
+
+def question_about(term: str) -> str:
+    """Returns the question about a term; what is a question already stays as it is."""
+    asks_already = term.endswith("?") or term.lower().startswith(_QUESTION_WORDS)
+    return term if asks_already else f"What is a {term}?"
 
 
 class DemoError(Exception):
@@ -135,8 +150,9 @@ async def _ask(client: Client, question: str, node: str, console: Console) -> As
                     console.out(printable(text), end="")
                 case Progress(message=message):
                     console.print(f"… {message}", style="dim", markup=False)
-        console.print()
-        return await stream.final()
+        result = await stream.final()
+    console.print(" …" if result.outcome is Outcome.TRUNCATED else "")
+    return result
 
 
 def _is_sure(result: AskResult) -> bool:
@@ -147,13 +163,14 @@ def _is_sure(result: AskResult) -> bool:
 def _show_knowledge(result: AskResult, console: Console) -> None:
     """Shows what the signed answer says about itself."""
     facts = [
-        ("outcome", f"{result.outcome.name}, {result.stop_reason.name.lower()} {result.detail}"),
+        ("outcome", _OUTCOMES.get(result.outcome, result.outcome.name.lower())),
         ("how sure", confidence_line(result.confidence)),
     ]
     for citation in result.citations:
         facts.append(("source", citation_line(citation)))
         if isinstance(citation.origin, DocumentSource):
-            facts.append(("", f"“{' '.join(citation.origin.quote.split())[:400]}”"))
+            quote = " ".join(citation.origin.quote.split())
+            facts.append(("", f"“{textwrap.shorten(quote, QUOTE_CHARACTERS, placeholder=' …')}”"))
     if result.intake is not None and result.intake.retrieval_strategy:
         used = sum(chunk.used for chunk in result.intake.chunks)
         facts.append(("read", f"{used} of {len(result.intake.chunks)} passages, by {result.intake.retrieval_strategy}"))
@@ -167,8 +184,8 @@ def _verify(result: AskResult, console: Console) -> bool:
     result.exchange.save(file)
     checks = result.exchange.verify()
     for check in checks:
-        console.print(check_line(check), soft_wrap=True)
-    console.print(f"\nAnyone can check it: consilience verify {file}", soft_wrap=True)
+        console.print(check_line(check), no_wrap=True, overflow="ellipsis")
+    console.print(f"\nAnyone can check it: .venv/bin/consilience verify {file}", soft_wrap=True)
     return all(check.passed for check in checks)
 
 
@@ -184,10 +201,11 @@ def _show_timings(timings: dict[str, float], total: float, console: Console) -> 
     for name, seconds in timings.items():
         console.print(f"{name:<26}{seconds:7.2f} s")
     console.print(f"{'all of it':<26}{total:7.2f} s\n")
-    console.print('make demo ASK="race condition"          another term')
-    console.print("consilience-node serve                  a node of your own; then, in a second terminal:")
+    console.print("make demo ASK=deadlock          another term")
+    console.print(". .venv/bin/activate            puts the commands into your shell; then")
+    console.print("consilience-node serve          a node of your own; and, in a second terminal:")
     console.print('consilience ask "…" --node 127.0.0.1:7341')
-    console.print("docs/guides/                            serve your documents, write a node in another language")
+    console.print("docs/guides/                    serve your documents, write a node in another language")
 
 
 if __name__ == "__main__":
