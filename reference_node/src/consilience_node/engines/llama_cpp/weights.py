@@ -7,12 +7,15 @@ import os
 import tempfile
 from pathlib import Path
 
+from consilience_node.engines.llama_cpp.cache_warning import warn_unwritable
+
 
 def weights_sha256(path: Path, *, cache_directory: Path) -> bytes:
     """Returns the SHA-256 of a model file.
 
     Hashing gigabytes takes a while, so the digest is remembered for as long as the path, the size
-    and the time of modification stay as they are.
+    and the time of modification stay as they are. Where it cannot be remembered, it is computed
+    at every start.
 
     Args:
         path: the model file.
@@ -25,7 +28,10 @@ def weights_sha256(path: Path, *, cache_directory: Path) -> bytes:
         return digest
     with path.open("rb") as weights:
         digest = hashlib.file_digest(weights, "sha256").digest()
-    _write_whole(remembered, digest)
+    try:
+        _write_whole(remembered, digest)
+    except OSError as error:
+        warn_unwritable(cache_directory, reason=error.strerror or str(error))
     return digest
 
 
