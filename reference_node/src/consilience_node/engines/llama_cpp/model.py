@@ -9,6 +9,8 @@ from consilience_node.engines.errors import ModelUnusable
 from consilience_node.engines.llama_cpp.native import llama
 from consilience_node.engines.llama_cpp.vocabulary import Vocabulary
 
+_MAGIC = b"GGUF"
+
 
 class Model:
     """The weights and the vocabulary of one model.
@@ -22,6 +24,7 @@ class Model:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        _require_gguf(path)
         parameters = llama.llama_model_default_params()
         self.pointer = llama.llama_model_load_from_file(str(path).encode(), parameters)
         if not self.pointer:
@@ -77,3 +80,18 @@ class Model:
     def close(self) -> None:
         """Frees the weights; nothing made from them may be used afterwards."""
         llama.llama_model_free(self.pointer)
+
+
+def _require_gguf(path: Path) -> None:
+    """Refuses what is no model at all, of which llama.cpp would say so in several lines of its own.
+
+    Raises:
+        ModelUnusable: The file does not begin as a GGUF file does, or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(len(_MAGIC))
+    except OSError as error:
+        raise ModelUnusable(path=path, reason=f"it cannot be read: {error.strerror}") from error
+    if beginning != _MAGIC:
+        raise ModelUnusable(path=path, reason="it does not begin with GGUF; is it a whole GGUF file?")
