@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from consilience_node.knowledge.errors import SourceMissingError
+from consilience_node.knowledge.errors import SourceKindError, SourceMissingError
 from consilience_node.knowledge.sources import read_source
 
 KNOWLEDGE = Path(__file__).parents[3] / "examples" / "knowledge"
@@ -32,3 +32,10 @@ def test_a_name_is_looked_up_among_the_installed_dictionaries(tmp_path: Path) ->
 def test_a_source_that_is_not_there_is_refused_with_what_it_could_be(source: str) -> None:
     with pytest.raises(SourceMissingError, match="is not there"):
         read_source(source, dictionary_folders=[])
+
+
+def test_a_single_file_is_refused_with_what_to_name_instead(tmp_path: Path) -> None:
+    file = tmp_path / "v.md"
+    file.write_text("# Heisenbug")
+    with pytest.raises(SourceKindError, match="is a single file; name the folder"):
+        read_source(str(file), dictionary_folders=[])

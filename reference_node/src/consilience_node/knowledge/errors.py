@@ -4,6 +4,7 @@ All of them are the operator's to repair, and each message names the file and th
 
     KnowledgeError
      ├─ SourceMissingError        the folder or file is not there
+     ├─ SourceKindError           a single file, which is no dictionary
      ├─ SourceEmptyError          nothing in it that could be quoted
      ├─ SourceEncodingError       a file is not UTF-8
      ├─ DictionaryFormatError     an index line, or the dictionary, is malformed
@@ -25,6 +26,18 @@ class SourceMissingError(KnowledgeError):
         super().__init__(
             f"knowledge source {path} is not there; it must be a folder of Markdown and text files, the .index file of"
             " a dictionary, or the name of an installed dictionary"
+        )
+        self.path = path
+
+
+class SourceKindError(KnowledgeError):
+    """Says that a source is a single file, and none that is an index of a dictionary."""
+
+    def __init__(self, path: Path) -> None:
+        """Keeps the path of the file."""
+        super().__init__(
+            f"knowledge source {path} is a single file; name the folder that it lies in, of which every .md and .txt"
+            " file is read, or the .index file of a dictionary"
         )
         self.path = path
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from consilience_node.knowledge.dictionary import read_dictionary
 from consilience_node.knowledge.documents import Document, read_folder
-from consilience_node.knowledge.errors import SourceMissingError
+from consilience_node.knowledge.errors import SourceKindError, SourceMissingError
 
 DICTIONARY_FOLDERS = (Path("/usr/share/dictd"), Path("/usr/local/share/dictd"))
 """Where dictionaries are installed, the first that has one counts."""
@@ -32,6 +32,7 @@ def read_source(
 
     Raises:
         SourceMissingError: There is no such folder, file or dictionary.
+        SourceKindError: It is a single file that is no index of a dictionary.
         KnowledgeError: It cannot be read; the subclass says why.
     """
     path = Path(source)
@@ -41,7 +42,7 @@ def read_source(
         installed = (folder / f"{source}.index" for folder in dictionary_folders)
         path = next((index for index in installed if index.is_file()), path)
     if path.suffix != ".index":
-        raise SourceMissingError(path)
+        raise SourceKindError(path) if path.exists() else SourceMissingError(path)
     name = f"{path.stem}.dict"
     uri = name if base_uri is None else f"{base_uri.rstrip('/')}/{name}"
     return (read_dictionary(path, uri=uri),)
