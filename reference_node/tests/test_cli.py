@@ -11,7 +11,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "nodes" / "node.toml"
 def test_a_configuration_is_checked_without_serving_it() -> None:
     ended = run("check", "--config", EXAMPLE)
     assert ended.returncode == 0
-    assert "2 skills on 1 models, 127.0.0.1:7341" in ended.stdout
+    assert "2 skills on 1 model, 127.0.0.1:7341" in ended.stdout
     assert "computing.define" in ended.stdout
 
 

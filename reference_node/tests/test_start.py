@@ -35,6 +35,14 @@ def test_a_model_that_is_not_there_is_named_with_the_ones_there_are(tmp_path: Pa
     assert "smollm2-135m-instruct" in said
 
 
+def test_a_file_that_is_no_model_is_told_in_one_line(tmp_path: Path) -> None:
+    weights = tmp_path / "notes.gguf"
+    weights.write_text("This is no model.")
+    code, said = refused("--model", weights, folder=tmp_path)
+    assert code == 3
+    assert said == f"cannot run the model {str(weights)!r}: it does not begin with GGUF; is it a whole GGUF file?\n"
+
+
 @pytest.mark.parametrize("content", [b"", b"GGUF\x03\0\0\0" + bytes(4096)])
 def test_a_damaged_model_is_told_in_words(tmp_path: Path, content: bytes) -> None:
     weights = tmp_path / "damaged.gguf"
@@ -50,7 +58,7 @@ def test_a_port_that_is_taken_is_told_in_words(tmp_path: Path) -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         code, said = refused("--address", address, folder=tmp_path)
     assert code == 5
-    assert f"cannot listen on {address}" in said
+    assert said == f"the address {address} is in use: stop the process that listens there, or choose another port\n"
 
 
 def test_a_metrics_port_that_is_taken_is_told_in_words(tmp_path: Path) -> None:
@@ -58,7 +66,7 @@ def test_a_metrics_port_that_is_taken_is_told_in_words(tmp_path: Path) -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         code, said = refused("--metrics-address", address, folder=tmp_path)
     assert code == 5
-    assert f"cannot serve metrics on {address}" in said
+    assert said.endswith(f"\ncannot serve metrics on {address}: Address already in use\n")
 
 
 def test_a_ready_file_that_cannot_be_written_is_told_in_words(tmp_path: Path) -> None:
@@ -71,7 +79,11 @@ def test_a_second_node_on_one_state_folder_is_refused(tmp_path: Path) -> None:
     with serving(folder=tmp_path):
         code, said = refused(folder=tmp_path)
     assert code == 6
-    assert "Stop the other process" in said
+    assert said.splitlines()[-2:] == [
+        f"another node works on the state folder {tmp_path / 'state'}",
+        "Stop the other node, or give this one a folder of its own: --state-folder, or state_folder under [node].",
+    ]
+    assert "replica" not in said
 
 
 def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
@@ -88,7 +100,19 @@ def test_a_state_folder_that_cannot_be_made_is_told_in_words(tmp_path: Path) -> 
     (tmp_path / "state").write_text("a file")
     code, said = refused(folder=tmp_path)
     assert code == 6
-    assert "cannot make the state folder" in said
+    assert f"cannot make the state folder {tmp_path / 'state'}: File exists\n" in said
+    assert "--state-folder" in said.splitlines()[-1]
+
+
+def test_a_cache_that_cannot_be_written_does_not_keep_a_node_from_serving(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cache").write_text("a file, in which nobody makes a folder, root neither")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with serving(folder=tmp_path) as node:
+        log = node.log
+    assert log.count("cannot write the cache") == 1
+    assert "XDG_CACHE_HOME" in log
 
 
 def test_words_for_a_node_without_a_file_are_refused_beside_a_file(tmp_path: Path) -> None:
@@ -102,6 +126,13 @@ def test_knowledge_that_is_not_there_is_named(tmp_path: Path) -> None:
     code, said = refused("--knowledge", tmp_path / "none", folder=tmp_path)
     assert code == 4
     assert str(tmp_path / "none") in said
+
+
+def test_a_single_file_of_knowledge_is_told_as_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "v.md").write_text("# Heisenbug")
+    code, said = refused("--knowledge", tmp_path / "v.md", folder=tmp_path)
+    assert code == 4
+    assert f"{tmp_path / 'v.md'} is a single file; name the folder that it lies in" in said
 
 
 def test_knowledge_that_is_no_text_is_told_with_file_and_place(tmp_path: Path) -> None:

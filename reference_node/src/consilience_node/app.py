@@ -43,7 +43,7 @@ async def assembled(config: Config, *, metrics: NodeMetrics) -> AsyncIterator[No
     Raises:
         EngineError: A model cannot be run.
         KnowledgeError: A source cannot be read.
-        KeyFileError: The state folder cannot be made.
+        StateFolderError: The state folder cannot be made.
     """
     state = StateFolder.of(config)
     state.make()

@@ -18,7 +18,7 @@ import asyncio
 import contextlib
 import enum
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -111,7 +111,8 @@ def check_command(*, config_file: Path) -> None:
     """Check a node.toml and say what it would serve; nothing is loaded."""
     with _told_in_words():
         config = read_config(config_file)
-    click.echo(f"{config_file}: {len(config.skills)} skills on {len(config.models)} models, {config.node.address}")
+    skills, models = _counted(config.skills, "skill"), _counted(config.models, "model")
+    click.echo(f"{config_file}: {skills} on {models}, {config.node.address}")
     for skill in config.skills:
         click.echo(f"  {skill.id:<24} {skill.model:<24} {skill.knowledge or 'the memory of the model'}")
 
@@ -124,6 +125,10 @@ def models_command() -> None:
             found = "not installed; run: " + model.installation if model.directory is None else str(model.directory)
             click.echo(f"{model.name:<24} {found}")
     click.echo("Any other model is the path of a GGUF file, or runs in a server with the OpenAI chat interface.")
+
+
+def _counted(things: Sequence[object], noun: str) -> str:
+    return f"{len(things)} {noun}{'s' * (len(things) != 1)}"
 
 
 @contextlib.contextmanager

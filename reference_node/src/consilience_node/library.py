@@ -9,12 +9,11 @@ from pathlib import Path
 
 import structlog
 
-from consilience.errors import KeyFileError
 from consilience_node.config import SkillTable
 from consilience_node.knowledge.index import Index
 from consilience_node.knowledge.retrieval import Retriever
 from consilience_node.knowledge.sources import DICTIONARY_FOLDERS, read_source
-from consilience_node.state import StateFolder
+from consilience_node.state import StateFolder, StateFolderError
 
 _LOG = structlog.get_logger("consilience_node.library")
 _SHIPPED = Path(__file__).parents[3] / "examples" / "knowledge"
@@ -30,7 +29,7 @@ async def open_library(skills: Iterable[SkillTable], *, state: StateFolder) -> A
 
     Raises:
         KnowledgeError: A source cannot be read.
-        KeyFileError: The state folder cannot be written.
+        StateFolderError: The state folder cannot be written.
     """
     with ExitStack() as stack:
         retrievers = {}
@@ -50,7 +49,7 @@ def _open(skill: SkillTable, source: str, path: Path) -> Index:
     try:
         return Index.open(path, documents=documents)
     except OSError as error:
-        raise KeyFileError(f"cannot write the index {path}: {error}") from error
+        raise StateFolderError(f"cannot write the index {path}: {error.strerror}") from error
 
 
 def _dictionary_within(source: str) -> str:

@@ -17,9 +17,11 @@ import structlog
 
 from consilience.errors import UsageError
 from consilience.server import RunningNode
+from consilience.server.store.contract import StoreLockedError
 from consilience_node.app import assembled
 from consilience_node.config import Config
 from consilience_node.metrics import NodeMetrics, serving_metrics
+from consilience_node.state import StateFolder, StateFolderInUseError
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LOG = structlog.get_logger("consilience_node.service")
@@ -47,6 +49,7 @@ async def serve(
         DrainCutShortError: A second signal came.
         UsageError: The address, the address of the metrics or the ready file cannot be used.
         EngineError, KnowledgeError: A model or a source cannot be used.
+        StateFolderInUseError: Another node works on the state folder.
         KeyFileError, StoreError: The state of the node cannot be used.
     """
     shutdown = _Shutdown()
@@ -63,6 +66,9 @@ async def serve(
                     ready(running, metrics_address)
                     await shutdown.requested.wait()
                 await _drain(running, shutdown=shutdown)
+    except StoreLockedError as error:
+        folder = StateFolder.of(config).path
+        raise StateFolderInUseError(f"another node works on the state folder {folder}") from error
     except asyncio.CancelledError:
         if not shutdown.requested.is_set():
             raise
@@ -116,7 +122,7 @@ def _metrics(metrics: NodeMetrics, *, address: str | None) -> Iterator[str | Non
         try:
             chosen = stack.enter_context(serving_metrics(metrics, host=host.strip("[]"), port=int(port)))
         except OSError as error:
-            raise UsageError(f"cannot serve metrics on {address}: {error}") from error
+            raise UsageError(f"cannot serve metrics on {address}: {error.strerror or error}") from error
         yield f"{host}:{chosen}"
 
 
@@ -131,7 +137,7 @@ def _announced(address: str, *, file: Path | None) -> Iterator[None]:
         temporary.write_text(f"{address}\n", encoding="ascii")
         temporary.replace(file)
     except OSError as error:
-        raise UsageError(f"cannot write the ready file {file}: {error}") from error
+        raise UsageError(f"cannot write the ready file {file}: {error.strerror}") from error
     try:
         yield
     finally:

@@ -12,6 +12,18 @@ from consilience_node.config import Config
 UNNAMED = "node"
 
 
+class StateFolderError(KeyFileError):
+    """The state folder, or something in it, cannot be made or written."""
+
+    remedy = "Name a folder that this user can write: --state-folder, or state_folder under [node]."
+
+
+class StateFolderInUseError(StateFolderError):
+    """Another node works on the state folder."""
+
+    remedy = "Stop the other node, or give this one a folder of its own: --state-folder, or state_folder under [node]."
+
+
 @dataclass(frozen=True, slots=True)
 class StateFolder:
     """The folder of one node; two nodes never share one."""
@@ -46,9 +58,9 @@ class StateFolder:
         """Makes the folder where there is none.
 
         Raises:
-            KeyFileError: It cannot be made.
+            StateFolderError: It cannot be made.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            raise KeyFileError(f"cannot make the state folder {self.path}: {error}") from error
+            raise StateFolderError(f"cannot make the state folder {self.path}: {error.strerror}") from error
