@@ -20,10 +20,10 @@ from consilience.asks import (
     Usage,
 )
 from consilience.calls import new_header
-from consilience.identity import KeyPair
+from consilience.identity import KeyPair, Signer
 from consilience.nodes import DataClass, Skill
 from consilience.server.conclusions import Conclusion
-from consilience.server.keys import FixedKey
+from consilience.server.keys import FixedKey, SigningKeys
 from consilience.server.observers import SilentObserver
 from consilience.server.runs import AnswerRun, Workplace
 from consilience.server.skills import Handler, IncomingAsk, Item, ServedSkill
@@ -58,11 +58,13 @@ async def work(key: KeyPair, observer: Events) -> AsyncIterator[Callable[..., An
     store = MemoryStore()
     await store.open(replica="test", lease_until=utc_now())
 
-    async def bound(handler: Handler, *, clock: Callable[[], datetime] = utc_now) -> AnswerRun:
+    async def bound(
+        handler: Handler, *, clock: Callable[[], datetime] = utc_now, keys: SigningKeys | None = None
+    ) -> AnswerRun:
         """Returns a run that is bound and not started."""
         place = Workplace(
             node_id=key.public_key,
-            keys=FixedKey(key),
+            keys=keys or FixedKey(key),
             store=store,
             retention=timedelta(minutes=1),
             observer=observer,
@@ -237,6 +239,45 @@ async def test_a_conclusion_that_cannot_be_encoded_becomes_a_failure(work: Calla
     run.start()
     answer = await answer_of(run)
     assert (answer.outcome, answer.transcript_bytes) == (Outcome.FAILED, len("word"))
+
+
+class KeysOutOfReach(FixedKey):
+    """A key that cannot be reached for the first few times."""
+
+    def __init__(self, signer: KeyPair, *, failures: int, error: Exception) -> None:
+        super().__init__(signer)
+        self.failures = failures
+        self.error = error
+
+    def signer(self, *, now: datetime) -> Signer:
+        if self.failures:
+            self.failures -= 1
+            raise self.error
+        return super().signer(now=now)
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [(OSError("out of reach"), Outcome.ANSWERED), (ValueError("no such slot"), Outcome.FAILED)],
+)
+async def test_an_answer_that_cannot_be_signed_yet_gets_its_final_once_it_can(
+    work: Callable[..., Any], key: KeyPair, error: Exception, outcome: Outcome
+) -> None:
+    run = await work(one_word, keys=KeysOutOfReach(key, failures=2, error=error))
+    run.start()
+    answer = await answer_of(run)
+    assert not run.log.lost
+    assert (answer.outcome, answer.transcript_bytes) == (outcome, len("word"))
+
+
+async def test_a_run_that_waits_for_its_key_can_be_killed(work: Callable[..., Any], key: KeyPair) -> None:
+    run = await work(one_word, keys=KeysOutOfReach(key, failures=1_000, error=OSError("out of reach")))
+    run.start()
+    await asyncio.sleep(0.02)
+    assert not run.log.ended
+    run.kill()
+    await run.ended()
+    assert run.log.lost
 
 
 async def test_an_iterator_that_is_no_generator_serves_too(work: Callable[..., Any]) -> None:

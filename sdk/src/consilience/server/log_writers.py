@@ -26,9 +26,14 @@ MAX_PENDING_ENTRIES = 1024
 """How far a handler may be ahead of the disk."""
 
 RETRY_SECONDS = (0.05, 0.2, 1.0, 5.0)
-"""How long a writer waits before it tries a store again that cannot write; the last one repeats."""
+"""How long to wait before a store that cannot write, or a key that cannot sign, is tried again; the last repeats."""
 
 _LOGGER = logging.getLogger(__name__)
+
+
+def retry_seconds(attempt: int) -> float:
+    """Returns how long to wait after an attempt, counted from 0, that failed."""
+    return RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)]
 
 
 class LogWriter(Protocol):
@@ -153,6 +158,6 @@ class _BatchWriter:
 
 
 async def _wait_for_store(error: StoreUnavailableError, *, attempt: int) -> None:
-    delay = RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)]
+    delay = retry_seconds(attempt)
     _LOGGER.warning("the answer store cannot write, next try in %.2f s: %s", delay, error)
     await asyncio.sleep(delay)

@@ -20,7 +20,7 @@ from consilience.server.conclusions import MAX_DETAIL_CHARACTERS, Conclusion, ch
 from consilience.server.faults import log_fault
 from consilience.server.finals import Tally, broken_promise, final_entry
 from consilience.server.keys import SigningKeys
-from consilience.server.log_writers import log_writer
+from consilience.server.log_writers import log_writer, retry_seconds
 from consilience.server.logs import AnswerLog
 from consilience.server.observers import Observer
 from consilience.server.skills import IncomingAsk, Item, ServedSkill
@@ -309,12 +309,7 @@ class AnswerRun:
         if missing := broken_promise(self._served.skill, conclusion=conclusion, tally=self._tally):
             _LOGGER.error("the handler of %s gave no %s, which the card promises", self._served.skill.id, missing)
             conclusion = replace(_FAILURE, detail=f"the answer lacks {missing}, which the card promises")
-        finish_time = place.clock()
-        try:
-            entry, answer = self._final(conclusion, finish_time=finish_time)
-        except (TypeError, ValueError) as error:
-            log_fault(_LOGGER, f"the conclusion of {self._served.skill.id} cannot be sent", error=error)
-            entry, answer = self._final(_FAILURE, finish_time=finish_time)
+        entry, answer = await self._signed(conclusion)
         keep = place.keep_until(self.ask, finish_time=answer.finish_time)
         await self._writer.finish(entry, finish_time=answer.finish_time, keep_until_time=keep)
         place.observer.finished(
@@ -325,8 +320,24 @@ class AnswerRun:
         )
         self._trace.finished(answer)
 
-    def _final(self, conclusion: Conclusion, *, finish_time: datetime) -> tuple[LogEntry, Answer]:
+    async def _signed(self, conclusion: Conclusion) -> tuple[LogEntry, Answer]:
+        """Makes the Final; where its key is out of reach, as often as it takes: without it no reader would ever end."""
+        failures = 0
+        while True:
+            try:
+                return self._final(conclusion)
+            except Exception as error:  # noqa: BLE001 - a key may be anywhere, and fail in any way
+                if isinstance(error, TypeError | ValueError) and conclusion is not _FAILURE:
+                    log_fault(_LOGGER, f"the conclusion of {self._served.skill.id} cannot be sent", error=error)
+                    conclusion = _FAILURE
+                    continue
+                log_fault(_LOGGER, f"an answer of {self._served.skill.id} cannot be signed yet", error=error)
+            await asyncio.sleep(retry_seconds(failures))
+            failures += 1
+
+    def _final(self, conclusion: Conclusion) -> tuple[LogEntry, Answer]:
         place = self._workplace
+        finish_time = place.clock()
         return final_entry(
             self.ask,
             tally=self._tally,
