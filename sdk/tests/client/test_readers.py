@@ -11,7 +11,10 @@ from consilience.client import Client
 from consilience.client.backoff import ATTEMPTS_BEFORE_PROGRESS
 from consilience.envelopes import Signed
 from consilience.errors import (
+    AnswerTimeoutError,
+    AnswerUnknownError,
     ConnectionLostError,
+    NodeDrainingError,
     ProtocolError,
     StaleCardError,
     UnreachableError,
@@ -188,6 +191,64 @@ async def test_a_node_that_is_gone_is_given_up_and_nothing_was_sent(client: Clie
     await node.stop()
     with pytest.raises(UnreachableError, match="not sent"):
         await client.ask("Hello?", node=card)
+
+
+async def begin_and_stall(call: AskCall) -> AsyncIterator[bytes]:
+    yield call.log.accepted()
+    yield call.log.text("Well, ")
+    await asyncio.Event().wait()
+
+
+async def test_a_node_that_went_away_in_mid_answer_is_what_the_error_tells(client: Client, node: ScriptedNode) -> None:
+    node.on_ask = begin_and_stall
+    async with client.stream("Hello?", node=node.address, timeout=2) as stream:
+        await anext(stream)
+        await node.stop()
+        with pytest.raises(ConnectionLostError, match=f"did not come back.*{stream.request_id.hex()}"):
+            await stream.final()
+
+
+async def test_a_node_that_came_back_and_is_late_is_late(client: Client, node: ScriptedNode) -> None:
+    async def stall(call: Signed[ResumeAnswerCall]) -> AsyncIterator[bytes]:
+        await asyncio.Event().wait()
+        yield b""
+
+    node.on_ask, node.on_resume = begin_and_stall, stall
+    async with proxied(node) as proxy, client.stream("Hello?", node=proxy.address, timeout=3) as stream:
+        await anext(stream)
+        proxy.cut()
+        with pytest.raises(AnswerTimeoutError):
+            await stream.final()
+    assert "ResumeAnswer" in node.methods
+
+
+async def test_a_node_that_lost_an_answer_it_had_begun_is_what_the_error_tells(
+    client: Client, node: ScriptedNode
+) -> None:
+    node.on_ask = begin_and_stall
+    async with proxied(node) as proxy, client.stream("Hello?", node=proxy.address) as stream:
+        await anext(stream)
+        node.logs.clear()
+        proxy.cut()
+        with pytest.raises(AnswerUnknownError, match=f"lost the answer.*{stream.request_id.hex()}") as error:
+            await stream.final()
+    assert error.value.remedy.startswith("Ask again")
+    assert "CancelAnswer" not in node.methods
+
+
+async def test_a_node_that_said_it_stops_and_then_did_is_what_the_error_tells(
+    client: Client, node: ScriptedNode
+) -> None:
+    async def drain(call: AskCall) -> AsyncIterator[bytes]:
+        stopping.append(asyncio.create_task(node.stop()))
+        raise NodeDrainingError("the node stops", retry_after=timedelta(seconds=0.2))
+        yield b""
+
+    stopping: list[asyncio.Task[None]] = []
+    node.on_ask = drain
+    with pytest.raises(NodeDrainingError):
+        await client.ask("Hello?", node=node.address)
+    await asyncio.gather(*stopping)
 
 
 async def test_a_node_that_comes_back_soon_is_not_noticed(client: Client) -> None:

@@ -75,6 +75,11 @@ class Connection:
         """Whether the last attempt to connect failed, so that nothing was sent."""
         return self._channel.get_state() is grpc.ChannelConnectivity.TRANSIENT_FAILURE
 
+    @property
+    def is_up(self) -> bool:
+        """Whether the node is reached at this moment."""
+        return self._channel.get_state() is grpc.ChannelConnectivity.READY
+
     async def close(self) -> None:
         """Closes the channel; calls on it end."""
         self._closed = True

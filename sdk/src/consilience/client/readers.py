@@ -39,6 +39,7 @@ from consilience.client.backoff import ATTEMPTS_BEFORE_PROGRESS, FIRST_PAUSE_SEC
 from consilience.client.caller import Caller
 from consilience.client.cards import NodeReference
 from consilience.client.connections import Connection
+from consilience.client.outages import Outage
 from consilience.client.peers import breach, check_author, check_promises
 from consilience.client.questions import Question
 from consilience.client.routes import Route
@@ -101,6 +102,7 @@ class LogReader:
         self._question = question
         self._watch = watch
         self._backoff = Backoff()
+        self._outage = Outage(request_id)
         self._route: Route | None = None
         self._card: Signed[NodeCard] | None = None
         self._connection: Connection | None = None
@@ -156,7 +158,7 @@ class LogReader:
                 # The watch cancels the call, and others the task that waits for it.
                 if self._watch.error is None or _is_being_cancelled():
                     raise
-                raise self._watch.error from None
+                raise self._out_of_time(self._watch.error) from None
             else:
                 if isinstance(received, bytes):
                     self._take(received)
@@ -165,6 +167,8 @@ class LogReader:
             self._call = None
             if self.transcript.final is not None:
                 return None
+            if self._watch.error is not None:
+                raise self._out_of_time(self._watch.error) from failure
             await self._recover(failure)
         return self._ready.popleft()
 
@@ -225,6 +229,7 @@ class LogReader:
         if self._sent and self._backoff.failures:
             self.trace.reconnected()
         self._backoff.progress()
+        self._outage.end()
 
     def _check_accepted(self, digest: Digest) -> None:
         if self._ask_digest is None:
@@ -249,7 +254,7 @@ class LogReader:
     async def _open(self) -> UnaryStreamCall[bytes, bytes]:
         """Starts the call that brings the next events."""
         if self._watch.error is not None:
-            raise self._watch.error
+            raise self._out_of_time(self._watch.error)
         route = self._route or self._caller.cards.cached(self._node)
         if route is None:
             route = await self._in_time(self._caller.cards.refreshed(self._node))
@@ -285,8 +290,6 @@ class LogReader:
 
     async def _recover(self, failure: ConsilienceError) -> None:
         """Makes ready for another attempt after a failed one, or raises why there is none."""
-        if self._watch.error is not None:
-            raise self._watch.error from failure
         match failure:
             case WrongReplicaError():
                 await self._turn_to_replica(failure)
@@ -297,6 +300,9 @@ class LogReader:
             case AnswerUnknownError() if self._looking and not self._began:
                 self._looking = False
                 self._drop_ask(failure)
+            case AnswerUnknownError() if self._began:
+                self._refused = True
+                raise self._outage.answer_lost(last=self.transcript.last_sequence) from failure
             case SequenceUnknownError():
                 raise ProtocolError("the node lost events that it had sent", requirement="STRM-LOG-001") from failure
             case RefusedError(retry_after=timedelta() as pause):
@@ -340,6 +346,7 @@ class LogReader:
 
     async def _wait(self, seconds: float, failure: RefusedError) -> None:
         """Waits as long as the node asks for, and not less than a moment, if the user waits that long."""
+        self._outage.told_to_wait(failure)
         seconds = max(seconds, FIRST_PAUSE_SECONDS)
         left = self._watch.seconds_left
         if seconds >= left if left is not None else not self._backoff.may_wait(seconds):
@@ -353,8 +360,9 @@ class LogReader:
         if route is None or connection is None:
             raise failure
         self._sent = self._sent or not connection.is_down
+        self._outage.broke(failure)
         if self._backoff.failure().is_hopeless:
-            raise self._lost(failure, connection) from failure
+            raise self._outage.given_up(failure, connection, sent=self._sent) from failure
         if isinstance(failure, _EndedTooSoonError) and self._backoff.failures >= ATTEMPTS_BEFORE_PROGRESS:
             raise ProtocolError(str(failure), requirement="STRM-LOG-003")
         await self._in_time(asyncio.sleep(self._backoff.pause_seconds))
@@ -366,13 +374,9 @@ class LogReader:
             with contextlib.suppress(UnreachableError):
                 self._route = await self._in_time(self._caller.cards.refreshed(self._node))
 
-    def _lost(self, failure: TransportError, connection: Connection) -> TransportError:
-        where = connection.endpoint.uri
-        if not self._sent:
-            return UnreachableError(f"{where} cannot be reached, and the ask was not sent: {failure}")
-        return ConnectionLostError(
-            f"the connection to {where} broke and did not come back, for the ask {self.request_id.hex()}: {failure}"
-        )
+    def _out_of_time(self, expired: TransportError) -> ConsilienceError:
+        connection = self._connection or (self._route.connection if self._route else None)
+        return self._outage.out_of_time(expired, connection, sent=self._sent)
 
     async def _in_time(self, work: Awaitable[T]) -> T:
         """Waits for something no longer than the watch allows."""
@@ -380,7 +384,7 @@ class LogReader:
             async with asyncio.timeout_at(self._watch.ends_at):
                 return await work
         except TimeoutError as error:
-            raise self._watch.expired() from error
+            raise self._out_of_time(self._watch.expired()) from error
 
 
 def _is_being_cancelled() -> bool:
