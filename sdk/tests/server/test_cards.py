@@ -231,3 +231,11 @@ async def test_however_many_fetch_the_card_that_is_due_one_is_issued(key: KeyPai
         fetched = await asyncio.gather(*(caller.card() for _ in range(10)))
         assert store.cards == 2
         assert {card.digest for card in fetched} == {running.card.digest}
+
+
+@pytest.mark.parametrize("lifetime", [timedelta(0), timedelta(days=30, hours=-1, microseconds=1)])
+def test_a_card_that_outlives_the_key_of_an_answer_cannot_be_asked_for(key: KeyPair, lifetime: timedelta) -> None:
+    limits = Limits(max_run_time=timedelta(hours=1))
+    with pytest.raises(UsageError, match="card_lifetime"):
+        Node("test", key=key, limits=limits, card_lifetime=lifetime)
+    Node("test", key=key, limits=limits, card_lifetime=timedelta(days=30, hours=-1))

@@ -211,6 +211,34 @@ async def test_a_replica_ends_the_answers_of_a_sibling_whose_lease_ran_out_and_t
     assert reading.final.answer.value.stop_reason is StopReason.INTERRUPTED
 
 
+@pytest.mark.parametrize("keys", ["", "keys"])
+async def test_an_answer_that_is_ended_long_after_is_signed_by_a_key_that_its_card_covers(
+    key: KeyPair, path: Path, counting: Counting, clock: ManualClock, keys: str
+) -> None:
+    def life() -> Node:
+        signing_key = path.parent / keys if keys else None
+        node = Node("test", key=key, signing_key=signing_key, store=f"sqlite:///{path}", replica="one", clock=clock)
+        serve_test_skills(node, counting)
+        return node
+
+    async with life().serving(ANYWHERE) as running, calling(running, clock=clock, key=key) as caller:
+        card = await caller.card()
+        signed, _ = caller.open(skill_id="count")
+        await counting.has_begun()
+        for run in running._answers.running:
+            run.kill()
+    clock.advance(timedelta(days=40))
+    async with life().serving(ANYWHERE) as running, calling(running, clock=clock, key=key) as caller:
+        seen = await caller.get(signed.value.header.request_id)
+    assert seen.final is not None
+    assert seen.keep_until_time is not None
+    answer = seen.final.answer.value
+    assert answer.stop_reason is StopReason.INTERRUPTED
+    covered = {signing.public_key: signing.expire_time for signing in card.value.signing_keys}
+    assert answer.finish_time <= covered[answer.signing_key]
+    assert seen.keep_until_time > clock()
+
+
 async def test_a_replica_notices_that_it_lost_an_answer_on_which_its_handler_is_silent(
     key: KeyPair, path: Path, clock: ManualClock
 ) -> None:

@@ -67,6 +67,7 @@ async def work(key: KeyPair, observer: Events) -> AsyncIterator[Callable[..., An
             keys=keys or FixedKey(key),
             store=store,
             retention=timedelta(minutes=1),
+            max_run_time=timedelta(minutes=1),
             observer=observer,
             clock=clock,
         )

@@ -21,6 +21,7 @@ from consilience.envelopes import Signed
 from consilience.errors import UsageError
 from consilience.identity import KeyPair, Signer
 from consilience.nodes import (
+    MAX_SIGNING_KEY_LIFETIME,
     DataClass,
     DataPolicy,
     KeySuccession,
@@ -110,6 +111,9 @@ class Node:
             replica: The id of this process among those that share a durable store, the same after a restart; None:
                 the URI of its first endpoint, which lets its siblings send callers there.
             clock: Tells the aware UTC time.
+
+        Raises:
+            UsageError: A signing key lives shorter than `card_lifetime` and the `max_run_time` of `limits` together.
         """
         self._name = name
         self._description = description
@@ -125,7 +129,7 @@ class Node:
         self._tls = tls
         self._observer = observer or SilentObserver()
         self._tracer = tracer
-        self._card_lifetime = card_lifetime
+        self._card_lifetime = _covered(card_lifetime, max_run_time=self._limits.max_run_time)
         self._drain_time = drain_time
         self._replica = replica
         self._clock = clock
@@ -322,3 +326,11 @@ def _located(key: Signer | Path | str) -> Signer | Path:
 def _completed(limits: Limits) -> Limits:
     """Returns limits of which each is set, by those of a node that states none."""
     return Limits(**{name: getattr(limits, name) or getattr(DEFAULT_LIMITS, name) for name in Limits.__slots__})
+
+
+def _covered(card_lifetime: timedelta, *, max_run_time: timedelta) -> timedelta:
+    """Returns a lifetime of cards, each of which covers the last answer to an ask that relies on it (ASK-ANS-001)."""
+    longest = MAX_SIGNING_KEY_LIFETIME - max_run_time
+    if not timedelta(0) < card_lifetime <= longest:
+        raise UsageError(f"card_lifetime lies between 0 and {longest}: with max_run_time, what a signing key lives")
+    return card_lifetime

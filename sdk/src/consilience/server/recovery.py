@@ -57,6 +57,9 @@ class Recovery:
 
 
 async def _end(ask: StoredAsk, *, workplace: Workplace, now: datetime) -> None:
+    # The work was over by then in any case; and the card of the ask lists a key that had not expired (ASK-ANS-001),
+    # however long nobody came.
+    finish_time = min(now, ask.accept_time + workplace.max_run_time)
     tally = Tally()
     for entry in await read_all(workplace.store, ask.key):
         tally.last_sequence = Sequence(entry.sequence)
@@ -69,13 +72,13 @@ async def _end(ask: StoredAsk, *, workplace: Workplace, now: datetime) -> None:
         tally=tally,
         conclusion=_INTERRUPTED,
         node_id=workplace.node_id,
-        signer=workplace.keys.signer(now=now),
-        finish_time=now,
+        signer=workplace.keys.signer(now=finish_time),
+        finish_time=finish_time,
     )
     await workplace.store.finish(
         ask.key,
         (final,),
         epoch=ask.epoch,
         finish_time=answer.finish_time,
-        keep_until_time=workplace.keep_until(ask, finish_time=answer.finish_time),
+        keep_until_time=workplace.keep_until(ask, finish_time=now),
     )

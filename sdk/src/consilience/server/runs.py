@@ -63,6 +63,7 @@ class Workplace:
         keys: Sign the answers.
         store: Keeps them.
         retention: The `answer_retention` of the card.
+        max_run_time: That of the card.
         observer: Is told how they went.
         clock: Tells the aware UTC time.
     """
@@ -71,6 +72,7 @@ class Workplace:
     keys: SigningKeys
     store: AnswerStore
     retention: timedelta
+    max_run_time: timedelta
     observer: Observer
     clock: Callable[[], datetime]
 

@@ -107,6 +107,7 @@ class RunningNode:
             keys=plan.keys,
             store=plan.store,
             retention=limits.answer_retention,
+            max_run_time=limits.max_run_time,
             observer=plan.observer,
             clock=plan.clock,
         )
