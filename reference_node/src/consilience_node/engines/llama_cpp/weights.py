@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -24,8 +25,9 @@ def weights_sha256(path: Path, *, cache_directory: Path) -> bytes:
     status = path.stat()
     name = f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}".encode()
     remembered = cache_directory / "weights-digests" / hashlib.sha256(name).hexdigest()
-    if remembered.is_file() and len(digest := remembered.read_bytes()) == hashlib.sha256().digest_size:
-        return digest
+    with contextlib.suppress(OSError):
+        if len(digest := remembered.read_bytes()) == hashlib.sha256().digest_size:
+            return digest
     with path.open("rb") as weights:
         digest = hashlib.file_digest(weights, "sha256").digest()
     try:
