@@ -254,6 +254,32 @@ async def test_an_answer_that_takes_too_long_is_an_error_and_cancels_the_ask(
     assert node.methods[-1] == "CancelAnswer"
 
 
+async def test_the_time_that_the_user_takes_between_two_reads_does_not_count(
+    client: Client, node: ScriptedNode
+) -> None:
+    await client.card(node.address)
+    async with client.stream("Hello?", node=node.address, timeout=0.5, first_token_timeout=0.5) as stream:
+        texts = []
+        while text := await anext(stream, None):
+            texts.append(text)
+            await asyncio.sleep(0.7)
+        assert (await stream.final()).text == "Hello, world."
+    assert texts == ["Hello, ", "world."]
+    assert node.methods == ["GetNodeCard", "Ask"]
+
+
+async def test_after_the_user_took_time_the_node_is_given_what_is_left(client: Client, node: ScriptedNode) -> None:
+    node.on_ask = stall_after_text
+    await client.card(node.address)
+    async with client.stream("Hello?", node=node.address, timeout=0.3) as stream:
+        await anext(stream)
+        await asyncio.sleep(0.5)
+        async with asyncio.timeout(20):
+            with pytest.raises(AnswerTimeoutError, match=r"within 0\.3 s of waiting"):
+                await anext(stream)
+    assert node.methods[-1] == "CancelAnswer"
+
+
 async def test_a_time_out_inside_the_block_cancels_at_once(client: Client, node: ScriptedNode) -> None:
     node.on_ask = stall_after_text
     await client.card(node.address)

@@ -148,6 +148,7 @@ class AnswerStream:
             return None
         if not self._entered:
             raise UsageError("enter the stream first: async with client.stream(…) as stream")
+        self._watch.go_on()
         try:
             entry = await self._reader.read()
             if entry is not None:
@@ -155,6 +156,8 @@ class AnswerStream:
         except ConsilienceError as error:
             self._fail(error)
             raise
+        finally:
+            self._watch.rest()
         return entry
 
     async def _note(self, entry: AnswerEvent) -> None:

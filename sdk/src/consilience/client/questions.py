@@ -29,8 +29,9 @@ class AskOptions(TypedDict, total=False):
         data_class: How much harm the disclosure of the question would do; the client's, unless you say.
         max_output_tokens: Bounds the answer; the limit of the card, unless you say.
         max_hidden_tokens: Bounds tokens that nobody is shown, such as reasoning; the node chooses, unless you say.
-        timeout: Seconds until the answer has to be there; 60 unless you say, None for no bound.
-        first_token_timeout: Seconds until its first text has to be there.
+        timeout: Seconds of waiting until the answer has to be there; 60 unless you say, None for no bound. What your
+            program does between two reads of a stream does not count.
+        first_token_timeout: Seconds of waiting until its first text has to be there.
         request_id: 16 random bytes; made where you give none.
         answer_type: A Pydantic model class that the answer is read into.
         answer_schema: A JSON schema (2020-12) that the answer, being JSON, has to fit.

@@ -43,7 +43,7 @@ from consilience.client.outages import Outage
 from consilience.client.peers import breach, check_author, check_promises
 from consilience.client.questions import Question
 from consilience.client.routes import Route
-from consilience.client.watches import Watch
+from consilience.client.watches import LONGEST_CALL_SECONDS, Watch
 from consilience.envelopes import Signed
 from consilience.errors import (
     AnswerTooLargeError,
@@ -261,7 +261,7 @@ class LogReader:
         self._route = route
         connection = self._connection = self._connection or route.connection
         method, request = self._request(route, connection)
-        self._call = connection.stream(method, request, seconds=self._watch.call_seconds, metadata=self.trace.metadata)
+        self._call = connection.stream(method, request, seconds=LONGEST_CALL_SECONDS, metadata=self.trace.metadata)
         return self._call
 
     def _request(self, route: Route, connection: Connection) -> tuple[str, bytes]:

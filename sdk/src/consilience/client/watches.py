@@ -1,4 +1,7 @@
-"""Watches: how long a user waits for an answer, for its first text and for all of it."""
+"""Watches: how long a user waits for an answer, for its first text and for all of it.
+
+Only waiting counts. What a user does with one event before reading the next is the user's time and not the node's.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,12 @@ from collections.abc import Callable
 from consilience.errors import AnswerTimeoutError, FirstTokenTimeoutError, TransportError
 
 LONGEST_CALL_SECONDS = 600.0
-"""Bounds one call where the user bounds nothing; a longer answer is read by several, each behind the last."""
-
-GRACE_SECONDS = 1.0
-"""What a call is given beyond the user's patience, so that the watch is the first to tell."""
+"""Bounds one call; a longer answer is read by several, each behind the last. The watch ends a call sooner by itself: a
+call's own deadline would count the time of the user as well."""
 
 
 class Watch:
-    """Tells when the patience of a user ends. Costs nothing per event: one timer of the loop runs at a time.
+    """Tells when the patience of a user ends. Costs two looks at the clock per event; one timer runs at a time.
 
     Args:
         total_seconds: Until the answer is there, or None.
@@ -28,6 +29,8 @@ class Watch:
         self._total_at: float | None = None
         self._first_text_at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._rests_since: float | None = None
+        self._rang = False  # while nobody waited
         self._interrupt: Callable[[], None] = lambda: None
         self.error: TransportError | None = None
 
@@ -38,6 +41,23 @@ class Watch:
         self._total_at = None if self._total_seconds is None else now + self._total_seconds
         self._first_text_at = None if self._first_text_seconds is None else now + self._first_text_seconds
         self._arm()
+
+    def rest(self) -> None:
+        """Notes that nobody waits for the node now."""
+        self._rests_since = asyncio.get_running_loop().time()
+
+    def go_on(self) -> None:
+        """Notes that somebody waits for the node again."""
+        if self._rests_since is None:
+            return
+        rested = asyncio.get_running_loop().time() - self._rests_since
+        self._rests_since = None
+        if self._total_at is not None:
+            self._total_at += rested
+        if self._first_text_at is not None:
+            self._first_text_at += rested
+        if self._rang:
+            self._arm()
 
     def text_came(self) -> None:
         """Notes that there is text: from now on only the whole counts."""
@@ -64,22 +84,26 @@ class Watch:
             return None
         return max(self._total_at - asyncio.get_running_loop().time(), 0.0)
 
-    @property
-    def call_seconds(self) -> float:
-        """The deadline of a call that begins now."""
-        left = self.seconds_left
-        return LONGEST_CALL_SECONDS if left is None else min(left + GRACE_SECONDS, LONGEST_CALL_SECONDS)
-
     def expired(self) -> TransportError:
         """Returns the error of the patience that ended."""
         if self._first_text_at is not None and self._first_text_at == self.ends_at:
-            return FirstTokenTimeoutError(f"no text came within {self._first_text_seconds:g} s; the ask is cancelled")
-        return AnswerTimeoutError(f"the answer was not there within {self._total_seconds or 0:g} s; it is cancelled")
+            return FirstTokenTimeoutError(f"no text came within {self._first_text_seconds:g} s of waiting for it")
+        return AnswerTimeoutError(f"the answer was not there within {self._total_seconds or 0:g} s of waiting for it")
 
     def _arm(self) -> None:
         self.stop()
+        self._rang = False
         if (ends_at := self.ends_at) is not None:
-            self._timer = asyncio.get_running_loop().call_at(ends_at, self._expire)
+            self._timer = asyncio.get_running_loop().call_at(ends_at, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._rests_since is not None:
+            self._rang = True
+        elif (ends_at := self.ends_at) is not None and ends_at > asyncio.get_running_loop().time():
+            self._arm()
+        else:
+            self._expire()
 
     def _expire(self) -> None:
         self.error = self.expired()
