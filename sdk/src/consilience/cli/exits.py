@@ -22,7 +22,7 @@ class Exit(enum.IntEnum):
 
 MEANINGS = {
     Exit.OK: "the question was answered; every check held",
-    Exit.CHECK_FAILED: "verify: a check failed, or could not be made",
+    Exit.CHECK_FAILED: "verify: a check failed, or the question is not in the file",
     Exit.USAGE: "the command, an argument or a file is wrong, or the output cannot be written",
     Exit.REFUSED: "the node refused",
     Exit.NO_ANSWER: "the node did not answer: unreachable, connection lost, out of time",
