@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 
 from consilience.asks import AskLimits, OnDisconnect, Outcome, StopReason, Usage
+from consilience.errors import NodeFaultError
 from consilience.identity import KeyPair
-from consilience.server import Conclusion, IncomingAsk, Item, Node
+from consilience.server import Conclusion, IncomingAsk, Item, Node, answers
 from consilience.units import utc_now
 from sdk.tests.server.callers import calling
 from sdk.tests.server.specimens import PATIENCE_SECONDS, Counting
@@ -33,6 +34,20 @@ async def test_a_finished_answer_stays_as_it_is_when_it_is_cancelled(node: Node)
     async with node.serving(ANYWHERE) as running, calling(running) as caller:
         signed, reading = await caller.ask()
         assert await caller.cancel(signed.value.header.request_id) == reading.final
+
+
+async def test_the_cancellation_of_an_answer_that_nobody_ends_is_a_fault_and_does_not_wait_for_ever(
+    node: Node, counting: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "END_SECONDS", 0.1)
+    async with node.serving(ANYWHERE) as running, calling(running) as caller:
+        signed, _ = caller.open(skill_id="count")
+        await counting.has_begun()
+        for run in running._answers.running:
+            run.kill()
+        with pytest.raises(NodeFaultError):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await caller.cancel(signed.value.header.request_id)
 
 
 async def test_an_answer_cancelled_as_soon_as_it_is_accepted_ends_all_the_same(node: Node, counting: Counting) -> None:

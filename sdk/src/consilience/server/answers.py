@@ -24,6 +24,9 @@ from consilience.units import Sequence
 
 FROM_THE_BEGINNING = Sequence(0)
 
+END_SECONDS = 5.0
+"""How long a cancellation waits for whoever is ending an answer that is not worked on here."""
+
 ROOM_PAUSE = timedelta(seconds=5)
 """How long after the time of an answer has passed there is room for another."""
 
@@ -172,6 +175,7 @@ class Answers:
 
         Raises:
             WrongReplicaError: Another process works on it.
+            NodeFaultError: Nobody works on it, and nobody has ended it within `END_SECONDS`.
             AnswerUnknownError: It was dropped just now.
         """
         store = self._workplace.store
@@ -182,11 +186,14 @@ class Answers:
                 return final
         elif not found.finished and found.replica != store.replica:
             raise _wrong_replica(found.replica)
+        patience = asyncio.get_running_loop().time() + END_SECONDS
         while (ask := await store.find(found.key)) is not None:
             if ask.finished:
                 (last,) = await store.read(ask.key, after=Sequence(ask.last_sequence - 1), limit=1)
                 if (final := _final(last)) is not None:
                     return final
+            if asyncio.get_running_loop().time() > patience:
+                raise NodeFaultError("the answer has no end, and nobody works on it until the node is started again")
             await asyncio.sleep(POLL_SECONDS)
         raise AnswerUnknownError("the answer is not kept any more")
 
