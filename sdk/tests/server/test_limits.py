@@ -9,14 +9,15 @@ import pytest
 
 from consilience._wire import services
 from consilience.asks import GET_METHOD, AskLimits, Blob, Role, Turn
-from consilience.errors import LimitExceeded, LimitExceededError, NodeFaultError
+from consilience.errors import LimitExceeded, LimitExceededError, NodeFaultError, TransportError
 from consilience.identity import KeyPair
 from consilience.nodes import Limits
 from consilience.server import DEFAULT_LIMITS, IncomingAsk, Node
 from consilience.server.store import MemoryStore
+from consilience.server.transport import MAX_STREAMS, ROOM_BYTES
 from sdk.tests.server.callers import Caller, calling
 from sdk.tests.server.clocks import ManualClock
-from sdk.tests.server.specimens import Counting, serve_test_skills
+from sdk.tests.server.specimens import PATIENCE_SECONDS, Counting, serve_test_skills
 
 ANYWHERE = "127.0.0.1:0"
 
@@ -59,6 +60,33 @@ async def test_a_message_above_the_limit_is_refused_by_name(node: Node, clock: M
         assert (detail.maximum, detail.requested > 5000) == (4096, True)
         with pytest.raises(LimitExceededError):
             await caller.unary(GET_METHOD, bytes(4097))
+
+
+async def test_a_message_far_above_the_limit_is_cut_off_before_the_node_holds_it(
+    node: Node, clock: ManualClock
+) -> None:
+    async with node.serving(ANYWHERE) as running, calling(running, clock=clock) as caller:
+        with pytest.raises(TransportError, match="RESOURCE_EXHAUSTED"):
+            await caller.unary(GET_METHOD, bytes(LIMITS.max_message_bytes + ROOM_BYTES + 1))
+        await refused_by("max_message_bytes", caller, "x" * (ROOM_BYTES - 4096))
+
+
+async def test_calls_beyond_what_one_connection_may_have_open_wait_for_their_turn(
+    key: KeyPair, counting: Counting
+) -> None:
+    many = MAX_STREAMS + 10
+    limits = Limits(max_running_asks=2 * many, max_running_asks_per_caller=2 * many)
+    node = Node("test", key=key, limits=limits)
+    serve_test_skills(node, counting)
+    async with node.serving(ANYWHERE) as running, calling(running) as caller, calling(running) as other:
+        calls = [caller.open(skill_id="count") for _ in range(many)]
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await asyncio.gather(*(call.next() for _, call in calls[:MAX_STREAMS]))
+            await other.ask()  # on a connection of its own
+            assert running.running_asks == MAX_STREAMS
+            for _, call in calls[:10]:
+                call.drop()
+            await asyncio.gather(*(call.next() for _, call in calls[MAX_STREAMS:]))
 
 
 async def test_a_message_above_the_largest_limit_of_all_is_refused_by_name(key: KeyPair, counting: Counting) -> None:

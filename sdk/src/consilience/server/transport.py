@@ -18,7 +18,6 @@ from grpc_reflection.v1alpha import reflection
 from consilience._wire.errors import trailer_of
 from consilience._wire.services import ASK_SERVICE, NODE_SERVICE
 from consilience.errors import NodeFaultError, RefusedError
-from consilience.nodes import MAX_MESSAGE_BYTES
 from consilience.server.asks import AskService
 from consilience.server.cards import CardIssuer
 from consilience.server.faults import log_fault
@@ -33,14 +32,18 @@ Stream = Callable[[bytes, Write], Awaitable[bytes]]
 TracedStream = Callable[[bytes, Write, ReceivedMetadata], Awaitable[bytes]]
 """The same, told of what else came with the call."""
 
+ROOM_BYTES = 1024 * 1024
+"""A message that is larger than allowed by no more than this still reaches us, and is refused by the name of the limit;
+the core cuts off what is larger, without a reason, before it takes our memory."""
+
+MAX_STREAMS = 128
+"""Calls on one connection at one time; what comes on top waits at its caller."""
+
 SERVER_OPTIONS = (
-    # Above every limit that a card may declare, so that a message over the declared one reaches us and is refused by
-    # its name; the core refuses only what is larger than this, without a reason.
-    ("grpc.max_receive_message_length", 2 * MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", -1),
     # A second process on the same port is a mistake to be told, not half of the calls to be taken.
     ("grpc.so_reuseport", 0),
-    ("grpc.max_concurrent_streams", 1024),
+    ("grpc.max_concurrent_streams", MAX_STREAMS),
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     # Readers wait long for the next token and keep their connection alive meanwhile.
@@ -53,7 +56,8 @@ _LOGGER = logging.getLogger(__name__)
 
 def make_server(*, asks: AskService, cards: CardIssuer, observer: Observer) -> tuple[aio.Server, Health]:
     """Returns a gRPC server with all services of a node, without a port yet, and the switch of its health."""
-    server = aio.server(options=SERVER_OPTIONS)
+    largest = asks.house.limits.max_message_bytes + ROOM_BYTES
+    server = aio.server(options=(*SERVER_OPTIONS, ("grpc.max_receive_message_length", largest)))
     end = _Ending(observer)
     server.add_generic_rpc_handlers(
         (
