@@ -95,13 +95,13 @@ class ConnectionLostError(TransportError):
 
 
 class FirstTokenTimeoutError(TransportError):
-    """No event of the answer came in the time allowed for the first; the ask was cancelled."""
+    """No text of the answer came in the time allowed for the first; the node is told to stop."""
 
     remedy = "Allow more time with `first_token_timeout=`, or ask a node that is less busy."
 
 
 class AnswerTimeoutError(TransportError):
-    """The answer was not finished in the time allowed; the ask was cancelled."""
+    """The answer did not come within the time that was waited for it; the node is told to stop."""
 
     remedy = "Allow more time with `timeout=`, or ask for less with `max_output_tokens=`."
 
