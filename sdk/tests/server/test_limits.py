@@ -71,22 +71,23 @@ async def test_a_message_far_above_the_limit_is_cut_off_before_the_node_holds_it
         await refused_by("max_message_bytes", caller, "x" * (ROOM_BYTES - 4096))
 
 
-async def test_calls_beyond_what_one_connection_may_have_open_wait_for_their_turn(
+async def test_one_connection_opens_no_more_calls_than_it_may_and_holds_up_no_other(
     key: KeyPair, counting: Counting
 ) -> None:
     many = MAX_STREAMS + 10
     limits = Limits(max_running_asks=2 * many, max_running_asks_per_caller=2 * many)
     node = Node("test", key=key, limits=limits)
     serve_test_skills(node, counting)
-    async with node.serving(ANYWHERE) as running, calling(running) as caller, calling(running) as other:
+    async with (
+        node.serving(ANYWHERE) as running,
+        calling(running, key=key) as caller,
+        calling(running, key=key) as other,
+    ):
         calls = [caller.open(skill_id="count") for _ in range(many)]
         async with asyncio.timeout(PATIENCE_SECONDS):
             await asyncio.gather(*(call.next() for _, call in calls[:MAX_STREAMS]))
-            await other.ask()  # on a connection of its own
+            await other.ask()
             assert running.running_asks == MAX_STREAMS
-            for _, call in calls[:10]:
-                call.drop()
-            await asyncio.gather(*(call.next() for _, call in calls[MAX_STREAMS:]))
 
 
 async def test_a_message_above_the_largest_limit_of_all_is_refused_by_name(key: KeyPair, counting: Counting) -> None:
