@@ -61,6 +61,11 @@ def test_a_status_never_exceeds_4_kib_however_long_its_details() -> None:
     assert 0 < len(shortened.detail.values) < len(long.values)
 
 
+def test_a_long_message_is_cut_by_the_bytes_that_it_takes_and_not_within_a_character() -> None:
+    _, message, _ = wire.trailer_of(errors.SkillUnknownError("x" + "\N{GRINNING FACE}" * 511))
+    assert message == "x" + "\N{GRINNING FACE}" * 127
+
+
 def test_a_reason_of_a_later_version_is_kept_as_received() -> None:
     status = status_pb2.Status(code=9, message="new")
     packed = error_details_pb2.ErrorInfo(reason="MOON_PHASE_WRONG", domain=errors.ERROR_DOMAIN)

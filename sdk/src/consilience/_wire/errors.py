@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 
 STATUS_KEY = "grpc-status-details-bin"
 MAX_STATUS_BYTES = 4096
-MAX_MESSAGE_CHARACTERS = 512
+MAX_STATUS_MESSAGE_BYTES = 512
+"""Of UTF-8. On the wire each byte that is not ASCII becomes three, and a peer takes about 8 KiB of trailers."""
+
 MAX_RETRY_SECONDS = 366 * 86_400
 """A peer that asks for a longer pause asks for this one."""
 
@@ -120,7 +122,8 @@ def refusal_from_status(status: status_pb2.Status) -> RefusedError | None:
 
 
 def _status(error: RefusedError, detail: Detail | None) -> status_pb2.Status:
-    status = status_pb2.Status(code=code_pb2.Code.Value(error.code), message=str(error)[:MAX_MESSAGE_CHARACTERS])
+    message = str(error).encode(errors="replace")[:MAX_STATUS_MESSAGE_BYTES].decode(errors="ignore")
+    status = status_pb2.Status(code=code_pb2.Code.Value(error.code), message=message)
     messages: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN)]
     if isinstance(detail, FieldViolations):
         violations = (
@@ -134,8 +137,8 @@ def _status(error: RefusedError, detail: Detail | None) -> status_pb2.Status:
         delay = Duration()
         delay.FromTimedelta(error.retry_after)
         messages.append(error_details_pb2.RetryInfo(retry_delay=delay))
-    for message in messages:
-        status.details.add().Pack(message)
+    for packed in messages:
+        status.details.add().Pack(packed)
     return status
 
 
