@@ -77,6 +77,12 @@ def test_an_event_that_no_asker_would_accept_is_found(event: Citation | Progress
         check_event(event)
 
 
+def test_whoever_writes_a_handler_is_told_the_rule_by_which_an_asker_would_refuse() -> None:
+    confidence = Confidence(method="m", p_correct=1.5)
+    with pytest.raises(UsageError, match=r"^confidence\.p_correct must lie between 0 and 1$"):
+        Conclusion(confidence=confidence)
+
+
 def test_what_the_rules_allow_passes() -> None:
     span = ByteSpan(start_byte=0, end_byte=0)
     check_event(Progress(message="x" * 512, done_milli=1000))

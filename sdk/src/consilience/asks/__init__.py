@@ -16,7 +16,7 @@ from consilience.asks.answers import (
     StopReason,
     Usage,
 )
-from consilience.asks.claims import check_claims
+from consilience.asks.claims import MAX_DETAIL_CHARACTERS, check_claims, claim_violations
 from consilience.asks.logs import (
     Accepted,
     AnswerEvent,
@@ -53,6 +53,7 @@ __all__ = [
     "CANCEL_METHOD",
     "GET_METHOD",
     "MAX_CITATIONS",
+    "MAX_DETAIL_CHARACTERS",
     "RESUME_METHOD",
     "Accepted",
     "Answer",
@@ -88,4 +89,5 @@ __all__ = [
     "check_ask",
     "check_call",
     "check_claims",
+    "claim_violations",
 ]

@@ -48,6 +48,19 @@ def check_claims(event: Event) -> None:
         raise FieldInvalidError(f"{path} {description}", detail=FieldViolations(violations=violations))
 
 
+def claim_violations(claim: Confidence | Intake | Usage | Citation | Progress) -> Violations:
+    """Tells what breaks the rules in a part of an answer that its node is about to state."""
+    match claim:
+        case Confidence():
+            yield from _of_confidence("confidence", claim)
+        case Intake():
+            yield from _of_intake("intake", claim)
+        case Usage():
+            yield from _of_usage("usage", claim)
+        case _:
+            yield from _violations(claim)
+
+
 def _violations(event: Event) -> Violations:
     match event:
         case Citation():

@@ -13,10 +13,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from consilience._wire.events import encode_event
-from consilience.asks import Answer, AnswerEvent, Citation, OnDisconnect, Outcome, Progress, StopReason, TextDelta
+from consilience.asks import (
+    MAX_DETAIL_CHARACTERS,
+    Answer,
+    AnswerEvent,
+    Citation,
+    OnDisconnect,
+    Outcome,
+    Progress,
+    StopReason,
+    TextDelta,
+)
 from consilience.calls import MAX_CLOCK_SKEW
 from consilience.errors import RefusedError
-from consilience.server.conclusions import MAX_DETAIL_CHARACTERS, Conclusion, check_event
+from consilience.server.conclusions import Conclusion, check_event
 from consilience.server.faults import log_fault
 from consilience.server.finals import Tally, broken_promise, final_entry
 from consilience.server.keys import SigningKeys
@@ -329,11 +339,9 @@ class AnswerRun:
             try:
                 return self._final(conclusion)
             except Exception as error:  # noqa: BLE001 - a key may be anywhere, and fail in any way
-                if isinstance(error, TypeError | ValueError) and conclusion is not _FAILURE:
-                    log_fault(_LOGGER, f"the conclusion of {self._served.skill.id} cannot be sent", error=error)
-                    conclusion = _FAILURE
-                    continue
                 log_fault(_LOGGER, f"an answer of {self._served.skill.id} cannot be signed yet", error=error)
+                if isinstance(error, TypeError | ValueError):
+                    conclusion = _FAILURE  # which fits, where it was the conclusion that did not
             await asyncio.sleep(retry_seconds(failures))
             failures += 1
 
