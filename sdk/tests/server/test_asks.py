@@ -286,7 +286,7 @@ async def test_text_of_any_alphabet_arrives_to_the_byte(node: Node) -> None:
 
 
 async def test_a_huge_delta_becomes_several_that_fit_into_messages(key: KeyPair) -> None:
-    node, text = Node("test", key=key), "ä" * 3_000_000
+    node, text = Node("test", key=key), "ä" * 1_000_000
 
     @node.skill("flood")
     async def flood(_ask: IncomingAsk) -> AsyncIterator[str]:
