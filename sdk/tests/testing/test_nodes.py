@@ -3,11 +3,11 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from consilience.sync import Client
 
 from consilience.errors import UnreachableError, UsageError
 from consilience.identity import KeyPair
 from consilience.server import IncomingAsk, Node, RunningNode
+from consilience.sync import Client
 from consilience.testing import serving_in_thread
 
 
