@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from consilience.asks import Citation, Outcome, StopReason
+from consilience.asks import Ask, Citation, OnDisconnect, Outcome, StopReason
+from consilience.envelopes import Signed
 from consilience.errors import AnswerUnknownError, Redirect, RequestIdReusedError, WrongReplicaError
 from consilience.identity import KeyPair
 from consilience.nodes import Profile
@@ -102,7 +103,7 @@ async def test_durable_answers_are_kept_for_a_day_at_least(
 PROGRAM = """
 import asyncio
 from datetime import UTC, datetime
-from consilience.asks import Citation, DocumentSource
+from consilience.asks import Ask, OnDisconnect, Citation, DocumentSource
 from consilience.server import Node
 
 url = "sqlite:///" + str(folder / "answers.db")
