@@ -13,17 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from consilience._wire.events import encode_event
-from consilience.asks import (
-    MAX_DETAIL_CHARACTERS,
-    Answer,
-    AnswerEvent,
-    Citation,
-    OnDisconnect,
-    Outcome,
-    Progress,
-    StopReason,
-    TextDelta,
-)
+from consilience.asks import Answer, AnswerEvent, Citation, OnDisconnect, Outcome, Progress, StopReason, TextDelta
+from consilience.asks.claims import MAX_DETAIL_CHARACTERS
 from consilience.calls import MAX_CLOCK_SKEW
 from consilience.errors import RefusedError
 from consilience.server.conclusions import Conclusion, check_event
@@ -342,7 +333,11 @@ class AnswerRun:
                 log_fault(_LOGGER, f"an answer of {self._served.skill.id} cannot be signed yet", error=error)
                 if isinstance(error, TypeError | ValueError):
                     conclusion = _FAILURE  # which fits, where it was the conclusion that did not
-            await asyncio.sleep(retry_seconds(failures))
+                try:
+                    await asyncio.sleep(retry_seconds(failures))
+                except asyncio.CancelledError:
+                    self._trace.failed(error)
+                    raise
             failures += 1
 
     def _final(self, conclusion: Conclusion) -> tuple[LogEntry, Answer]:
