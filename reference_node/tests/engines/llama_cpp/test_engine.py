@@ -160,7 +160,7 @@ async def test_slow_reader_gets_what_came_meanwhile_as_one_piece(open_engine: Op
             pass  # the event loop stands still, the engine does not
         rest = await read(items)
         assert isinstance(first, Piece)
-        assert rest.pieces[-1].tokens > 1
+        assert max(piece.tokens for piece in rest.pieces) > 1  # the last may still have been on its way
         assert first.tokens + sum(piece.tokens for piece in rest.pieces) == rest.completion.output_tokens == 12
 
 
