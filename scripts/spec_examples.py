@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
@@ -9,12 +10,20 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
 
-from consilience.v1 import ask_pb2, node_pb2
+from consilience.v1 import ask_pb2, conformance_pb2, node_pb2
 from consilience.v1 import error_details_pb2 as details_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance import edwards, envelopes
 from consilience_conformance.vectors.generator import errors, exchanges, messages
-from consilience_conformance.vectors.generator.actors import ASKER, NEXT_ROOT, NODE, NOON, Actor, timestamp
+from consilience_conformance.vectors.generator.actors import (
+    ASKER,
+    NEXT_ROOT,
+    NODE,
+    NOON,
+    Actor,
+    fixed_bytes,
+    timestamp,
+)
 from consilience_conformance.vectors.generator.node_ids import node_id
 
 _WIDTH = 96
@@ -192,6 +201,35 @@ def _unknown() -> str:
     )
 
 
+def _script() -> str:
+    grant = conformance_pb2.ConformanceGrant(
+        node_id=NODE.public_key,
+        testers=[ASKER.public_key],
+        issue_time=timestamp(NOON),
+        expire_time=timestamp(NOON + timedelta(minutes=30)),
+    )
+    gate = fixed_bytes("gate", size=16)
+    script = conformance_pb2.ConformanceScript(
+        grant=envelopes.seal(grant, seed=NODE.seed),
+        steps=[
+            conformance_pb2.ScriptStep(token=conformance_pb2.ScriptedToken(data="30 °".encode()[:-1])),
+            conformance_pb2.ScriptStep(wait=gate),
+            conformance_pb2.ScriptStep(token=conformance_pb2.ScriptedToken(data="°".encode()[1:] + b"C")),
+        ],
+    )
+    encoded = script.SerializeToString(deterministic=True)
+    return "\n\n".join(
+        [
+            "The operator of the node allows a tester half an hour.",
+            _sealed(script.grant, conformance_pb2.ConformanceGrant, signer=NODE),
+            "A script that breaks a character in two and stands still in between:",
+            fenced(readable(script)),
+            f"The data of the blob, {len(encoded)} bytes:",
+            fenced(hexadecimal(encoded)),
+        ]
+    )
+
+
 _EXAMPLES: dict[str, Callable[[], str]] = {
     "small_order": _small_order,
     "envelope": _envelope,
@@ -199,4 +237,5 @@ _EXAMPLES: dict[str, Callable[[], str]] = {
     "ask": _ask,
     "refusal": _refusal,
     "unknown": _unknown,
+    "script": _script,
 }

@@ -20,7 +20,7 @@ from scripts.spec_regions import pages, without_regions
 
 AREAS = ("NODE", "ASK", "STRM", "PAY", "REV", "REG", "ERR", "SIG", "VER", "SEC")
 ROLES = ("node", "client", "both")
-PROFILES = ("core", "durable")
+PROFILES = ("core", "durable", "conformance")
 REFERENCE = re.compile(rf"\b(?:{'|'.join(AREAS)})-[A-Z]+-[0-9]{{3}}\b")
 
 _ITEM = re.compile(r"^- \*\*(?P<id>[A-Z0-9-]+)\*\* \((?P<role>\w+)(?:, (?P<profile>\w+))?\) (?P<text>.*)", re.DOTALL)

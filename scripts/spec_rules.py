@@ -13,6 +13,7 @@ _WORDS = {
     "string.pattern": "matches `{}`",
     "bytes.len": "{} bytes",
     "bytes.min_len": "{} bytes or more",
+    "bytes.max_len": "at most {} bytes",
     "repeated.min_items": "{} or more of them",
     "repeated.max_items": "at most {} of them",
     "repeated.unique": "no two alike",

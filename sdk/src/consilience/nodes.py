@@ -27,6 +27,7 @@ class Profile(NamedNumber):
     UNKNOWN = -1
     CORE = 1
     DURABLE = 2
+    CONFORMANCE = 8
 
 
 class TlsMode(NamedNumber):

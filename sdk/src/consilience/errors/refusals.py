@@ -205,6 +205,14 @@ class NodeFaultError(RefusedError):
     remedy = "Try again under the same request id, or ask another node."
 
 
+class GrantInvalidError(RefusedError):
+    """The ask needs a grant, and carries none that holds."""
+
+    reason = "GRANT_INVALID"
+    code = "PERMISSION_DENIED"
+    remedy = "Ask the operator of the node for a grant for your key; one holds for an hour at most."
+
+
 REFUSALS: dict[str, type[RefusedError]] = {
     refusal.reason: refusal for refusal in RefusedError.__subclasses__() if refusal.reason
 }

@@ -133,6 +133,10 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """The node failed before it accepted the ask.
     Example: its database cannot be written.
     """
+    ERROR_REASON_GRANT_INVALID: _ErrorReason.ValueType  # 26
+    """The ask needs a grant, and carries none that holds for this node, this caller and this time.
+    Example: a stranger asks `conformance.script`.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Lists why a call is refused."""
@@ -238,6 +242,10 @@ Example: an ask during a restart.
 ERROR_REASON_NODE_FAULT: ErrorReason.ValueType  # 25
 """The node failed before it accepted the ask.
 Example: its database cannot be written.
+"""
+ERROR_REASON_GRANT_INVALID: ErrorReason.ValueType  # 26
+"""The ask needs a grant, and carries none that holds for this node, this caller and this time.
+Example: a stranger asks `conformance.script`.
 """
 Global___ErrorReason: typing_extensions.TypeAlias = ErrorReason
 

@@ -39,7 +39,9 @@ class _ProfileEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTy
     PROFILE_CORE: _Profile.ValueType  # 1
     """GetNodeCard, Ask, ResumeAnswer, GetAnswer and CancelAnswer; answers may live in memory alone."""
     PROFILE_DURABLE: _Profile.ValueType  # 2
-    """Answers and request ids outlive a restart, for 24 hours at least (ASK-DUR-001).
+    """Answers and request ids outlive a restart, for 24 hours at least (ASK-DUR-001)."""
+    PROFILE_CONFORMANCE: _Profile.ValueType  # 8
+    """The skill `conformance.script`, with which a tester decides what is answered (SEC-GRANT-001).
     Number 3 belongs to the payment chapter, 4 to the registry, 5 to delegation, 6 to tools, 7 to status.
     """
 
@@ -51,7 +53,9 @@ PROFILE_UNSPECIFIED: Profile.ValueType  # 0
 PROFILE_CORE: Profile.ValueType  # 1
 """GetNodeCard, Ask, ResumeAnswer, GetAnswer and CancelAnswer; answers may live in memory alone."""
 PROFILE_DURABLE: Profile.ValueType  # 2
-"""Answers and request ids outlive a restart, for 24 hours at least (ASK-DUR-001).
+"""Answers and request ids outlive a restart, for 24 hours at least (ASK-DUR-001)."""
+PROFILE_CONFORMANCE: Profile.ValueType  # 8
+"""The skill `conformance.script`, with which a tester decides what is answered (SEC-GRANT-001).
 Number 3 belongs to the payment chapter, 4 to the registry, 5 to delegation, 6 to tools, 7 to status.
 """
 Global___Profile: typing_extensions.TypeAlias = Profile
