@@ -106,7 +106,7 @@ def parse_handshake(text: bytes) -> Handshake:
     match content:
         case {"protocol": str() as protocol} if protocol != PROTOCOL:
             raise ExecutorBreach(
-                f"the executor speaks {excerpt(protocol)}, and this suite {PROTOCOL}",
+                f"line 1: the executor speaks {excerpt(protocol)}, and this suite {PROTOCOL}",
                 kind=BreachKind.PROTOCOL_UNKNOWN,
                 line=1,
             )
