@@ -159,12 +159,21 @@ async def test_a_run_that_is_cancelled_ends_its_command(tmp_path: Path) -> None:
         assert await asyncio.to_thread(reader.read) == b""
 
 
-@pytest.mark.parametrize("command", ["", "'", "./no-such-executor", "/", ["a\0b"]])
-async def test_a_command_that_cannot_be_started_is_told(command: str | list[str]) -> None:
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("", "it is empty"),
+        ("'", "No closing quotation"),
+        ("./no-such-executor", "No such file"),
+        ("/", "Permission denied"),
+        (["a\0b"], "null byte"),
+    ],
+)
+async def test_a_command_that_cannot_be_started_is_told(command: str | list[str], why: str) -> None:
     report = await run_executor(command)
     assert report.breach is not None
     assert report.breach.kind is BreachKind.NOT_STARTED
-    assert "cannot start" in report.breach.message
+    assert why in report.breach.message
     assert report.exit_code is ExitCode.EXECUTOR_BROKE_OFF
 
 

@@ -85,6 +85,9 @@ def test_an_executor_that_broke_off_is_shown_with_its_last_words() -> None:
     assert result.exit_code == 4
     assert "ENDED_EARLY" in result.output
     assert "exit code 3" in result.output
+    assert (
+        f"The next was {questions()[4].file}.json {questions()[4].number}: {questions()[4].comment}." in result.output
+    )
     assert "broken on purpose: dies" in result.output
 
 

@@ -63,8 +63,8 @@ def _list(found: Sequence[Question], *, as_json: bool) -> None:
 
 
 def _lines(report: VectorsReport, *, command: str) -> list[str]:
-    who = f"{report.executor.name} ({report.executor.language})" if report.executor else "nobody"
-    lines = [f"{who} answered in {report.seconds:.1f} s"]
+    who = f"{report.executor.name} ({report.executor.language})" if report.executor else "no executor"
+    lines = [f"{who}, {report.seconds:.1f} s"]
     lines += [_type_line(name, results) for name, results in _by_type(report.results).items()]
     failures = [result for result in report.results if result.outcome is Outcome.FAIL]
     for result in failures[:_FAILURES_SHOWN]:
@@ -106,13 +106,24 @@ def _verdict(report: VectorsReport, *, command: str) -> list[str]:
     match report.exit_code:
         case ExitCode.EXECUTOR_BROKE_OFF if report.breach:
             end = [f"The executor broke off ({report.breach.kind}): {report.breach.message}.", f"{passed} before."]
-            return end + (["It wrote to standard error:", report.stderr.rstrip()] if report.stderr.strip() else [])
+            return [*end, *_next_test(report), *_last_words(report)]
         case ExitCode.TOO_LITTLE_RAN:
             return [f"Too little ran: {passed}.", *_what_to_ask(report, command=command)]
         case ExitCode.FAILED:
             return [f"{passed}, {counts[Outcome.FAIL]} failed, {counts[Outcome.UNSUPPORTED]} were not run."]
         case _:
             return [f"{passed}."]
+
+
+def _next_test(report: VectorsReport) -> list[str]:
+    left = [result.question for result in report.results if result.outcome is Outcome.UNANSWERED]
+    if not left or not report.executor:
+        return []
+    return [f"The next was {left[0].file}.json {left[0].number}: {left[0].comment}."]
+
+
+def _last_words(report: VectorsReport) -> list[str]:
+    return ["It wrote to standard error:", report.stderr.rstrip()] if report.stderr.strip() else []
 
 
 def _what_to_ask(report: VectorsReport, *, command: str) -> list[str]:

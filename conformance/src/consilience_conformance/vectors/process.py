@@ -82,9 +82,7 @@ class ExecutorProcess:
         """
         self._stdin.close()
         async with self._within(self._budget.end, kind=BreachKind.NOT_ENDED, what="it did not end after its input"):
-            while piece := await self._stdout.read(_PIECE_BYTES):
-                self._received += piece[:MAX_LINE_BYTES]
-                raise self._unasked()
+            self._received += await self._stdout.read(_PIECE_BYTES)
             if self._received:
                 raise self._unasked()
             code = await self._process.wait()
@@ -182,14 +180,17 @@ async def started(command: str | Sequence[str], *, budget: Budget) -> AsyncItera
         ExecutorBreach: It cannot be started.
     """
     try:
-        program, *arguments = shlex.split(command) if isinstance(command, str) else command
+        program, *arguments = _words(command)
         # A session of its own keeps Ctrl-C from it: the suite ends it, and not the terminal.
         process = await asyncio.create_subprocess_exec(
             program, *arguments, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True
         )
     except (OSError, ValueError) as error:
         shown = command if isinstance(command, str) else shlex.join(command)
-        raise ExecutorBreach(f"cannot start {excerpt(shown)}: {error}", kind=BreachKind.NOT_STARTED) from error
+        raise ExecutorBreach(
+            f"cannot start {excerpt(shown)}, which has to be a program and its arguments: {error}",
+            kind=BreachKind.NOT_STARTED,
+        ) from error
     running = ExecutorProcess(process, budget=budget)
     errors = asyncio.create_task(running.keep_errors())
     try:
@@ -198,6 +199,13 @@ async def started(command: str | Sequence[str], *, budget: Budget) -> AsyncItera
         await running.kill()
         await asyncio.wait([errors], timeout=_REAP_SECONDS)
         errors.cancel()
+
+
+def _words(command: str | Sequence[str]) -> list[str]:
+    words = shlex.split(command) if isinstance(command, str) else list(command)
+    if not words:
+        raise ValueError("it is empty")
+    return words
 
 
 def _ending(code: int) -> str:
