@@ -53,8 +53,9 @@ generate: $(READY) ## write the Python of the wire from the protos
 	python -m scripts.generate
 
 .PHONY: docs
-docs: $(READY) ## draw the message tables of the spec from the descriptors
+docs: $(READY) ## draw the tables of the spec from the descriptors, and requirements.json from the spec
 	python -m scripts.spec_tables
+	python -m scripts.spec_requirements --write
 
 .PHONY: bench
 bench: $(READY) ## measure, and write benchmarks/results.json

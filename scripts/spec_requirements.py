@@ -7,20 +7,23 @@ what follows explains:
     - **ASK-DUR-001** (node, durable) The node MUST keep ...
 """
 
-import hashlib
+import argparse
+import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from consilience_conformance.requirements import Requirement, digest_of
 from scripts.machine_cache import ROOT
 from scripts.spec_regions import pages, without_regions
 
 AREAS = ("NODE", "ASK", "STRM", "PAY", "REV", "REG", "ERR", "SIG", "VER", "SEC")
 ROLES = ("node", "client", "both")
 PROFILES = ("core", "durable", "conformance")
+DRAWN = ROOT / "conformance/src/consilience_conformance/requirements.json"
 REFERENCE = re.compile(rf"\b(?:{'|'.join(AREAS)})-[A-Z]+-[0-9]{{3}}\b")
 
 _ITEM = re.compile(r"^- \*\*(?P<id>[A-Z0-9-]+)\*\* \((?P<role>\w+)(?:, (?P<profile>\w+))?\) (?P<text>.*)", re.DOTALL)
@@ -28,38 +31,11 @@ _NORMATIVE = re.compile(
     r"\b(MUST NOT|MUST|SHALL NOT|SHALL|SHOULD NOT|SHOULD|MAY|REQUIRED|RECOMMENDED|NOT RECOMMENDED|OPTIONAL)\b"
 )
 _LEVELS = ("MUST", "MUST NOT", "SHOULD", "SHOULD NOT", "MAY")
-_SENTENCE_END = re.compile(r"(?<=[a-z0-9`)\"])\.(?=\s+[A-Z`]|$)")
+_SENTENCE_END = re.compile(r"(?<=[A-Za-z0-9`)\"])\.(?=\s+(?:[A-Z`]|gRPC)|$)")
+_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 _FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 _HEADING = re.compile(r"^#+ (?P<title>.*)$")
 _SOURCES = ("proto/consilience", "sdk/src", "reference_node/src", "conformance/src", "docs")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Requirement:
-    """One numbered rule.
-
-    Attributes:
-        id: `SIG-ENV-002`; never used for another rule.
-        level: MUST, MUST NOT, SHOULD, SHOULD NOT or MAY.
-        role: Who keeps it: node, client or both.
-        profile: Where it holds: in every node, or in those of a profile.
-        page: Name of the file.
-        anchor: Of the heading that it stands under.
-        sentence: The rule, without what explains it.
-    """
-
-    id: str
-    level: str
-    role: str
-    profile: str
-    page: str
-    anchor: str
-    sentence: str
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the sentence, by which a check notices that it was changed."""
-        return hashlib.sha256(self.sentence.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +75,7 @@ def requirement_of(paragraph: Paragraph) -> Requirement | None:
         if words:
             raise ValueError(f"{paragraph.page}: {words[0]} without an id: {paragraph.text[:80]}")
         return None
-    sentence = _SENTENCE_END.split(found["text"], maxsplit=1)[0] + "."
+    sentence = _LINK.sub(r"\1", _SENTENCE_END.split(found["text"], maxsplit=1)[0]) + "."
     where = f"{paragraph.page}: {found['id']}"
     if len(words) != 1 or _NORMATIVE.findall(sentence) != words:
         raise ValueError(f"{where} has {words} where one word in the first sentence is wanted")
@@ -135,6 +111,19 @@ def spec_requirements() -> tuple[Requirement, ...]:
     return found
 
 
+def drawn(found: Iterable[Requirement]) -> str:
+    """Returns the content of `requirements.json`, by which the judge knows the requirements."""
+    found = tuple(found)
+    content = {
+        "formatVersion": 1,
+        "protocol": "consilience.v1",
+        "schema": "requirements.schema.json",
+        "setDigest": digest_of(found),
+        "requirements": [{**asdict(requirement), "sha256": requirement.digest} for requirement in found],
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
 def references() -> dict[str, list[str]]:
     """Returns where each id is referred to in protos, sources and documents, by the paths of the files."""
     places: dict[str, list[str]] = {}
@@ -161,17 +150,31 @@ def unnumbered_proto_sentences(proto: Path) -> list[str]:
     ]
 
 
+def _count(found: Iterable[Requirement]) -> None:
+    counts = Counter((requirement.profile, requirement.level.removesuffix(" NOT")) for requirement in found)
+    for (profile, level), count in sorted(counts.items()):
+        print(f"{profile:11} {level:7} {count:3}")
+    for name, places in undefined_references().items():
+        print(f"undefined: {name} in {', '.join(places)}")
+
+
 def main() -> None:
     """Runs the command."""
+    parser = argparse.ArgumentParser(description="Count the requirements of the specification, or draw them.")
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument("--write", action="store_true", help="draw requirements.json from the pages")
+    action.add_argument("--check", action="store_true", help="change nothing, and fail where it is stale")
+    arguments = parser.parse_args()
     try:
         found = spec_requirements()
     except ValueError as error:
         sys.exit(str(error))
-    counts = Counter((requirement.profile, requirement.level.removesuffix(" NOT")) for requirement in found)
-    for (profile, level), count in sorted(counts.items()):
-        print(f"{profile:8} {level:7} {count:3}")
-    for name, places in undefined_references().items():
-        print(f"undefined: {name} in {', '.join(places)}")
+    if arguments.write:
+        DRAWN.write_text(drawn(found), encoding="utf-8")
+    elif not arguments.check:
+        _count(found)
+    elif DRAWN.read_text(encoding="utf-8") != drawn(found):
+        sys.exit(f"stale: {DRAWN.name}; run `make docs`")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,19 @@
 """Every rule of the specification has an id, every id a rule, and both are of one form."""
 
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from scripts.machine_cache import ROOT
+from scripts.spec_regions import pages
 from scripts.spec_requirements import (
     AREAS,
+    DRAWN,
     Paragraph,
+    drawn,
     paragraphs,
     references,
     requirement_of,
@@ -73,6 +78,39 @@ def test_the_digest_of_a_requirement_changes_with_its_sentence_alone() -> None:
     assert same is not None
     assert other is not None
     assert one.digest == same.digest != other.digest
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The work MUST end as OUTCOME_FAILED. A reader resumes.",
+        "The work MUST end as OUTCOME_FAILED. `Final` tells it.",
+        "The work MUST end as OUTCOME_FAILED. gRPC libraries do not.",
+        "The work MUST end as [OUTCOME_FAILED](5-errors.md#51-the-status).",
+    ],
+)
+def test_the_sentence_ends_at_its_full_stop_and_holds_no_links(text: str) -> None:
+    found = requirement_of(_paragraph(f"- **ASK-ANS-001** (node) {text}"))
+    assert found is not None
+    assert found.sentence == "The work MUST end as OUTCOME_FAILED."
+
+
+def test_what_the_judge_knows_is_drawn_afresh() -> None:
+    assert DRAWN.read_text(encoding="utf-8") == drawn(spec_requirements()), "run `make docs`"
+
+
+def test_the_command_tells_that_the_drawing_is_fresh() -> None:
+    command = [sys.executable, "-m", "scripts.spec_requirements", "--check"]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_no_two_headings_of_a_page_share_an_anchor(page: Path) -> None:
+    text = page.read_text()
+    headings = [line for line in text.splitlines() if line.startswith("#")]
+    found = {block.anchor for line in headings for block in paragraphs(f"{line}\n\ntext", page=page.name)}
+    assert len(found) == len(headings)
 
 
 def test_prose_is_no_requirement() -> None:
