@@ -11,7 +11,7 @@ import hashlib
 from google.protobuf.message import Message
 
 from consilience.v1.envelope_pb2 import SignedEnvelope
-from consilience_conformance import edwards
+from consilience_conformance import signatures
 
 
 def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
@@ -36,8 +36,8 @@ def seal_bytes(payload: bytes, *, payload_type: str, seed: bytes) -> SignedEnvel
     return SignedEnvelope(
         payload_type=payload_type,
         payload=payload,
-        public_key=edwards.public_key(seed),
-        signature=edwards.sign(pre_authentication_encoding(payload_type, payload), seed=seed),
+        public_key=signatures.public_key(seed),
+        signature=signatures.sign(pre_authentication_encoding(payload_type, payload), seed=seed),
     )
 
 
@@ -50,3 +50,23 @@ def seal(message: Message, *, seed: bytes) -> SignedEnvelope:
 def envelope_digest(envelope: SignedEnvelope) -> bytes:
     """Returns the digest of an envelope, 32 bytes."""
     return digest(envelope.payload_type, envelope.payload)
+
+
+def defect_of(envelope: SignedEnvelope, *, payload_type: str, signer: bytes | None = None) -> str:
+    """Returns what is wrong with an envelope by spec section 0.3, steps 1 to 5 and 8; empty where nothing is.
+
+    Args:
+        envelope: As it was received.
+        payload_type: What it has to carry.
+        signer: The key that the payload names, or None: not compared.
+    """
+    if envelope.payload_type != payload_type:
+        return f"the payload type is {envelope.payload_type!r}, not {payload_type!r}"
+    if not envelope.signature:
+        return "there is no signature"
+    signed = pre_authentication_encoding(envelope.payload_type, envelope.payload)
+    if not signatures.verifies(signed, signature=envelope.signature, key=envelope.public_key):
+        return "the signature does not verify"
+    if signer is not None and envelope.public_key != signer:
+        return f"signed by {envelope.public_key.hex()}, where the payload names {signer.hex()}"
+    return ""

@@ -1,0 +1,19 @@
+"""The checks, one module per subject, in the order of the specification.
+
+Each module ends with `CHECKS`, a tuple. A name is for ever; a check that changes its meaning gets another one.
+"""
+
+from __future__ import annotations
+
+import functools
+
+from consilience_conformance.cases import basics
+from consilience_conformance.checks import Check
+
+_MODULES = (basics,)
+
+
+@functools.cache
+def all_checks() -> tuple[Check, ...]:
+    """Returns every check, in the order of the specification."""
+    return tuple(check for module in _MODULES for check in module.CHECKS)

@@ -1,0 +1,69 @@
+"""Checks: a driver that acts, a judge that reads what came of it, and what the two are about."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from consilience_conformance.transcripts import Transcript
+from consilience_conformance.verdicts import Finding
+
+if TYPE_CHECKING:
+    from consilience_conformance.stage import Stage
+
+Drive = Callable[["Stage"], Awaitable[None]]
+"""Acts on a node through its stage, which writes the transcript. It decides nothing."""
+
+Judge = Callable[[Transcript], Iterable[Finding]]
+"""Says what is wrong in a transcript: a pure function, without clock, network or chance."""
+
+
+class Needs(enum.Flag):
+    """What a check cannot do without, beyond an address."""
+
+    NOTHING = 0
+    SCRIPT = enum.auto()
+    """The skill `conformance.script`, and a grant for it."""
+    RESTART = enum.auto()
+    """A command that restarts the node."""
+    REPLICA = enum.auto()
+    """The address of a second replica."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that is tried with a node.
+
+    Attributes:
+        name: In lower case with hyphens, for ever: `a-stranger-cannot-resume`.
+        title: What a node that passes does, as a sentence.
+        requirements: The ids of what it tests, one at least.
+        drive: Acts.
+        judge: Reads.
+        after: Names of checks without whose success this one says nothing.
+        needs: What it cannot do without.
+        profile: Where it holds: `core`, `durable`, `conformance`.
+        alone: No other check runs meanwhile, because it fills the node.
+        callers: How many keys of the tester it takes at one time.
+    """
+
+    name: str
+    title: str
+    requirements: tuple[str, ...]
+    drive: Drive
+    judge: Judge
+    after: tuple[str, ...] = ("ask",)
+    needs: Needs = Needs.NOTHING
+    profile: str = "core"
+    alone: bool = False
+    callers: int = 1
+
+
+class NotApplicableError(Exception):
+    """Raised by a driver that finds that the card does not offer what the check is about; its text says what."""
+
+
+class UntestableError(Exception):
+    """Raised by a driver that cannot bring about what the check is about; its text says what to change."""

@@ -1,0 +1,1 @@
+"""Rules: what the specification says of messages that a node sends, as pure functions that yield findings."""

@@ -1,0 +1,178 @@
+"""Rules of refusals (spec chapter 5): what a status has to carry, and whether the reason is the right one."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from google.protobuf.message import DecodeError, Message
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+
+from consilience.v1 import error_details_pb2 as details_pb2
+from consilience.v1 import error_reason_pb2
+from consilience_conformance.transcripts import Ended, Exchange
+from consilience_conformance.verdicts import Finding
+
+DOMAIN = "consilience.dev"
+MAX_STATUS_BYTES = 4096
+_PREFIX = "ERROR_REASON_"
+_DETAILS: Mapping[str, type[Message]] = {
+    kind.DESCRIPTOR.full_name: kind
+    for kind in (
+        error_details_pb2.ErrorInfo,
+        error_details_pb2.BadRequest,
+        error_details_pb2.RetryInfo,
+        details_pb2.ServerTime,
+        details_pb2.LimitExceeded,
+        details_pb2.Supported,
+        details_pb2.Redirect,
+    )
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A reason of the catalogue.
+
+    Attributes:
+        code: Name of the gRPC code that goes with it.
+        detail: Full name of the detail that goes with it, or empty.
+    """
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A refusal as it came.
+
+    Attributes:
+        reason: Without prefix; empty: there is no ErrorInfo of ours.
+        code: Name of the gRPC code of the call.
+        status: The parsed trailer, empty where it is absent or does not parse.
+        details: By full name.
+    """
+
+    reason: str
+    code: str
+    status: status_pb2.Status
+    details: Mapping[str, Message]
+
+
+@functools.cache
+def catalogue() -> Mapping[str, Entry]:
+    """Returns the reasons with what goes with them, as error_reason.proto declares it."""
+    entries = {}
+    for value in error_reason_pb2.ErrorReason.DESCRIPTOR.values:
+        if value.number:
+            options = value.GetOptions()
+            entries[value.name.removeprefix(_PREFIX)] = Entry(
+                code=code_pb2.Code.Name(options.Extensions[error_reason_pb2.grpc_code]),
+                detail=options.Extensions[error_reason_pb2.detail_message],
+            )
+    return entries
+
+
+def refusal_of(exchange: Exchange) -> Refusal:
+    """Returns what a call was refused with."""
+    try:
+        status = status_pb2.Status.FromString(exchange.details)
+    except DecodeError:
+        status = status_pb2.Status()
+    details: dict[str, Message] = {}
+    for packed in status.details:
+        name = packed.TypeName()
+        if name in _DETAILS and name not in details:
+            message = _DETAILS[name]()
+            if packed.Unpack(message):
+                details[name] = message
+    info = details.get("google.rpc.ErrorInfo")
+    ours = isinstance(info, error_details_pb2.ErrorInfo) and info.domain == DOMAIN
+    return Refusal(
+        reason=info.reason if ours and isinstance(info, error_details_pb2.ErrorInfo) else "",
+        code=exchange.code,
+        status=status,
+        details=details,
+    )
+
+
+def outcome_of(exchange: Exchange) -> str:
+    """Returns in a few words how a call went: `accepted`, `refused STALE_CARD`, `UNIMPLEMENTED without a reason`."""
+    if exchange.accepted:
+        return "accepted"
+    if exchange.ended is Ended.SILENCE:
+        return "silence"
+    if exchange.ended is Ended.CUT:
+        return "nothing yet"
+    reason = refusal_of(exchange).reason
+    return f"refused {reason}" if reason else f"{exchange.code} without a reason of the catalogue"
+
+
+def refused(exchange: Exchange, *reasons: str, requirement: str) -> Iterator[Finding]:
+    """Yields what is wrong with a call that has to be refused for one of these reasons."""
+    got = outcome_of(exchange)
+    if got not in {f"refused {reason}" for reason in reasons}:
+        expected = "refused " + " or ".join(reasons)
+        message = "was accepted" if exchange.accepted else "was not refused for this reason"
+        yield Finding(
+            requirement=requirement,
+            message=f"{exchange.name} {message}",
+            expected=expected,
+            got=got,
+            exchange=exchange.name,
+        )
+
+
+def was_accepted(exchange: Exchange, *, requirement: str) -> Iterator[Finding]:
+    """Yields what is wrong with a call that has to be accepted."""
+    if not exchange.accepted:
+        yield Finding(
+            requirement=requirement,
+            message=f"{exchange.name} was not accepted",
+            expected="accepted",
+            got=outcome_of(exchange) + (f": {exchange.message}" if exchange.message else ""),
+            exchange=exchange.name,
+        )
+
+
+def status_findings(exchange: Exchange) -> Iterator[Finding]:
+    """Yields what is wrong with the status of a refusal: reason, code, detail, size (ERR-STAT-001 to -004)."""
+    refusal = refusal_of(exchange)
+    entry = catalogue().get(refusal.reason)
+
+    def finding(requirement: str, message: str, *, expected: str = "", got: str = "") -> Finding:
+        return Finding(requirement=requirement, message=message, expected=expected, got=got, exchange=exchange.name)
+
+    if len(exchange.details) > MAX_STATUS_BYTES:
+        yield finding(
+            "ERR-STAT-004",
+            "the status is too large",
+            expected=f"at most {MAX_STATUS_BYTES} bytes",
+            got=f"{len(exchange.details)} bytes",
+        )
+    if entry is None:
+        got = f"reason {refusal.reason!r}" if refusal.reason else f"{exchange.code} without an ErrorInfo of {DOMAIN}"
+        yield finding("ERR-STAT-001", "the refusal names no reason of the catalogue", expected="a reason", got=got)
+        return
+    repeated = _code_name(refusal.status.code)
+    if refusal.code != entry.code or repeated != entry.code:
+        yield finding(
+            "ERR-STAT-002",
+            f"{refusal.reason} came with another code",
+            expected=f"{entry.code} in the call and in its details",
+            got=f"{refusal.code} in the call, {repeated} in its details",
+        )
+    if entry.detail and entry.detail not in refusal.details and refusal.reason != "WRONG_REPLICA":
+        yield finding(
+            "ERR-STAT-003",
+            f"{refusal.reason} came without its detail",
+            expected=entry.detail,
+            got=", ".join(refusal.details),
+        )
+
+
+def _code_name(number: int) -> str:
+    found = code_pb2.Code.DESCRIPTOR.values_by_number.get(number)
+    return found.name if found else str(number)

@@ -1,0 +1,214 @@
+"""The runner: drives checks at a node, as many at a time as it bears, and judges what came of them.
+
+Checks form a tree: one whose prerequisite failed is not driven, and says by which it is blocked. Budgets are measured
+on the node at hand, so that a slow machine is not taken for a silent one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from random import Random
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from consilience.v1.envelope_pb2 import SignedEnvelope
+from consilience_conformance.callers import Caller
+from consilience_conformance.checks import Check, Needs, NotApplicableError, UntestableError
+from consilience_conformance.requirements import requirements
+from consilience_conformance.stage import Stage, Subject
+from consilience_conformance.surroundings import Surroundings
+from consilience_conformance.targets import Target
+from consilience_conformance.transcripts import Transcript
+from consilience_conformance.verdicts import CheckResult, Finding, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+MIN_BUDGET_SECONDS = 5.0
+BUDGET_ROUND_TRIPS = 500
+"""A call is given up after as many round trips as this without a message, and not before `MIN_BUDGET_SECONDS`."""
+
+MAX_AT_ONCE = 12
+
+_PROCEED = frozenset({Verdict.PASS, Verdict.WARN})
+_WITHOUT = {
+    Needs.SCRIPT: "needs the skill conformance.script and a grant for it: --grant FILE",
+    Needs.RESTART: "needs a command that restarts the node: --restart COMMAND",
+    Needs.REPLICA: "needs the address of a second replica: --replica ADDRESS",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be judged, and with what.
+
+    Attributes:
+        target: The node.
+        checks: In the order of the report; what each comes `after` is among them.
+        profiles: Those that are judged.
+        live: What is asked where it does not matter what is answered, or None: the script.
+        scripted: The scripted skill, or None: it is out of scope.
+        grant: Opens it.
+        testers: The callers that the grant names.
+        surroundings: Restarts, replicas: what the operator lends.
+        seed: Of all chance.
+    """
+
+    target: Target
+    checks: Sequence[Check]
+    profiles: frozenset[str]
+    live: Subject | None
+    scripted: Subject | None
+    grant: SignedEnvelope | None = None
+    testers: Sequence[Caller] = ()
+    surroundings: Surroundings = field(default_factory=Surroundings)
+    seed: int = 0
+
+
+class Runner:
+    """One run."""
+
+    def __init__(self, plan: Plan, *, on_result: Callable[[CheckResult], None] | None = None) -> None:
+        """Prepares a run; `on_result` is told of each check as it ends."""
+        self._plan = plan
+        self._on_result = on_result or (lambda _: None)
+        self._results: dict[str, asyncio.Future[CheckResult]] = {}
+        self._places = asyncio.Semaphore(self._at_once())
+        self._testers: asyncio.Queue[Caller] = asyncio.Queue()
+        for tester in plan.testers:
+            self._testers.put_nowait(tester)
+        self._budget = MIN_BUDGET_SECONDS
+
+    def _at_once(self) -> int:
+        """Returns how many checks run at one time: half of what the card says that the node works on."""
+        limit = self._plan.target.card.limits.max_running_asks
+        return max(1, min(MAX_AT_ONCE, limit // 2 or MAX_AT_ONCE))
+
+    async def run(self) -> tuple[CheckResult, ...]:
+        """Runs all checks and returns their results, in the order of the plan."""
+        loop = asyncio.get_running_loop()
+        self._results = {check.name: loop.create_future() for check in self._plan.checks}
+        self._budget = await self._measured_budget()
+        together = [check for check in self._plan.checks if not check.alone]
+        async with asyncio.TaskGroup() as tasks:
+            for check in together:
+                tasks.create_task(self._conclude(check))
+        for check in self._plan.checks:
+            if check.alone:
+                await self._conclude(check)
+        return tuple([await self._results[check.name] for check in self._plan.checks])
+
+    async def _measured_budget(self) -> float:
+        began = monotonic()
+        async with self._plan.target.transport.channel() as channel:
+            await channel.channel_ready()
+        return max(MIN_BUDGET_SECONDS, BUDGET_ROUND_TRIPS * (monotonic() - began))
+
+    async def _conclude(self, check: Check) -> None:
+        result = await self._result(check)
+        self._results[check.name].set_result(result)
+        self._on_result(result)
+
+    async def _result(self, check: Check) -> CheckResult:
+        if check.profile not in self._plan.profiles:
+            return _undriven(check, Verdict.NOT_APPLICABLE, because=f"the card does not declare {check.profile}")
+        if missing := self._missing(check):
+            return _undriven(check, Verdict.NOT_TESTED, because=missing)
+        for name in check.after:
+            before = await self._results[name]
+            if before.verdict in _PROCEED:
+                continue
+            if before.verdict in {Verdict.NOT_TESTED, Verdict.NOT_APPLICABLE}:
+                return _undriven(check, before.verdict, because=before.because)
+            return _undriven(
+                check, Verdict.UNTESTABLE, because=f"blocked by {name}", blocked_by=before.blocked_by or name
+            )
+        async with self._places:
+            return await self._driven(check)
+
+    def _missing(self, check: Check) -> str:
+        """Returns what the scope of the run lacks for a check, or nothing."""
+        have = self._plan.surroundings.offered
+        if self._plan.scripted is not None:
+            have |= Needs.SCRIPT
+        return "; ".join(words for need, words in _WITHOUT.items() if need in check.needs and need not in have)
+
+    async def _driven(self, check: Check) -> CheckResult:
+        transcript = Transcript(check=check.name)
+        began = monotonic()
+        verdict, because = Verdict.PASS, ""
+        findings: tuple[Finding, ...] = ()
+        scripted = self._is_scripted(check)
+        try:
+            async with self._staged(check, transcript=transcript, scripted=scripted) as stage:
+                await check.drive(stage)
+            findings = tuple(check.judge(transcript))
+            if findings:
+                verdict = _verdict_of(findings)
+        except NotApplicableError as reason:
+            verdict, because = Verdict.NOT_APPLICABLE, str(reason)
+        except UntestableError as reason:
+            verdict, because = Verdict.UNTESTABLE, str(reason)
+        except Exception:  # noqa: BLE001 - a fault of ours is a verdict of its own, never one about the node
+            verdict, because = Verdict.SUITE_ERROR, traceback.format_exc(limit=-4)
+        return CheckResult(
+            check=check.name,
+            title=check.title,
+            requirements=check.requirements,
+            verdict=verdict,
+            findings=findings,
+            because=because,
+            mode="scripted" if scripted else "live",
+            seconds=monotonic() - began,
+            transcript=transcript,
+        )
+
+    def _is_scripted(self, check: Check) -> bool:
+        return Needs.SCRIPT in check.needs or self._plan.live is None
+
+    @asynccontextmanager
+    async def _staged(self, check: Check, *, transcript: Transcript, scripted: bool) -> AsyncIterator[Stage]:
+        subject = self._plan.scripted if scripted else self._plan.live
+        if subject is None:
+            raise UntestableError("the node has no skill that can be asked")
+        random = Random(f"{self._plan.seed} {check.name}")  # noqa: S311 - nothing is kept secret by it
+        async with AsyncExitStack() as stack:
+            if scripted:
+                callers = [await self._testers.get() for _ in range(check.callers)]
+                for caller in callers:
+                    stack.callback(self._testers.put_nowait, caller)
+            else:
+                callers = [Caller.new() for _ in range(check.callers)]
+            stage = Stage(
+                target=self._plan.target,
+                subject=subject,
+                callers=callers,
+                grant=self._plan.grant,
+                random=random,
+                budget=self._budget,
+                transcript=transcript,
+                surroundings=self._plan.surroundings,
+            )
+            stack.push_async_callback(stage.close)
+            yield stage
+
+
+def _verdict_of(findings: Sequence[Finding]) -> Verdict:
+    broken = any(requirements()[finding.requirement].is_must for finding in findings)
+    return Verdict.FAIL if broken else Verdict.WARN
+
+
+def _undriven(check: Check, verdict: Verdict, *, because: str, blocked_by: str = "") -> CheckResult:
+    return CheckResult(
+        check=check.name,
+        title=check.title,
+        requirements=check.requirements,
+        verdict=verdict,
+        because=because,
+        blocked_by=blocked_by,
+        mode="scripted" if Needs.SCRIPT in check.needs else "live",
+    )

@@ -1,0 +1,157 @@
+"""Transcripts: what a check sent and what came back, as plain values that a judge reads and a report keeps.
+
+A judge is a pure function of a transcript, so a verdict can be computed again, on another machine, from the report.
+Times are seconds since the transcript began.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
+
+
+class Ended(enum.StrEnum):
+    """How a call ended."""
+
+    STATUS = "status"
+    """The node ended it with a status."""
+    CUT = "cut"
+    """The check had seen enough and went away."""
+    SILENCE = "silence"
+    """Nothing more came within the budget of the check."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """A message that the node sent.
+
+    Attributes:
+        at: When it had arrived.
+        data: The encoded message.
+    """
+
+    at: float
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One call.
+
+    Attributes:
+        name: What the check calls it, unique in the transcript.
+        method: Full name without leading slash: `consilience.v1.AskService/Ask`.
+        request: The encoded request message.
+        began, ended_at: When it was sent, and when it had ended.
+        ended: How.
+        responses: The messages that came.
+        code: Name of the gRPC code, as `OK`; empty unless the node ended the call.
+        message: The message of the status.
+        details: The trailer `grpc-status-details-bin`.
+    """
+
+    name: str
+    method: str
+    request: bytes
+    began: float
+    ended_at: float
+    ended: Ended
+    responses: tuple[Response, ...] = ()
+    code: str = ""
+    message: str = ""
+    details: bytes = b""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the node did what was asked: it sent a message, or ended the call well."""
+        return self.code == "OK" or bool(self.responses)
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Returns the exchange as JSON; bytes in hexadecimal."""
+        return {
+            "name": self.name,
+            "method": self.method,
+            "request": self.request.hex(),
+            "began": round(self.began, 6),
+            "endedAt": round(self.ended_at, 6),
+            "ended": self.ended.value,
+            "responses": [{"at": round(response.at, 6), "data": response.data.hex()} for response in self.responses],
+            "code": self.code,
+            "message": self.message,
+            "details": self.details.hex(),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Exchange:
+        """Returns the exchange that `to_json` wrote."""
+        return cls(
+            name=value["name"],
+            method=value["method"],
+            request=bytes.fromhex(value["request"]),
+            began=value["began"],
+            ended_at=value["endedAt"],
+            ended=Ended(value["ended"]),
+            responses=tuple(
+                Response(at=response["at"], data=bytes.fromhex(response["data"])) for response in value["responses"]
+            ),
+            code=value["code"],
+            message=value["message"],
+            details=bytes.fromhex(value["details"]),
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class Transcript:
+    """What one check saw.
+
+    Attributes:
+        check: Its name.
+        card: The encoded envelope of the card that the check relied on.
+        exchanges: The calls, in the order in which they ended.
+        notes: What else was observed, by name: facts about certificates, frames of HTTP/2, what the driver chose.
+    """
+
+    check: str
+    card: bytes = b""
+    exchanges: list[Exchange] = field(default_factory=list)
+    notes: dict[str, JsonValue] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Exchange:
+        """Returns the exchange of a name.
+
+        Raises:
+            KeyError: There is none: the driver and the judge of the check disagree.
+        """
+        for exchange in self.exchanges:
+            if exchange.name == name:
+                return exchange
+        raise KeyError(f"{self.check} has no exchange {name!r}")
+
+    def named(self, prefix: str) -> Iterator[Exchange]:
+        """Yields the exchanges whose names begin so, in the order of their beginning."""
+        yield from sorted(
+            (exchange for exchange in self.exchanges if exchange.name.startswith(prefix)), key=lambda one: one.began
+        )
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Returns the transcript as JSON; bytes in hexadecimal."""
+        return {
+            "check": self.check,
+            "card": self.card.hex(),
+            "exchanges": [exchange.to_json() for exchange in self.exchanges],
+            "notes": self.notes,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Transcript:
+        """Returns the transcript that `to_json` wrote."""
+        return cls(
+            check=value["check"],
+            card=bytes.fromhex(value["card"]),
+            exchanges=[Exchange.from_json(exchange) for exchange in value["exchanges"]],
+            notes=dict(value["notes"]),
+        )
