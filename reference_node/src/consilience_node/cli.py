@@ -69,6 +69,7 @@ def main() -> None:
 @click.option("--metrics-address", help="Serve numbers for Prometheus on HOST:PORT.")
 @click.option("--log-format", type=click.Choice(["auto", "console", "json"]), help="Write the log for whom.")
 @click.option("--ready-file", type=click.Path(path_type=Path), help="Hold the address here while taking asks.")
+@click.option("--mutant", help="Serve with this fault, by which the judge is judged. Never in earnest.")
 def serve_command(
     *,
     config_file: Path | None,
@@ -81,6 +82,7 @@ def serve_command(
     store: str | None,
     metrics_address: str | None,
     log_format: str | None,
+    mutant: str | None,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; running asks then get their time to finish.
 
@@ -102,6 +104,8 @@ def serve_command(
             log_format=log_format,
         )
         configure_logs(format=config.logs.format, level=config.logs.level)
+        if mutant is not None:
+            _mutate(mutant)
         asyncio.run(serve(config, ready=_introduce, ready_file=ready_file))
 
 
@@ -125,6 +129,17 @@ def models_command() -> None:
             found = "not installed; run: " + model.installation if model.directory is None else str(model.directory)
             click.echo(f"{model.name:<24} {found}")
     click.echo("Any other model is the path of a GGUF file, or runs in a server with the OpenAI chat interface.")
+
+
+def _mutate(name: str) -> None:
+    """Makes this process a mutant. Its room is imported here alone, and by nothing that serves."""
+    from consilience_node.mutants import UnknownMutantError, apply_mutant  # noqa: PLC0415
+
+    try:
+        fault = apply_mutant(name).fault
+    except UnknownMutantError as error:
+        raise click.UsageError(str(error)) from None
+    click.echo(f"mutant {name}: {fault}", err=True)
 
 
 def _counted(things: Sequence[object], noun: str) -> str:
