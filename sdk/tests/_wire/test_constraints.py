@@ -1,20 +1,17 @@
 """The rules that value types hold at run time are the constraints that the protos declare, one by one."""
 
-import importlib.resources
 import re
 from collections.abc import Callable
 from typing import Any
 
-import protovalidate
 import pytest
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from google.protobuf.descriptor import Descriptor
 
 from consilience import asks
 from consilience._wire import convert
 from consilience.errors import FieldInvalidError, FieldViolations
 from consilience.v1 import ask_pb2
 from sdk.tests._wire.chains import Chain
+from sdk.tests._wire.declarations import broken_rules, constrained_fields
 
 Break = Callable[[Any], object]
 
@@ -57,26 +54,16 @@ BROKEN: dict[str, Break] = {
 }
 
 
-@pytest.fixture(scope="module")
-def declared_ask() -> type[Any]:
-    """The message type of an ask with its declared constraints, from the descriptor image."""
-    image = importlib.resources.files("consilience_conformance") / "descriptors" / "consilience_v1.binpb"
-    pool = descriptor_pool.DescriptorPool()
-    for file in descriptor_pb2.FileDescriptorSet.FromString(image.read_bytes()).file:
-        pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("consilience.v1.Ask"))
-
-
-def test_the_example_keeps_every_constraint(chain: Chain, declared_ask: type[Any]) -> None:
-    assert _declared(declared_ask, convert.to_message(chain.ask.value)) == []
+def test_the_example_keeps_every_constraint(chain: Chain) -> None:
+    assert broken_rules(convert.to_message(chain.ask.value)) == []
     asks.check_ask(chain.ask.value)
 
 
 @pytest.mark.parametrize("broken", BROKEN)
-def test_what_a_constraint_refuses_the_value_type_refuses(chain: Chain, declared_ask: type[Any], broken: str) -> None:
+def test_what_a_constraint_refuses_the_value_type_refuses(chain: Chain, broken: str) -> None:
     message: ask_pb2.Ask = convert.to_message(chain.ask.value)
     BROKEN[broken](message)
-    assert _declared(declared_ask, message), "the declared constraints let it pass"
+    assert broken_rules(message), "the declared constraints let it pass"
     with pytest.raises(FieldInvalidError) as caught:
         asks.check_ask(convert.parse(message.SerializeToString(), asks.Ask))
     assert isinstance(caught.value.detail, FieldViolations)
@@ -84,27 +71,8 @@ def test_what_a_constraint_refuses_the_value_type_refuses(chain: Chain, declared
     assert found == {broken.split(maxsplit=1)[0]}
 
 
-def test_every_declared_constraint_of_an_ask_is_broken_above(declared_ask: type[Any]) -> None:
+def test_every_declared_constraint_of_an_ask_is_broken_above() -> None:
     """A constraint that is added to the protos has to be added here, and so to the value types."""
-    constrained = set(_constrained_fields(declared_ask.DESCRIPTOR, seen=set()))
+    constrained = constrained_fields("Ask")
     named = {name.split(maxsplit=1)[0].rpartition(".")[2] for name in BROKEN}
     assert constrained - named == set()
-
-
-def _declared(declared: type[Any], message: ask_pb2.Ask) -> list[str]:
-    copy = declared.FromString(message.SerializeToString())
-    return [str(violation.proto.rule_id) for violation in protovalidate.collect_violations(copy)]
-
-
-def _constrained_fields(descriptor: Descriptor, *, seen: set[str]) -> list[str]:
-    if descriptor.full_name in seen or not descriptor.full_name.startswith("consilience."):
-        return []
-    seen.add(descriptor.full_name)
-    found = []
-    for field in descriptor.fields:
-        if field.GetOptions().ListFields():
-            found.append(field.name)
-        if field.message_type is not None:
-            found += _constrained_fields(field.message_type, seen=seen)
-    found += [oneof.name for oneof in descriptor.oneofs if oneof.GetOptions().ListFields()]
-    return found

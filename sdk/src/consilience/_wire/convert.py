@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import DecodeError, Message
 
-from consilience import asks, envelopes, nodes
+from consilience import asks, conformance, envelopes, nodes
 from consilience._wire.times import fill_duration, fill_timestamp, from_duration, from_timestamp
 from consilience._wire.violations import ViolationAtError, within
 from consilience.envelopes import Envelope, Signed
@@ -29,11 +29,11 @@ from consilience.errors import (
     EnvelopeMalformedError,
 )
 from consilience.units import PublicKey
-from consilience.v1 import ask_pb2, envelope_pb2, error_details_pb2, node_pb2
+from consilience.v1 import ask_pb2, conformance_pb2, envelope_pb2, error_details_pb2, node_pb2
 
 T = TypeVar("T")
 
-_MODULES = (envelope_pb2, node_pb2, ask_pb2, error_details_pb2)
+_MODULES = (envelope_pb2, node_pb2, ask_pb2, error_details_pb2, conformance_pb2)
 _OTHER_NAMES: dict[type, str] = {asks.AnswerSnapshot: "GetAnswerResponse"}
 MAX_ITEMS = 65_536
 """How many values one list may hold. Two bytes on the wire become a hundred times as much here."""
@@ -85,6 +85,7 @@ _SIGNER: dict[type, Callable[[Any], tuple[PublicKey, str]]] = {
     asks.GetAnswerCall: lambda call: (call.header.caller, "header.caller"),
     asks.CancelAnswerCall: lambda call: (call.header.caller, "header.caller"),
     asks.Answer: lambda answer: (answer.signing_key, "signing_key"),
+    conformance.ConformanceGrant: lambda grant: (grant.node_id, "node_id"),
 }
 """The role key that each signed payload names (SIG-ENV-005)."""
 

@@ -46,6 +46,7 @@ from consilience.asks.questions import (
     Turn,
     check_ask,
     check_call,
+    refuse_violations,
 )
 
 __all__ = [
@@ -90,4 +91,5 @@ __all__ = [
     "check_call",
     "check_claims",
     "claim_violations",
+    "refuse_violations",
 ]

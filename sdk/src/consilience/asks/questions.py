@@ -136,7 +136,7 @@ def check_ask(ask: Ask) -> None:
     Raises:
         FieldInvalidError: With the violations found, by their paths in the payload.
     """
-    _refuse(chain(_header_violations(ask.header), _ask_violations(ask), _turn_violations(ask.turns)))
+    refuse_violations(chain(_header_violations(ask.header), _ask_violations(ask), _turn_violations(ask.turns)))
 
 
 def check_call(call: ResumeAnswerCall | GetAnswerCall | CancelAnswerCall) -> None:
@@ -145,10 +145,15 @@ def check_call(call: ResumeAnswerCall | GetAnswerCall | CancelAnswerCall) -> Non
     Raises:
         FieldInvalidError: With the violations found, by their paths in the payload.
     """
-    _refuse(chain(_header_violations(call.header), _call_violations(call)))
+    refuse_violations(chain(_header_violations(call.header), _call_violations(call)))
 
 
-def _refuse(found: Iterator[FieldViolation]) -> None:
+def refuse_violations(found: Iterator[FieldViolation]) -> None:
+    """Refuses what breaks its declared constraints.
+
+    Raises:
+        FieldInvalidError: With the violations found, where there is one.
+    """
     if violations := tuple(islice(found, MAX_VIOLATIONS)):
         first = violations[0]
         raise FieldInvalidError(f"{first.field} {first.description}", detail=FieldViolations(violations=violations))

@@ -114,7 +114,7 @@ class CardIssuer:
             models=told.models,
             limits=told.limits,
             data_policy=told.data_policy,
-            profiles=(Profile.CORE, Profile.DURABLE) if self._store.durable else (Profile.CORE,),
+            profiles=(Profile.CORE, *((Profile.DURABLE,) if self._store.durable else ()), *told.profiles),
             extensions=told.extensions,
         )
         signed = envelopes.seal(card, signer=self._root)

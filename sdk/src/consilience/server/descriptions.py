@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from consilience.errors import UsageError
 from consilience.nodes import MAX_MESSAGE_BYTES as MAX_LIMIT_BYTES
-from consilience.nodes import DataClass, DataPolicy, Limits, MeasuredQuality, Model, Skill
+from consilience.nodes import DataClass, DataPolicy, Limits, MeasuredQuality, Model, Profile, Skill
 from consilience.units import PublicKey
 
 IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -35,6 +35,7 @@ class Description:
         data_policy: What becomes of asks.
         next_root: The root key that may succeed this one, or None.
         extensions: Encoded `google.protobuf.Any` by URI.
+        profiles: Those beside core and durable.
 
     Raises:
         UsageError: A card that said so would break a rule of node.proto.
@@ -48,6 +49,7 @@ class Description:
     models: tuple[Model, ...] = ()
     next_root: PublicKey | None = None
     extensions: Mapping[str, bytes] = field(default_factory=dict)
+    profiles: tuple[Profile, ...] = ()
 
     def __post_init__(self) -> None:
         at_most("name", self.name, 128)

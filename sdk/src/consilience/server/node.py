@@ -28,6 +28,7 @@ from consilience.nodes import (
     Limits,
     MeasuredQuality,
     Model,
+    Profile,
     Skill,
 )
 from consilience.server.cards import DEFAULT_CARD_LIFETIME
@@ -35,6 +36,7 @@ from consilience.server.descriptions import Description
 from consilience.server.introductions import introduce
 from consilience.server.keys import FixedKey, RotatingKeys, SigningKeys, state_folder
 from consilience.server.observers import Observer, SilentObserver
+from consilience.server.scripts import SCRIPT_MODEL, script_skill
 from consilience.server.serving import Plan, RunningNode
 from consilience.server.skills import Check, Handler, SkillBook
 from consilience.server.store import AnswerStore, MemoryStore, store_at
@@ -84,6 +86,7 @@ class Node:
         card_lifetime: timedelta = DEFAULT_CARD_LIFETIME,
         drain_time: timedelta = DEFAULT_DRAIN_TIME,
         replica: str | None = None,
+        conformance: bool = False,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         """Writes a node down; nothing is opened yet.
@@ -110,6 +113,8 @@ class Node:
             drain_time: How long running answers get to finish when the node is stopped.
             replica: The id of this process among those that share a durable store, the same after a restart; None:
                 the URI of its first endpoint, which lets its siblings send callers there.
+            conformance: Serves the skill `conformance.script` besides, whose answers a tester writes, to those alone
+                who show a grant (`grants.grant_tester`).
             clock: Tells the aware UTC time.
 
         Raises:
@@ -132,6 +137,7 @@ class Node:
         self._card_lifetime = _covered(card_lifetime, max_run_time=self._limits.max_run_time)
         self._drain_time = drain_time
         self._replica = replica
+        self._conformance = conformance
         self._clock = clock
         self._skills = SkillBook()
 
@@ -271,19 +277,21 @@ class Node:
             await drain
 
     def _plan(self) -> Plan:
-        root = self._root()
+        root, tested = self._root(), self._conformance
+        skills = self._skills.followed_by(script_skill(clock=self._clock)) if tested else self._skills
         return Plan(
             description=Description(
                 name=self._name,
                 description=self._description,
-                skills=self._skills.described,
-                models=self._models,
+                skills=skills.described,
+                models=(*self._models, SCRIPT_MODEL) if tested else self._models,
                 limits=self._limits,
                 data_policy=self._data_policy,
                 next_root=self._next_root,
                 extensions=self._extensions,
+                profiles=(Profile.CONFORMANCE,) if tested else (),
             ),
-            skills=self._skills,
+            skills=skills,
             root=root,
             keys=self._signing_keys(root),
             store=self._answer_store(),

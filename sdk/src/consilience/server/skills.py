@@ -114,6 +114,17 @@ class SkillBook:
             raise UsageError(f"the handler of {skill.id!r} is no async generator: write `async def` where it has `def`")
         self._skills[skill.id] = ServedSkill(skill=skill, handler=handler, check=check)
 
+    def followed_by(self, served: ServedSkill) -> SkillBook:
+        """Returns a book with one skill more, the last; asks that name no skill go to the first.
+
+        Raises:
+            UsageError: The id is taken.
+        """
+        book = SkillBook()
+        for each in (*self, served):
+            book.add(each.skill, handler=each.handler, check=each.check)
+        return book
+
     def get(self, skill_id: str) -> ServedSkill | None:
         """Returns the skill with an id, or None."""
         return self._skills.get(skill_id)
