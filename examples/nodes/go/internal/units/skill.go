@@ -1,0 +1,141 @@
+// Copyright 2026 The Consilience Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package units
+
+import (
+	"context"
+	"fmt"
+	"math/big"
+	"regexp"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	v1 "consilience.dev/examples/units/gen/consilience/v1"
+	"consilience.dev/examples/units/internal/asks"
+)
+
+const (
+	anAmount = `(\d{1,30}(?:\.\d{1,30})?|an?)`
+	aUnit    = `(\pL[\pL\d]*(?: \pL+)?)`
+)
+
+// The two ways to ask. Which unit is which follows from the names of the groups.
+var questions = []*regexp.Regexp{
+	regexp.MustCompile(`(?i)\bhow many (?P<to>` + aUnit + `) (?:are there in|are in|are|is|in|make) (?P<amount>` + anAmount + `) (?P<from>` + aUnit + `)\s*[?.]?$`),
+	regexp.MustCompile(`(?i)(?:^|\s)(?P<amount>` + anAmount + `) (?P<from>` + aUnit + `) (?:in|to|into|as) (?P<to>` + aUnit + `)\s*[?.]?$`),
+}
+
+// Skill converts units. Between two words it waits for pace, so that its answers can be watched coming.
+func Skill(pace time.Duration) *asks.Skill {
+	readTime := timestamppb.New(time.Now().Truncate(time.Microsecond))
+	return &asks.Skill{
+		Card: &v1.Skill{
+			Id:             "units.convert",
+			Description:    "Converts between units of length, mass, time, volume, area and data: “How many feet are 12 inches?”",
+			Domains:        []string{"units"},
+			Languages:      []string{"en"},
+			GivesCitations: true,
+		},
+		Answer: func(ctx context.Context, ask *v1.Ask, writer *asks.Writer) (asks.Conclusion, error) {
+			found := answer(lastQuestion(ask))
+			for _, word := range strings.SplitAfter(found.text, " ") {
+				if err := writer.Token([]byte(word)); err != nil {
+					return asks.Conclusion{}, err
+				}
+				select {
+				case <-time.After(pace):
+				case <-ctx.Done():
+				}
+			}
+			for _, source := range found.sources {
+				if err := writer.Cite(citation(source, readTime)); err != nil {
+					return asks.Conclusion{}, err
+				}
+			}
+			return asks.Conclusion{Outcome: found.outcome, StopReason: found.reason, Detail: found.detail}, nil
+		},
+	}
+}
+
+// finding is what the skill has to say.
+type finding struct {
+	text    string
+	outcome v1.Outcome
+	reason  v1.StopReason
+	detail  string
+	sources []*unit
+}
+
+// answer converts, says that it does not know, or asks back.
+func answer(question string) finding {
+	amount, from, to, understood := parse(question)
+	if !understood {
+		return asksBack("Which amount of which unit, in which other unit? Ask me like this: How many feet are 12 inches?",
+			"not a question about two units")
+	}
+	source, target := table[from], table[to]
+	if source == nil || target == nil {
+		unknown := from
+		if source != nil {
+			unknown = to
+		}
+		return finding{text: fmt.Sprintf("I do not know the unit %q.", unknown), outcome: v1.Outcome_OUTCOME_ABSTAINED,
+			reason: v1.StopReason_STOP_REASON_NO_KNOWLEDGE, detail: "a unit is not in the table"}
+	}
+	if source.quantity != target.quantity {
+		return asksBack(fmt.Sprintf("%s measure %s and %s measure %s. Which two units of one kind do you mean?",
+			source.plural, source.quantity, target.plural, target.quantity), "units of two kinds")
+	}
+	result := convert(amount, source, target)
+	verb := "are"
+	if amount.Cmp(big.NewRat(1, 1)) == 0 {
+		verb = "is"
+	}
+	sources := []*unit{source, target}
+	if source == target {
+		sources = sources[:1]
+	}
+	return finding{
+		text:    fmt.Sprintf("%s %s %s %s %s.", written(amount), source.name(amount), verb, written(result), target.name(result)),
+		outcome: v1.Outcome_OUTCOME_ANSWERED, reason: v1.StopReason_STOP_REASON_COMPLETE, sources: sources,
+	}
+}
+
+func asksBack(text, detail string) finding {
+	return finding{text: text, outcome: v1.Outcome_OUTCOME_NEEDS_CLARIFICATION,
+		reason: v1.StopReason_STOP_REASON_COMPLETE, detail: detail}
+}
+
+// parse finds an amount and the names of two units.
+func parse(question string) (amount *big.Rat, from, to string, understood bool) {
+	for _, form := range questions {
+		if match := form.FindStringSubmatch(question); match != nil {
+			group := func(name string) string { return strings.ToLower(match[form.SubexpIndex(name)]) }
+			amount, numeric := new(big.Rat).SetString(group("amount"))
+			if !numeric { // “a” or “an”
+				amount = big.NewRat(1, 1)
+			}
+			return amount, group("from"), group("to"), true
+		}
+	}
+	return nil, "", "", false
+}
+
+// lastQuestion joins the text of the last turn.
+func lastQuestion(ask *v1.Ask) string {
+	var said []string
+	for _, part := range ask.GetTurns()[len(ask.GetTurns())-1].GetParts() {
+		said = append(said, part.GetText()+strings.ToValidUTF8(string(part.GetBlob().GetData()), "\uFFFD"))
+	}
+	return strings.Join(strings.Fields(strings.Join(said, " ")), " ")
+}
+
+func citation(source *unit, readTime *timestamppb.Timestamp) *v1.Citation {
+	return &v1.Citation{Origin: &v1.Citation_Document{Document: &v1.DocumentSource{
+		Uri: "units.txt", Title: "Table of units", Digest: documentDigest[:], Place: source.place,
+		RetrievalTime: readTime, Quote: source.line,
+	}}}
+}

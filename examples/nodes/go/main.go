@@ -1,0 +1,203 @@
+// Copyright 2026 The Consilience Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// The program units is a core node of the Consilience protocol that converts units of measure.
+package main
+
+//go:generate buf generate
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/tls"
+	"flag"
+	"fmt"
+	"log"
+	"net"
+	"net/netip"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/encoding/proto"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	v1 "consilience.dev/examples/units/gen/consilience/v1"
+	"consilience.dev/examples/units/internal/asks"
+	"consilience.dev/examples/units/internal/nodes"
+	"consilience.dev/examples/units/internal/script"
+	"consilience.dev/examples/units/internal/units"
+)
+
+const (
+	// goodbye is what readers get, once all work has ended, to read what there is.
+	goodbye = 5 * time.Second
+	// libraryMargin lets messages pass that are a little too long, so that this node refuses them by name (0.5).
+	libraryMargin = 1 << 20
+)
+
+var (
+	limits = &v1.Limits{
+		MaxMessageBytes:         1 << 20,
+		MaxTurns:                32,
+		MaxInputBytes:           256 << 10,
+		MaxOutputTokens:         8192, // a token is a word here
+		MaxRunningAsks:          16,
+		MaxRunningAsksPerCaller: 4,
+		MaxRunTime:              durationpb.New(2 * time.Minute),
+		AnswerRetention:         durationpb.New(10 * time.Minute),
+		MaxReadersPerAnswer:     8,
+	}
+	policy = &v1.DataPolicy{MaxDataClass: v1.DataClass_DATA_CLASS_INTERNAL}
+)
+
+// settings are those of the command line.
+type settings struct {
+	address, keyFile, readyFile string
+	tls, conformance            bool
+	pace, patience              time.Duration
+}
+
+func main() {
+	log.SetFlags(log.LstdFlags | log.LUTC)
+	var chosen settings
+	flag.StringVar(&chosen.address, "address", "127.0.0.1:7342", "where to listen; port 0 takes a free one")
+	flag.StringVar(&chosen.keyFile, "key", "root.key", "file of the root key; made if absent")
+	flag.StringVar(&chosen.readyFile, "ready-file", "", "file to write the address of the node to, once it can be called")
+	flag.BoolVar(&chosen.tls, "tls", false, "use TLS with a certificate of its own, pinned in the card")
+	flag.BoolVar(&chosen.conformance, "conformance", false, "also serve conformance.script, to testers with a grant")
+	flag.DurationVar(&chosen.pace, "pace", 0, "how long to wait after each word of an answer")
+	flag.DurationVar(&chosen.patience, "drain", 30*time.Second, "what running asks get to finish after SIGTERM")
+	flag.Parse()
+	if err := run(chosen); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// run serves until it is told to stop.
+func run(chosen settings) error {
+	root, err := nodes.RootKey(chosen.keyFile)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", chosen.address)
+	if err != nil {
+		return err
+	}
+	endpoint, transport, err := secured(listener.Addr().String(), chosen.tls, root)
+	if err != nil {
+		return err
+	}
+	skills := []*asks.Skill{units.Skill(chosen.pace)}
+	profiles := []v1.Profile{v1.Profile_PROFILE_CORE}
+	var models []*v1.Model
+	if chosen.conformance {
+		skills = append(skills, script.Skill(root.Public().(ed25519.PublicKey)))
+		profiles = append(profiles, v1.Profile_PROFILE_CONFORMANCE)
+		models = append(models, script.Model)
+	}
+	template := &v1.NodeCard{
+		Name: "units", Endpoints: []*v1.Endpoint{endpoint}, Models: models, Limits: limits, DataPolicy: policy, Profiles: profiles,
+	}
+	for _, skill := range skills {
+		template.Skills = append(template.Skills, skill.Card)
+	}
+	cards, err := nodes.NewCards(root, template)
+	if err != nil {
+		return err
+	}
+	service := asks.NewService(cards, limits, policy, skills...)
+	server, healthServer := newServer(transport, cards, service)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	if err := announce(nodes.IDText(cards.NodeID())+"@"+listener.Addr().String(), chosen.readyFile); err != nil {
+		return err
+	}
+	return stopWhenTold(chosen.patience, server, healthServer, service, served)
+}
+
+// secured returns the endpoint for the card, and the transport that goes with it.
+func secured(address string, withTLS bool, root ed25519.PrivateKey) (*v1.Endpoint, credentials.TransportCredentials, error) {
+	if !withTLS {
+		if at, err := netip.ParseAddrPort(address); err != nil || !at.Addr().IsLoopback() {
+			return nil, nil, fmt.Errorf("%s is not on a loopback address; add --tls (NODE-TLS-003)", address)
+		}
+		return &v1.Endpoint{Uri: "http://" + address, TlsMode: v1.TlsMode_TLS_MODE_LOOPBACK_PLAIN}, insecure.NewCredentials(), nil
+	}
+	certificate, pin, err := nodes.PinnedCertificate(root)
+	if err != nil {
+		return nil, nil, err
+	}
+	config := &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+	endpoint := &v1.Endpoint{Uri: "https://" + address, TlsMode: v1.TlsMode_TLS_MODE_PINNED, SpkiSha256: pin[:]}
+	return endpoint, credentials.NewTLS(config), nil
+}
+
+// newServer puts all services on one server.
+func newServer(transport credentials.TransportCredentials, cards *nodes.Cards, service *asks.Service) (*grpc.Server, *health.Server) {
+	server := grpc.NewServer(
+		grpc.Creds(transport),
+		grpc.ForceServerCodecV2(asks.RawCodec{CodecV2: encoding.GetCodecV2(proto.Name)}),
+		grpc.MaxRecvMsgSize(int(limits.GetMaxMessageBytes())+libraryMargin),
+		grpc.MaxConcurrentStreams(128),
+		// Pings find out that a reader is gone whose network vanished; clients may ping too, to keep a path open.
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
+	)
+	asks.Register(server, v1.NodeService_ServiceDesc, &nodes.Service{Cards: cards}, limits.GetMaxMessageBytes())
+	asks.Register(server, v1.AskService_ServiceDesc, service, limits.GetMaxMessageBytes())
+	healthServer := health.NewServer()
+	healthv1.RegisterHealthServer(server, healthServer)
+	for name := range server.GetServiceInfo() {
+		healthServer.SetServingStatus(name, healthv1.HealthCheckResponse_SERVING)
+	}
+	reflection.Register(server)
+	return server, healthServer
+}
+
+// announce prints the address of the node, and writes it to a file in one step.
+func announce(address, readyFile string) error {
+	fmt.Println(address)
+	if readyFile == "" {
+		return nil
+	}
+	draft := readyFile + ".new"
+	if err := os.WriteFile(draft, []byte(address+"\n"), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(draft, readyFile)
+}
+
+// stopWhenTold drains on the first signal, and interrupts the work that is left on the second or when patience ends.
+func stopWhenTold(
+	patience time.Duration, server *grpc.Server, healthServer *health.Server, service *asks.Service, served <-chan error,
+) error {
+	told := make(chan os.Signal, 2)
+	signal.Notify(told, syscall.SIGTERM, syscall.SIGINT)
+	select {
+	case err := <-served:
+		return err
+	case <-told:
+	}
+	log.Printf("draining: running asks get %v; a second signal interrupts them", patience)
+	healthServer.Shutdown()
+	waiting, interrupt := context.WithTimeout(context.Background(), patience)
+	defer interrupt()
+	go func() {
+		<-told
+		interrupt()
+	}()
+	service.Drain(waiting)
+	time.AfterFunc(goodbye, server.Stop)
+	server.GracefulStop()
+	return nil
+}
