@@ -103,7 +103,7 @@ def test_a_stale_drawing_is_refused_and_drawn_anew(tmp_path: Path, monkeypatch: 
     drawing.write_text(drawn(spec_requirements()[1:]))
     monkeypatch.setattr("scripts.spec_requirements.DRAWN", drawing)
     monkeypatch.setattr("sys.argv", ["spec_requirements", "--check"])
-    with pytest.raises(SystemExit, match="stale: requirements.json"):
+    with pytest.raises(SystemExit, match=r"stale: requirements\.json"):
         main()
     monkeypatch.setattr("sys.argv", ["spec_requirements", "--write"])
     main()
