@@ -27,7 +27,7 @@ def test_the_help_lists_every_command() -> None:
     ended = run("--help")
     assert ended.returncode == 0
     assert ended.stdout.startswith("Usage: consilience-node ")
-    assert all(f"  {command} " in ended.stdout for command in ("serve", "check", "models"))
+    assert all(f"  {command} " in ended.stdout for command in ("serve", "check", "models", "grant"))
 
 
 def test_the_packaged_models_are_listed_with_their_place_or_what_to_install() -> None:

@@ -77,7 +77,7 @@ def _node(
     node = Node(
         config.node.name,
         description=config.node.description,
-        key=config.node.key_file or state.root_key,
+        key=StateFolder.root_key_of(config),
         limits=card_limits(config.limits.limits(), skills=[skill.described for skill in skills]),
         data_policy=data_policy(config),
         models=models,
@@ -86,6 +86,7 @@ def _node(
         observer=metrics,
         drain_time=timedelta(seconds=config.node.drain_seconds),
         replica=_REPLICA,
+        conformance=config.conformance.enabled,
     )
     for skill in skills:
         node.add_skill(skill.described, handler=skill.answer, check=skill.check)

@@ -1,4 +1,4 @@
-"""The command `consilience-node`: serve a node, check its configuration, list the models that are found.
+"""The command `consilience-node`: serve a node, check its configuration, list its models, let a tester in.
 
 Exit codes::
 
@@ -7,7 +7,7 @@ Exit codes::
     2    the command line or the configuration is wrong
     3    a model is missing or cannot be run
     4    a knowledge source is missing or cannot be read
-    5    the address, the metrics address or the ready file cannot be used
+    5    the address, the metrics address, the ready file or the file of a grant cannot be used
     6    the key file, the certificate or the store cannot be used
     130, 143    a second SIGINT or SIGTERM cut the drain short
 """
@@ -19,17 +19,22 @@ import contextlib
 import enum
 import sys
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 
 import click
 
-from consilience.errors import ConsilienceError, KeyFileError
+from consilience.conformance import MAX_TESTERS
+from consilience.errors import AddressInvalidError, ConsilienceError, KeyFileError
+from consilience.identity import parse_node_id
 from consilience.server import RunningNode
 from consilience.server.store.contract import StoreError
+from consilience.units import PublicKey
 from consilience_node.config import ConfigError, default_config, overridden, read_config
 from consilience_node.engine_room import packaged_models
 from consilience_node.engines import EngineError
+from consilience_node.grants import write_grant
 from consilience_node.knowledge.errors import KnowledgeError
 from consilience_node.logs import configure_logs
 from consilience_node.service import DrainCutShortError, serve
@@ -45,6 +50,15 @@ class Exit(enum.IntEnum):
     KNOWLEDGE = 4
     ADDRESS = 5
     STATE = 6
+
+
+def _public_keys(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[PublicKey, ...]:
+    if len(texts) > MAX_TESTERS:
+        raise click.BadParameter(f"{len(texts)} keys are too many, {MAX_TESTERS} at most")
+    try:
+        return tuple(map(parse_node_id, texts))
+    except AddressInvalidError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -68,6 +82,7 @@ def main() -> None:
 @click.option("--store", type=click.Choice(["sqlite", "memory"]), help="Keep answers on disk, or in memory.")
 @click.option("--metrics-address", help="Serve numbers for Prometheus on HOST:PORT.")
 @click.option("--log-format", type=click.Choice(["auto", "console", "json"]), help="Write the log for whom.")
+@click.option("--conformance", is_flag=True, default=None, help="Let testers in who show a grant; see `grant`.")
 @click.option("--ready-file", type=click.Path(path_type=Path), help="Hold the address here while taking asks.")
 @click.option("--mutant", help="Serve with this fault, by which the judge is judged. Never in earnest.")
 def serve_command(
@@ -82,6 +97,7 @@ def serve_command(
     store: str | None,
     metrics_address: str | None,
     log_format: str | None,
+    conformance: bool | None,
     mutant: str | None,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; running asks then get their time to finish.
@@ -102,6 +118,7 @@ def serve_command(
             store=store,
             metrics_address=metrics_address,
             log_format=log_format,
+            conformance=conformance,
         )
         configure_logs(format=config.logs.format, level=config.logs.level)
         if mutant is not None:
@@ -119,6 +136,30 @@ def check_command(*, config_file: Path) -> None:
     click.echo(f"{config_file}: {skills} on {models}, {config.node.address}")
     for skill in config.skills:
         click.echo(f"  {skill.id:<24} {skill.model:<24} {skill.knowledge or 'the memory of the model'}")
+
+
+@main.command("grant")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="The node.toml of the node.")
+@click.option("--state-folder", type=click.Path(path_type=Path), help="The folder in which the node keeps its key.")
+@click.option(
+    "--tester", "testers", multiple=True, required=True, metavar="KEY", callback=_public_keys, help="cn1…; repeatable."
+)
+@click.option("--minutes", type=click.IntRange(1, 60), default=60, show_default=True, help="How long, from now on.")
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="Write the grant into this file.")
+def grant_command(
+    *,
+    config_file: Path | None,
+    state_folder: Path | None,
+    testers: tuple[PublicKey, ...],
+    minutes: int,
+    output: Path,
+) -> None:
+    """Let a tester write what the node answers, for an hour at most; the node has to serve with --conformance."""
+    with _told_in_words():
+        config = default_config() if config_file is None else read_config(config_file)
+        config = overridden(config, state_folder=state_folder)
+        write_grant(output, config=config, testers=testers, lifetime=timedelta(minutes=minutes))
+    click.echo(f"{output}: {_counted(testers, 'key')} for {_counted(range(minutes), 'minute')}")
 
 
 @main.command("models")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import structlog
 
+from consilience.conformance import SCRIPT_SKILL_ID
 from consilience.errors import UsageError
 from consilience.server import RunningNode
 from consilience.server.store.contract import StoreLockedError
@@ -63,6 +64,8 @@ async def serve(
                     metrics_address = stack.enter_context(_metrics(metrics, address=config.metrics.address))
                     stack.enter_context(_announced(running.address, file=ready_file))
                     shutdown.serving = True
+                    if config.conformance.enabled:
+                        _LOG.warning("testers with a grant write what this node answers", skill=SCRIPT_SKILL_ID)
                     ready(running, metrics_address)
                     await shutdown.requested.wait()
                 await _drain(running, shutdown=shutdown)

@@ -35,6 +35,11 @@ class StateFolder:
         """Returns the folder that a configuration names, or the one of the node's name among the user's."""
         return cls(config.node.state_folder or state_folder(config.node.name or UNNAMED))
 
+    @classmethod
+    def root_key_of(cls, config: Config) -> Path:
+        """Returns the root key of a configured node: a file of its own, or the one in its folder."""
+        return config.node.key_file or cls.of(config).root_key
+
     @property
     def root_key(self) -> Path:
         """The root key: whoever has this file is the node."""

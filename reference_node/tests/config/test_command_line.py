@@ -57,6 +57,13 @@ def test_the_command_line_overrules_the_file() -> None:
     assert config.skills == Config().skills
 
 
+def test_testers_are_let_in_by_a_word_and_kept_out_by_none() -> None:
+    assert overridden(Config(), conformance=True).conformance.enabled
+    assert not overridden(Config()).conformance.enabled
+    by_the_file = Config.model_validate({"conformance": {"enabled": True}})
+    assert overridden(by_the_file, conformance=None).conformance.enabled
+
+
 def test_what_the_command_line_does_not_say_stays_as_it_is() -> None:
     assert overridden(Config()) == Config()
 

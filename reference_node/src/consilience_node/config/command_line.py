@@ -58,6 +58,7 @@ def overridden(
     store: str | None = None,
     metrics_address: str | None = None,
     log_format: str | None = None,
+    conformance: bool | None = None,
 ) -> Config:
     """Returns a configuration with what the command line says otherwise; None leaves a value as it is.
 
@@ -67,7 +68,9 @@ def overridden(
     node = _changed(config.node, {"address": address, "state_folder": state_folder, "store": store})
     metrics = _changed(config.metrics, {"address": metrics_address})
     logs = _changed(config.logs, {"format": log_format})
-    return _consistent(config.model_copy(update={"node": node, "metrics": metrics, "logs": logs}))
+    tested = _changed(config.conformance, {"enabled": conformance})
+    changes = {"node": node, "metrics": metrics, "logs": logs, "conformance": tested}
+    return _consistent(config.model_copy(update=changes))
 
 
 def _knowledge_skill(source: str, *, model: str) -> dict[str, object]:

@@ -291,6 +291,16 @@ class MetricsTable(_Table):
     address: Address | None = None
 
 
+class ConformanceTable(_Table):
+    """`[conformance]`: whether testers, under a grant of the root key, may write what the node answers.
+
+    Attributes:
+        enabled: Serves the skill `conformance.script` behind all others.
+    """
+
+    enabled: bool = False
+
+
 class Config(_Table):
     """The whole of `node.toml`."""
 
@@ -306,3 +316,4 @@ class Config(_Table):
     )
     logs: LogsTable = LogsTable()
     metrics: MetricsTable = MetricsTable()
+    conformance: ConformanceTable = ConformanceTable()
