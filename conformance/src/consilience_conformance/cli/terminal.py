@@ -1,0 +1,181 @@
+"""The terminal: what a person reads of a run. Colours go where a terminal wants them, and only there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import textwrap
+import unicodedata
+from collections.abc import Iterator
+
+import click
+
+from consilience_conformance.report.summary import (
+    ENDINGS,
+    Report,
+    Untested,
+    count_line,
+    failures,
+    share_line,
+    suite_fault,
+    untested,
+    warnings,
+)
+from consilience_conformance.requirements import requirements
+from consilience_conformance.verdicts import CheckResult, Exit, Finding, RunResult, Verdict
+
+_COLOURS = {
+    Verdict.PASS: "green",
+    Verdict.FAIL: "red",
+    Verdict.WARN: "yellow",
+    Verdict.UNTESTABLE: "red",
+    Verdict.NOT_APPLICABLE: "blue",
+    Verdict.NOT_TESTED: "magenta",
+    Verdict.KNOWN_FAILING: "yellow",
+    Verdict.STALE: "red",
+    Verdict.SUITE_ERROR: "red",
+}
+_MAX_WIDTH = 110
+_INDENT = "      "
+_MAX_VALUE = 600
+
+
+def coloured() -> bool | None:
+    """Returns what click is to be told about colours: False where NO_COLOR is set, else that it look for itself."""
+    return False if os.environ.get("NO_COLOR") else None
+
+
+def printable(text: str) -> str:
+    """Returns a text of a node without what would command the terminal."""
+    return "".join(
+        letter if letter == " " or unicodedata.category(letter)[0] not in "CZ" else f"\\u{ord(letter):04x}"
+        for letter in text
+    )
+
+
+def say(text: str = "", *, err: bool = False) -> None:
+    """Writes a line."""
+    click.echo(text, err=err, color=coloured())
+
+
+def introduction(report: Report) -> Iterator[str]:
+    """Yields who is judged, and how."""
+    run = report.run
+    name = f"{printable(run.node_name)} " if run.node_name else ""
+    yield click.style(f"{name}at {printable(run.address)}", bold=True)
+    yield click.style(run.node_id, dim=True)
+    how = {"live": f"live, skill {run.skill}", "scripted": "scripted"}.get(
+        run.mode, f"live, skill {run.skill}; scripted"
+    )
+    yield f"{', '.join(run.profiles)} · {how} · seed {run.seed}"
+
+
+def result_lines(report: Report) -> Iterator[str]:
+    """Yields what a run found: failures, warnings, what was not tested, and the sum."""
+    for result in failures(report.run):
+        yield from ("", *_judged(result, report=report))
+    for result in warnings(report.run):
+        yield from ("", *_judged(result, report=report))
+    left = untested(report.run)
+    if left:
+        yield from ("", click.style("Not tested", bold=True))
+        for group in left:
+            yield from _untested(group)
+    yield ""
+    yield from sum_lines(report.run)
+
+
+def sum_lines(run: RunResult) -> Iterator[str]:
+    """Yields the last lines."""
+    yield f"{count_line(run)}; {share_line(run)}; {run.seconds:.1f} s"
+    yield ending(run.exit)
+
+
+def ending(code: Exit) -> str:
+    """Returns the last word."""
+    return click.style(ENDINGS[code], bold=True, fg="green" if code is Exit.PASS else "red")
+
+
+def _judged(result: CheckResult, *, report: Report) -> Iterator[str]:
+    yield f"{_label(result.verdict)}  {click.style(result.check, bold=True)}  " + click.style(
+        f"{result.mode}, {result.seconds:.2f} s", dim=True
+    )
+    yield from _wrapped(result.title)
+    if result.verdict is Verdict.SUITE_ERROR:
+        yield from _wrapped(f"{suite_fault(result)}. Please report this with the report of --out DIR --format json.")
+    elif result.because:
+        yield from _wrapped(result.because)
+    told: set[str] = set()
+    for finding in result.findings:
+        yield from _finding(finding, told=told)
+    yield f"{_INDENT}{click.style('again', dim=True)}     {report.again(result.check)}"
+
+
+def _finding(finding: Finding, *, told: set[str]) -> Iterator[str]:
+    if finding.requirement not in told:
+        told.add(finding.requirement)
+        rule = requirements().get(finding.requirement)
+        name = click.style(finding.requirement, fg="cyan")
+        yield f"{_INDENT}{name} {rule.level}" if rule else f"{_INDENT}{name}"
+        if rule:
+            yield from _wrapped(rule.sentence, indent=_INDENT + "  ")
+    where = click.style(f"  ({finding.exchange})", dim=True) if finding.exchange else ""
+    yield f"{_INDENT}- {printable(finding.message)}{where}"
+    for word, value, colour in (("expected", finding.expected, "green"), ("got", finding.got, "red")):
+        if value:
+            yield f"{_INDENT}  {word:<9} {click.style(_short(printable(value)), fg=colour)}"
+
+
+def _untested(group: Untested) -> Iterator[str]:
+    number = f"{len(group.results)} check" + ("" if len(group.results) == 1 else "s")
+    yield f"{_label(group.verdict)}  {number}: {printable(group.because)}"
+    yield from _wrapped(", ".join(result.check for result in group.results))
+
+
+def _label(verdict: Verdict) -> str:
+    return click.style(verdict.value.upper(), fg=_COLOURS[verdict], bold=True)
+
+
+def _wrapped(text: str, *, indent: str = _INDENT) -> Iterator[str]:
+    width = min(_MAX_WIDTH, shutil.get_terminal_size((_MAX_WIDTH, 24)).columns)
+    yield from textwrap.wrap(
+        printable(text),
+        width=width,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _MAX_VALUE else f"{text[:_MAX_VALUE]}… ({len(text)} characters)"
+
+
+class Progress:
+    """One line that tells how far a run is; only where a person looks on."""
+
+    def __init__(self, *, total: int) -> None:
+        self._total = total
+        self._ended = 0
+        self._failed = 0
+        self._shown = sys.stderr.isatty()
+
+    def __call__(self, result: CheckResult) -> None:
+        """Takes note of a check that ended."""
+        self._ended += 1
+        self._failed += result.verdict in {Verdict.FAIL, Verdict.SUITE_ERROR}
+        if self._shown:
+            failed = f", {self._failed} failed" if self._failed else ""
+            self._write(f"{self._ended} of {self._total} checks{failed}  {result.check}")
+
+    def clear(self) -> None:
+        """Takes the line away."""
+        if self._shown:
+            self._write("")
+
+    def _write(self, text: str) -> None:
+        width = shutil.get_terminal_size((80, 24)).columns - 1
+        sys.stderr.write(f"\r\x1b[K{text[:width]}")
+        sys.stderr.flush()

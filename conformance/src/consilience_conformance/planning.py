@@ -1,0 +1,170 @@
+"""Planning: what an operator asks for, and the node at hand, become the plan of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from consilience.v1 import node_pb2
+from consilience_conformance.callers import Tester
+from consilience_conformance.cases import all_checks
+from consilience_conformance.checks import Check
+from consilience_conformance.grants import read_grant
+from consilience_conformance.runner import Plan
+from consilience_conformance.selection import selected
+from consilience_conformance.stage import SCRIPT_SKILL, Subject
+from consilience_conformance.surroundings import Surroundings
+from consilience_conformance.targets import Target, reach
+
+Mode = Literal["auto", "live", "scripted", "both"]
+
+DEFAULT_QUESTION = "Say in a few words what you can do."
+
+_CORE = "core"
+_PROFILE_PREFIX = "PROFILE_"
+_PLAIN_TEXT = "text/plain"
+
+
+class NotPreparedError(Exception):
+    """The node, or what is lent with it, does not allow what was asked for; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What an operator asks for.
+
+    Attributes:
+        address: Of the node.
+        profiles: Those to judge; none: all that the card declares. Core is always among them.
+        mode: `auto` is `both` with a grant and `live` without.
+        skill: Is asked live; empty: the first that reads plain text.
+        question: Is asked live.
+        only: Checks and requirements; none: all.
+        seed: Of all chance.
+        grant: The file of the grant, or None.
+        tester_key: The file of the tester's key.
+        surroundings: What is lent beyond the address.
+    """
+
+    address: str
+    tester_key: Path
+    profiles: tuple[str, ...] = ()
+    mode: Mode = "auto"
+    skill: str = ""
+    question: str = DEFAULT_QUESTION
+    only: tuple[str, ...] = ()
+    seed: int = 0
+    grant: Path | None = None
+    surroundings: Surroundings = field(default_factory=Surroundings)
+
+
+def known_profiles() -> tuple[str, ...]:
+    """Returns the profiles of the specification, by the names that it calls them: `core`."""
+    return tuple(_profile_name(value.number) for value in node_pb2.Profile.DESCRIPTOR.values if value.number)
+
+
+def declared_profiles(card: node_pb2.NodeCard) -> tuple[str, ...]:
+    """Returns the profiles that a card declares and this suite knows."""
+    known = known_profiles()
+    return tuple(name for name in known if name in map(_profile_name, card.profiles))
+
+
+async def prepare(order: Order) -> Plan:
+    """Makes the first contact and returns the plan of the run.
+
+    Raises:
+        AddressError: The address is none.
+        UnreachableError: Nothing answers there with a card.
+        NotPreparedError: The node does not offer what was asked for.
+        GrantError: The grant does not hold.
+        TesterKeyError: The tester's key cannot be used.
+        UnknownNameError: `only` names what there is not.
+        NoCheckError: `only` names a requirement without a check.
+    """
+    checks = selected(all_checks(), only=order.only)
+    return plan_of(order, target=await reach(order.address), checks=checks)
+
+
+def plan_of(order: Order, *, target: Target, checks: Sequence[Check]) -> Plan:
+    """Returns the plan of a run on a node that was reached; raises what `prepare` raises of it."""
+    scripted = order.mode in {"scripted", "both"} or (order.mode == "auto" and order.grant is not None)
+    live = None if order.mode == "scripted" else _live_subject(target.card, order=order)
+    if live is None and not scripted:
+        raise NotPreparedError(
+            f"no skill of the node reads {_PLAIN_TEXT}: name one that can be asked with --skill, or let the node be "
+            f"judged by scripts. {how_to_get_a_grant(order.address)}"
+        )
+    plan = Plan(
+        target=target,
+        checks=checks,
+        profiles=_profiles(order, card=target.card),
+        live=live,
+        scripted=None,
+        surroundings=order.surroundings,
+        seed=order.seed,
+    )
+    return _with_script(plan, order=order) if scripted else plan
+
+
+def how_to_get_a_grant(address: str) -> str:
+    """Returns what to do for scripted mode."""
+    return (
+        "`consilience-conformance tester` prints the keys that the operator names in `consilience-node grant`; then "
+        f"`consilience-conformance run {address} --grant FILE`"
+    )
+
+
+def _with_script(plan: Plan, *, order: Order) -> Plan:
+    skill = _skill(plan.target.card, SCRIPT_SKILL)
+    if skill is None:
+        raise NotPreparedError(
+            f"the card offers no skill {SCRIPT_SKILL}: serve it (`consilience-node serve --conformance`), or judge the "
+            "node with --mode live"
+        )
+    if order.grant is None:
+        raise NotPreparedError(f"scripted mode needs a grant. {how_to_get_a_grant(order.address)}")
+    testers = Tester.at(order.tester_key).callers
+    grant = read_grant(order.grant, node_id=plan.target.node_id, testers=testers, now=datetime.now(UTC))
+    return replace(plan, scripted=Subject(skill=skill, question=""), grant=grant, testers=testers)
+
+
+def _live_subject(card: node_pb2.NodeCard, *, order: Order) -> Subject | None:
+    """Returns what is asked live: the named skill, or the first that reads plain text; None: there is none."""
+    if order.skill == SCRIPT_SKILL:
+        raise NotPreparedError(f"{SCRIPT_SKILL} is not asked live: use --mode scripted, or name another skill")
+    if order.skill:
+        skill = _skill(card, order.skill)
+        if skill is None:
+            offered = ", ".join(one.id for one in card.skills if one.id != SCRIPT_SKILL) or "none"
+            raise NotPreparedError(f"the card offers no skill {order.skill}; it offers {offered}")
+        return Subject(skill=skill, question=order.question)
+    return next(
+        (
+            Subject(skill=one, question=order.question)
+            for one in card.skills
+            if one.id != SCRIPT_SKILL and (_PLAIN_TEXT in one.input_media_types or not one.input_media_types)
+        ),
+        None,
+    )
+
+
+def _skill(card: node_pb2.NodeCard, identifier: str) -> node_pb2.Skill | None:
+    return next((one for one in card.skills if one.id == identifier), None)
+
+
+def _profiles(order: Order, *, card: node_pb2.NodeCard) -> frozenset[str]:
+    declared = declared_profiles(card)
+    if missing := [name for name in order.profiles if name not in declared]:
+        raise NotPreparedError(
+            f"the card does not declare {', '.join(missing)}; it declares {', '.join(declared) or 'nothing'}. Leave "
+            "--profile away to judge what it declares"
+        )
+    return frozenset({_CORE, *(order.profiles or declared)})
+
+
+def _profile_name(number: int) -> str:
+    found = node_pb2.Profile.DESCRIPTOR.values_by_number.get(number)
+    return found.name.removeprefix(_PROFILE_PREFIX).lower() if found else str(number)

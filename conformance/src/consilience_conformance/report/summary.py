@@ -1,0 +1,168 @@
+"""The summary: what every report says of a run, computed once, so that no two of them disagree."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from consilience_conformance.exclusions import EXCLUSIONS
+from consilience_conformance.requirements import Requirement, requirements
+from consilience_conformance.verdicts import CheckResult, Exit, RunResult, Verdict
+
+FAILED = frozenset({Verdict.FAIL, Verdict.STALE, Verdict.SUITE_ERROR})
+"""What stands among the failures; a warning and a known failure are shown after them."""
+
+JUDGED = frozenset({Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.KNOWN_FAILING, Verdict.STALE})
+
+NO_CHECK = "no check of this run tests it"
+
+ENDINGS: Mapping[Exit, str] = {
+    Exit.PASS: "PASSED",
+    Exit.FAILED: "FAILED",
+    Exit.STALE: "STALE: the list of known failures has to be mended",
+    Exit.TOO_LITTLE: "TOO LITTLE: nothing was judged, which is no success",
+    Exit.UNREACHABLE: "NOT REACHED",
+    Exit.SUITE_FAULT: "SUITE FAULT: the suite failed, not the node",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A run, and how to run it again.
+
+    Attributes:
+        run: What was found.
+        command: The words of the command, without those that select checks.
+    """
+
+    run: RunResult
+    command: tuple[str, ...]
+
+    def again(self, *only: str) -> str:
+        """Returns the line that runs it again, or only some checks of it."""
+        return shlex.join([*self.command, *(word for name in only for word in ("--only", name))])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Untested:
+    """Checks that were not judged, for one reason.
+
+    Attributes:
+        verdict: UNTESTABLE, NOT_APPLICABLE or NOT_TESTED.
+        because: Why.
+        results: Of the checks.
+    """
+
+    verdict: Verdict
+    because: str
+    results: tuple[CheckResult, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a node stands with one requirement.
+
+    Attributes:
+        requirement: Which.
+        verdict: The worst that a check says; NOT_TESTED where none says anything.
+        because: Why it was not judged; empty where it was.
+        checks: Names of the checks of this run that test it.
+    """
+
+    requirement: Requirement
+    verdict: Verdict
+    because: str
+    checks: tuple[str, ...]
+
+
+def failures(run: RunResult) -> tuple[CheckResult, ...]:
+    """Returns what failed, in the order of the specification."""
+    return tuple(result for result in run.results if result.verdict in FAILED)
+
+
+def warnings(run: RunResult) -> tuple[CheckResult, ...]:
+    """Returns the checks of a SHOULD that is not kept, and the known failures."""
+    return tuple(result for result in run.results if result.verdict in {Verdict.WARN, Verdict.KNOWN_FAILING})
+
+
+def untested(run: RunResult) -> tuple[Untested, ...]:
+    """Returns what was not judged, by reason; what counts as a failure comes first."""
+    groups: dict[tuple[Verdict, str], list[CheckResult]] = {}
+    for verdict in (Verdict.UNTESTABLE, Verdict.NOT_TESTED, Verdict.NOT_APPLICABLE):
+        for result in run.results:
+            if result.verdict is verdict:
+                because = f"blocked by {result.blocked_by}" if result.blocked_by else result.because
+                groups.setdefault((verdict, because), []).append(result)
+    return tuple(
+        Untested(verdict=verdict, because=because, results=tuple(results))
+        for (verdict, because), results in groups.items()
+    )
+
+
+def standings(run: RunResult) -> tuple[Standing, ...]:
+    """Returns how the node stands with each requirement of nodes, in the order of the specification."""
+    verdicts = run.of_requirements()
+    return tuple(_standing(one, run=run, verdicts=verdicts) for one in requirements().values() if one.binds("node"))
+
+
+def _standing(one: Requirement, *, run: RunResult, verdicts: Mapping[str, Verdict]) -> Standing:
+    testing = [result for result in run.results if one.id in result.requirements]
+    verdict = verdicts.get(one.id, Verdict.NOT_TESTED)
+    because = ""
+    if not testing:
+        excluded = EXCLUSIONS["node"].get(one.id)
+        because = excluded or NO_CHECK
+        if one.profile not in run.profiles:
+            verdict, because = Verdict.NOT_APPLICABLE, f"the run does not judge the profile {one.profile}"
+    elif verdict not in JUDGED:
+        because = next((result.because for result in testing if result.verdict is verdict), "")
+    return Standing(requirement=one, verdict=verdict, because=because, checks=tuple(result.check for result in testing))
+
+
+def must_share(rows: Sequence[Standing]) -> tuple[int, int]:
+    """Returns how many MUSTs were judged, and how many there are in the profiles that were chosen."""
+    musts = [row for row in rows if row.requirement.is_must and row.verdict is not Verdict.NOT_APPLICABLE]
+    return sum(row.verdict in JUDGED for row in musts), len(musts)
+
+
+def count_line(run: RunResult) -> str:
+    """Returns how many checks ended how: `71 of 84 checks passed, 1 failed, 12 not tested`."""
+    counts = Counter(result.verdict for result in run.results)
+    passed = counts.pop(Verdict.PASS, 0)
+    return ", ".join([f"{passed} of {_number(len(run.results), 'check')} passed", *_others(counts)])
+
+
+def share_line(run: RunResult) -> str:
+    """Returns how much of the specification was judged: `52 of 60 MUSTs of core were judged`."""
+    judged, known = must_share(standings(run))
+    return f"{judged} of {_number(known, 'MUST')} of {', '.join(run.profiles)} judged"
+
+
+def suite_fault(result: CheckResult) -> str:
+    """Returns the last line of what went wrong in the suite."""
+    lines = [line.strip() for line in result.because.splitlines() if line.strip()]
+    return lines[-1] if lines else "unknown"
+
+
+_WORDS = {
+    Verdict.FAIL: "failed",
+    Verdict.WARN: "warned",
+    Verdict.UNTESTABLE: "untestable",
+    Verdict.NOT_APPLICABLE: "not applicable",
+    Verdict.NOT_TESTED: "not tested",
+    Verdict.KNOWN_FAILING: "known failing",
+    Verdict.STALE: "stale",
+    Verdict.SUITE_ERROR: "suite errors",
+}
+
+
+def _others(counts: Mapping[Verdict, int]) -> Iterator[str]:
+    for verdict, words in _WORDS.items():
+        if counts.get(verdict):
+            yield f"{counts[verdict]} {words}"
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

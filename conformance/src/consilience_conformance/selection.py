@@ -1,0 +1,70 @@
+"""Selection: which checks `--only` means, with all that they rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+from consilience_conformance.checks import Check
+from consilience_conformance.exclusions import EXCLUSIONS
+from consilience_conformance.requirements import requirements
+
+
+class UnknownNameError(LookupError):
+    """A name is neither that of a check nor that of a requirement; says which ones look alike."""
+
+
+class NoCheckError(LookupError):
+    """A requirement is tested by no check; says why."""
+
+
+def selected(checks: Sequence[Check], *, only: Iterable[str]) -> tuple[Check, ...]:
+    """Returns the checks that are named, by themselves or by a requirement, and those that they come after.
+
+    Args:
+        checks: All of them, in the order in which they are reported.
+        only: Names of checks and ids of requirements; none: all checks.
+
+    Raises:
+        UnknownNameError: A name is neither.
+        NoCheckError: A requirement has no check.
+    """
+    wanted = {check.name for name in only for check in named(checks, name=name)}
+    if not wanted:
+        return tuple(checks)
+    by_name = {check.name: check for check in checks}
+    waiting = list(wanted)
+    while waiting:
+        before = set(by_name[waiting.pop()].after) - wanted
+        wanted |= before
+        waiting += before
+    return tuple(check for check in checks if check.name in wanted)
+
+
+def named(checks: Sequence[Check], *, name: str) -> tuple[Check, ...]:
+    """Returns the check of a name, or those that test the requirement of an id.
+
+    Raises:
+        UnknownNameError: It is neither.
+        NoCheckError: The requirement has no check.
+    """
+    by_name = tuple(check for check in checks if check.name == name.lower())
+    if by_name:
+        return by_name
+    identifier = name.upper()
+    if identifier not in requirements():
+        known = [*(check.name for check in checks), *requirements()]
+        near = {*get_close_matches(name.lower(), known, n=3), *get_close_matches(identifier, known, n=3)}
+        hint = f"did you mean {' or '.join(sorted(near))}?" if near else "`consilience-conformance list` shows them all"
+        raise UnknownNameError(f"there is no check and no requirement {name}; {hint}")
+    found = tuple(check for check in checks if identifier in check.requirements)
+    if not found:
+        raise NoCheckError(f"no check of nodes tests {identifier}: {_reason(identifier)}")
+    return found
+
+
+def _reason(identifier: str) -> str:
+    one = requirements()[identifier]
+    if not one.binds("node"):
+        return "it binds clients, which `consilience-conformance client` judges"
+    return EXCLUSIONS["node"].get(identifier) or "there is none yet"

@@ -1,0 +1,87 @@
+"""A trial: a plan is carried out, within a time, and what came of it is kept even where it was broken off."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from time import monotonic
+
+from consilience_conformance import __version__, node_ids
+from consilience_conformance.checks import Needs
+from consilience_conformance.requirements import set_digest
+from consilience_conformance.runner import Plan, Runner
+from consilience_conformance.verdicts import CheckResult, RunResult, Verdict
+
+DEFAULT_TIME_LIMIT = 600.0
+
+
+class Trial:
+    """One run of a plan.
+
+    Attributes:
+        plan: What is judged.
+    """
+
+    def __init__(self, plan: Plan, *, on_result: Callable[[CheckResult], None] | None = None) -> None:
+        """Prepares a run; `on_result` is told of each check as it ends."""
+        self.plan = plan
+        self._on_result = on_result or (lambda _: None)
+        self._ended: dict[str, CheckResult] = {}
+        self._began = datetime.now(UTC)
+        self._origin = monotonic()
+
+    async def run(self, *, time_limit: float = DEFAULT_TIME_LIMIT) -> RunResult:
+        """Carries the plan out.
+
+        Args:
+            time_limit: Seconds for all of it; what has not ended by then is untestable, and the node's fault: each
+                check bears silence for a few seconds only.
+        """
+        try:
+            async with asyncio.timeout(time_limit):
+                await Runner(self.plan, on_result=self._take).run()
+        except TimeoutError:
+            for check in self.plan.checks:
+                if check.name not in self._ended:
+                    because = f"the run had reached its time limit of {time_limit:g} s"
+                    scripted = Needs.SCRIPT in check.needs or self.plan.live is None
+                    self._take(
+                        CheckResult(
+                            check=check.name,
+                            title=check.title,
+                            requirements=check.requirements,
+                            verdict=Verdict.UNTESTABLE,
+                            because=because,
+                            mode="scripted" if scripted else "live",
+                        )
+                    )
+        return self.so_far()
+
+    def so_far(self) -> RunResult:
+        """Returns what was judged until now, in the order of the plan."""
+        plan = self.plan
+        return RunResult(
+            address=plan.target.address,
+            node_id=node_ids.text_of(plan.target.node_id),
+            node_name=plan.target.card.name,
+            skill=plan.live.skill.id if plan.live else "",
+            profiles=tuple(sorted(plan.profiles, key=lambda name: (name != "core", name))),
+            mode=_mode(plan),
+            seed=plan.seed,
+            began=self._began,
+            seconds=monotonic() - self._origin,
+            suite_version=__version__,
+            requirements_digest=set_digest(),
+            results=tuple(self._ended[check.name] for check in plan.checks if check.name in self._ended),
+        )
+
+    def _take(self, result: CheckResult) -> None:
+        self._ended[result.check] = result
+        self._on_result(result)
+
+
+def _mode(plan: Plan) -> str:
+    if plan.live is None:
+        return "scripted"
+    return "live" if plan.scripted is None else "both"
