@@ -14,7 +14,8 @@ from consilience_conformance.vectors.judging import Outcome
 from consilience_conformance.vectors.process import MAX_STDERR_BYTES, Budget
 from consilience_conformance.vectors.questions import Question, questions
 from consilience_conformance.vectors.replies import BreachKind
-from consilience_conformance.vectors.report import ExitCode, VectorsReport
+from consilience_conformance.vectors.report import VectorsReport
+from consilience_conformance.verdicts import Exit
 from scripts.machine_cache import ROOT
 
 _RIGHT = [sys.executable, "examples/executors/python/executor.py"]
@@ -37,7 +38,7 @@ def _failed(report: VectorsReport) -> list[Question]:
 
 async def test_the_python_executor_passes_every_vector() -> None:
     report = await run_executor(_RIGHT)
-    assert report.exit_code is ExitCode.PASSED
+    assert report.exit_code is Exit.PASS
     assert report.counts[Outcome.PASS] == len(report.results) == len(questions())
     assert report.executor is not None
     assert report.executor.language == "Python"
@@ -66,7 +67,7 @@ async def test_a_careless_executor_fails_the_vectors_of_its_fault_and_no_others(
     assert expected
     assert _failed(report) == expected
     assert report.breach is None
-    assert report.exit_code is ExitCode.FAILED
+    assert report.exit_code is Exit.FAILED
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ async def test_an_executor_that_breaks_the_protocol_is_told_the_line(name: str, 
     assert f"line {line}" in report.breach.message
     assert len(report.breach.message) < 1000
     assert report.stderr == f"broken on purpose: {name}\n"
-    assert report.exit_code is ExitCode.EXECUTOR_BROKE_OFF
+    assert report.exit_code is Exit.UNREACHABLE
     assert report.counts[Outcome.PASS] == max(line - 2, 0)
     assert report.counts[Outcome.UNANSWERED] == len(report.results) - report.counts[Outcome.PASS]
 
@@ -120,7 +121,7 @@ async def test_an_executor_that_does_not_end_well_is_no_success(name: str, kind:
     assert report.counts[Outcome.PASS] == len(report.results)
     assert report.breach is not None
     assert report.breach.kind is kind
-    assert report.exit_code is ExitCode.EXECUTOR_BROKE_OFF
+    assert report.exit_code is Exit.UNREACHABLE
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ async def test_a_late_executor_is_killed_with_its_children(tmp_path: Path, budge
     assert report.breach is not None
     assert report.breach.kind is BreachKind.SILENT
     assert report.breach.message.endswith(limit)
-    assert report.exit_code is ExitCode.EXECUTOR_BROKE_OFF
+    assert report.exit_code is Exit.UNREACHABLE
 
 
 async def test_a_command_that_says_nothing_is_not_waited_for() -> None:
@@ -174,7 +175,7 @@ async def test_a_command_that_cannot_be_started_is_told(command: str | list[str]
     assert report.breach is not None
     assert report.breach.kind is BreachKind.NOT_STARTED
     assert why in report.breach.message
-    assert report.exit_code is ExitCode.EXECUTOR_BROKE_OFF
+    assert report.exit_code is Exit.UNREACHABLE
 
 
 async def test_a_command_that_is_no_executor_is_told() -> None:
@@ -186,14 +187,14 @@ async def test_a_command_that_is_no_executor_is_told() -> None:
 async def test_much_on_standard_error_neither_blocks_nor_is_kept() -> None:
     loud = f"import sys; sys.stderr.write('x' * {8 << 20}); sys.stderr.flush(); import runpy; runpy.run_path"
     report = await run_executor([sys.executable, "-c", f"{loud}({_RIGHT[1]!r}, run_name='__main__')"], types=_SMALL)
-    assert report.exit_code is ExitCode.PASSED
+    assert report.exit_code is Exit.PASS
     assert len(report.stderr) == MAX_STDERR_BYTES
 
 
 async def test_no_test_is_no_success() -> None:
     report = await run_executor(_RIGHT, types=["NoSuchType"])
     assert report.results == []
-    assert report.exit_code is ExitCode.TOO_LITTLE_RAN
+    assert report.exit_code is Exit.TOO_LITTLE
 
 
 async def test_a_type_that_is_wanted_and_not_supported_is_no_success() -> None:
@@ -201,15 +202,15 @@ async def test_a_type_that_is_wanted_and_not_supported_is_no_success() -> None:
     assert report.counts[Outcome.PASS] == 31
     assert report.counts[Outcome.UNSUPPORTED] == 20
     assert report.unsupported_types == ["CardCheck"]
-    assert report.exit_code is ExitCode.TOO_LITTLE_RAN
+    assert report.exit_code is Exit.TOO_LITTLE
 
 
 async def test_a_type_that_is_not_wanted_need_not_be_supported() -> None:
     report = await run_executor(_broken("knows-node-ids-only"), types=["NodeIdText"])
-    assert report.exit_code is ExitCode.PASSED
+    assert report.exit_code is Exit.PASS
 
 
 async def test_an_executor_that_takes_back_what_it_supports_is_no_success() -> None:
     report = await run_executor(_broken("supports-nothing-after-all"), types=_SMALL)
     assert report.counts[Outcome.UNSUPPORTED] == len(report.results)
-    assert report.exit_code is ExitCode.TOO_LITTLE_RAN
+    assert report.exit_code is Exit.TOO_LITTLE

@@ -14,7 +14,8 @@ import click
 from consilience_conformance.vectors.executors import run_executor
 from consilience_conformance.vectors.judging import Outcome, VectorResult
 from consilience_conformance.vectors.questions import Question, fields_by_type, questions
-from consilience_conformance.vectors.report import ExitCode, VectorsReport
+from consilience_conformance.vectors.report import VectorsReport
+from consilience_conformance.verdicts import Exit
 
 _FAILURES_SHOWN = 20
 _INTERRUPTED = 130
@@ -36,14 +37,14 @@ def vectors_command(*, command: str | None, types: tuple[str, ...], as_json: boo
         if command is None:
             found = questions(types=types)
             _list(found, as_json=as_json)
-            sys.exit(ExitCode.PASSED if found else ExitCode.TOO_LITTLE_RAN)
+            sys.exit(Exit.PASS if found else Exit.TOO_LITTLE)
         report = asyncio.run(run_executor(command, types=types))
     except KeyboardInterrupt:
         click.echo("Interrupted; the executor was ended.", err=True)
         sys.exit(_INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not end with the code of a failed vector
         click.echo(f"The suite is at fault, not the executor ({type(error).__name__}): {error}", err=True)
-        sys.exit(ExitCode.SUITE_FAULT)
+        sys.exit(Exit.SUITE_FAULT)
     click.echo(json.dumps(report.to_json(), indent=2) if as_json else "\n".join(_lines(report, command=command)))
     sys.exit(report.exit_code)
 
@@ -104,12 +105,12 @@ def _verdict(report: VectorsReport, *, command: str) -> list[str]:
     counts = report.counts
     passed = f"{counts[Outcome.PASS]} of {len(report.results)} tests passed"
     match report.exit_code:
-        case ExitCode.EXECUTOR_BROKE_OFF if report.breach:
+        case Exit.UNREACHABLE if report.breach:
             end = [f"The executor broke off ({report.breach.kind}): {report.breach.message}.", f"{passed} before."]
             return [*end, *_next_test(report), *_last_words(report)]
-        case ExitCode.TOO_LITTLE_RAN:
+        case Exit.TOO_LITTLE:
             return [f"Too little ran: {passed}.", *_what_to_ask(report, command=command)]
-        case ExitCode.FAILED:
+        case Exit.FAILED:
             return [f"{passed}, {counts[Outcome.FAIL]} failed, {counts[Outcome.UNSUPPORTED]} were not run."]
         case _:
             return [f"{passed}."]

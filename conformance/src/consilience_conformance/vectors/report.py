@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,16 +9,7 @@ from typing import Any
 
 from consilience_conformance.vectors.judging import Outcome, VectorResult
 from consilience_conformance.vectors.replies import BreachKind, Handshake
-
-
-class ExitCode(enum.IntEnum):
-    """What the command tells a script."""
-
-    PASSED = 0
-    FAILED = 1
-    TOO_LITTLE_RAN = 3
-    EXECUTOR_BROKE_OFF = 4
-    SUITE_FAULT = 5
+from consilience_conformance.verdicts import Exit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,14 +59,14 @@ class VectorsReport:
         return [name for name in wanted if self.executor and name not in supported]
 
     @property
-    def exit_code(self) -> ExitCode:
+    def exit_code(self) -> Exit:
         """The exit code: 0 only where every test wanted was run and passed, and there was one."""
         counts = self.counts
         if self.breach:
-            return ExitCode.EXECUTOR_BROKE_OFF
+            return Exit.UNREACHABLE
         if counts[Outcome.FAIL]:
-            return ExitCode.FAILED
-        return ExitCode.PASSED if 0 < counts[Outcome.PASS] == len(self.results) else ExitCode.TOO_LITTLE_RAN
+            return Exit.FAILED
+        return Exit.PASS if 0 < counts[Outcome.PASS] == len(self.results) else Exit.TOO_LITTLE
 
     def to_json(self) -> dict[str, Any]:
         """Returns the report as JSON."""
