@@ -42,7 +42,7 @@ const (
 	// goodbye is what readers get, once all work has ended, to read what there is.
 	goodbye = 5 * time.Second
 	// libraryMargin lets messages pass that are a little too long, so that this node refuses them by name (0.5).
-	libraryMargin = 1 << 20
+	libraryMargin = 4 << 20
 )
 
 var (
@@ -83,6 +83,14 @@ func main() {
 	}
 }
 
+// node is what is served at one address.
+type node struct {
+	id      string
+	server  *grpc.Server
+	health  *health.Server
+	service *asks.Service
+}
+
 // run serves until it is told to stop.
 func run(chosen settings) error {
 	root, err := nodes.RootKey(chosen.keyFile)
@@ -93,36 +101,47 @@ func run(chosen settings) error {
 	if err != nil {
 		return err
 	}
-	endpoint, transport, err := secured(listener.Addr().String(), chosen.tls, root)
+	serving, err := newNode(listener.Addr().String(), root, chosen)
 	if err != nil {
 		return err
 	}
-	skills := []*asks.Skill{units.Skill(chosen.pace)}
-	profiles := []v1.Profile{v1.Profile_PROFILE_CORE}
-	var models []*v1.Model
-	if chosen.conformance {
-		skills = append(skills, script.Skill(root.Public().(ed25519.PublicKey)))
-		profiles = append(profiles, v1.Profile_PROFILE_CONFORMANCE)
-		models = append(models, script.Model)
+	served := make(chan error, 1)
+	go func() { served <- serving.server.Serve(listener) }()
+	if err := announce(serving.id+"@"+listener.Addr().String(), chosen.readyFile); err != nil {
+		return err
+	}
+	return serving.stopWhenTold(chosen.patience, served)
+}
+
+// newNode makes a card, and the services that keep what it says.
+func newNode(address string, root ed25519.PrivateKey, chosen settings) (*node, error) {
+	endpoint, transport, err := secured(address, chosen.tls, root)
+	if err != nil {
+		return nil, err
 	}
 	template := &v1.NodeCard{
-		Name: "units", Endpoints: []*v1.Endpoint{endpoint}, Models: models, Limits: limits, DataPolicy: policy, Profiles: profiles,
+		Name:       "units",
+		Endpoints:  []*v1.Endpoint{endpoint},
+		Limits:     limits,
+		DataPolicy: policy,
+		Profiles:   []v1.Profile{v1.Profile_PROFILE_CORE},
+	}
+	skills := []*asks.Skill{units.Skill(chosen.pace)}
+	if chosen.conformance {
+		skills = append(skills, script.Skill(root.Public().(ed25519.PublicKey)))
+		template.Profiles = append(template.Profiles, v1.Profile_PROFILE_CONFORMANCE)
+		template.Models = append(template.Models, script.Model)
 	}
 	for _, skill := range skills {
 		template.Skills = append(template.Skills, skill.Card)
 	}
 	cards, err := nodes.NewCards(root, template)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	service := asks.NewService(cards, limits, policy, skills...)
 	server, healthServer := newServer(transport, cards, service)
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	if err := announce(nodes.IDText(cards.NodeID())+"@"+listener.Addr().String(), chosen.readyFile); err != nil {
-		return err
-	}
-	return stopWhenTold(chosen.patience, server, healthServer, service, served)
+	return &node{id: nodes.IDText(cards.NodeID()), server: server, health: healthServer, service: service}, nil
 }
 
 // secured returns the endpoint for the card, and the transport that goes with it.
@@ -178,9 +197,7 @@ func announce(address, readyFile string) error {
 }
 
 // stopWhenTold drains on the first signal, and interrupts the work that is left on the second or when patience ends.
-func stopWhenTold(
-	patience time.Duration, server *grpc.Server, healthServer *health.Server, service *asks.Service, served <-chan error,
-) error {
+func (n *node) stopWhenTold(patience time.Duration, served <-chan error) error {
 	told := make(chan os.Signal, 2)
 	signal.Notify(told, syscall.SIGTERM, syscall.SIGINT)
 	select {
@@ -189,15 +206,21 @@ func stopWhenTold(
 	case <-told:
 	}
 	log.Printf("draining: running asks get %v; a second signal interrupts them", patience)
-	healthServer.Shutdown()
 	waiting, interrupt := context.WithTimeout(context.Background(), patience)
 	defer interrupt()
 	go func() {
 		<-told
 		interrupt()
 	}()
-	service.Drain(waiting)
-	time.AfterFunc(goodbye, server.Stop)
-	server.GracefulStop()
+	n.stop(waiting)
 	return nil
+}
+
+// stop takes no new asks, waits for the work or for the end of patience, and lets readers read what there is.
+func (n *node) stop(patience context.Context) {
+	n.health.Shutdown()
+	n.service.Drain(patience)
+	last := time.AfterFunc(goodbye, n.server.Stop)
+	defer last.Stop()
+	n.server.GracefulStop()
 }

@@ -5,6 +5,7 @@ package asks
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -72,10 +73,11 @@ func (s *Service) offered(ask *v1.Ask) (*Skill, error) {
 	if len(readable) == 0 {
 		readable = []string{plainText}
 	}
-	for _, turn := range ask.GetTurns() {
-		for _, part := range turn.GetParts() {
+	for i, turn := range ask.GetTurns() {
+		for j, part := range turn.GetParts() {
 			if !slices.Contains(readable, mediaType(part)) {
-				return nil, refusals.Unsupported(v1.ErrorReason_ERROR_REASON_MEDIA_TYPE_UNSUPPORTED, "turns.parts", readable...)
+				path := fmt.Sprintf("turns[%d].parts[%d]", i, j)
+				return nil, refusals.Unsupported(v1.ErrorReason_ERROR_REASON_MEDIA_TYPE_UNSUPPORTED, path, readable...)
 			}
 		}
 	}

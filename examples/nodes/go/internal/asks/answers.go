@@ -13,7 +13,8 @@ import (
 	"consilience.dev/examples/units/internal/refusals"
 )
 
-const maxAnswers = 4096
+// maxAnswers bounds the memory that answers take while they are kept.
+const maxAnswers = 10_000
 
 // answer is what the node holds of an ask that it has accepted.
 type answer struct {

@@ -18,6 +18,8 @@ import (
 // Skill is one thing that the node can be asked.
 type Skill struct {
 	Card *v1.Skill
+	// Model is disclosed in every answer. Nil: no language model takes part.
+	Model *v1.Model
 	// Admit refuses an ask that the skill cannot take, before it is accepted. Nil: it takes all.
 	Admit func(ask *v1.Ask, now time.Time) error
 	// Answer writes the answer and concludes it. What it returns as an error when the writer or the context told it to
@@ -32,7 +34,6 @@ type Conclusion struct {
 	Detail      string
 	Confidence  *v1.Confidence
 	Intake      *v1.Intake
-	Model       *v1.Model
 	InputTokens int64
 }
 

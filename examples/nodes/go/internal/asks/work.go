@@ -70,9 +70,7 @@ func conclude(ctx context.Context, t task, writer *Writer) (conclusion Conclusio
 	if !errors.As(err, &stopped) {
 		errors.As(context.Cause(ctx), &stopped)
 	}
-	ended := stopped.Conclusion
-	ended.Model = conclusion.Model
-	return ended
+	return stopped.Conclusion
 }
 
 // signedContent states what was answered and what is known about it (2.5).
@@ -93,7 +91,7 @@ func signedContent(t task, writer *Writer, ended Conclusion, finishTime time.Tim
 		FinalSequence:    written.lastSequence + 1,
 		Confidence:       ended.Confidence,
 		Citations:        written.citations,
-		Model:            ended.Model,
+		Model:            t.skill.Model,
 		Intake:           ended.Intake,
 		Usage: &v1.Usage{
 			InputTokens:  ended.InputTokens,

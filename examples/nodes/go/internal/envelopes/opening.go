@@ -54,12 +54,18 @@ func Verify(envelope *v1.SignedEnvelope, expectedType string) error {
 }
 
 // CheckFields refuses a message of which fields break their rules, and lists all that do.
-func CheckFields(message proto.Message) error {
-	all := func(*protovalidate.Violation) bool { return true }
-	if violations := brokenRules(message, all); len(violations) > 0 {
-		return fieldsInvalid(violations)
+func CheckFields(message proto.Message) error { return CheckFieldsBelow("", message) }
+
+// CheckFieldsBelow does the same for a message that lies within a field of another, whose path goes before.
+func CheckFieldsBelow(path string, message proto.Message) error {
+	violations := brokenRules(message, func(*protovalidate.Violation) bool { return true })
+	if len(violations) == 0 {
+		return nil
 	}
-	return nil
+	for _, violation := range violations {
+		violation.Field = path + violation.GetField()
+	}
+	return fieldsInvalid(violations)
 }
 
 // brokenRules returns the breaches of the rules that the protos declare, as far as they count.

@@ -9,6 +9,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -37,10 +38,11 @@ func Skill(node ed25519.PublicKey) *asks.Skill {
 			InputMediaTypes: []string{mediaType},
 			ModelIds:        []string{Model.GetId()},
 		},
+		Model: Model,
 		Admit: func(ask *v1.Ask, now time.Time) error { return admit(ask, node, now) },
 		Answer: func(ctx context.Context, ask *v1.Ask, writer *asks.Writer) (asks.Conclusion, error) {
 			conclusion := asks.Conclusion{
-				Outcome: v1.Outcome_OUTCOME_ANSWERED, StopReason: v1.StopReason_STOP_REASON_COMPLETE, Model: Model,
+				Outcome: v1.Outcome_OUTCOME_ANSWERED, StopReason: v1.StopReason_STOP_REASON_COMPLETE,
 			}
 			program := &v1.ConformanceScript{}
 			if err := proto.Unmarshal(scriptOf(ask), program); err != nil {
@@ -60,10 +62,11 @@ func Skill(node ed25519.PublicKey) *asks.Skill {
 func admit(ask *v1.Ask, node ed25519.PublicKey, now time.Time) error {
 	encoded := scriptOf(ask)
 	program := &v1.ConformanceScript{}
+	path := fmt.Sprintf("turns[%d].parts", len(ask.GetTurns())-1)
 	if encoded == nil || proto.Unmarshal(encoded, program) != nil {
-		return envelopes.FieldInvalid("turns", "the last turn is one blob that holds a ConformanceScript")
+		return envelopes.FieldInvalid(path, "the last turn is one blob that holds a ConformanceScript")
 	}
-	if err := envelopes.CheckFields(program); err != nil {
+	if err := envelopes.CheckFieldsBelow(path+"[0].blob.data.", program); err != nil {
 		return err
 	}
 	grant := &v1.ConformanceGrant{}
