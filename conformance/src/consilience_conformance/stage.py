@@ -37,6 +37,8 @@ SCRIPT_SKILL = "conformance.script"
 SCRIPT_MEDIA_TYPE = "application/vnd.consilience.script"
 
 HEADER_LIFETIME = timedelta(minutes=2)
+LONGEST_RUN_SECONDS = 600
+"""How long a stream may go on at most, whatever the card allows."""
 SHORT_ANSWER_TOKENS = 16
 """Asked of a skill that counts tokens, so that a run costs little."""
 
@@ -180,7 +182,13 @@ class Stage:
         """Begins a call; it is cut at the end of the check, where it still goes on."""
         data = request if isinstance(request, bytes) else request.SerializeToString(deterministic=True)
         stream = Stream(
-            self._channel, name=name, method=method, request=data, transcript=self.transcript, origin=self._origin
+            self._channel,
+            name=name,
+            method=method,
+            request=data,
+            transcript=self.transcript,
+            origin=self._origin,
+            longest=self.budget + min(self.target.card.limits.max_run_time.ToSeconds(), LONGEST_RUN_SECONDS),
         )
         self._streams.append(stream)
         return stream

@@ -19,6 +19,10 @@ Seen = Callable[[list[ask_pb2.AnswerEvent]], bool]
 STREAMS = frozenset({"consilience.v1.AskService/Ask", "consilience.v1.AskService/ResumeAnswer"})
 """The methods whose response is a stream."""
 
+MAX_RESPONSES = 50_000
+MAX_RESPONSE_BYTES = 64 * 1024 * 1024
+"""A stream that brings more than either is given up: a node that never comes to an end must not fill the judge."""
+
 
 class Stream:
     """A call whose messages come one after the other; a unary one has one at most.
@@ -29,9 +33,27 @@ class Stream:
     """
 
     def __init__(
-        self, channel: aio.Channel, *, name: str, method: str, request: bytes, transcript: Transcript, origin: float
+        self,
+        channel: aio.Channel,
+        *,
+        name: str,
+        method: str,
+        request: bytes,
+        transcript: Transcript,
+        origin: float,
+        longest: float,
     ) -> None:
-        """Sends the request; `origin` is the monotonic time at which the transcript began."""
+        """Sends the request.
+
+        Args:
+            channel: The connection.
+            name: Of the exchange.
+            method: Full name without leading slash.
+            request: The encoded message.
+            transcript: Gets the exchange when the call has ended.
+            origin: The monotonic time at which the transcript began.
+            longest: Seconds after which a call that still brings messages is given up.
+        """
         self.events: list[ask_pb2.AnswerEvent] = []
         self.ended: Ended | None = None
         self._name = name
@@ -41,6 +63,8 @@ class Stream:
         self._origin = origin
         self._began = monotonic() - origin
         self._responses: list[Response] = []
+        self._response_bytes = 0
+        self._longest = longest
         call: aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(f"/{method}")
         self._call = call(request)
 
@@ -74,8 +98,7 @@ class Stream:
             if not isinstance(data, bytes):
                 await self._conclude()
                 continue
-            self._responses.append(Response(at=monotonic() - self._origin, data=data))
-            self.events.extend(_events(data))
+            self._take(data)
         return True
 
     def cut(self) -> None:
@@ -83,6 +106,15 @@ class Stream:
         if self.ended is None:
             self._call.cancel()
             self._finish(Ended.CUT)
+
+    def _take(self, data: bytes) -> None:
+        at = monotonic() - self._origin
+        self._responses.append(Response(at=at, data=data))
+        self._response_bytes += len(data)
+        self.events.extend(_events(data))
+        too_much = len(self._responses) > MAX_RESPONSES or self._response_bytes > MAX_RESPONSE_BYTES
+        if too_much or at - self._began > self._longest:
+            self._finish(Ended.ENDLESS)
 
     async def _conclude(self) -> None:
         code = await self._call.code()
@@ -95,7 +127,7 @@ class Stream:
 
     def _finish(self, ended: Ended, *, code: str = "", message: str = "", details: bytes = b"") -> None:
         self.ended = ended
-        if ended is Ended.SILENCE:
+        if ended in {Ended.SILENCE, Ended.ENDLESS}:
             self._call.cancel()
         self._transcript.exchanges.append(
             Exchange(

@@ -23,6 +23,8 @@ class Ended(enum.StrEnum):
     """The check had seen enough and went away."""
     SILENCE = "silence"
     """Nothing more came within the budget of the check."""
+    ENDLESS = "endless"
+    """More came than any answer holds, or it went on for longer than the card allows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
