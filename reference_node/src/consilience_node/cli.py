@@ -172,6 +172,15 @@ def models_command() -> None:
     click.echo("Any other model is the path of a GGUF file, or runs in a server with the OpenAI chat interface.")
 
 
+@main.command("mutants", hidden=True)
+def mutants_command() -> None:
+    """List the faults that `serve --mutant` knows: one a line, its name before it."""
+    from consilience_node.mutants import mutants  # noqa: PLC0415 - as in `_mutate`
+
+    for mutant in mutants().values():
+        click.echo(f"{mutant.name:<32} {mutant.fault}")
+
+
 def _mutate(name: str) -> None:
     """Makes this process a mutant. Its room is imported here alone, and by nothing that serves."""
     from consilience_node.mutants import UnknownMutantError, apply_mutant  # noqa: PLC0415
