@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import functools
 
-from consilience_conformance.cases import basics
+from consilience_conformance.cases import basics, envelopes, headers, nodes
 from consilience_conformance.checks import Check
 
-_MODULES = (basics,)
+_MODULES = (basics, envelopes, headers, nodes)
 
 
 @functools.cache
