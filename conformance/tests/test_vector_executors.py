@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from conformance.tests.broken_executor import FAULTY_LINE
+from consilience_conformance.line_protocol.lines import BreachKind
+from consilience_conformance.line_protocol.processes import MAX_STDERR_BYTES, Budget
 from consilience_conformance.vectors.executors import run_executor
 from consilience_conformance.vectors.judging import Outcome
-from consilience_conformance.vectors.process import MAX_STDERR_BYTES, Budget
 from consilience_conformance.vectors.questions import Question, questions
-from consilience_conformance.vectors.replies import BreachKind
 from consilience_conformance.vectors.report import VectorsReport
 from consilience_conformance.verdicts import Exit
 from scripts.machine_cache import ROOT

@@ -12,12 +12,12 @@ import time
 from collections.abc import Collection, Sequence
 
 from consilience_conformance import vectors
+from consilience_conformance.line_protocol.lines import CommandBreach
+from consilience_conformance.line_protocol.processes import Budget, CommandProcess, started
 from consilience_conformance.vectors.judging import Outcome, VectorResult, judge
-from consilience_conformance.vectors.process import Budget, ExecutorProcess, started
 from consilience_conformance.vectors.questions import Question, questions
 from consilience_conformance.vectors.replies import (
     PROTOCOL,
-    ExecutorBreach,
     Handshake,
     parse_handshake,
     parse_reply,
@@ -60,7 +60,7 @@ async def run_executor(
                 await run.drive(process, budget=budget)
             finally:
                 run.process = process
-    except ExecutorBreach as error:
+    except CommandBreach as error:
         run.breach = Breach(kind=error.kind, line=error.line, message=str(error))
     return VectorsReport(
         results=run.results(),
@@ -79,13 +79,13 @@ class _Run:
         self._judged: list[VectorResult] = []
         self.executor: Handshake | None = None
         self.breach: Breach | None = None
-        self.process: ExecutorProcess | None = None
+        self.process: CommandProcess | None = None
 
-    async def drive(self, process: ExecutorProcess, *, budget: Budget) -> None:
+    async def drive(self, process: CommandProcess, *, budget: Budget) -> None:
         """Asks everything that the executor supports.
 
         Raises:
-            ExecutorBreach: The executor broke the protocol.
+            CommandBreach: The executor broke the protocol.
         """
         hello = await process.exchange(_line(id=0, protocol=PROTOCOL), seconds=budget.start)
         self.executor = parse_handshake(hello)

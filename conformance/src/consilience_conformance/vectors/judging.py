@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from consilience_conformance.line_protocol.lines import excerpt
 from consilience_conformance.vectors.questions import Question
-from consilience_conformance.vectors.replies import Accepted, Refused, Reply, Unsupported, excerpt
+from consilience_conformance.vectors.replies import Accepted, Refused, Reply, Unsupported
 
 
 class Outcome(enum.StrEnum):

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from consilience_conformance.line_protocol.lines import BreachKind
 from consilience_conformance.vectors.judging import Outcome, VectorResult
-from consilience_conformance.vectors.replies import BreachKind, Handshake
+from consilience_conformance.vectors.replies import Handshake
 from consilience_conformance.verdicts import Exit
 
 

@@ -1,4 +1,4 @@
-"""The process of an executor: a line in, a line out, within time and size, and nothing of it left behind."""
+"""The process of a command under test: a line in, a line out, within time and size, and nothing of it left behind."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from consilience_conformance.vectors.replies import BreachKind, ExecutorBreach, excerpt
+from consilience_conformance.line_protocol.lines import BreachKind, CommandBreach, excerpt
 
 MAX_LINE_BYTES = 1 << 20
-"""The longest line that is read from an executor, its end included."""
+"""The longest line that is read from a command, its end included."""
 MAX_STDERR_BYTES = 64 << 10
 """How much of what a command writes to standard error is kept: the end of it."""
 
@@ -24,7 +24,7 @@ _REAP_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """How long an executor may take, in seconds.
+    """How long a command may take, in seconds.
 
     Attributes:
         start: From the start of the command to its handshake.
@@ -39,7 +39,7 @@ class Budget:
     whole: float = 300.0
 
 
-class ExecutorProcess:
+class CommandProcess:
     """A running command. Made by `started`; used by one task.
 
     Attributes:
@@ -63,7 +63,7 @@ class ExecutorProcess:
         """Writes a line and returns the line that answers it.
 
         Raises:
-            ExecutorBreach: None came in time, one that is too long, or more than was asked for.
+            CommandBreach: None came in time, one that is too long, or more than was asked for.
         """
         if self._received:
             raise self._unasked()
@@ -78,7 +78,7 @@ class ExecutorProcess:
         """Ends the input and waits for the command to end.
 
         Raises:
-            ExecutorBreach: It wrote more, went on, or ended with another exit code than 0.
+            CommandBreach: It wrote more, went on, or ended with another exit code than 0.
         """
         self._stdin.close()
         async with self._within(self._budget.end, kind=BreachKind.NOT_ENDED, what="it did not end after its input"):
@@ -87,7 +87,7 @@ class ExecutorProcess:
                 raise self._unasked()
             code = await self._process.wait()
         if code != 0:
-            raise ExecutorBreach(
+            raise CommandBreach(
                 f"after its last answer the command ended with {_ending(code)}, not with exit code 0",
                 kind=BreachKind.ENDED_BADLY,
                 line=self.lines,
@@ -128,7 +128,7 @@ class ExecutorProcess:
                 raise await self._ended_early()
             self._received += piece
         if end < 0 or end >= MAX_LINE_BYTES:
-            raise ExecutorBreach(
+            raise CommandBreach(
                 f"line {self.lines + 1} is longer than {MAX_LINE_BYTES} bytes: {excerpt(bytes(self._received))}",
                 kind=BreachKind.LINE_TOO_LONG,
                 line=self.lines + 1,
@@ -138,17 +138,17 @@ class ExecutorProcess:
         self.lines += 1
         return line
 
-    async def _ended_early(self) -> ExecutorBreach:
+    async def _ended_early(self) -> CommandBreach:
         code = await self._process.wait()
         rest = f" within {excerpt(bytes(self._received))}" if self._received else ""
-        return ExecutorBreach(
+        return CommandBreach(
             f"the output ended{rest} before line {self.lines + 1}: the command ended with {_ending(code)}",
             kind=BreachKind.ENDED_EARLY,
             line=self.lines + 1,
         )
 
-    def _unasked(self) -> ExecutorBreach:
-        return ExecutorBreach(
+    def _unasked(self) -> CommandBreach:
+        return CommandBreach(
             f"line {self.lines + 1} was not asked for: {excerpt(bytes(self._received))}",
             kind=BreachKind.UNASKED,
             line=self.lines + 1,
@@ -165,11 +165,11 @@ class ExecutorProcess:
                 yield
         except TimeoutError as error:
             what = what or f"line {self.lines + 1} did not come"
-            raise ExecutorBreach(f"{what} within {limit}", kind=kind, line=self.lines + 1) from error
+            raise CommandBreach(f"{what} within {limit}", kind=kind, line=self.lines + 1) from error
 
 
 @contextlib.asynccontextmanager
-async def started(command: str | Sequence[str], *, budget: Budget) -> AsyncIterator[ExecutorProcess]:
+async def started(command: str | Sequence[str], *, budget: Budget) -> AsyncIterator[CommandProcess]:
     """Runs a command, without a shell and in a process group of its own, and kills it on the way out.
 
     Args:
@@ -177,7 +177,7 @@ async def started(command: str | Sequence[str], *, budget: Budget) -> AsyncItera
         budget: How long it may take.
 
     Raises:
-        ExecutorBreach: It cannot be started.
+        CommandBreach: It cannot be started.
     """
     try:
         program, *arguments = _words(command)
@@ -187,11 +187,11 @@ async def started(command: str | Sequence[str], *, budget: Budget) -> AsyncItera
         )
     except (OSError, ValueError) as error:
         shown = command if isinstance(command, str) else shlex.join(command)
-        raise ExecutorBreach(
+        raise CommandBreach(
             f"cannot start {excerpt(shown)}, which has to be a program and its arguments: {error}",
             kind=BreachKind.NOT_STARTED,
         ) from error
-    running = ExecutorProcess(process, budget=budget)
+    running = CommandProcess(process, budget=budget)
     errors = asyncio.create_task(running.keep_errors())
     try:
         yield running
