@@ -63,6 +63,7 @@ def batch(
     title: str,
     method: Method,
     defects: Sequence[Defect],
+    requirements: tuple[str, ...] = (),
     after: tuple[str, ...] = ("ask",),
 ) -> Check:
     """Returns the check of calls of one method that have to be refused, each for its own reason.
@@ -73,6 +74,7 @@ def batch(
         method: That is called.
         defects: In the order of the report; those without a reason have to be accepted, and are not for asks, where a
             good ask under the same request id follows.
+        requirements: Those that what is looked at besides may break.
         after: Checks without which this one says nothing.
     """
 
@@ -103,7 +105,7 @@ def batch(
         yield from _state(seen, method, requirement=requirement)
         yield from was_accepted(seen[AFTER], requirement="ASK-IDEM-005" if method is ASKING else requirement)
 
-    ids = dict.fromkeys(defect.requirement for defect in defects)
+    ids = dict.fromkeys((*(defect.requirement for defect in defects), *requirements))
     if method is ASKING:
         ids.setdefault("ASK-IDEM-005")
     return Check(name=name, title=title, requirements=tuple(ids), drive=drive, judge=judge, after=after)

@@ -37,9 +37,9 @@ def _with(change: Callable[[CallHeader], None]) -> SpoilCall:
     return spoil
 
 
-def _lasting(lifetime: timedelta, *, more_nanos: int = 0) -> SpoilCall:
+def _lasting(lifetime: timedelta) -> SpoilCall:
     def change(header: CallHeader) -> None:
-        nanos = header.issue_time.ToNanoseconds() + lifetime // timedelta(microseconds=1) * 1000 + more_nanos
+        nanos = header.issue_time.ToNanoseconds() + lifetime // timedelta(microseconds=1) * 1000
         header.expire_time.FromNanoseconds(nanos)
 
     return _with(change)
@@ -109,7 +109,7 @@ def _defects() -> Iterator[Defect]:
     for name, spoil in (
         ("without-lifetime", _lasting(timedelta(0))),
         ("ends-before-it-begins", _lasting(timedelta(seconds=-1))),
-        ("ten-minutes-and-a-nanosecond", _lasting(MAX_LIFETIME, more_nanos=1)),
+        ("ten-minutes-and-a-microsecond", _lasting(MAX_LIFETIME + timedelta(microseconds=1))),
         ("a-day", _lasting(timedelta(days=1))),
     ):
         yield Defect(name=name, requirement="SIG-HDR-003", reason="FIELD_INVALID", spoil=spoil)

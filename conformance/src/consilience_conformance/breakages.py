@@ -1,0 +1,292 @@
+"""Breakages: every constraint that the protos declare of a message, broken alone.
+
+They are drawn from the descriptors, so a rule that is added to a proto is broken by the next run. What cannot be drawn,
+because it is an expression between fields, stands in `_EXPRESSIONS`; one that is missing there stops the drawing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from buf.validate import validate_pb2
+
+Draft: TypeAlias = Any
+"""A message whose fields are known from its descriptor alone."""
+
+Change = Callable[[Draft], None]
+"""Breaks a rule of a message that keeps all of them."""
+
+_OWN_PACKAGE = "consilience.v1."
+_FILLER = "x"
+_SECOND = 1_000_000_000
+
+_SAMPLES: dict[str, dict[str, Any]] = {"consilience.v1.Blob": {"media_type": "text/plain", "data": b"text"}}
+"""What stands in a message that the good one does not have."""
+
+
+class UndrawableRuleError(Exception):
+    """A proto declares a rule that nothing here knows how to break; its text names it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breakage:
+    """One rule, broken.
+
+    Attributes:
+        path: Of what breaks it, in the payload: `turns[0].role`; where the rule is one of a whole message, its path.
+        rule: As protovalidate names it: `enum.not_in`.
+        variant: Which of several ways it is; empty: the only one.
+        whole: Whether the rule is of a message or a oneof, so that any field within may be blamed.
+        change: Breaks it.
+    """
+
+    path: str
+    rule: str
+    variant: str
+    whole: bool
+    change: Change
+
+    @property
+    def name(self) -> str:
+        """What an exchange calls it: `turns[0].role enum.not_in`."""
+        return f"{self.path} {self.rule} {self.variant}".rstrip()
+
+    def is_named_by(self, blamed: str) -> bool:
+        """Tells whether a path that a node blames is that of this breakage, or of an element or part of it."""
+        if blamed == self.path or blamed == re.sub(r"\[\d+\]$", "", self.path):
+            return True
+        return self.whole and (not self.path or blamed.startswith((f"{self.path}.", f"{self.path}[")))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where in a message the drawing is.
+
+    Attributes:
+        path: With a dot behind, or empty.
+        reach: Returns the message there, and puts one there where there is none.
+    """
+
+    path: str
+    reach: Callable[[Draft], Draft]
+
+
+def breakages(descriptor: Descriptor) -> tuple[Breakage, ...]:
+    """Returns a breakage, or several, of every rule of a message and of all that it holds.
+
+    Args:
+        descriptor: From the descriptor image, which knows the rules.
+
+    Raises:
+        UndrawableRuleError: There is a rule of a kind that is new.
+    """
+    return tuple(_of_message(descriptor, _Place(path="", reach=lambda message: message)))
+
+
+def _of_message(descriptor: Descriptor, place: _Place) -> Iterator[Breakage]:
+    for expression in descriptor.GetOptions().Extensions[validate_pb2.message].cel:
+        if expression.id not in _EXPRESSIONS:
+            raise UndrawableRuleError(f"{descriptor.full_name}: nothing here breaks {expression.id}")
+        for variant, change in _EXPRESSIONS[expression.id].items():
+            yield _at(place, "", expression.id, change, variant=variant, whole=True)
+    for oneof in descriptor.oneofs:
+        if oneof.GetOptions().Extensions[validate_pb2.oneof].required:
+            yield _at(place, oneof.name, "required", _clearing(oneof.name), whole=True)
+    for field in descriptor.fields:
+        yield from _of_field(field, place)
+        if field.message_type is not None and field.message_type.full_name.startswith(_OWN_PACKAGE):
+            yield from _of_message(field.message_type, _within(field, place))
+
+
+def _at(
+    place: _Place,
+    name: str,
+    rule: str,
+    change: Change,
+    *,
+    variant: str = "",
+    whole: bool = False,
+    at_parent: bool = False,
+) -> Breakage:
+    path = place.path.rstrip(".") if at_parent or not name else f"{place.path}{name}"
+    return Breakage(
+        path=path, rule=rule, variant=variant, whole=whole, change=lambda message: change(place.reach(message))
+    )
+
+
+def _within(field: FieldDescriptor, place: _Place) -> _Place:
+    name, sample = field.name, _SAMPLES.get(field.message_type.full_name, {})
+
+    def reach_single(message: Draft) -> Draft:
+        parent = place.reach(message)
+        if not parent.HasField(name):
+            _fill(getattr(parent, name), sample)
+        return getattr(parent, name)
+
+    def reach_first(message: Draft) -> Draft:
+        return getattr(place.reach(message), name)[0]
+
+    if field.is_repeated:
+        return _Place(path=f"{place.path}{name}[0].", reach=reach_first)
+    return _Place(path=f"{place.path}{name}.", reach=reach_single)
+
+
+def _fill(message: Draft, values: dict[str, Any]) -> None:
+    message.SetInParent()
+    for name, value in values.items():
+        setattr(message, name, value)
+
+
+def _of_field(field: FieldDescriptor, place: _Place) -> Iterator[Breakage]:
+    rules = field.GetOptions().Extensions[validate_pb2.field]
+    for kind, value in rules.ListFields():
+        if kind.name == "required":
+            yield _at(place, field.name, "required", _clearing(field.name))
+            continue
+        if not isinstance(value, Message):
+            raise UndrawableRuleError(f"{field.full_name}: nothing here breaks {kind.name}")
+        yield from _of_kind(field, place, kind.name, value)
+
+
+def _of_kind(field: FieldDescriptor, place: _Place, kind: str, rules: Message) -> Iterator[Breakage]:
+    for rule, value in rules.ListFields():
+        name = f"{kind}.{rule.name}"
+        if name == "repeated.items":
+            yield from _of_items(field, place, value)
+            continue
+        if name not in _BREAKERS:
+            raise UndrawableRuleError(f"{field.full_name}: nothing here breaks {name}")
+        for variant, change in _BREAKERS[name](field, value):
+            yield _at(place, field.name, name, change, variant=variant)
+
+
+def _of_items(field: FieldDescriptor, place: _Place, items: Draft) -> Iterator[Breakage]:
+    for rule, value in items.string.ListFields():
+        if rule.name not in _ITEMS:
+            raise UndrawableRuleError(f"{field.full_name}: nothing here breaks items.string.{rule.name}")
+
+        def change(message: Draft, *, text: str = _ITEMS[rule.name](value)) -> None:
+            getattr(message, field.name).append(text)
+
+        yield _at(place, f"{field.name}[0]", f"string.{rule.name}", change)
+
+
+_ITEMS: dict[str, Callable[[int], str]] = {
+    "min_len": lambda least: _FILLER * (least - 1),
+    "max_len": lambda most: _FILLER * (most + 1),
+}
+
+Variants = Iterable[tuple[str, Change]]
+
+
+def _clearing(name: str) -> Change:
+    return lambda message: message.ClearField(message.WhichOneof(name) if name in _oneofs(message) else name)
+
+
+def _oneofs(message: Message) -> set[str]:
+    return {oneof.name for oneof in message.DESCRIPTOR.oneofs}
+
+
+def _setting(field: FieldDescriptor, value: object) -> Change:
+    return lambda message: setattr(message, field.name, value)
+
+
+def _too_short(field: FieldDescriptor, least: int) -> Variants:
+    yield "", _setting(field, _FILLER * (least - 1))
+
+
+def _too_long(field: FieldDescriptor, most: int) -> Variants:
+    """Repeats the last character of what is there, which leaves a pattern whole."""
+
+    def change(message: Draft) -> None:
+        good = getattr(message, field.name) or _FILLER
+        setattr(message, field.name, good + good[-1] * (most + 1 - len(good)))
+
+    yield "", change
+
+
+def _unmatched(field: FieldDescriptor, pattern: str) -> Variants:
+    for variant, text in (
+        ("empty", ""),
+        ("with a space", " a"),
+        ("not ASCII", "\N{LATIN SMALL LETTER U WITH DIAERESIS}"),
+    ):
+        if not re.search(pattern, text):
+            yield variant, _setting(field, text)
+
+
+def _of_other_size(field: FieldDescriptor, size: int) -> Variants:
+    for variant, wrong in (("empty", 0), ("a byte less", size - 1), ("a byte more", size + 1)):
+        yield variant, _setting(field, bytes([1]) * wrong)
+
+
+def _too_few(field: FieldDescriptor, least: int) -> Variants:
+    def change(message: Draft) -> None:
+        del getattr(message, field.name)[least - 1 :]
+
+    yield "", change
+
+
+def _too_many(field: FieldDescriptor, most: int) -> Variants:
+    yield "", lambda message: getattr(message, field.name).extend(f"{_FILLER}{index}" for index in range(most + 1))
+
+
+def _alike(field: FieldDescriptor, _: object) -> Variants:
+    yield "", lambda message: getattr(message, field.name).extend([_FILLER, _FILLER])
+
+
+def _too_many_pairs(field: FieldDescriptor, most: int) -> Variants:
+    def change(message: Draft) -> None:
+        for index in range(most + 1):
+            getattr(message, field.name)[f"{_FILLER}{index}"].type_url = "type.googleapis.com/google.protobuf.Empty"
+
+    yield "", change
+
+
+def _undefined(field: FieldDescriptor, _: object) -> Variants:
+    highest = max(value.number for value in field.enum_type.values)
+    yield "the next one", _setting(field, highest + 1)
+    yield "far off", _setting(field, 2**31 - 1)
+
+
+def _unwanted(field: FieldDescriptor, values: Iterable[int]) -> Variants:
+    for value in values:
+        yield "", _setting(field, value)
+
+
+def _below(field: FieldDescriptor, least: int) -> Variants:
+    yield "", _setting(field, least - 1)
+
+
+_BREAKERS: dict[str, Callable[[FieldDescriptor, Any], Variants]] = {
+    "string.min_len": _too_short,
+    "string.max_len": _too_long,
+    "string.pattern": _unmatched,
+    "bytes.len": _of_other_size,
+    "repeated.min_items": _too_few,
+    "repeated.max_items": _too_many,
+    "repeated.unique": _alike,
+    "map.max_pairs": _too_many_pairs,
+    "enum.defined_only": _undefined,
+    "enum.not_in": _unwanted,
+    "int64.gte": _below,
+}
+
+
+def _lasting(nanoseconds: int) -> Change:
+    return lambda header: header.expire_time.FromNanoseconds(header.issue_time.ToNanoseconds() + nanoseconds)
+
+
+_EXPRESSIONS: dict[str, dict[str, Change]] = {
+    "call_header.lifetime": {
+        "none": _lasting(0),
+        "turned round": _lasting(-_SECOND),
+        "ten minutes and a microsecond": _lasting(600 * _SECOND + 1000),
+    }
+}

@@ -1,0 +1,135 @@
+"""The breakages are held against protovalidate, which reads the same rules in another way."""
+
+import secrets
+from collections.abc import Iterator
+
+import protovalidate
+import pytest
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import Message
+
+from buf.validate import validate_pb2
+from consilience.v1 import ask_pb2, node_pb2
+from consilience.v1.envelope_pb2 import CallHeader
+from consilience_conformance.breakages import Breakage, UndrawableRuleError, breakages
+from consilience_conformance.image import message_class
+
+CALLS = ("Ask", "ResumeAnswerCall", "GetAnswerCall", "CancelAnswerCall")
+TIMES, LIFETIME = ("header.issue_time", "header.expire_time"), "call_header.lifetime"
+"""A header without one of its times has no lifetime either."""
+RULE_KINDS = ("string", "bytes", "repeated", "map", "enum", "int64")
+
+
+def good(name: str) -> Message:
+    header = CallHeader(
+        method="consilience.v1.AskService/Ask",
+        audience=secrets.token_bytes(32),
+        caller=secrets.token_bytes(32),
+        request_id=secrets.token_bytes(16),
+    )
+    header.issue_time.FromSeconds(1_800_000_000)
+    header.expire_time.FromSeconds(1_800_000_120)
+    call: Message = ask_pb2.GetAnswerCall(header=header, ask_request_id=secrets.token_bytes(16))
+    if name == "Ask":
+        part = ask_pb2.Part(text="How long is a foot?")
+        call = ask_pb2.Ask(
+            header=header,
+            skill_id="chat",
+            card_digest=secrets.token_bytes(32),
+            turns=[ask_pb2.Turn(role=ask_pb2.ROLE_ASKER, parts=[part])],
+            data_class=node_pb2.DATA_CLASS_PUBLIC,
+        )
+    return message_class(f"consilience.v1.{name}").FromString(call.SerializeToString())
+
+
+def drawn(name: str) -> tuple[Breakage, ...]:
+    return breakages(message_class(f"consilience.v1.{name}").DESCRIPTOR)
+
+
+def violations(message: Message) -> list[tuple[str, str]]:
+    """Returns path and rule of what a message breaks."""
+    found = []
+    for violation in protovalidate.collect_violations(message):
+        elements = violation.proto.field.elements
+        path = ".".join(
+            f"{one.field_name}[{one.index}]" if one.HasField("index") else one.field_name for one in elements
+        )
+        found.append((path, str(violation.proto.rule_id)))
+    return found
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_without_a_breakage_keeps_all_rules(name: str) -> None:
+    assert violations(good(name)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "breakage"), [pytest.param(name, one, id=f"{name} {one.name}") for name in CALLS for one in drawn(name)]
+)
+def test_a_breakage_breaks_the_rule_that_it_claims_and_no_other(name: str, breakage: Breakage) -> None:
+    message = good(name)
+    breakage.change(message)
+    broken = [one for one in violations(message) if breakage.path not in TIMES or one[1] != LIFETIME]
+    ((path, rule),) = broken
+    assert rule == breakage.rule
+    assert breakage.is_named_by(path), path
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_names_of_breakages_are_unique(name: str) -> None:
+    names = [one.name for one in drawn(name)]
+    assert len(set(names)) == len(names)
+
+
+def declared(descriptor: Descriptor) -> Iterator[str]:
+    """Yields the rules of a message and of what it holds as options, read by name and without the drawing."""
+    options = str(descriptor.GetOptions().Extensions[validate_pb2.message])
+    yield from (f"{descriptor.name} {line.split()[-1]}" for line in options.splitlines() if "  id:" in line)
+    for oneof in descriptor.oneofs:
+        if oneof.GetOptions().HasExtension(validate_pb2.oneof):
+            yield f"{descriptor.name}.{oneof.name}"
+    for field in descriptor.fields:
+        rules = field.GetOptions().Extensions[validate_pb2.field]
+        kinds = [getattr(rules, kind) for kind in RULE_KINDS if rules.HasField(kind)]
+        yield from (f"{descriptor.name}.{field.name}" for _ in range(rules.required))
+        for kind in kinds:
+            inner = kind.items.string.ListFields() if kind.DESCRIPTOR.name == "RepeatedRules" else []
+            outer = [rule for rule, _ in kind.ListFields() if rule.name != "items"]
+            yield from (f"{descriptor.name}.{field.name}" for _ in (*inner, *outer))
+        if field.message_type is not None and field.message_type.full_name.startswith("consilience."):
+            yield from declared(field.message_type)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_every_declared_rule_is_broken(name: str) -> None:
+    rules = {(one.path, one.rule) for one in drawn(name)}
+    assert len(rules) == len(list(declared(message_class(f"consilience.v1.{name}").DESCRIPTOR)))
+
+
+def test_a_rule_that_nothing_here_breaks_stops_the_drawing() -> None:
+    with pytest.raises(UndrawableRuleError, match="sequence"):
+        breakages(message_class("consilience.v1.AnswerEvent").DESCRIPTOR)
+
+
+@pytest.mark.parametrize(
+    ("blamed", "named"),
+    [
+        ("turns[0].parts[0]", True),
+        ("turns[0].parts[0].text", True),
+        ("turns[0].parts[0].content", True),
+        ("turns[0]", False),
+        ("turns[0].parts[01]", False),
+        ("turns[0].role", False),
+    ],
+)
+def test_a_rule_of_a_oneof_may_be_blamed_on_what_is_within(*, blamed: str, named: bool) -> None:
+    (breakage,) = (one for one in drawn("Ask") if one.path == "turns[0].parts[0]" and one.whole)
+    assert breakage.is_named_by(blamed) is named
+
+
+def test_a_rule_of_a_field_is_blamed_on_that_field_alone() -> None:
+    breakage = next(one for one in drawn("Ask") if one.path == "header.method")
+    assert breakage.is_named_by("header.method")
+    assert not breakage.is_named_by("header")
+    assert not breakage.is_named_by("header.method.name")
+    assert not breakage.is_named_by("method")
