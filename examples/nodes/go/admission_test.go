@@ -21,79 +21,95 @@ import (
 	"consilience.dev/examples/units/internal/refusals"
 )
 
-// draft is an ask on its way into an envelope; a defect changes it at one of three points.
-type draft struct {
-	ask      *v1.Ask
-	payload  []byte
-	envelope *v1.SignedEnvelope
+// defect changes an ask on its way into an envelope, at one of three points.
+type defect struct {
+	name, reason string
+	ask          func(*v1.Ask)
+	payload      func([]byte) []byte
+	envelope     func(*v1.SignedEnvelope)
 }
 
-type defect struct {
-	name     string
-	reason   string
-	ask      func(*v1.Ask)
-	payload  func([]byte) []byte
-	envelope func(*v1.SignedEnvelope)
+func inAsk(name, reason string, change func(*v1.Ask)) defect {
+	return defect{name: name, reason: reason, ask: change}
+}
+
+func inPayload(name, reason string, change func([]byte) []byte) defect {
+	return defect{name: name, reason: reason, payload: change}
+}
+
+func inEnvelope(name, reason string, change func(*v1.SignedEnvelope)) defect {
+	return defect{name: name, reason: reason, envelope: change}
 }
 
 // defects stand in the order of the checks of 2.2.
 func defects(earlier *v1.Ask, stranger ed25519.PrivateKey) []defect {
-	text := func(size int) *v1.Part {
-		return &v1.Part{Content: &v1.Part_Text{Text: strings.Repeat("x", size)}}
-	}
-	at := func(offset time.Duration) *timestamppb.Timestamp { return timestamppb.New(time.Now().Add(offset)) }
-	limit := func(ask *v1.Ask) *v1.AskLimits {
-		if ask.Limits == nil {
-			ask.Limits = &v1.AskLimits{}
-		}
-		return ask.Limits
-	}
 	return []defect{
-		{name: "too long a message", reason: "LIMIT_EXCEEDED", payload: func(p []byte) []byte { return append(p, make([]byte, 1<<20)...) }},
-		{name: "another type", reason: "PAYLOAD_TYPE_WRONG", envelope: func(e *v1.SignedEnvelope) { e.PayloadType = "consilience.v1.GetAnswerCall" }},
-		{name: "a short key", reason: "ENVELOPE_MALFORMED", envelope: func(e *v1.SignedEnvelope) { e.PublicKey = e.PublicKey[:31] }},
-		{name: "no signature", reason: "SIGNATURE_MISSING", envelope: func(e *v1.SignedEnvelope) { e.Signature = nil }},
-		{name: "a short signature", reason: "ENVELOPE_MALFORMED", envelope: func(e *v1.SignedEnvelope) { e.Signature = make([]byte, 63) }},
-		{name: "a false signature", reason: "SIGNATURE_INVALID", envelope: func(e *v1.SignedEnvelope) { e.Signature = make([]byte, 64) }},
-		{name: "a payload that does not parse", reason: "ENVELOPE_MALFORMED", payload: func(p []byte) []byte { return append(p, 0xff) }},
-		{name: "no time of issue", reason: "FIELD_INVALID", ask: func(a *v1.Ask) { a.Header.IssueTime = nil }},
-		{name: "another caller", reason: "SIGNER_WRONG", ask: func(a *v1.Ask) { a.Header.Caller = publicOf(stranger) }},
-		{name: "no role", reason: "FIELD_INVALID", ask: func(a *v1.Ask) { a.Turns[0].Role = v1.Role_ROLE_UNSPECIFIED }},
-		{name: "another method", reason: "METHOD_WRONG", ask: func(a *v1.Ask) { a.Header.Method += "s" }},
-		{name: "another node", reason: "AUDIENCE_WRONG", ask: func(a *v1.Ask) { a.Header.Audience = publicOf(stranger) }},
-		{name: "an extension", reason: "EXTENSION_UNSUPPORTED", ask: func(a *v1.Ask) { a.Header.RequiredExtensions = []string{"x:y"} }},
-		{name: "a request id again", reason: "REQUEST_ID_REUSED", ask: func(a *v1.Ask) { a.Header.RequestId = earlier.Header.RequestId }},
-		{name: "an old header", reason: "CALL_EXPIRED", ask: func(a *v1.Ask) { a.Header.IssueTime, a.Header.ExpireTime = at(-9*time.Minute), at(-time.Minute) }},
-		{name: "a header of the future", reason: "CALL_NOT_YET_VALID", ask: func(a *v1.Ask) { a.Header.IssueTime, a.Header.ExpireTime = at(time.Minute), at(2*time.Minute) }},
-		{name: "another card", reason: "STALE_CARD", ask: func(a *v1.Ask) { a.CardDigest = make([]byte, 32) }},
-		{name: "another skill", reason: "SKILL_UNKNOWN", ask: func(a *v1.Ask) { a.SkillId = "cooking" }},
-		{name: "a model", reason: "MODEL_UNKNOWN", ask: func(a *v1.Ask) { a.ModelId = "conformance/script" }},
-		{name: "an image", reason: "MEDIA_TYPE_UNSUPPORTED", ask: func(a *v1.Ask) {
-			a.Turns[0].Parts = append(a.Turns[0].Parts, &v1.Part{Content: &v1.Part_Blob{Blob: &v1.Blob{MediaType: "image/png"}}})
-		}},
-		{name: "a schema", reason: "ANSWER_SCHEMA_UNSUPPORTED", ask: func(a *v1.Ask) { a.AnswerSchema = "{}" }},
-		{name: "secret data", reason: "DATA_CLASS_REFUSED", ask: func(a *v1.Ask) { a.DataClass = v1.DataClass_DATA_CLASS_CONFIDENTIAL }},
-		{name: "a deadline that has passed", reason: "DEADLINE_PASSED", ask: func(a *v1.Ask) { limit(a).Deadline = at(-time.Second) }},
-		{name: "a deadline too far ahead", reason: "LIMIT_EXCEEDED", ask: func(a *v1.Ask) { limit(a).Deadline = at(3 * time.Minute) }},
-		{name: "too many turns", reason: "LIMIT_EXCEEDED", ask: func(a *v1.Ask) {
-			a.Turns = append(a.Turns, slices.Repeat([]*v1.Turn{{Role: v1.Role_ROLE_ASKER, Parts: []*v1.Part{text(1)}}}, 32)...)
-		}},
-		{name: "too long a question", reason: "LIMIT_EXCEEDED", ask: func(a *v1.Ask) { a.Turns[0].Parts[0] = text(256<<10 + 1) }},
-		{name: "too many tokens wanted", reason: "LIMIT_EXCEEDED", ask: func(a *v1.Ask) { limit(a).MaxOutputTokens = 8193 }},
+		inPayload("too long a message", "LIMIT_EXCEEDED", func(p []byte) []byte { return append(p, make([]byte, 1<<20)...) }),
+		inEnvelope("another type", "PAYLOAD_TYPE_WRONG", func(e *v1.SignedEnvelope) { e.PayloadType += "s" }),
+		inEnvelope("a short key", "ENVELOPE_MALFORMED", func(e *v1.SignedEnvelope) { e.PublicKey = e.PublicKey[:31] }),
+		inEnvelope("no signature", "SIGNATURE_MISSING", func(e *v1.SignedEnvelope) { e.Signature = nil }),
+		inEnvelope("63 bytes", "ENVELOPE_MALFORMED", func(e *v1.SignedEnvelope) { e.Signature = make([]byte, 63) }),
+		inEnvelope("64 zeros", "SIGNATURE_INVALID", func(e *v1.SignedEnvelope) { e.Signature = make([]byte, 64) }),
+		inPayload("no message", "ENVELOPE_MALFORMED", func(p []byte) []byte { return append(p, 0xff) }),
+		inAsk("no time of issue", "FIELD_INVALID", func(a *v1.Ask) { a.Header.IssueTime = nil }),
+		inAsk("another caller", "SIGNER_WRONG", func(a *v1.Ask) { a.Header.Caller = publicOf(stranger) }),
+		inAsk("no role", "FIELD_INVALID", func(a *v1.Ask) { a.Turns[0].Role = v1.Role_ROLE_UNSPECIFIED }),
+		inAsk("another method", "METHOD_WRONG", func(a *v1.Ask) { a.Header.Method += "s" }),
+		inAsk("another node", "AUDIENCE_WRONG", func(a *v1.Ask) { a.Header.Audience = publicOf(stranger) }),
+		inAsk("an extension", "EXTENSION_UNSUPPORTED", func(a *v1.Ask) { a.Header.RequiredExtensions = []string{"x:y"} }),
+		inAsk("an id again", "REQUEST_ID_REUSED", func(a *v1.Ask) { a.Header.RequestId = earlier.Header.RequestId }),
+		inAsk("an old header", "CALL_EXPIRED", func(a *v1.Ask) { issueAt(a, -9*time.Minute) }),
+		inAsk("a header of the future", "CALL_NOT_YET_VALID", func(a *v1.Ask) { issueAt(a, time.Minute) }),
+		inAsk("another card", "STALE_CARD", func(a *v1.Ask) { a.CardDigest = make([]byte, 32) }),
+		inAsk("another skill", "SKILL_UNKNOWN", func(a *v1.Ask) { a.SkillId = "cooking" }),
+		inAsk("a model", "MODEL_UNKNOWN", func(a *v1.Ask) { a.ModelId = "conformance/script" }),
+		inAsk("an image", "MEDIA_TYPE_UNSUPPORTED", func(a *v1.Ask) {
+			image := &v1.Part{Content: &v1.Part_Blob{Blob: &v1.Blob{MediaType: "image/png"}}}
+			a.Turns[0].Parts = append(a.Turns[0].Parts, image)
+		}),
+		inAsk("a schema", "ANSWER_SCHEMA_UNSUPPORTED", func(a *v1.Ask) { a.AnswerSchema = "{}" }),
+		inAsk("secrets", "DATA_CLASS_REFUSED", func(a *v1.Ask) { a.DataClass = v1.DataClass_DATA_CLASS_CONFIDENTIAL }),
+		inAsk("a deadline of before", "DEADLINE_PASSED", func(a *v1.Ask) { boundsOf(a).Deadline = after(-time.Second) }),
+		inAsk("a deadline far ahead", "LIMIT_EXCEEDED", func(a *v1.Ask) { boundsOf(a).Deadline = after(3 * time.Minute) }),
+		inAsk("too many turns", "LIMIT_EXCEEDED", func(a *v1.Ask) {
+			turn := &v1.Turn{Role: v1.Role_ROLE_ASKER, Parts: []*v1.Part{textOf(1)}}
+			a.Turns = append(a.Turns, slices.Repeat([]*v1.Turn{turn}, 32)...)
+		}),
+		inAsk("too long a text", "LIMIT_EXCEEDED", func(a *v1.Ask) { a.Turns[0].Parts[0] = textOf(256<<10 + 1) }),
+		inAsk("too many tokens", "LIMIT_EXCEEDED", func(a *v1.Ask) { boundsOf(a).MaxOutputTokens = 8193 }),
 	}
+}
+
+func textOf(size int) *v1.Part {
+	return &v1.Part{Content: &v1.Part_Text{Text: strings.Repeat("x", size)}}
+}
+
+func after(offset time.Duration) *timestamppb.Timestamp {
+	return timestamppb.New(time.Now().Add(offset))
+}
+
+func issueAt(ask *v1.Ask, offset time.Duration) {
+	ask.Header.IssueTime, ask.Header.ExpireTime = after(offset), after(offset+8*time.Minute)
+}
+
+func boundsOf(ask *v1.Ask) *v1.AskLimits {
+	if ask.Limits == nil {
+		ask.Limits = &v1.AskLimits{}
+	}
+	return ask.Limits
 }
 
 // apply makes an envelope with defects. The first is put in last, so that it holds whatever the others changed.
 func apply(t *testing.T, who *asker, chosen ...defect) *v1.SignedEnvelope {
 	t.Helper()
-	made := draft{ask: who.question("How many feet are 12 inches?")}
+	ask := who.question("How many feet are 12 inches?")
 	slices.Reverse(chosen)
 	for _, each := range chosen {
 		if each.ask != nil {
-			each.ask(made.ask)
+			each.ask(ask)
 		}
 	}
-	payload, err := proto.Marshal(made.ask)
+	payload, err := proto.Marshal(ask)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,13 +118,13 @@ func apply(t *testing.T, who *asker, chosen ...defect) *v1.SignedEnvelope {
 			payload = each.payload(payload)
 		}
 	}
-	made.envelope = envelopes.SignPayload(who.key, "consilience.v1.Ask", payload)
+	envelope := envelopes.SignPayload(who.key, "consilience.v1.Ask", payload)
 	for _, each := range chosen {
 		if each.envelope != nil {
-			each.envelope(made.envelope)
+			each.envelope(envelope)
 		}
 	}
-	return made.envelope
+	return envelope
 }
 
 func TestOfTwoDefectsTheOneThatIsCheckedFirstIsReported(t *testing.T) {

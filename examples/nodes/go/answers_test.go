@@ -6,6 +6,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,7 +76,10 @@ func TestReaderThatComesLateGetsDeltasInOne(t *testing.T) {
 	ask := who.scripted(token("a"), token("b"), token("c"))
 	who.exchange(ask)
 	events := rest(t, who.resume(ask, 1))
-	if delta := events[0].GetTextDelta(); delta.GetText() != "abc" || delta.GetFirstSequence() != 2 || events[0].GetSequence() != 4 {
+	merged := &v1.AnswerEvent{Sequence: 4, Event: &v1.AnswerEvent_TextDelta{
+		TextDelta: &v1.TextDelta{FirstSequence: 2, Text: "abc"},
+	}}
+	if !proto.Equal(events[0], merged) {
 		t.Errorf("%v", events[0])
 	}
 	if behind := rest(t, who.resume(ask, 5)); len(behind) != 0 {
@@ -145,7 +149,8 @@ func TestAnswerIsShownToItsCallerAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	kept := shown.GetKeepUntilTime().AsTime().Sub(answer.GetFinishTime().AsTime())
-	if shown.GetText() != log.Text || shown.GetLastSequence() != log.LastSequence || kept < limits.GetAnswerRetention().AsDuration() {
+	if shown.GetText() != log.Text || shown.GetLastSequence() != log.LastSequence ||
+		kept < limits.GetAnswerRetention().AsDuration() {
 		t.Errorf("%v, kept for %v", shown, kept)
 	}
 	stranger := who.another()
@@ -202,4 +207,26 @@ func TestNodeThatIsToldToStopInterruptsWhatIsLeft(t *testing.T) {
 	_, answer := who.wholeLog(who.signed(who.key, ask), append(events, rest(t, stream)...))
 	expectEnd(t, answer, v1.Outcome_OUTCOME_FAILED, v1.StopReason_STOP_REASON_INTERRUPTED)
 	<-stopped
+}
+
+func TestSlowReaderHoldsUpNobodyAndGetsWhatItMissedInFewPieces(t *testing.T) {
+	who := startNode(t)
+	const tokens = 8000
+	ask := who.scripted(token("begun "), times(token(strings.Repeat("x", 400)), tokens))
+	slow := who.ask(who.ctx, ask)
+	events, err := slow.next() // so the work has begun; then nothing is read until it has ended
+	if err != nil {
+		t.Fatal(err)
+	}
+	fast := rest(t, who.resume(ask, 0))
+	events = append(events, rest(t, slow)...)
+	signed := who.signed(who.key, ask)
+	fastLog, _ := who.wholeLog(signed, fast)
+	slowLog, _ := who.wholeLog(signed, events)
+	if fastLog.Text != slowLog.Text || len(slowLog.Text) != len("begun ")+400*tokens {
+		t.Errorf("texts of %d and %d bytes", len(fastLog.Text), len(slowLog.Text))
+	}
+	if len(events) > tokens/2 {
+		t.Errorf("%d events for a reader that was behind", len(events))
+	}
 }

@@ -145,12 +145,15 @@ func newNode(address string, root ed25519.PrivateKey, chosen settings) (*node, e
 }
 
 // secured returns the endpoint for the card, and the transport that goes with it.
-func secured(address string, withTLS bool, root ed25519.PrivateKey) (*v1.Endpoint, credentials.TransportCredentials, error) {
+func secured(
+	address string, withTLS bool, root ed25519.PrivateKey,
+) (*v1.Endpoint, credentials.TransportCredentials, error) {
 	if !withTLS {
 		if at, err := netip.ParseAddrPort(address); err != nil || !at.Addr().IsLoopback() {
 			return nil, nil, fmt.Errorf("%s is not on a loopback address; add --tls (NODE-TLS-003)", address)
 		}
-		return &v1.Endpoint{Uri: "http://" + address, TlsMode: v1.TlsMode_TLS_MODE_LOOPBACK_PLAIN}, insecure.NewCredentials(), nil
+		plain := &v1.Endpoint{Uri: "http://" + address, TlsMode: v1.TlsMode_TLS_MODE_LOOPBACK_PLAIN}
+		return plain, insecure.NewCredentials(), nil
 	}
 	certificate, pin, err := nodes.PinnedCertificate(root)
 	if err != nil {
@@ -162,7 +165,9 @@ func secured(address string, withTLS bool, root ed25519.PrivateKey) (*v1.Endpoin
 }
 
 // newServer puts all services on one server.
-func newServer(transport credentials.TransportCredentials, cards *nodes.Cards, service *asks.Service) (*grpc.Server, *health.Server) {
+func newServer(
+	transport credentials.TransportCredentials, cards *nodes.Cards, service *asks.Service,
+) (*grpc.Server, *health.Server) {
 	server := grpc.NewServer(
 		grpc.Creds(transport),
 		grpc.ForceServerCodecV2(asks.RawCodec{CodecV2: encoding.GetCodecV2(proto.Name)}),

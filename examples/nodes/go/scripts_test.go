@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
 )
 
@@ -34,7 +32,9 @@ func TestCharacterThatComesInPiecesIsHeldBack(t *testing.T) {
 
 func TestBytesThatAreNoTextAreReplaced(t *testing.T) {
 	who := startNode(t)
-	for data, text := range map[string]string{"a\xff": "a\uFFFD", "\xffb": "\uFFFDb", "c\xe2\x82": "c\uFFFD", "\xf0\x9f\x98\x80": "😀"} {
+	for data, text := range map[string]string{
+		"a\xff": "a\uFFFD", "\xffb": "\uFFFDb", "c\xe2\x82": "c\uFFFD", "\xf0\x9f\x98\x80": "😀",
+	} {
 		var steps []*v1.ScriptStep
 		for i := range len(data) {
 			steps = append(steps, token(data[i:i+1]))
@@ -76,7 +76,8 @@ func TestScriptEndsAsItSays(t *testing.T) {
 		Outcome: v1.Outcome_OUTCOME_ABSTAINED, StopReason: v1.StopReason_STOP_REASON_LOW_CONFIDENCE, Detail: "why",
 		Confidence: &v1.Confidence{PCorrect: &certain, Method: "said"}, InputTokens: 5,
 	}
-	log, answer := who.exchange(who.scripted(token("a"), &v1.ScriptStep{Step: &v1.ScriptStep_Conclusion{Conclusion: conclusion}}, token("b")))
+	conclude := &v1.ScriptStep{Step: &v1.ScriptStep_Conclusion{Conclusion: conclusion}}
+	log, answer := who.exchange(who.scripted(token("a"), conclude, token("b")))
 	expectEnd(t, answer, v1.Outcome_OUTCOME_ABSTAINED, v1.StopReason_STOP_REASON_LOW_CONFIDENCE)
 	if log.Text != "a" || answer.GetDetail() != "why" || answer.GetConfidence().GetPCorrect() != 1 ||
 		answer.GetUsage().GetInputTokens() != 5 || answer.GetModel().GetId() != "conformance/script" {
@@ -86,30 +87,31 @@ func TestScriptEndsAsItSays(t *testing.T) {
 
 func TestScriptIsRefusedWithoutAGrantThatHolds(t *testing.T) {
 	who := startNode(t)
-	now := time.Now()
-	good := func() *v1.ConformanceGrant {
-		return &v1.ConformanceGrant{
+	granted := func(change func(*v1.ConformanceGrant)) *v1.ConformanceGrant {
+		grant := &v1.ConformanceGrant{
 			NodeId: publicOf(who.root), Testers: [][]byte{publicOf(newKey(t)), publicOf(who.key)},
-			IssueTime: timestamppb.New(now), ExpireTime: timestamppb.New(now.Add(time.Hour)),
+			IssueTime: after(0), ExpireTime: after(time.Hour - time.Second),
 		}
-	}
-	signedByRoot := func(change func(*v1.ConformanceGrant)) *v1.SignedEnvelope {
-		grant := good()
 		change(grant)
-		return who.signed(who.root, grant)
+		return grant
 	}
+	unchanged := granted(func(*v1.ConformanceGrant) {})
+	fromRoot := func(change func(*v1.ConformanceGrant)) *v1.SignedEnvelope {
+		return who.signed(who.root, granted(change))
+	}
+	ofItself := granted(func(g *v1.ConformanceGrant) { g.NodeId = publicOf(who.key) })
 	for name, grant := range map[string]*v1.SignedEnvelope{
-		"signed by the tester": who.signed(who.key, good()),
-		"for another tester":   signedByRoot(func(g *v1.ConformanceGrant) { g.Testers = g.Testers[:1] }),
-		"of more than an hour": signedByRoot(func(g *v1.ConformanceGrant) { g.ExpireTime.Nanos += 1000; g.ExpireTime.Seconds++ }),
-		"that has expired": signedByRoot(func(g *v1.ConformanceGrant) {
-			g.IssueTime, g.ExpireTime = timestamppb.New(now.Add(-time.Hour)), timestamppb.New(now.Add(-time.Second))
+		"signed by the tester":       who.signed(who.key, unchanged),
+		"for a node of the tester's": who.signed(who.key, ofItself),
+		"of another type":            who.card,
+		"for another tester":         fromRoot(func(g *v1.ConformanceGrant) { g.Testers = g.Testers[:1] }),
+		"of more than an hour":       fromRoot(func(g *v1.ConformanceGrant) { g.ExpireTime = after(2 * time.Hour) }),
+		"that does not hold yet":     fromRoot(func(g *v1.ConformanceGrant) { g.IssueTime = after(time.Minute) }),
+		"that has expired": fromRoot(func(g *v1.ConformanceGrant) {
+			g.IssueTime, g.ExpireTime = after(-time.Minute), after(-time.Second)
 		}),
-		"that does not begin":   signedByRoot(func(g *v1.ConformanceGrant) { g.IssueTime = timestamppb.New(now.Add(time.Minute)) }),
-		"of another payload":    who.card,
-		"for a node of its own": who.signed(who.key, &v1.ConformanceGrant{NodeId: publicOf(who.key), Testers: good().Testers, IssueTime: good().IssueTime, ExpireTime: good().ExpireTime}),
 	} {
-		who.exchange(who.withScript(&v1.ConformanceScript{Grant: signedByRoot(func(*v1.ConformanceGrant) {})}))
+		who.exchange(who.withScript(&v1.ConformanceScript{Grant: who.signed(who.root, unchanged)}))
 		_, err := who.ask(who.ctx, who.withScript(&v1.ConformanceScript{Grant: grant})).next()
 		if reason, _ := refusalOf(t, err); reason != "GRANT_INVALID" {
 			t.Errorf("a grant %s: %s", name, reason)

@@ -1,8 +1,8 @@
 // Copyright 2026 The Consilience Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// The program vector-executor answers the questions of `consilience-conformance vectors --exec`, one JSON object a line:
-// docs/guides/run-the-vectors.md.
+// The program vector-executor answers the questions of `consilience-conformance vectors --exec`, one JSON object a
+// line: docs/guides/run-the-vectors.md.
 package main
 
 import (

@@ -82,7 +82,8 @@ func (s *Service) offered(ask *v1.Ask) (*Skill, error) {
 		}
 	}
 	if ask.GetAnswerSchema() != "" && !skill.Card.GetAcceptsAnswerSchema() {
-		return nil, refusals.New(v1.ErrorReason_ERROR_REASON_ANSWER_SCHEMA_UNSUPPORTED, "the skill takes no schema for the answer")
+		return nil, refusals.New(v1.ErrorReason_ERROR_REASON_ANSWER_SCHEMA_UNSUPPORTED,
+			"the skill takes no schema for the answer")
 	}
 	if highest := s.policy.GetMaxDataClass(); ask.GetDataClass() > highest {
 		var values []string
@@ -124,13 +125,16 @@ func (s *Service) withinLimits(ask *v1.Ask, now time.Time) error {
 }
 
 // start takes step 21, and begins the work on a context of its own: it does not hang on the connection (ASK-STOP-003).
-func (s *Service) start(ask *v1.Ask, digest envelopes.Digest, card *nodes.Card, skill *Skill, now time.Time) (*answer, error) {
+func (s *Service) start(
+	ask *v1.Ask, digest envelopes.Digest, card *nodes.Card, skill *Skill, now time.Time,
+) (*answer, error) {
 	end := now.Add(s.limits.GetMaxRunTime().AsDuration())
 	if asked := ask.GetLimits().GetDeadline(); asked != nil && asked.AsTime().Before(end) {
 		end = asked.AsTime()
 	}
 	ctx, stop := context.WithCancelCause(context.Background())
-	begun := &answer{askDigest: digest, stop: stop, log: newLog(&v1.Accepted{AskDigest: digest[:], AcceptTime: instant(now)})}
+	log := newLog(&v1.Accepted{AskDigest: digest[:], AcceptTime: instant(now)})
+	begun := &answer{askDigest: digest, stop: stop, log: log}
 	s.answers.bind(ask, begun)
 	go s.work(ctx, task{ask: ask, answer: begun, card: card, skill: skill, acceptTime: now, end: end})
 	return begun, s.answers.enter(begun, s.limits.GetMaxReadersPerAnswer())

@@ -87,7 +87,8 @@ func (l *eventLog) next(after uint64) (ready []*v1.AnswerEvent, ended bool, grow
 	defer l.mutex.Unlock()
 	last := uint64(len(l.events))
 	if after > last {
-		return nil, false, nil, refusals.New(v1.ErrorReason_ERROR_REASON_SEQUENCE_UNKNOWN, "the log has not reached this sequence")
+		return nil, false, nil, refusals.New(v1.ErrorReason_ERROR_REASON_SEQUENCE_UNKNOWN,
+			"the log has not reached this sequence")
 	}
 	taken, size := after, 0
 	for _, event := range l.events[after:] {

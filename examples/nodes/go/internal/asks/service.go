@@ -60,7 +60,9 @@ func (s *Service) Ask(request *v1.AskRequest, stream grpc.ServerStreamingServer[
 }
 
 // ResumeAnswer streams the log of an answer from behind a sequence.
-func (s *Service) ResumeAnswer(request *v1.ResumeAnswerRequest, stream grpc.ServerStreamingServer[v1.ResumeAnswerResponse]) error {
+func (s *Service) ResumeAnswer(
+	request *v1.ResumeAnswerRequest, stream grpc.ServerStreamingServer[v1.ResumeAnswerResponse],
+) error {
 	call := &v1.ResumeAnswerCall{}
 	read, err := called(s, request.GetCall(), call, v1.AskService_ResumeAnswer_FullMethodName)
 	if err != nil {
@@ -145,7 +147,8 @@ func open[C call](s *Service, envelope *v1.SignedEnvelope, payload C, fullMethod
 	if envelope == nil {
 		return refusals.New(v1.ErrorReason_ERROR_REASON_ENVELOPE_MALFORMED, "the request carries no envelope")
 	}
-	if err := envelopes.Open(envelope, payload, func(opened C) []byte { return opened.GetHeader().GetCaller() }); err != nil {
+	caller := func(opened C) []byte { return opened.GetHeader().GetCaller() }
+	if err := envelopes.Open(envelope, payload, caller); err != nil {
 		return err
 	}
 	if err := envelopes.CheckFields(payload); err != nil {

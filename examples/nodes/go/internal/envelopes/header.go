@@ -38,7 +38,8 @@ func CheckFreshness(header *v1.CallHeader, now time.Time) error {
 	case now.After(header.GetExpireTime().AsTime().Add(ClockSkew)):
 		return refusals.AtTime(v1.ErrorReason_ERROR_REASON_CALL_EXPIRED, "the header has expired by this clock", now)
 	case now.Before(header.GetIssueTime().AsTime().Add(-ClockSkew)):
-		return refusals.AtTime(v1.ErrorReason_ERROR_REASON_CALL_NOT_YET_VALID, "the header is of the future by this clock", now)
+		return refusals.AtTime(v1.ErrorReason_ERROR_REASON_CALL_NOT_YET_VALID,
+			"the header is of the future by this clock", now)
 	}
 	return nil
 }

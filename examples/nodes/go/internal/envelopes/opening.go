@@ -69,7 +69,9 @@ func CheckFieldsBelow(path string, message proto.Message) error {
 }
 
 // brokenRules returns the breaches of the rules that the protos declare, as far as they count.
-func brokenRules(message proto.Message, counts func(*protovalidate.Violation) bool) []*errdetails.BadRequest_FieldViolation {
+func brokenRules(
+	message proto.Message, counts func(*protovalidate.Violation) bool,
+) []*errdetails.BadRequest_FieldViolation {
 	err := protovalidate.Validate(message)
 	if err == nil {
 		return nil

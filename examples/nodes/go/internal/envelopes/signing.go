@@ -1,7 +1,8 @@
 // Copyright 2026 The Consilience Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package envelopes signs and opens what matters, and checks the header that opens every call: docs/spec/0-envelopes.md.
+// Package envelopes signs and opens what matters, and checks the header that opens every call:
+// docs/spec/0-envelopes.md.
 package envelopes
 
 import (

@@ -22,7 +22,8 @@ const certificateLife = 10 * 365 * 24 * time.Hour
 // PinnedCertificate makes the self-signed certificate of a pinned endpoint (NODE-TLS-002), and its pin.
 //
 // Its key is drawn from the root key: a node that is started again makes another certificate with the same pin, so no
-// second file has to be kept. It is of P-256, because many TLS libraries take no Ed25519 here.
+// second file has to be kept. It is of P-256: BoringSSL, on which gRPC stands in other languages, takes no
+// certificate of Ed25519.
 func PinnedCertificate(root ed25519.PrivateKey) (tls.Certificate, [sha256.Size]byte, error) {
 	var pin [sha256.Size]byte
 	seed, err := hkdf.Key(sha256.New, root.Seed(), nil, "certificate of a pinned endpoint", 32)

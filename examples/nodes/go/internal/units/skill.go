@@ -18,14 +18,16 @@ import (
 )
 
 const (
-	anAmount = `(\d{1,30}(?:\.\d{1,30})?|an?)`
-	aUnit    = `(\pL[\pL\d]*(?: \pL+)?)`
+	aUnit      = `\pL[\pL\d]*(?: \pL+)?`
+	toUnit     = `(?P<to>` + aUnit + `)`
+	amountFrom = `(?P<amount>\d{1,30}(?:\.\d{1,30})?|an?) (?P<from>` + aUnit + `)`
+	anEnd      = `\s*[?.]?$`
 )
 
-// The two ways to ask. Which unit is which follows from the names of the groups.
+// The two ways to ask: “How many feet are 12 inches?”, “12 inches in feet”.
 var questions = []*regexp.Regexp{
-	regexp.MustCompile(`(?i)\bhow many (?P<to>` + aUnit + `) (?:are there in|are in|are|is|in|make) (?P<amount>` + anAmount + `) (?P<from>` + aUnit + `)\s*[?.]?$`),
-	regexp.MustCompile(`(?i)(?:^|\s)(?P<amount>` + anAmount + `) (?P<from>` + aUnit + `) (?:in|to|into|as) (?P<to>` + aUnit + `)\s*[?.]?$`),
+	regexp.MustCompile(`(?i)\bhow many ` + toUnit + ` (?:are there in|are in|are|is|in|make) ` + amountFrom + anEnd),
+	regexp.MustCompile(`(?i)(?:^|\s)` + amountFrom + ` (?:in|to|into|as) ` + toUnit + anEnd),
 }
 
 // Skill converts units. Between two words it waits for pace, so that its answers can be watched coming.
@@ -33,8 +35,9 @@ func Skill(pace time.Duration) *asks.Skill {
 	readTime := timestamppb.New(time.Now().Truncate(time.Microsecond))
 	return &asks.Skill{
 		Card: &v1.Skill{
-			Id:             "units.convert",
-			Description:    "Converts between units of length, mass, time, volume, area and data: “How many feet are 12 inches?”",
+			Id: "units.convert",
+			Description: "Converts between units of length, mass, time, volume, area and data: " +
+				"“How many feet are 12 inches?”",
 			Domains:        []string{"units"},
 			Languages:      []string{"en"},
 			GivesCitations: true,
@@ -99,7 +102,8 @@ func answer(question string) finding {
 		sources = sources[:1]
 	}
 	return finding{
-		text:    fmt.Sprintf("%s %s %s %s %s.", written(amount), source.name(amount), verb, written(result), target.name(result)),
+		text: fmt.Sprintf("%s %s %s %s %s.",
+			written(amount), source.name(amount), verb, written(result), target.name(result)),
 		outcome: v1.Outcome_OUTCOME_ANSWERED, reason: v1.StopReason_STOP_REASON_COMPLETE, sources: sources,
 	}
 }

@@ -28,10 +28,10 @@ func TestQuestionsAreAnsweredExactly(t *testing.T) {
 }
 
 func TestWhatIsNotKnownIsSaidToBeNotKnown(t *testing.T) {
-	for question, unit := range map[string]string{"3 parsecs in miles": `"parsecs"`, "3 miles in parsecs": `"parsecs"`} {
+	for _, question := range []string{"3 parsecs in miles", "3 miles in parsecs"} {
 		found := answer(question)
 		if found.outcome != v1.Outcome_OUTCOME_ABSTAINED || found.reason != v1.StopReason_STOP_REASON_NO_KNOWLEDGE ||
-			!strings.Contains(found.text, unit) {
+			!strings.Contains(found.text, `"parsecs"`) {
 			t.Errorf("%s %q, %s", question, found.text, found.outcome)
 		}
 	}

@@ -67,8 +67,8 @@ var Types = map[string]func(Input) (Values, error){
 	"RefusalStatus":             refusalStatus,
 }
 
-// RefusedAs returns the reason of a refusal, or the requirement that is broken where there is no reason. All other errors
-// are of bytes that do not parse.
+// RefusedAs returns the reason of a refusal, or the requirement that is broken where there is no reason. All other
+// errors are of bytes that do not parse.
 func RefusedAs(err error) string {
 	var refusal *refusals.Refusal
 	if errors.As(err, &refusal) {
@@ -154,7 +154,8 @@ func transcriptFraming(in Input) (Values, error) {
 	}
 	digest := sha256.Sum256([]byte(log.Text))
 	return Values{
-		"text": log.Text, "transcriptDigest": Bytes(digest[:]), "transcriptBytes": len(log.Text), "lastSequence": log.LastSequence,
+		"text": log.Text, "transcriptDigest": Bytes(digest[:]), "transcriptBytes": len(log.Text),
+		"lastSequence": log.LastSequence,
 	}, nil
 }
 
