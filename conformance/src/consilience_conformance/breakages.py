@@ -104,17 +104,8 @@ def _of_message(descriptor: Descriptor, place: _Place) -> Iterator[Breakage]:
             yield from _of_message(field.message_type, _within(field, place))
 
 
-def _at(
-    place: _Place,
-    name: str,
-    rule: str,
-    change: Change,
-    *,
-    variant: str = "",
-    whole: bool = False,
-    at_parent: bool = False,
-) -> Breakage:
-    path = place.path.rstrip(".") if at_parent or not name else f"{place.path}{name}"
+def _at(place: _Place, name: str, rule: str, change: Change, *, variant: str = "", whole: bool = False) -> Breakage:
+    path = place.path.rstrip(".") if whole else f"{place.path}{name}"
     return Breakage(
         path=path, rule=rule, variant=variant, whole=whole, change=lambda message: change(place.reach(message))
     )
