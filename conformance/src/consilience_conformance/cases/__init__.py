@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import functools
 
-from consilience_conformance.cases import basics, envelopes, headers, nodes, streams, texts
+from consilience_conformance.cases import answers, basics, envelopes, headers, nodes, stops, streams, texts
 from consilience_conformance.checks import Check
 
-_MODULES = (basics, envelopes, headers, nodes, streams, texts)
+_MODULES = (basics, envelopes, headers, nodes, streams, texts, answers, stops)
 
 
 @functools.cache
