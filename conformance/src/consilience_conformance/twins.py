@@ -43,7 +43,7 @@ def ask_twin(
         title: Of the check.
         requirement: The rule that wants the refusal.
         reason: The reason, or those of which each will do.
-        defect: Makes the bad ask of a good one.
+        defect: Makes the bad ask of a good one, a copy that it may change.
         after: Checks without which this one says nothing.
         same_id: Whether the defect leaves the request id and the caller alone, so that state can be read back by them.
         others: Further fields of the check.
@@ -53,8 +53,9 @@ def ask_twin(
     async def drive(stage: Stage) -> None:
         before = stage.ask()
         await stage.send(BEFORE, before, until=accepted)
-        good = stage.ask()
-        await stage.call(DEFECT, ASK, ask_pb2.AskRequest(ask=defect(stage, good)), until=accepted)
+        good, spoilt = stage.ask(), ask_pb2.Ask()
+        spoilt.CopyFrom(good)
+        await stage.call(DEFECT, ASK, ask_pb2.AskRequest(ask=defect(stage, spoilt)), until=accepted)
         if same_id:
             await stage.get(STATE, good)
         await stage.send(AFTER, good, until=accepted)

@@ -7,10 +7,22 @@ from __future__ import annotations
 
 import functools
 
-from consilience_conformance.cases import answers, basics, envelopes, headers, nodes, stops, streams, texts
+from consilience_conformance.cases import (
+    admission,
+    answers,
+    basics,
+    connections,
+    constraints,
+    envelopes,
+    headers,
+    nodes,
+    stops,
+    streams,
+    texts,
+)
 from consilience_conformance.checks import Check
 
-_MODULES = (basics, envelopes, headers, nodes, streams, texts, answers, stops)
+_MODULES = (basics, envelopes, headers, constraints, admission, nodes, streams, texts, answers, stops, connections)
 
 
 @functools.cache
