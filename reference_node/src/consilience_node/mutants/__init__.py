@@ -6,12 +6,12 @@ of the running program, and its name says which. What it dies of stands with the
 
 from __future__ import annotations
 
-from consilience_node.mutants import asks, cards
+from consilience_node.mutants import asks, cards, connections
 from consilience_node.mutants.registry import Mutant, UnknownMutantError, registered
 
 __all__ = ["Mutant", "UnknownMutantError", "apply_mutant", "mutants"]
 
-_ROOMS = (cards, asks)
+_ROOMS = (cards, connections, asks)
 
 
 def apply_mutant(name: str) -> Mutant:
