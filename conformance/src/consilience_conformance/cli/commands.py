@@ -21,9 +21,11 @@ from typing import Any, NoReturn
 import click
 
 from consilience_conformance.callers import TesterKeyError
-from consilience_conformance.cli.terminal import printable, say
+from consilience_conformance.cli.terminal import say
 from consilience_conformance.grants import GrantError
+from consilience_conformance.known_failing import KnownFailingError
 from consilience_conformance.planning import NotPreparedError
+from consilience_conformance.report.printable import printable
 from consilience_conformance.selection import NoCheckError, UnknownNameError
 from consilience_conformance.targets import AddressError, UnreachableError
 from consilience_conformance.verdicts import Exit
@@ -36,6 +38,7 @@ INTERRUPTED = 130
 _CODES: dict[type[Exception], int] = {
     AddressError: USAGE,
     UnknownNameError: USAGE,
+    KnownFailingError: USAGE,
     UnreachableError: Exit.UNREACHABLE,
     NotPreparedError: Exit.UNREACHABLE,
     GrantError: Exit.UNREACHABLE,

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from consilience_conformance.cases import all_checks
 from consilience_conformance.cli.commands import INTERRUPTED
-from consilience_conformance.cli.terminal import Progress, introduction, result_lines, say
+from consilience_conformance.cli.terminal import Progress, introduction, judged_lines, say, sum_lines
 from consilience_conformance.cli.tester import DEFAULT_KEY_FILE
+from consilience_conformance.known_failing import KnownFailure, read_known_failing, with_known_failures
 from consilience_conformance.planning import DEFAULT_QUESTION, Mode, Order, known_profiles, prepare
+from consilience_conformance.report.files import FORMATS, write_report
 from consilience_conformance.report.summary import Report
 from consilience_conformance.surroundings import Surroundings
 from consilience_conformance.trial import DEFAULT_TIME_LIMIT, Trial
+from consilience_conformance.verdicts import RunResult
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+_MAX_SEED = 2**32 - 1
 
 
 def _listed(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -26,48 +34,66 @@ def _listed(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> t
 
 def _profiles(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     named = tuple(name for name in _listed(context, parameter, values) if name != "auto")
-    for name in named:
-        if name not in known_profiles():
-            raise click.BadParameter(f"{name} is no profile; there are auto, {', '.join(known_profiles())}")
-    return named
+    return _among(named, known=known_profiles())
+
+
+def _formats(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    return _among(_listed(context, parameter, values), known=FORMATS)
+
+
+def _among(values: tuple[str, ...], *, known: Sequence[str]) -> tuple[str, ...]:
+    for value in values:
+        if value not in known:
+            raise click.BadParameter(f"{value!r} is none of {', '.join(known)}")
+    return values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wish:
+    """What is asked for beyond the plan.
+
+    Attributes:
+        time_limit: Seconds for all of it.
+        known: The known failures.
+        folder: Where the report goes, or None: nowhere.
+        formats: Of the report.
+    """
+
+    time_limit: float
+    known: tuple[KnownFailure, ...]
+    folder: Path | None
+    formats: tuple[str, ...]
 
 
 @click.command("run")
 @click.argument("target")
-@click.option(
-    "--profile", "profiles", multiple=True, callback=_profiles, help="Judge these; auto: what the card declares."
-)
+@click.option("--profile", "profiles", multiple=True, callback=_profiles, help="Judge these; auto: all in the card.")
 @click.option(
     "--mode",
     type=click.Choice(["auto", "live", "scripted", "both"]),
     default="auto",
-    help="Ask real skills, the script, or both; auto: both with a grant.",
+    help="Ask a real skill, the script, or both; auto: both with a grant, live without.",
 )
 @click.option("--skill", default="", metavar="ID", help="Ask this skill live; else the first that reads plain text.")
-@click.option("--question", default=DEFAULT_QUESTION, show_default=True, help="What the skill is asked.")
+@click.option("--question", default=DEFAULT_QUESTION, metavar="TEXT", help="Ask it this.")
 @click.option(
-    "--only",
-    multiple=True,
-    callback=_listed,
-    metavar="ID",
-    help="Only these checks or requirements, with what they rest on.",
+    "--only", multiple=True, callback=_listed, metavar="ID", help="These checks or requirements, and what they rest on."
 )
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Repeat the chance of another run.")
+@click.option("--seed", type=click.IntRange(0, _MAX_SEED), metavar="N", help="Repeat the chance of another run.")
 @click.option("--grant", type=_FILE, help="What `consilience-node grant` wrote; opens scripted mode.")
 @click.option(
     "--tester-key",
     type=click.Path(path_type=Path, dir_okay=False),
     default=DEFAULT_KEY_FILE,
-    help="The key file of `consilience-conformance tester`.",
+    help="The key file for which the grant was made, see `tester`.",
 )
 @click.option("--restart", default="", metavar="CMD", help="Kills the node, starts it again, and returns.")
 @click.option("--replica", default="", metavar="ADDRESS", help="A second replica of the node.")
+@click.option("--known-failing", type=_FILE, help="A list of what fails today; see the guide.")
+@click.option("--out", "folder", type=click.Path(path_type=Path, file_okay=False), help="Write the report here.")
+@click.option("--format", "formats", multiple=True, callback=_formats, help="Of html,json,junit,md; all by default.")
 @click.option(
-    "--time-limit",
-    type=click.FloatRange(min=1),
-    default=DEFAULT_TIME_LIMIT,
-    show_default=True,
-    help="Seconds for all of it.",
+    "--time-limit", type=click.FloatRange(min=1), default=DEFAULT_TIME_LIMIT, metavar="SECONDS", help="For all of it."
 )
 def run_command(
     *,
@@ -82,6 +108,9 @@ def run_command(
     tester_key: Path,
     restart: str,
     replica: str,
+    known_failing: Path | None,
+    folder: Path | None,
+    formats: tuple[str, ...],
     time_limit: float,
 ) -> int:
     """Judge the node at TARGET: cn1…@HOST:PORT, HOST:PORT or https://HOST:PORT.
@@ -89,6 +118,8 @@ def run_command(
     Exit codes: 0 passed, 1 a requirement failed, 2 the list of known failures is stale, 3 too little ran, 4 the node
     is not reachable or not prepared, 5 a fault of the suite.
     """
+    if formats and folder is None:
+        raise click.UsageError("--format says how a report is written, and --out DIR where: name both")
     order = Order(
         address=target,
         profiles=profiles,
@@ -96,45 +127,81 @@ def run_command(
         skill=skill,
         question=question,
         only=only,
-        seed=secrets.randbelow(2**32) if seed is None else seed,
+        seed=secrets.randbelow(_MAX_SEED) if seed is None else seed,
         grant=grant,
         tester_key=tester_key,
         surroundings=Surroundings(restart_command=restart, replica=replica),
     )
-    trial: list[Trial] = []
+    wish = _Wish(
+        time_limit=time_limit,
+        known=read_known_failing(known_failing) if known_failing else (),
+        folder=_made(folder),
+        formats=formats or FORMATS,
+    )
+    return _carried_out(order, wish=wish)
+
+
+def _made(folder: Path | None) -> Path | None:
+    """Makes the folder of the report before anything is judged, so that nothing is judged in vain."""
+    if folder is not None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise click.UsageError(f"the folder {folder} cannot be made: {error.strerror}") from error
+    return folder
+
+
+def _carried_out(order: Order, *, wish: _Wish) -> int:
+    trials: list[Trial] = []
+    command = again(order)
     try:
-        report = asyncio.run(_judged(order, time_limit=time_limit, trial=trial))
+        run = asyncio.run(_judge(order, wish=wish, trials=trials))
     except KeyboardInterrupt:
-        return _broken_off(trial, order=order)
-    for line in result_lines(report):
+        _tell_what_was_judged(trials, command=command)
+        return INTERRUPTED
+    checks = {check.name for check in all_checks()}
+    run = with_known_failures(run, known=wish.known, checks=checks, today=datetime.now(UTC).date())
+    report = Report(run=run, command=command, only=order.only)
+    for line in (*judged_lines(report), "", *sum_lines(run)):
         say(line)
-    return report.run.exit
+    _write(report, wish=wish)
+    return run.exit
 
 
-async def _judged(order: Order, *, time_limit: float, trial: list[Trial]) -> Report:
+async def _judge(order: Order, *, wish: _Wish, trials: list[Trial]) -> RunResult:
     plan = await prepare(order)
     progress = Progress(total=len(plan.checks))
-    trial.append(Trial(plan, on_result=progress))
-    for line in introduction(Report(run=trial[0].so_far(), command=again(order))):
+    trial = Trial(plan, on_result=progress)
+    trials.append(trial)
+    for line in introduction(trial.so_far()):
         say(line)
     try:
-        run = await trial[0].run(time_limit=time_limit)
+        return await trial.run(time_limit=wish.time_limit)
     finally:
         progress.clear()
-    return Report(run=run, command=again(order))
 
 
-def _broken_off(trial: list[Trial], *, order: Order) -> int:
-    if trial:
-        report = Report(run=trial[0].so_far(), command=again(order))
-        lines = list(result_lines(report))
-        for line in lines[:-1]:
-            say(line)
-        left = len(trial[0].plan.checks) - len(report.run.results)
-        say(f"Broken off; {left} checks had not ended.", err=True)
-    else:
+def _tell_what_was_judged(trials: Sequence[Trial], *, command: tuple[str, ...]) -> None:
+    if not trials:
         say("Broken off before the node was reached.", err=True)
-    return INTERRUPTED
+        return
+    run = trials[0].so_far()
+    for line in (*judged_lines(Report(run=run, command=command, only=("broken off",))), ""):
+        say(line)
+    for line in (*sum_lines(run),)[:-1]:
+        say(line)
+    left = len(trials[0].plan.checks) - len(run.results)
+    say(f"Broken off: {left} of {len(trials[0].plan.checks)} checks had not ended.", err=True)
+
+
+def _write(report: Report, *, wish: _Wish) -> None:
+    if wish.folder is None:
+        return
+    try:
+        written = write_report(report, folder=wish.folder, formats=wish.formats)
+    except OSError as error:
+        raise click.UsageError(f"the report cannot be written: {error.filename}: {error.strerror}") from error
+    say(f"Report: {', '.join(map(str, written))}")
 
 
 def again(order: Order) -> tuple[str, ...]:

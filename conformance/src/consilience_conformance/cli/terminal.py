@@ -6,19 +6,21 @@ import os
 import shutil
 import sys
 import textwrap
-import unicodedata
 from collections.abc import Iterator
 
 import click
 
+from consilience_conformance.report.printable import printable
 from consilience_conformance.report.summary import (
     ENDINGS,
     Report,
     Untested,
     count_line,
     failures,
+    number_of,
     share_line,
     suite_fault,
+    unjudged_musts,
     untested,
     warnings,
 )
@@ -46,22 +48,13 @@ def coloured() -> bool | None:
     return False if os.environ.get("NO_COLOR") else None
 
 
-def printable(text: str) -> str:
-    """Returns a text of a node without what would command the terminal."""
-    return "".join(
-        letter if letter == " " or unicodedata.category(letter)[0] not in "CZ" else f"\\u{ord(letter):04x}"
-        for letter in text
-    )
-
-
 def say(text: str = "", *, err: bool = False) -> None:
     """Writes a line."""
     click.echo(text, err=err, color=coloured())
 
 
-def introduction(report: Report) -> Iterator[str]:
+def introduction(run: RunResult) -> Iterator[str]:
     """Yields who is judged, and how."""
-    run = report.run
     name = f"{printable(run.node_name)} " if run.node_name else ""
     yield click.style(f"{name}at {printable(run.address)}", bold=True)
     yield click.style(run.node_id, dim=True)
@@ -71,19 +64,13 @@ def introduction(report: Report) -> Iterator[str]:
     yield f"{', '.join(run.profiles)} · {how} · seed {run.seed}"
 
 
-def result_lines(report: Report) -> Iterator[str]:
-    """Yields what a run found: failures, warnings, what was not tested, and the sum."""
+def judged_lines(report: Report) -> Iterator[str]:
+    """Yields what a run found: failures, warnings, and what was not tested."""
     for result in failures(report.run):
         yield from ("", *_judged(result, report=report))
     for result in warnings(report.run):
         yield from ("", *_judged(result, report=report))
-    left = untested(report.run)
-    if left:
-        yield from ("", click.style("Not tested", bold=True))
-        for group in left:
-            yield from _untested(group)
-    yield ""
-    yield from sum_lines(report.run)
+    yield from _not_tested(report)
 
 
 def sum_lines(run: RunResult) -> Iterator[str]:
@@ -101,11 +88,11 @@ def _judged(result: CheckResult, *, report: Report) -> Iterator[str]:
     yield f"{_label(result.verdict)}  {click.style(result.check, bold=True)}  " + click.style(
         f"{result.mode}, {result.seconds:.2f} s", dim=True
     )
-    yield from _wrapped(result.title)
+    yield from wrapped(result.title)
     if result.verdict is Verdict.SUITE_ERROR:
-        yield from _wrapped(f"{suite_fault(result)}. Please report this with the report of --out DIR --format json.")
+        yield from wrapped(f"{suite_fault(result)}. Please report this with the report.json that --out DIR writes.")
     elif result.because:
-        yield from _wrapped(result.because)
+        yield from wrapped(result.because)
     told: set[str] = set()
     for finding in result.findings:
         yield from _finding(finding, told=told)
@@ -119,7 +106,7 @@ def _finding(finding: Finding, *, told: set[str]) -> Iterator[str]:
         name = click.style(finding.requirement, fg="cyan")
         yield f"{_INDENT}{name} {rule.level}" if rule else f"{_INDENT}{name}"
         if rule:
-            yield from _wrapped(rule.sentence, indent=_INDENT + "  ")
+            yield from wrapped(rule.sentence, indent=_INDENT + "  ")
     where = click.style(f"  ({finding.exchange})", dim=True) if finding.exchange else ""
     yield f"{_INDENT}- {printable(finding.message)}{where}"
     for word, value, colour in (("expected", finding.expected, "green"), ("got", finding.got, "red")):
@@ -127,17 +114,28 @@ def _finding(finding: Finding, *, told: set[str]) -> Iterator[str]:
             yield f"{_INDENT}  {word:<9} {click.style(_short(printable(value)), fg=colour)}"
 
 
+def _not_tested(report: Report) -> Iterator[str]:
+    groups, musts = untested(report.run), unjudged_musts(report)
+    if groups or musts:
+        yield from ("", click.style("Not tested", bold=True))
+    for group in groups:
+        yield from _untested(group)
+    for because, rows in musts.items():
+        yield f"{_label(Verdict.NOT_TESTED)}  {number_of(rows, 'MUST')}: {because}"
+        yield from wrapped(", ".join(row.requirement.id for row in rows))
+
+
 def _untested(group: Untested) -> Iterator[str]:
-    number = f"{len(group.results)} check" + ("" if len(group.results) == 1 else "s")
-    yield f"{_label(group.verdict)}  {number}: {printable(group.because)}"
-    yield from _wrapped(", ".join(result.check for result in group.results))
+    yield f"{_label(group.verdict)}  {number_of(group.results, 'check')}: {printable(group.because)}"
+    yield from wrapped(", ".join(result.check for result in group.results))
 
 
 def _label(verdict: Verdict) -> str:
     return click.style(verdict.value.upper(), fg=_COLOURS[verdict], bold=True)
 
 
-def _wrapped(text: str, *, indent: str = _INDENT) -> Iterator[str]:
+def wrapped(text: str, *, indent: str = _INDENT) -> Iterator[str]:
+    """Yields a text in lines that fit the terminal."""
     width = min(_MAX_WIDTH, shutil.get_terminal_size((_MAX_WIDTH, 24)).columns)
     yield from textwrap.wrap(
         printable(text),

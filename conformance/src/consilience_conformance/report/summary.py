@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 
 from consilience_conformance.exclusions import EXCLUSIONS
@@ -17,6 +17,7 @@ FAILED = frozenset({Verdict.FAIL, Verdict.STALE, Verdict.SUITE_ERROR})
 JUDGED = frozenset({Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.KNOWN_FAILING, Verdict.STALE})
 
 NO_CHECK = "no check of this run tests it"
+NOT_SEEN = "nothing that is seen from outside shows whether it is kept"
 
 ENDINGS: Mapping[Exit, str] = {
     Exit.PASS: "PASSED",
@@ -35,10 +36,12 @@ class Report:
     Attributes:
         run: What was found.
         command: The words of the command, without those that select checks.
+        only: The checks and requirements that were selected; none: all.
     """
 
     run: RunResult
     command: tuple[str, ...]
+    only: tuple[str, ...] = ()
 
     def again(self, *only: str) -> str:
         """Returns the line that runs it again, or only some checks of it."""
@@ -127,17 +130,29 @@ def must_share(rows: Sequence[Standing]) -> tuple[int, int]:
     return sum(row.verdict in JUDGED for row in musts), len(musts)
 
 
+def unjudged_musts(report: Report) -> Mapping[str, Sequence[Standing]]:
+    """Returns the MUSTs that no check of a whole run says anything of, by reason; none where checks were selected.
+
+    Those that nothing from outside can show have one reason together, and each its own in `because`.
+    """
+    groups: dict[str, list[Standing]] = {}
+    for row in standings(report.run):
+        if not (report.only or row.checks) and row.requirement.is_must and row.verdict is Verdict.NOT_TESTED:
+            groups.setdefault(NO_CHECK if row.because == NO_CHECK else NOT_SEEN, []).append(row)
+    return groups
+
+
 def count_line(run: RunResult) -> str:
     """Returns how many checks ended how: `71 of 84 checks passed, 1 failed, 12 not tested`."""
     counts = Counter(result.verdict for result in run.results)
     passed = counts.pop(Verdict.PASS, 0)
-    return ", ".join([f"{passed} of {_number(len(run.results), 'check')} passed", *_others(counts)])
+    return ", ".join([f"{passed} of {number_of(run.results, 'check')} passed", *_others(counts)])
 
 
 def share_line(run: RunResult) -> str:
     """Returns how much of the specification was judged: `52 of 60 MUSTs of core were judged`."""
     judged, known = must_share(standings(run))
-    return f"{judged} of {_number(known, 'MUST')} of {', '.join(run.profiles)} judged"
+    return f"{judged} of {number_of(range(known), 'MUST')} of {', '.join(run.profiles)} judged"
 
 
 def suite_fault(result: CheckResult) -> str:
@@ -164,5 +179,6 @@ def _others(counts: Mapping[Verdict, int]) -> Iterator[str]:
             yield f"{counts[verdict]} {words}"
 
 
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def number_of(things: Sized, noun: str) -> str:
+    """Returns how many there are: `1 check`, `2 checks`."""
+    return f"{len(things)} {noun}" if len(things) == 1 else f"{len(things)} {noun}s"

@@ -1,0 +1,127 @@
+"""`consilience-conformance explain` and `list`: what is judged, and by what."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import click
+
+from consilience_conformance.cases import all_checks
+from consilience_conformance.checks import Check, Needs
+from consilience_conformance.cli.terminal import say, wrapped
+from consilience_conformance.exclusions import EXCLUSIONS
+from consilience_conformance.report.causes import killings
+from consilience_conformance.requirements import Requirement, requirements, set_digest
+from consilience_conformance.selection import NoCheckError, named
+
+_NEEDS = {
+    Needs.SCRIPT: "a grant for the skill conformance.script",
+    Needs.RESTART: "a command that restarts the node",
+    Needs.REPLICA: "a second replica",
+}
+
+
+@click.command("explain")
+@click.argument("name", metavar="ID")
+def explain_command(*, name: str) -> None:
+    """Explain a requirement, as ASK-IDEM-002, or a check: the rule, what is sent, what is accepted."""
+    try:
+        checks = named(all_checks(), name=name)
+    except NoCheckError:
+        checks = ()
+    rule = requirements().get(name.upper())
+    lines = _of_check(checks[0]) if rule is None else _of_requirement(rule, checks=checks)
+    for line in lines:
+        say(line)
+
+
+def _of_requirement(rule: Requirement, *, checks: Sequence[Check]) -> Iterator[str]:
+    yield from _rule(rule)
+    yield ""
+    if not checks:
+        reason = EXCLUSIONS["node"].get(rule.id) or "none yet" if rule.binds("node") else "it binds clients"
+        yield f"No check of nodes: {reason}."
+    for check in checks:
+        yield from _check(check, requirement=rule.id)
+
+
+def _of_check(check: Check) -> Iterator[str]:
+    yield from _check(check)
+    for identifier in check.requirements:
+        yield ""
+        yield from _rule(requirements()[identifier])
+
+
+def _rule(rule: Requirement) -> Iterator[str]:
+    yield f"{click.style(rule.id, fg='cyan', bold=True)}  {rule.level}, {rule.role}, {rule.profile}"
+    yield from wrapped(rule.sentence, indent="  ")
+    yield click.style(f"  docs/spec/{rule.page}#{rule.anchor}", dim=True)
+
+
+def _check(check: Check, *, requirement: str = "") -> Iterator[str]:
+    yield click.style(check.name, bold=True)
+    yield from wrapped(check.title, indent="  ")
+    needs = [words for need, words in _NEEDS.items() if need in check.needs]
+    if needs:
+        yield f"  needs   {', '.join(needs)}"
+    if check.after:
+        yield f"  after   {', '.join(check.after)}"
+    for killing in killings():
+        if killing.check == check.name and requirement in {"", killing.requirement}:
+            yield f"  kills   {killing.mutant}: {killing.requirement}, {killing.message}"
+
+
+@click.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+def list_command(*, as_json: bool) -> None:
+    """List the requirements and the checks that test them."""
+    if as_json:
+        say(json.dumps(_catalogue(), indent=2))
+        return
+    for page, rules in groupby(requirements().values(), key=lambda rule: rule.page):
+        say(click.style(f"docs/spec/{page}", bold=True))
+        for rule in rules:
+            say(_line(rule))
+        say()
+    say(f"{len(all_checks())} checks, {len(requirements())} requirements")
+
+
+def _line(rule: Requirement) -> str:
+    names = [check.name for check in all_checks() if rule.id in check.requirements]
+    how = ", ".join(names)
+    if not names:
+        how = "excluded" if rule.id in EXCLUSIONS["node"] else "no check" if rule.binds("node") else "of clients"
+        how = click.style(how, fg="magenta")
+    return f"  {rule.id:<14} {rule.level:<10} {rule.profile:<12} {how}"
+
+
+def _catalogue() -> dict[str, object]:
+    return {
+        "requirementsDigest": set_digest(),
+        "checks": [
+            {
+                "name": check.name,
+                "title": check.title,
+                "requirements": list(check.requirements),
+                "profile": check.profile,
+                "needs": [need.name.lower() for need in check.needs if need.name],
+                "after": list(check.after),
+            }
+            for check in all_checks()
+        ],
+        "requirements": [
+            {
+                "id": rule.id,
+                "level": rule.level,
+                "role": rule.role,
+                "profile": rule.profile,
+                "page": rule.page,
+                "anchor": rule.anchor,
+                "checks": [check.name for check in all_checks() if rule.id in check.requirements],
+                "excluded": EXCLUSIONS["node"].get(rule.id, ""),
+            }
+            for rule in requirements().values()
+        ],
+    }

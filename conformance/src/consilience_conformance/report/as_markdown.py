@@ -1,0 +1,99 @@
+"""The Markdown report: the summary of a job, short enough to be read there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from consilience_conformance.report.summary import (
+    ENDINGS,
+    Report,
+    count_line,
+    failures,
+    number_of,
+    share_line,
+    suite_fault,
+    unjudged_musts,
+    untested,
+    warnings,
+)
+from consilience_conformance.requirements import requirements
+from consilience_conformance.verdicts import CheckResult, Exit, Finding, Verdict
+
+_MAX_VALUE = 400
+_MAX_JUDGED = 50
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>&~@:-])")
+
+
+def report_to_markdown(report: Report) -> str:
+    """Returns a report as Markdown; what a node says is escaped."""
+    return "\n".join(_lines(report)).rstrip() + "\n"
+
+
+def _lines(report: Report) -> Iterator[str]:
+    run = report.run
+    mark = "✅" if run.exit is Exit.PASS else "❌"
+    yield f"## {mark} {ENDINGS[run.exit]}: {_plain(run.node_name or run.address)}"
+    yield ""
+    yield f"{count_line(run)}; {share_line(run)}; {run.seconds:.1f} s."
+    yield ""
+    yield f"`{run.node_id}` at {_code(run.address)}, mode {run.mode}, seed {run.seed}"
+    judged = [*failures(run), *warnings(run)]
+    for result in judged[:_MAX_JUDGED]:
+        yield from ("", *_judged(result, report=report))
+    if len(judged) > _MAX_JUDGED:
+        yield from ("", f"and {len(judged) - _MAX_JUDGED} more, see the other formats of the report")
+    yield from _not_tested(report)
+
+
+def _judged(result: CheckResult, *, report: Report) -> Iterator[str]:
+    yield f"### {result.verdict.value.upper()} `{result.check}`"
+    yield ""
+    yield _plain(result.title)
+    if result.verdict is Verdict.SUITE_ERROR:
+        yield from ("", _code(suite_fault(result)))
+    elif result.because:
+        yield from ("", _plain(result.because))
+    for finding in result.findings:
+        yield from ("", *_finding(finding))
+    yield from ("", "```sh", report.again(result.check), "```")
+
+
+def _finding(finding: Finding) -> Iterator[str]:
+    rule = requirements().get(finding.requirement)
+    yield f"- **{finding.requirement}** {_plain(finding.message)}"
+    if rule:
+        yield f"  > {_plain(rule.sentence)}"
+    if finding.expected:
+        yield f"  - expected {_code(finding.expected)}"
+    if finding.got:
+        yield f"  - got {_code(finding.got)}"
+
+
+def _not_tested(report: Report) -> Iterator[str]:
+    groups, musts = untested(report.run), unjudged_musts(report)
+    if not groups and not musts:
+        return
+    yield from ("", "### Not tested", "", "| | how many | why |", "|---|---|---|")
+    for group in groups:
+        names = ", ".join(f"`{result.check}`" for result in group.results)
+        yield f"| {group.verdict.value} | {number_of(group.results, 'check')} | {_plain(group.because)}: {names} |"
+    for because, rows in musts.items():
+        names = ", ".join(row.requirement.id for row in rows)
+        yield f"| without a check | {number_of(rows, 'MUST')} | {_plain(because)}: {names} |"
+
+
+def _plain(text: str) -> str:
+    """Returns a text that Markdown shows as it is."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def _code(text: str) -> str:
+    """Returns a span of code that its own text cannot leave."""
+    short = " ".join(text.split())
+    if len(short) > _MAX_VALUE:
+        short = f"{short[:_MAX_VALUE]}…"
+    short = short.replace("|", "¦")
+    fence = "`" * (max((len(run) for run in re.findall("`+", short)), default=0) + 1)
+    pad = " " if short.startswith("`") or short.endswith("`") else ""
+    return f"{fence}{pad}{short}{pad}{fence}"
