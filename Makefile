@@ -32,6 +32,10 @@ demo: $(READY) ## a question travels the whole way between real nodes; ASK=deadl
 test: lint ## all checks and all tests
 	pytest
 
+.PHONY: certify
+certify: $(READY) ## build the node in Go, and let the judge certify it; the report goes to build/certify
+	python -m scripts.certify_go_node
+
 .PHONY: lint
 lint: $(READY) ## style, types, layers, protos
 	ruff check

@@ -31,24 +31,24 @@ def unwind_when_told_to_end() -> None:
         signal.signal(number, _unwind)
 
 
-def run(command: Command, *, cwd: Path | None = None) -> None:
-    """Runs a tool to its end; its words go where this process writes.
+def run(command: Command, *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> None:
+    """Runs a tool to its end, in our environment or another; its words go where this process writes.
 
     Raises:
         subprocess.CalledProcessError: It failed.
     """
-    with running(command, cwd=cwd) as process:
+    with running(command, cwd=cwd, env=env) as process:
         process.wait()
     _require_success(process)
 
 
-def output_of(command: Command, *, cwd: Path | None = None) -> str:
-    """Runs a tool to its end, and returns what it wrote on standard output.
+def output_of(command: Command, *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
+    """Runs a tool to its end, in our environment or another, and returns what it wrote on standard output.
 
     Raises:
         subprocess.CalledProcessError: It failed.
     """
-    with running(command, cwd=cwd, stdout=subprocess.PIPE) as process:
+    with running(command, cwd=cwd, env=env, stdout=subprocess.PIPE) as process:
         output, _ = process.communicate()
     _require_success(process)
     return output.decode()

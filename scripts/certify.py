@@ -1,0 +1,76 @@
+"""Judges a node that is given by its commands: its vectors first, then the node itself, live and scripted.
+
+`python -m scripts.certify_go_node` builds the node in Go and judges it so.
+"""
+
+import contextlib
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.child_processes import Command, output_of, run, running
+
+_JUDGE = (sys.executable, "-m", "consilience_conformance")
+_START_SECONDS = 60.0
+_LOOK_INTERVAL_S = 0.05
+
+
+class CertificationError(Exception):
+    """The node was not judged, or not built; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A node that is to be judged.
+
+    Attributes:
+        executor: Answers the vectors.
+        serve: Serves on a free port, with the skill that testers write; takes `--ready-file FILE`, as all our nodes do.
+        grant: Returns the command that signs a grant into a file, for keys in their text form.
+    """
+
+    executor: Command
+    serve: Command
+    grant: Callable[[Path, tuple[str, ...]], Command]
+
+
+def judge(candidate: Candidate, *, folder: Path, report: Path) -> None:
+    """Judges a node; the judge's words go where this process writes.
+
+    Args:
+        candidate: The node, which has not been started before.
+        folder: Exists; holds the tester's key and the grant.
+        report: Folder for the report of the run.
+
+    Raises:
+        CertificationError: The node did not start.
+        subprocess.CalledProcessError: It did not pass, or was not judged; its exit code is that of the judge.
+    """
+    run([*_JUDGE, "vectors", "--exec", shlex.join(map(str, candidate.executor))])
+    with _serving(candidate.serve, ready_file=folder / "ready") as address:
+        key, grant = folder / "tester.key", folder / "grant.binpb"
+        testers = output_of([*_JUDGE, "tester", "--key", key]).split()
+        run(candidate.grant(grant, tuple(testers)))
+        run(
+            [
+                *(*_JUDGE, "run", address, "--mode", "both", "--grant", grant, "--tester-key", key),
+                *("--out", report, "--format", "html,json,junit,md"),
+            ]
+        )
+
+
+@contextlib.contextmanager
+def _serving(serve: Command, *, ready_file: Path) -> Iterator[str]:
+    """Runs a node until the block ends, and yields its address."""
+    give_up = time.monotonic() + _START_SECONDS
+    with running([*serve, "--ready-file", ready_file]) as process:
+        while not ready_file.exists():
+            if process.poll() is not None:
+                raise CertificationError(f"the node ended with {process.returncode} before it served; see its words")
+            if time.monotonic() > give_up:
+                raise CertificationError(f"the node does not serve after {_START_SECONDS:g} s")
+            time.sleep(_LOOK_INTERVAL_S)
+        yield ready_file.read_text().strip()

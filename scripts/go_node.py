@@ -1,0 +1,68 @@
+"""Builds the node in Go, and runs all that Go itself can say about it: the commands of a node that can be judged.
+
+The Go of the wire, which is committed so that the folder builds by itself, is held against the protos first.
+"""
+
+import filecmp
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from scripts.certify import Candidate, CertificationError
+from scripts.child_processes import Command, output_of, run
+from scripts.go_toolchain import go_command
+from scripts.machine_cache import ROOT
+
+FOLDER = ROOT / "examples/nodes/go"
+_WIRE = "gen"
+_PROGRAMS = {"node": ".", "vector-executor": "./cmd/vector-executor", "grant": "./cmd/grant"}
+
+
+def built(folder: Path) -> Candidate:
+    """Returns the node, generated, formatted, vetted, tested and built.
+
+    Args:
+        folder: Exists and is empty; holds the programs and the root key.
+
+    Raises:
+        CertificationError: The code of the wire is stale, or a file is not formatted; the text names the files.
+        subprocess.CalledProcessError: A step failed; its tool said why.
+    """
+    go = go_command()
+    environment = {**os.environ, "PATH": f"{go.parent}{os.pathsep}{os.environ['PATH']}"}
+
+    def run_here(*command: str | Path) -> None:
+        run(command, cwd=FOLDER, env=environment)
+
+    run_here("buf", "generate", "--output", folder)
+    if stale := sorted(_different(FOLDER / _WIRE, folder / _WIRE)):
+        raise CertificationError(f"run `go generate` in {FOLDER.relative_to(ROOT)}; stale: {', '.join(stale)}")
+    if unformatted := output_of([go.with_name("gofmt"), "-l", "."], cwd=FOLDER, env=environment).split():
+        raise CertificationError(f"run `gofmt -w .` in {FOLDER.relative_to(ROOT)}; to format: {', '.join(unformatted)}")
+    run_here(go, "vet", "./...")
+    run_here(go, "test", "./...")
+    for name, package in _PROGRAMS.items():
+        run_here(go, "build", "-o", folder / name, package)
+    return _candidate(folder)
+
+
+def _candidate(folder: Path) -> Candidate:
+    key = folder / "root.key"
+
+    def grant(file: Path, testers: tuple[str, ...]) -> Command:
+        return [folder / "grant", "--key", key, "--output", file, *testers]
+
+    return Candidate(
+        executor=[folder / "vector-executor"],
+        serve=[folder / "node", "--address", "127.0.0.1:0", "--key", key, "--conformance"],
+        grant=grant,
+    )
+
+
+def _different(ours: Path, fresh: Path) -> Iterator[str]:
+    """Yields the files that are in one folder alone, or differ between the two."""
+    names = {file.relative_to(folder) for folder in (ours, fresh) for file in folder.rglob("*") if file.is_file()}
+    for name in names:
+        both = (ours / name).is_file() and (fresh / name).is_file()
+        if not both or not filecmp.cmp(ours / name, fresh / name, shallow=False):
+            yield str(name)
