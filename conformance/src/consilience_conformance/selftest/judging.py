@@ -1,0 +1,68 @@
+"""The judge as a process: the command that a vendor runs, and what its report says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
+from dataclasses import dataclass
+from pathlib import Path
+
+from consilience_conformance.cases import all_checks
+from consilience_conformance.report.as_json import report_from_json
+from consilience_conformance.report.rejudging import disagreements
+from consilience_conformance.selftest.comparison import Judged
+from consilience_conformance.selftest.specimens import end
+
+JUDGE_SECONDS = 150.0
+"""How long a run may take before it counts as one that hangs."""
+
+_LAST_WORDS = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """How runs are made.
+
+    Attributes:
+        tester_key: The file of the tester's key.
+        grant: The file of the grant, or None: live mode alone.
+        seed: Of all chance.
+        seconds: How long a run may take.
+    """
+
+    tester_key: Path
+    grant: Path | None = None
+    seed: int = 0
+    seconds: float = JUDGE_SECONDS
+
+    async def judged(self, address: str, *, folder: Path, restart_command: str = "") -> Judged:
+        """Judges a node.
+
+        Args:
+            address: Of the node.
+            folder: Gets the report.
+            restart_command: Restarts the node; empty: there is none.
+        """
+        words = [sys.executable, "-m", "consilience_conformance", "run", address, "--seed", str(self.seed)]
+        words += ["--tester-key", str(self.tester_key), "--out", str(folder), "--format", "json"]
+        words += ["--grant", str(self.grant)] if self.grant else []
+        words += ["--restart", restart_command] if restart_command else []
+        process = await asyncio.create_subprocess_exec(*words, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE)
+        try:
+            async with asyncio.timeout(self.seconds):
+                _, said = await process.communicate()
+        except TimeoutError:
+            return Judged(exit=-1, said=f"the judge did not end within {self.seconds:g} s")
+        finally:
+            await end(process)
+        last_words = said.decode(errors="replace").strip()[-_LAST_WORDS:]
+        return _read(folder / "report.json", code=process.returncode or 0, said=last_words)
+
+
+def _read(report: Path, *, code: int, said: str) -> Judged:
+    if not report.exists():
+        return Judged(exit=code, said=said)
+    run = report_from_json(json.loads(report.read_text(encoding="utf-8"))).run
+    return Judged(exit=code, said=said, results=run.results, impure=tuple(disagreements(run, checks=all_checks())))

@@ -1,0 +1,222 @@
+"""Specimens: reference nodes as processes of their own, healthy or with one fault, ended by their ids.
+
+The node is a command, and nothing of it is imported. Each specimen has a folder of its own; they share one root key, so
+that one grant opens them all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from consilience_conformance.selftest.declarations import Variant
+
+START_SECONDS = 60.0
+"""How long a command of the node may take."""
+
+_LOOK_SECONDS = 0.01
+_LAST_WORDS = 2000
+_FILES = ("node.toml", "script.toml")
+_MORE = {Variant.PINNED: "\n[tls]\n"}
+_STORES = {Variant.DURABLE: "sqlite"}
+
+
+class NodeCommandError(Exception):
+    """The command of the node did not do what was asked of it; the text holds its last words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeCommand:
+    """The command of the reference node.
+
+    Attributes:
+        words: `("consilience-node",)`.
+    """
+
+    words: tuple[str, ...]
+
+    async def mutants(self) -> dict[str, str]:
+        """Returns the faults that the node can be served with, by name.
+
+        Raises:
+            NodeCommandError: The command does not list them.
+        """
+        lines = (await self._output("mutants")).splitlines()
+        return dict(line.split(maxsplit=1) for line in lines)
+
+    async def grant(self, *, config: Path, testers: Iterable[str], file: Path) -> None:
+        """Lets testers in for an hour, by their keys in text form.
+
+        Raises:
+            NodeCommandError: The command does not write the grant.
+        """
+        named = [word for tester in testers for word in ("--tester", tester)]
+        await self._output("grant", "--config", str(config), *named, "--output", str(file))
+
+    async def _output(self, *words: str) -> str:
+        try:
+            process = await asyncio.create_subprocess_exec(*self.words, *words, stdin=DEVNULL, stdout=PIPE, stderr=PIPE)
+        except OSError as error:
+            raise NodeCommandError(f"{shlex.join(self.words)} cannot be run: {error.strerror}") from error
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                said, complained = await process.communicate()
+        except TimeoutError as error:
+            raise NodeCommandError(f"{shlex.join((*self.words, words[0]))} does not end") from error
+        finally:
+            await end(process)
+        if process.returncode != 0:
+            last_words = complained.decode(errors="replace").strip()[-_LAST_WORDS:]
+            raise NodeCommandError(f"{shlex.join((*self.words, words[0]))} failed: {last_words}")
+        return said.decode()
+
+
+@asynccontextmanager
+async def specimen(
+    command: NodeCommand, *, folder: Path, variant: Variant, mutant: str = ""
+) -> AsyncIterator[Specimen]:
+    """Serves a node while the block runs.
+
+    Args:
+        command: Of the node.
+        folder: Is made, and gets all that it writes; next to it lies the root key.
+        variant: How it is started.
+        mutant: Its fault; empty: it is healthy.
+
+    Raises:
+        NodeCommandError: It does not serve.
+    """
+    one = Specimen(command, folder=folder, variant=variant, mutant=mutant)
+    try:
+        await one.start()
+        if variant is not Variant.DURABLE:
+            yield one
+        else:
+            async with one.restartable():
+                yield one
+    finally:
+        await one.end()
+
+
+class Specimen:
+    """A node as a process.
+
+    Attributes:
+        address: Where it serves, `host:port`; the same after a restart.
+        restart_command: A shell command that kills it and returns when it serves again; empty: there is none.
+    """
+
+    def __init__(self, command: NodeCommand, *, folder: Path, variant: Variant, mutant: str) -> None:
+        """Writes down its configuration; nothing runs yet."""
+        self.address = ""
+        self.restart_command = ""
+        self._command = command
+        self._folder = folder
+        self._options = ["--store", _STORES.get(variant, "memory")]
+        self._options += ["--mutant", mutant] if mutant else []
+        self._process: Process | None = None
+        folder.mkdir(parents=True)
+        for name in _FILES:
+            text = (files("consilience_conformance") / "selftest" / "specimen" / name).read_text(encoding="utf-8")
+            more = _MORE.get(variant, "") if name == "node.toml" else ""
+            (folder / name).write_text(text + more, encoding="utf-8")
+
+    @property
+    def config(self) -> Path:
+        """Its configuration."""
+        return self._folder / "node.toml"
+
+    @property
+    def log(self) -> str:
+        """The end of what it wrote."""
+        file = self._folder / "log"
+        return file.read_text(encoding="utf-8", errors="replace")[-_LAST_WORDS:].strip() if file.exists() else ""
+
+    async def start(self) -> None:
+        """Starts it and waits until it serves.
+
+        Raises:
+            NodeCommandError: It does not.
+        """
+        ready = self._folder / "ready"
+        ready.unlink(missing_ok=True)
+        words = ["serve", "--config", str(self.config), "--ready-file", str(ready), *self._options]
+        words += ["--address", self.address] if self.address else []
+        with (self._folder / "log").open("ab") as log:
+            try:
+                # In a session of its own: Ctrl-C is ours, and we end it.
+                self._process = await asyncio.create_subprocess_exec(
+                    *self._command.words, *words, stdin=DEVNULL, stdout=log, stderr=STDOUT, start_new_session=True
+                )
+            except OSError as error:
+                raise NodeCommandError(f"{shlex.join(self._command.words)} cannot be run: {error.strerror}") from error
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                # The file has no event that a program could wait for.
+                while not ready.exists():
+                    if self._process.returncode is not None:
+                        raise NodeCommandError(f"the node did not start: {self.log}")
+                    await asyncio.sleep(_LOOK_SECONDS)
+        except TimeoutError as error:
+            raise NodeCommandError(f"the node did not serve within {START_SECONDS:g} s: {self.log}") from error
+        self.address = ready.read_text(encoding="ascii").strip().rpartition("@")[2]
+
+    async def end(self) -> None:
+        """Kills it, as a crash would, and waits until it is gone."""
+        if self._process is not None:
+            await end(self._process)
+
+    @asynccontextmanager
+    async def restartable(self) -> AsyncIterator[None]:
+        """Offers `restart_command` while the block runs: it asks this process, which alone knows the id."""
+        socket = self._folder / "restart"
+        asked: set[asyncio.Task[None]] = set()
+
+        async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with suppress(ConnectionError):
+                writer.write(await self._again())
+                await writer.drain()
+            writer.close()
+
+        def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.create_task(serve(reader, writer))
+            asked.add(task)
+            task.add_done_callback(asked.discard)
+
+        server = await asyncio.start_unix_server(take, socket)
+        self.restart_command = shlex.join(
+            [sys.executable, "-m", "consilience_conformance.selftest.restart", str(socket)]
+        )
+        try:
+            yield
+        finally:
+            self.restart_command = ""
+            server.close()
+            await server.wait_closed()
+            for task in asked:
+                task.cancel()  # else a node would be started that nobody ends
+            await asyncio.gather(*asked, return_exceptions=True)
+
+    async def _again(self) -> bytes:
+        """Kills it and starts it; returns why it does not serve, or nothing."""
+        await self.end()
+        try:
+            await self.start()
+        except NodeCommandError as error:
+            return str(error).encode()
+        return b""
+
+
+async def end(process: Process) -> None:
+    """Kills a process and waits until it is gone."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            process.kill()
+    await process.wait()

@@ -1,0 +1,134 @@
+"""The trials of the self-test: every node, healthy, with a fault or degenerate, is judged, as many at once as told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+from consilience_conformance import node_ids
+from consilience_conformance.callers import Tester
+from consilience_conformance.peers.degenerate import Degenerate
+from consilience_conformance.selftest.comparison import (
+    Judged,
+    degenerate_complaints,
+    healthy_complaints,
+    mutant_complaints,
+)
+from consilience_conformance.selftest.declarations import Declaration, Variant
+from consilience_conformance.selftest.judging import Judge
+from consilience_conformance.selftest.specimens import NodeCommand, NodeCommandError, Specimen, specimen
+
+HEALTHY = "healthy"
+"""With the variant after it, the name of the trial of a node without a fault: `healthy-plain`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """How the judge did with one node.
+
+    Attributes:
+        name: Of the mutant, or of the degenerate node, or `healthy-plain` and the like.
+        killed_by: The check that it is to die by; empty where there is none.
+        complaints: What was not as declared.
+        seconds: How long it took.
+    """
+
+    name: str
+    killed_by: str
+    complaints: tuple[str, ...]
+    seconds: float
+
+
+class Bench:
+    """Where nodes are put before the judge."""
+
+    def __init__(
+        self, command: NodeCommand, *, folder: Path, jobs: int, seed: int = 0, on_trial: Callable[[Trial], None]
+    ) -> None:
+        """Prepares the bench.
+
+        Args:
+            command: Of the reference node.
+            folder: Exists, and gets a folder for each trial.
+            jobs: How many trials are made at one time.
+            seed: Of all chance.
+            on_trial: Is told of each trial as it ends.
+        """
+        self.healthy: dict[Variant, Judged] = {}
+        self._command = command
+        self._folder = folder
+        self._places = asyncio.Semaphore(jobs)
+        self._on_trial = on_trial
+        self._bare_judge = Judge(tester_key=folder / "tester.key", seed=seed)
+        self._judge = Judge(tester_key=folder / "tester.key", seed=seed, grant=folder / "grant")
+
+    async def judge_healthy(self, variants: Iterable[Variant]) -> list[Trial]:
+        """Judges nodes without a fault, the first of which gets the grant for all nodes.
+
+        Raises:
+            NodeCommandError: A healthy node does not serve: there is nothing to compare with.
+        """
+        first, *others = variants
+        trials = [await self._judge_healthy(first, grants=True)]
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                running = [tasks.create_task(self._judge_healthy(one)) for one in others]
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        return [*trials, *(task.result() for task in running)]
+
+    async def judge_faulty(self, declared: Iterable[Declaration], degenerate: Iterable[Degenerate]) -> list[Trial]:
+        """Judges mutants and degenerate nodes, after the healthy ones."""
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(self._judge_degenerate(one)) for one in degenerate]
+            running += [tasks.create_task(self._judge_mutant(one)) for one in declared]
+        return [task.result() for task in running]
+
+    async def _judge_healthy(self, variant: Variant, *, grants: bool = False) -> Trial:
+        name = f"{HEALTHY}-{variant}"
+        async with self._places:
+            began = monotonic()
+            async with specimen(self._command, folder=self._folder / name, variant=variant) as node:
+                if grants:
+                    await self._let_in(node)
+                judged = await self._judged(node, name=name)
+            self.healthy[variant] = judged
+            return self._ended(name, complaints=healthy_complaints(judged), began=began)
+
+    async def _let_in(self, node: Specimen) -> None:
+        keys = [node_ids.text_of(caller.key) for caller in Tester.at(self._judge.tester_key).callers]
+        await self._command.grant(config=node.config, testers=keys, file=self._folder / "grant")
+
+    async def _judge_mutant(self, declared: Declaration) -> Trial:
+        async with self._places:
+            began = monotonic()
+            folder = self._folder / declared.name
+            try:
+                async with specimen(self._command, folder=folder, variant=declared.node, mutant=declared.name) as node:
+                    judged = await self._judged(node, name=declared.name)
+                healthy = self.healthy[declared.node]
+                complaints = [*mutant_complaints(declared, judged=judged, healthy=healthy)]
+            except NodeCommandError as error:
+                complaints = [str(error)]
+            return self._ended(declared.name, complaints=complaints, began=began, killed_by=declared.check)
+
+    async def _judge_degenerate(self, one: Degenerate) -> Trial:
+        async with self._places:
+            began = monotonic()
+            async with one.serving() as address:
+                judged = await self._bare_judge.judged(address, folder=self._folder / one.name)
+            complaints = degenerate_complaints(one, judged=judged)
+            return self._ended(one.name, complaints=complaints, began=began, killed_by=one.check)
+
+    async def _judged(self, node: Specimen, *, name: str) -> Judged:
+        return await self._judge.judged(
+            node.address, folder=self._folder / name / "report", restart_command=node.restart_command
+        )
+
+    def _ended(self, name: str, *, complaints: Iterable[str], began: float, killed_by: str = "") -> Trial:
+        trial = Trial(name=name, killed_by=killed_by, complaints=tuple(complaints), seconds=monotonic() - began)
+        self._on_trial(trial)
+        return trial
