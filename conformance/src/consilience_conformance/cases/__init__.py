@@ -15,14 +15,36 @@ from consilience_conformance.cases import (
     constraints,
     envelopes,
     headers,
+    idempotency,
+    load,
     nodes,
+    order,
+    ownership,
+    scripts,
     stops,
     streams,
     texts,
 )
 from consilience_conformance.checks import Check
 
-_MODULES = (basics, envelopes, headers, constraints, admission, nodes, streams, texts, answers, stops, connections)
+_MODULES = (
+    basics,
+    envelopes,
+    headers,
+    constraints,
+    admission,
+    order,
+    idempotency,
+    nodes,
+    streams,
+    texts,
+    answers,
+    stops,
+    connections,
+    ownership,
+    load,
+    scripts,
+)
 
 
 @functools.cache
