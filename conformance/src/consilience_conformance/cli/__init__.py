@@ -7,6 +7,7 @@ import click
 from consilience_conformance import __version__
 from consilience_conformance.cli.catalogue import explain_command, list_command
 from consilience_conformance.cli.commands import Commands
+from consilience_conformance.cli.doctor import doctor_command
 from consilience_conformance.cli.run import run_command
 from consilience_conformance.cli.tester import tester_command
 from consilience_conformance.vectors.command import vectors_command
@@ -18,5 +19,5 @@ def main() -> None:
     """Judge a node of the Consilience protocol, in any language, by the rules of its specification."""
 
 
-for _command in (run_command, explain_command, list_command, tester_command, vectors_command):
+for _command in (doctor_command, run_command, explain_command, list_command, tester_command, vectors_command):
     main.add_command(_command)
