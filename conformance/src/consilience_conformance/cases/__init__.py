@@ -13,6 +13,7 @@ from consilience_conformance.cases import (
     basics,
     connections,
     constraints,
+    durable,
     envelopes,
     headers,
     idempotency,
@@ -20,6 +21,7 @@ from consilience_conformance.cases import (
     nodes,
     order,
     ownership,
+    refusals,
     scripts,
     stops,
     streams,
@@ -35,6 +37,7 @@ _MODULES = (
     admission,
     order,
     idempotency,
+    refusals,
     nodes,
     streams,
     texts,
@@ -44,6 +47,7 @@ _MODULES = (
     ownership,
     load,
     scripts,
+    durable,
 )
 
 

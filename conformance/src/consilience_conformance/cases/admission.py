@@ -95,7 +95,8 @@ def _limit_check(name: str, *, title: str, limit: str, at: MakeAsk, over: MakeAs
         name: Of the check.
         title: Of the check.
         limit: The name of the field in Limits.
-        at, over: Make an ask at the limit, and one above.
+        at: Makes an ask at the limit.
+        over: Makes one above.
     """
 
     async def drive(stage: Stage) -> None:
