@@ -97,7 +97,8 @@ class Stage:
         self._origin = monotonic()
         self._channel = target.transport.channel()
         self._streams: list[Stream] = []
-        transcript.card = target.envelope.SerializeToString(deterministic=True)
+        self._elsewhere: list[Stage] = []
+        transcript.card = transcript.card or target.envelope.SerializeToString(deterministic=True)
 
     @property
     def caller(self) -> Caller:
@@ -253,8 +254,29 @@ class Stage:
         """Returns the name of a gate that nobody else knows."""
         return secrets.token_bytes(16)
 
+    def elsewhere(self, target: Target) -> Stage:
+        """Returns a stage with the same callers and the same transcript at the node restarted, or at a replica.
+
+        Its asks rely on the card of that target, and the transcript keeps the first card. It is closed with this one.
+        """
+        there = Stage(
+            target=target,
+            subject=self.subject,
+            callers=self.callers,
+            grant=self._grant,
+            random=self.random,
+            budget=self.budget,
+            transcript=self.transcript,
+            surroundings=self.surroundings,
+        )
+        there._origin = self._origin
+        self._elsewhere.append(there)
+        return there
+
     async def close(self) -> None:
-        """Cuts what still goes on, and the connection."""
+        """Cuts what still goes on, and the connections."""
+        for stage in self._elsewhere:
+            await stage.close()
         for stream in self._streams:
             stream.cut()
         await self._channel.close()
