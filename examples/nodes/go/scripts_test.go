@@ -104,6 +104,7 @@ func TestScriptIsRefusedWithoutAGrantThatHolds(t *testing.T) {
 		"signed by the tester":       who.signed(who.key, unchanged),
 		"for a node of the tester's": who.signed(who.key, ofItself),
 		"of another type":            who.card,
+		"without a signature":        {PayloadType: "consilience.v1.ConformanceGrant", PublicKey: publicOf(who.root)},
 		"for another tester":         fromRoot(func(g *v1.ConformanceGrant) { g.Testers = g.Testers[:1] }),
 		"of more than an hour":       fromRoot(func(g *v1.ConformanceGrant) { g.ExpireTime = after(2 * time.Hour) }),
 		"that does not hold yet":     fromRoot(func(g *v1.ConformanceGrant) { g.IssueTime = after(time.Minute) }),

@@ -82,7 +82,7 @@ func brokenRules(
 	}
 	var broken []*errdetails.BadRequest_FieldViolation
 	for _, violation := range invalid.Violations {
-		if counts(violation) {
+		if counts(violation) && !isOfEnvelope(violation) {
 			path := protovalidate.FieldPathString(violation.Proto.GetField())
 			wrong := violation.Proto.GetMessage()
 			broken = append(broken, &errdetails.BadRequest_FieldViolation{Field: path, Description: wrong})
@@ -95,6 +95,12 @@ func brokenRules(
 func isAbsentMessage(violation *protovalidate.Violation) bool {
 	field := violation.FieldDescriptor
 	return violation.Proto.GetRuleId() == "required" && field != nil && field.Kind() == protoreflect.MessageKind
+}
+
+// isOfEnvelope tells whether the rule is one of an envelope within the message, which Verify checks, with other reasons.
+func isOfEnvelope(violation *protovalidate.Violation) bool {
+	field := violation.FieldDescriptor
+	return field != nil && field.Parent() == (&v1.SignedEnvelope{}).ProtoReflect().Descriptor()
 }
 
 // FieldInvalid refuses a field for what is wrong with it.
