@@ -293,9 +293,9 @@ func until(t *testing.T, from stream, text string) (events []*v1.AnswerEvent) {
 func refusalOf(t *testing.T, err error) (reason string, details []string) {
 	t.Helper()
 	encoded := status.Convert(err).Proto()
-	reason, details, refused := refusals.Read(encoded)
-	if !refused {
-		t.Fatalf("no refusal: %v", err)
+	reason, details, unread := readers.ReadRefusal(encoded)
+	if unread != nil {
+		t.Fatalf("%v: %v", unread, err)
 	}
 	if size := proto.Size(encoded); size > 4096 {
 		t.Errorf("a status of %d bytes", size)

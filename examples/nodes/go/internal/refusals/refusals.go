@@ -23,7 +23,9 @@ import (
 )
 
 const (
-	domain         = "consilience.dev"
+	// Domain is that of the ErrorInfo of every refusal (ERR-STAT-001).
+	Domain = "consilience.dev"
+
 	prefix         = "ERROR_REASON_"
 	maxStatusBytes = 4096 // ERR-STAT-004
 	maxEntries     = 64   // of a list in a detail, before it is measured
@@ -83,7 +85,7 @@ func (r *Refusal) GRPCStatus() *status.Status {
 
 // packed returns ErrorInfo and the details, with at most so many entries in a list.
 func (r *Refusal) packed(limit int) []*anypb.Any {
-	details := append([]proto.Message{&errdetails.ErrorInfo{Reason: Name(r.Reason), Domain: domain}}, r.Details...)
+	details := append([]proto.Message{&errdetails.ErrorInfo{Reason: Name(r.Reason), Domain: Domain}}, r.Details...)
 	packed := make([]*anypb.Any, 0, len(details))
 	for _, detail := range details {
 		switch list := detail.(type) {
@@ -107,18 +109,4 @@ func Catalogue(reason v1.ErrorReason) (codes.Code, string) {
 	grpcCode, _ := proto.GetExtension(options, v1.E_GrpcCode).(code.Code)
 	detail, _ := proto.GetExtension(options, v1.E_DetailMessage).(string)
 	return codes.Code(grpcCode), detail
-}
-
-// Read returns the reason in a status and the full names of its other details; false where it is no refusal (5.3).
-func Read(received *rpcstatus.Status) (reason string, others []string, refused bool) {
-	others = []string{}
-	for _, detail := range received.GetDetails() {
-		info := &errdetails.ErrorInfo{}
-		if detail.UnmarshalTo(info) == nil && info.GetDomain() == domain {
-			reason, refused = info.GetReason(), true
-		} else if !detail.MessageIs(info) {
-			others = append(others, string(detail.MessageName()))
-		}
-	}
-	return reason, others, refused
 }

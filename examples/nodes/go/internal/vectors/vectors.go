@@ -192,9 +192,9 @@ func refusalStatus(in Input) (Values, error) {
 	if err := proto.Unmarshal(in.Status, status); err != nil {
 		return nil, err
 	}
-	reason, details, refused := refusals.Read(status)
-	if !refused {
-		return nil, &readers.Broken{Requirement: "ERR-STAT-001", What: "a matter of the transport"}
+	reason, details, err := readers.ReadRefusal(status)
+	if err != nil {
+		return nil, err
 	}
 	return Values{"errorReason": reason, "code": code.Code(status.GetCode()).String(), "details": details}, nil
 }
