@@ -23,6 +23,10 @@ _OPTIONS_BY_LOCK: dict[str, tuple[str, ...]] = {
     "dev": ("--group=dev", *_ALL_DISTRIBUTIONS, "--no-emit-package=grpc-stubs"),
     "bench": ("--group=bench", "--constraints=locks/dev.txt"),
     "lowest": ("pyproject.toml", "--resolution=lowest-direct"),  # proves the lower bounds of the base dependencies
+    "conformance": (  # what the judge runs with in the CI of others, and what it is built with
+        *("conformance/pyproject.toml", "--group=build", "--constraints=locks/dev.txt"),
+        "--no-emit-package=consilience",
+    ),
     "generate": ("--group=generate",),
     "llama": ("--group=llama", "--no-deps"),
     "llama-build": ("--group=llama-build",),
