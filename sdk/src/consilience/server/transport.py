@@ -6,6 +6,7 @@ here, so that whatever is wrong with it is refused with a reason of the catalogu
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
@@ -17,10 +18,10 @@ from grpc_reflection.v1alpha import reflection
 
 from consilience._wire.errors import trailer_of
 from consilience._wire.services import ASK_SERVICE, NODE_SERVICE
-from consilience.errors import NodeFaultError, RefusedError
+from consilience.errors import EnvelopeMalformedError, NodeFaultError, RefusedError
 from consilience.server.asks import AskService
 from consilience.server.cards import CardIssuer
-from consilience.server.faults import log_fault
+from consilience.server.faults import log_fault, overlook_vanished_callers
 from consilience.server.observers import Observer
 from consilience.server.readers import Write
 from consilience.telemetry import ReceivedMetadata
@@ -56,6 +57,7 @@ _LOGGER = logging.getLogger(__name__)
 
 def make_server(*, asks: AskService, cards: CardIssuer, observer: Observer) -> tuple[aio.Server, Health]:
     """Returns a gRPC server with all services of a node, without a port yet, and the switch of its health."""
+    overlook_vanished_callers()
     largest = asks.house.limits.max_message_bytes + ROOM_BYTES
     server = aio.server(options=(*SERVER_OPTIONS, ("grpc.max_receive_message_length", largest)))
     end = _Ending(observer)
@@ -101,29 +103,36 @@ class Health:
 
 
 class _Ending:
-    """Ends a call that raised: a refusal with its status, a defect as NODE_FAULT; whoever calls learns no internals."""
+    """Ends a call that raised: a refusal with its status, a defect as NODE_FAULT; whoever calls learns no internals.
+
+    Every request is read here. Of a call that takes one message and gets none, the library leaves the caller without
+    any end; so all methods take a stream, of which the first message counts.
+
+    A write to a caller that has just gone fails before the call is known to be over. That is no fault of anyone,
+    and the call is ended as cancelled.
+    """
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
 
     def unary(self, name: str, method: Unary) -> grpc.RpcMethodHandler[bytes, bytes]:
-        async def handle(request: bytes, context: Context) -> bytes:
+        async def handle(_: object, context: Context) -> bytes:
             try:
-                return await method(request)
+                return await method(await _received(context))
             except Exception as error:  # noqa: BLE001 - the boundary to the wire
                 await self._abort(name, error, context)
 
-        return grpc.unary_unary_rpc_method_handler(handle)
+        return grpc.stream_unary_rpc_method_handler(handle)
 
     def stream(self, name: str, method: Stream) -> grpc.RpcMethodHandler[bytes, bytes]:
-        async def handle(request: bytes, context: Context) -> None:
+        async def handle(_: object, context: Context) -> None:
             try:
-                if last := await method(request, context.write):
+                if last := await method(await _received(context), context.write):
                     await context.write(last)
             except Exception as error:  # noqa: BLE001 - the boundary to the wire
                 await self._abort_stream(name, error, context)
 
-        return grpc.unary_stream_rpc_method_handler(handle)
+        return grpc.stream_stream_rpc_method_handler(handle)
 
     def stream_with_end(self, name: str, method: TracedStream) -> grpc.RpcMethodHandler[bytes, bytes]:
         """Makes a handler of a stream that never ends empty.
@@ -132,17 +141,19 @@ class _Ending:
         that it returns. That one goes out in one step with the status, which spares a short answer one of its two.
         """
 
-        async def handle(request: bytes, context: Context) -> bytes:
+        async def handle(_: object, context: Context) -> bytes:
             try:
+                request = await _received(context)
                 return await method(request, context.write, context.invocation_metadata() or ())
             except Exception as error:  # noqa: BLE001 - the boundary to the wire
                 await self._abort_stream(name, error, context)
                 return b""
 
-        return grpc.unary_unary_rpc_method_handler(handle)
+        return grpc.stream_unary_rpc_method_handler(handle)
 
     async def _abort_stream(self, name: str, error: Exception, context: Context) -> None:
-        # A write to a reader that has just gone fails, and that is no fault of anyone.
+        if isinstance(error, aio.InternalError):
+            raise asyncio.CancelledError from error
         if not context.done():
             await self._abort(name, error, context)
 
@@ -154,4 +165,19 @@ class _Ending:
             refusal = NodeFaultError("the node failed; its log says why")
         self._observer.refused(method=name, reason=refusal.reason)
         code, message, trailers = trailer_of(refusal)
-        await context.abort(code, message, trailers)
+        try:
+            await context.abort(code, message, trailers)
+        except aio.InternalError as error_of_call:
+            raise asyncio.CancelledError from error_of_call
+
+
+async def _received(context: Context) -> bytes:
+    """Returns the message of a call.
+
+    Raises:
+        EnvelopeMalformedError: The caller ended the call without one.
+    """
+    request = await context.read()
+    if request is aio.EOF:
+        raise EnvelopeMalformedError("the call carries no message")
+    return request
