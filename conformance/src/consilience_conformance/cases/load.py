@@ -38,7 +38,9 @@ async def _full(stage: Stage, *, callers: Sequence[Caller], one_more: Caller) ->
     streams = []
     for index, (ask, caller) in enumerate(zip(asks, callers, strict=True)):
         streams.append(stage.open_ask(f"fill-{index}", ask, caller=caller))
-        await streams[-1].until(accepted, budget=stage.budget)
+        if not await streams[-1].until(accepted, budget=stage.budget):
+            return
+    stage.note("full", len(streams))
     late = stage.seal(stage.ask(*map(opens, gates), caller=one_more), caller=one_more)
     await stage.send("one-more", late, until=accepted)
     await stage.get("state", ask_pb2.Ask.FromString(late.payload), caller=one_more)
@@ -82,6 +84,8 @@ def _judge_full(limit: str) -> Callable[[Transcript], Iterator[Finding]]:
     def judge(seen: Transcript) -> Iterator[Finding]:
         for filled in seen.named("fill-"):
             yield from was_accepted(filled, requirement="ASK-LIM-001")
+        if "full" not in seen.notes:
+            return
         yield from _names(seen, "one-more", limit)
         yield from refused(seen["state"], "ANSWER_UNKNOWN", requirement="ASK-IDEM-005")
         yield from was_accepted(seen["copy"], requirement="ASK-IDEM-003")
@@ -113,11 +117,13 @@ async def _readers(stage: Stage) -> None:
         raise NotApplicableError(f"an answer has {limit} readers, and more than {MOST} are not tried")
     gate = stage.gate()
     ask = stage.ask(wait(gate), token("over"))
-    readers = [stage.open_ask("fill-0", ask)]
-    await readers[0].until(accepted, budget=stage.budget)
-    for index in range(1, limit):
-        readers.append(_open_resume(stage, f"fill-{index}", ask))
-        await readers[-1].until(accepted, budget=stage.budget)
+    readers: list[Stream] = []
+    for index in range(limit):
+        name = f"fill-{index}"
+        readers.append(_open_resume(stage, name, ask) if index else stage.open_ask(name, ask))
+        if not await readers[-1].until(accepted, budget=stage.budget):
+            return
+    stage.note("full", len(readers))
     await stage.resume("one-more", ask, until=accepted)
     await stage.get("get", ask)
     readers[-1].cut()
@@ -136,6 +142,8 @@ def _judge_readers(seen: Transcript) -> Iterator[Finding]:
     filled = list(seen.named("fill-"))
     for reader in filled:
         yield from was_accepted(reader, requirement="ASK-LIM-001")
+    if "full" not in seen.notes:
+        return
     yield from _names(seen, "one-more", "max_readers_per_answer")
     yield from was_accepted(seen["get"], requirement="ASK-LIM-001")
     yield from was_accepted(seen[f"try-{seen.notes['tries']}"], requirement="ASK-LIM-001")

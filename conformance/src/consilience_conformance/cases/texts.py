@@ -108,14 +108,15 @@ async def _many(stage: Stage) -> None:
     if count <= 1:
         raise NotApplicableError("the node works on one ask at a time")
     gate = stage.gate()
-    stage.note("count", count)
     readers = []
     for index in range(count):
         caller = stage.callers[index % len(stage.callers)]
         steps = [token(f"{index}: "), wait(gate), *[token(f"{index}.{word} ") for word in range(8)]]
         reader = stage.open_ask(f"ask-{index}", stage.ask(*steps, caller=caller), caller=caller)
         readers.append(reader)
-        await reader.until(accepted, budget=stage.budget)
+        stage.note("count", len(readers))
+        if not await reader.until(accepted, budget=stage.budget):
+            return
     await stage.open_gate("open", gate)
     await asyncio.gather(*(reader.until(budget=stage.budget) for reader in readers))
 
