@@ -12,9 +12,9 @@ from consilience_conformance.cases import all_checks
 from consilience_conformance.checks import Check, Needs
 from consilience_conformance.cli.terminal import say, wrapped
 from consilience_conformance.exclusions import EXCLUSIONS
-from consilience_conformance.report.causes import killings
 from consilience_conformance.requirements import Requirement, requirements, set_digest
 from consilience_conformance.selection import NoCheckError, named
+from consilience_conformance.selftest.declarations import declarations
 
 _NEEDS = {
     Needs.SCRIPT: "a grant for the skill conformance.script",
@@ -68,9 +68,9 @@ def _check(check: Check, *, requirement: str = "") -> Iterator[str]:
         yield f"  needs   {', '.join(needs)}"
     if check.after:
         yield f"  after   {', '.join(check.after)}"
-    for killing in killings():
-        if killing.check == check.name and requirement in {"", killing.requirement}:
-            yield f"  kills   {killing.mutant}: {killing.requirement}, {killing.message}"
+    for mutant in declarations().values():
+        if mutant.check == check.name and requirement in {"", mutant.requirement}:
+            yield f"  kills   {mutant.name}, by {mutant.requirement}: {mutant.message}"
 
 
 @click.command("list")

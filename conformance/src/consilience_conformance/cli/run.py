@@ -162,9 +162,9 @@ def _carried_out(order: Order, *, wish: _Wish) -> int:
     checks = {check.name for check in all_checks()}
     run = with_known_failures(run, known=wish.known, checks=checks, today=datetime.now(UTC).date())
     report = Report(run=run, command=command, only=order.only)
-    for line in (*judged_lines(report), "", *sum_lines(run)):
+    written = _written(report, wish=wish)
+    for line in (*judged_lines(report), "", *sum_lines(run), *written):
         say(line)
-    _write(report, wish=wish)
     return run.exit
 
 
@@ -194,14 +194,15 @@ def _tell_what_was_judged(trials: Sequence[Trial], *, command: tuple[str, ...]) 
     say(f"Broken off: {left} of {len(trials[0].plan.checks)} checks had not ended.", err=True)
 
 
-def _write(report: Report, *, wish: _Wish) -> None:
+def _written(report: Report, *, wish: _Wish) -> tuple[str, ...]:
+    """Writes the report where it is wanted, and returns the line that says so."""
     if wish.folder is None:
-        return
+        return ()
     try:
         written = write_report(report, folder=wish.folder, formats=wish.formats)
     except OSError as error:
         raise click.UsageError(f"the report cannot be written: {error.filename}: {error.strerror}") from error
-    say(f"Report: {', '.join(map(str, written))}")
+    return (f"Report: {', '.join(map(str, written))}",)
 
 
 def again(order: Order) -> tuple[str, ...]:

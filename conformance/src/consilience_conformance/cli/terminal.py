@@ -6,15 +6,18 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import click
 
+from consilience_conformance.report.causes import likely_causes
 from consilience_conformance.report.printable import printable
 from consilience_conformance.report.summary import (
     ENDINGS,
+    SHOWN_AT_ONCE,
     Report,
     Untested,
+    by_requirement,
     count_line,
     failures,
     number_of,
@@ -49,8 +52,13 @@ def coloured() -> bool | None:
 
 
 def say(text: str = "", *, err: bool = False) -> None:
-    """Writes a line."""
-    click.echo(text, err=err, color=coloured())
+    """Writes a line; whoever stops reading does not stop the judge, and does not change the exit code."""
+    try:
+        click.echo(text, err=err, color=coloured())
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, (sys.stderr if err else sys.stdout).fileno())
+        os.close(nowhere)
 
 
 def introduction(run: RunResult) -> Iterator[str]:
@@ -93,25 +101,25 @@ def _judged(result: CheckResult, *, report: Report) -> Iterator[str]:
         yield from wrapped(f"{suite_fault(result)}. Please report this with the report.json that --out DIR writes.")
     elif result.because:
         yield from wrapped(result.because)
-    told: set[str] = set()
-    for finding in result.findings:
-        yield from _finding(finding, told=told)
+    for name, findings in by_requirement(result).items():
+        yield from _breach(name, findings=findings)
+    for cause in likely_causes(result, run=report.run):
+        yield from wrapped(f"likely cause: {cause.fault}")
     yield f"{_INDENT}{click.style('again', dim=True)}     {report.again(result.check)}"
 
 
-def _finding(finding: Finding, *, told: set[str]) -> Iterator[str]:
-    if finding.requirement not in told:
-        told.add(finding.requirement)
-        rule = requirements().get(finding.requirement)
-        name = click.style(finding.requirement, fg="cyan")
-        yield f"{_INDENT}{name} {rule.level}" if rule else f"{_INDENT}{name}"
-        if rule:
-            yield from wrapped(rule.sentence, indent=_INDENT + "  ")
-    where = click.style(f"  ({finding.exchange})", dim=True) if finding.exchange else ""
-    yield f"{_INDENT}- {printable(finding.message)}{where}"
-    for word, value, colour in (("expected", finding.expected, "green"), ("got", finding.got, "red")):
-        if value:
-            yield f"{_INDENT}  {word:<9} {click.style(_short(printable(value)), fg=colour)}"
+def _breach(name: str, *, findings: Sequence[Finding]) -> Iterator[str]:
+    rule = requirements().get(name)
+    yield f"{_INDENT}{click.style(name, fg='cyan')}{f' {rule.level}' if rule else ''}"
+    if rule:
+        yield from wrapped(rule.sentence, indent=_INDENT + "  ")
+    for finding in findings[:SHOWN_AT_ONCE]:
+        yield f"{_INDENT}- {printable(finding.message)}"
+        for word, value, colour in (("expected", finding.expected, "green"), ("got", finding.got, "red")):
+            if value:
+                yield f"{_INDENT}  {word:<9} {click.style(_short(printable(value)), fg=colour)}"
+    if len(findings) > SHOWN_AT_ONCE:
+        yield f"{_INDENT}- and {len(findings) - SHOWN_AT_ONCE} more against {name}"
 
 
 def _not_tested(report: Report) -> Iterator[str]:

@@ -13,7 +13,7 @@ from functools import cache
 from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from consilience_conformance.report.printable import printable
 from consilience_conformance.report.summary import (
@@ -101,7 +101,11 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"printable": printable, "slug": lambda verdict: verdict.value.replace(" ", "-")}
+    environment.filters |= {
+        "prose": _prose,
+        "printable": printable,
+        "slug": lambda verdict: verdict.value.replace(" ", "-"),
+    }
     environment.globals |= {"glyphs": GLYPHS, "number_of": number_of, "suite_fault": suite_fault}
     return environment
 
@@ -109,6 +113,15 @@ def _environment() -> Environment:
 @cache
 def _part(name: str) -> str:
     return (files("consilience_conformance.report") / "page" / name).read_text(encoding="utf-8")
+
+
+def _prose(text: str) -> Markup:
+    """Returns a sentence of the specification, in which names stand between backticks."""
+    parts = (
+        Markup("<code>{}</code>").format(part) if index % 2 else escape(part)
+        for index, part in enumerate(text.split("`"))
+    )
+    return Markup("").join(parts)
 
 
 def _digest(text: str) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from consilience_conformance.report.causes import likely_causes
 from consilience_conformance.report.summary import (
     ENDINGS,
+    SHOWN_AT_ONCE,
     Report,
+    by_requirement,
     count_line,
     failures,
     number_of,
@@ -54,20 +57,25 @@ def _judged(result: CheckResult, *, report: Report) -> Iterator[str]:
         yield from ("", _code(suite_fault(result)))
     elif result.because:
         yield from ("", _plain(result.because))
-    for finding in result.findings:
-        yield from ("", *_finding(finding))
+    for name, findings in by_requirement(result).items():
+        yield from ("", *_breach(name, findings=findings))
+    for cause in likely_causes(result, run=report.run):
+        yield from ("", f"Likely cause: {_plain(cause.fault)}")
     yield from ("", "```sh", report.again(result.check), "```")
 
 
-def _finding(finding: Finding) -> Iterator[str]:
-    rule = requirements().get(finding.requirement)
-    yield f"- **{finding.requirement}** {_plain(finding.message)}"
-    if rule:
-        yield f"  > {_plain(rule.sentence)}"
-    if finding.expected:
-        yield f"  - expected {_code(finding.expected)}"
-    if finding.got:
-        yield f"  - got {_code(finding.got)}"
+def _breach(name: str, *, findings: Sequence[Finding]) -> Iterator[str]:
+    rule = requirements().get(name)
+    yield f"**{name}** {_plain(rule.sentence) if rule else ''}".rstrip()
+    yield ""
+    for finding in findings[:SHOWN_AT_ONCE]:
+        yield f"- {_plain(finding.message)}"
+        if finding.expected:
+            yield f"  - expected {_code(finding.expected)}"
+        if finding.got:
+            yield f"  - got {_code(finding.got)}"
+    if len(findings) > SHOWN_AT_ONCE:
+        yield f"- and {len(findings) - SHOWN_AT_ONCE} more"
 
 
 def _not_tested(report: Report) -> Iterator[str]:

@@ -21,10 +21,12 @@ class Marked:
 
 
 def marked(expected: str, got: str) -> tuple[Marked, Marked]:
-    """Returns both texts, each with the part marked in which it differs from the other."""
+    """Returns both texts, each with the part marked in which it differs from the other; none where nothing is alike."""
     before = _alike(zip(expected, got, strict=False))
     room = min(len(expected), len(got)) - before
     after = min(room, _alike(zip(reversed(expected), reversed(got), strict=False)))
+    if not before and not after:
+        return Marked(expected, "", ""), Marked(got, "", "")
     return _cut(expected, before=before, after=after), _cut(got, before=before, after=after)
 
 

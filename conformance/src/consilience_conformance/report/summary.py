@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from consilience_conformance.exclusions import EXCLUSIONS
 from consilience_conformance.requirements import Requirement, requirements
-from consilience_conformance.verdicts import CheckResult, Exit, RunResult, Verdict
+from consilience_conformance.verdicts import CheckResult, Exit, Finding, RunResult, Verdict
 
 FAILED = frozenset({Verdict.FAIL, Verdict.STALE, Verdict.SUITE_ERROR})
 """What stands among the failures; a warning and a known failure are shown after them."""
@@ -18,6 +18,9 @@ JUDGED = frozenset({Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.KNOWN_FAIL
 
 NO_CHECK = "no check of this run tests it"
 NOT_SEEN = "nothing that is seen from outside shows whether it is kept"
+
+SHOWN_AT_ONCE = 2
+"""How many findings of a check against one requirement are shown before it is said how many more there are."""
 
 ENDINGS: Mapping[Exit, str] = {
     Exit.PASS: "PASSED",
@@ -88,6 +91,14 @@ def failures(run: RunResult) -> tuple[CheckResult, ...]:
 def warnings(run: RunResult) -> tuple[CheckResult, ...]:
     """Returns the checks of a SHOULD that is not kept, and the known failures."""
     return tuple(result for result in run.results if result.verdict in {Verdict.WARN, Verdict.KNOWN_FAILING})
+
+
+def by_requirement(result: CheckResult) -> Mapping[str, Sequence[Finding]]:
+    """Returns the findings of a check by the requirements that they name, in their order."""
+    groups: dict[str, list[Finding]] = {}
+    for finding in result.findings:
+        groups.setdefault(finding.requirement, []).append(finding)
+    return groups
 
 
 def untested(run: RunResult) -> tuple[Untested, ...]:

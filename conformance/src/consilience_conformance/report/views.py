@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from consilience_conformance.report.causes import Killing, likely_causes
+from consilience_conformance.report.causes import Cause, likely_causes
 from consilience_conformance.report.differences import Marked, marked
 from consilience_conformance.report.printable import printable
 from consilience_conformance.report.readable import method_of, readable
-from consilience_conformance.report.summary import Report, Standing
+from consilience_conformance.report.summary import SHOWN_AT_ONCE, Report, Standing, by_requirement
 from consilience_conformance.requirements import Requirement, requirements
 from consilience_conformance.rules.refusals import outcome_of
 from consilience_conformance.transcripts import Exchange, Transcript
@@ -84,16 +84,31 @@ class FindingView:
 
     Attributes:
         finding: As it is.
-        rule: The requirement that it names, or None: this suite does not know it.
         expected, got: With the difference marked.
         anchor: Of the exchange in which it was seen, or empty.
     """
 
     finding: Finding
-    rule: Requirement | None
     expected: Marked
     got: Marked
     anchor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreachView:
+    """What a check found against one requirement.
+
+    Attributes:
+        name: Id of the requirement.
+        rule: The requirement, or None: this suite does not know it.
+        first: The findings that are shown at once.
+        others: Those that are shown on demand.
+    """
+
+    name: str
+    rule: Requirement | None
+    first: tuple[FindingView, ...]
+    others: tuple[FindingView, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +117,7 @@ class ResultView:
 
     Attributes:
         result: As it is.
-        findings: With their rules.
+        breaches: Its findings, by requirement.
         causes: The likely ones.
         again: The line that runs it again.
         exchanges: What it saw.
@@ -110,8 +125,8 @@ class ResultView:
     """
 
     result: CheckResult
-    findings: tuple[FindingView, ...]
-    causes: tuple[Killing, ...]
+    breaches: tuple[BreachView, ...]
+    causes: tuple[Cause, ...]
     again: str
     exchanges: tuple[ExchangeView, ...]
     notes: str
@@ -167,12 +182,20 @@ def _result_view(result: CheckResult, *, report: Report) -> ResultView:
     accused = {finding.exchange for finding in result.findings}
     return ResultView(
         result=result,
-        findings=tuple(_finding_view(finding, result=result) for finding in result.findings),
-        causes=likely_causes(result),
+        breaches=tuple(_breach_views(result)),
+        causes=likely_causes(result, run=report.run),
         again=report.again(result.check),
         exchanges=tuple(_exchange_views(transcript, accused=accused)) if transcript else (),
         notes=json.dumps(transcript.notes, indent=2) if transcript and transcript.notes else "",
     )
+
+
+def _breach_views(result: CheckResult) -> Iterator[BreachView]:
+    for name, findings in by_requirement(result).items():
+        views = tuple(_finding_view(finding, result=result) for finding in findings)
+        yield BreachView(
+            name=name, rule=requirements().get(name), first=views[:SHOWN_AT_ONCE], others=views[SHOWN_AT_ONCE:]
+        )
 
 
 def _finding_view(finding: Finding, *, result: CheckResult) -> FindingView:
@@ -180,7 +203,6 @@ def _finding_view(finding: Finding, *, result: CheckResult) -> FindingView:
     known = result.transcript and any(one.name == finding.exchange for one in result.transcript.exchanges)
     return FindingView(
         finding=finding,
-        rule=requirements().get(finding.requirement),
         expected=expected,
         got=got,
         anchor=_anchor(result.check, finding.exchange) if known else "",
