@@ -144,6 +144,7 @@ async def _talk_nonsense(stage: Stage, connection: Connection) -> None:
             task.cancel()
         await asyncio.gather(*sending, return_exceptions=True)
         stage.note("streams", {name: told(stream.observed) for name, stream in streams.items()})
+    await connection.drop()
     async with raw_connection(stage) as second:
         second.send_raw(b"\x00\x00\x00\xff\xff\xff\xff\xff\xffGET / HTTP/1.1\r\n\r\n")
         await _others(stage, "after-bytes-that-are-no-frames")

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from consilience.asks import StopReason
+from consilience.errors import EnvelopeMalformedError
 from consilience.server import answers, runs, transport
 from consilience.server.readers import Write
 from consilience_node.mutants.registry import mutant, replace
@@ -19,6 +20,42 @@ _FEW_CALLS = 100
 def _few_calls_in_all() -> None:
     """The node counts the calls of all connections together, and one connection alone can use up their number."""
     replace(transport.aio, "server", lambda honest: partial(honest, maximum_concurrent_rpcs=_FEW_CALLS))
+
+
+@mutant("one-request-at-a-time")
+def _one_request_at_a_time() -> None:
+    """The requests of all connections are read one after the other, each to its end."""
+    reading = asyncio.Lock()
+
+    def in_turn(honest: Callable[[Any], Awaitable[bytes]]) -> Callable[[Any], Awaitable[bytes]]:
+        async def received(context: Any) -> bytes:
+            async with reading:
+                return await honest(context)
+
+        return received
+
+    replace(transport, "_received", in_turn)
+
+
+@mutant("waits-for-a-message")
+def _waits_for_a_message() -> None:
+    """A call that ended without a message is waited for, and all other calls with it."""
+    waiting = asyncio.Lock()
+
+    def patient(honest: Callable[[Any], Awaitable[bytes]]) -> Callable[[Any], Awaitable[bytes]]:
+        async def received(context: Any) -> bytes:
+            try:
+                request = await honest(context)
+            except EnvelopeMalformedError:
+                async with waiting:
+                    await asyncio.Event().wait()  # until the caller is gone
+                raise
+            async with waiting:
+                return request
+
+        return received
+
+    replace(transport, "_received", patient)
 
 
 @mutant("one-write-at-a-time")
