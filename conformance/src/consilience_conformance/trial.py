@@ -81,6 +81,23 @@ class Trial:
         self._on_result(result)
 
 
+def not_begun(address: str, *, seed: int) -> RunResult:
+    """Returns the result of a run that found no node to judge."""
+    return RunResult(
+        address=address,
+        node_id="",
+        node_name="",
+        skill="",
+        profiles=("core",),
+        mode="live",
+        seed=seed,
+        began=datetime.now(UTC),
+        seconds=0.0,
+        suite_version=__version__,
+        requirements_digest=set_digest(),
+    )
+
+
 def _mode(plan: Plan) -> str:
     if plan.live is None:
         return "scripted"

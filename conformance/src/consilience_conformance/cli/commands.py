@@ -35,15 +35,15 @@ USAGE = 64
 
 INTERRUPTED = 130
 
+NOT_JUDGED = (UnreachableError, NotPreparedError, GrantError, TesterKeyError)
+"""The errors by which a run ends before it has begun, although its command line is one."""
+
 _CODES: dict[type[Exception], int] = {
     AddressError: USAGE,
     UnknownNameError: USAGE,
     KnownFailingError: USAGE,
-    UnreachableError: Exit.UNREACHABLE,
-    NotPreparedError: Exit.UNREACHABLE,
-    GrantError: Exit.UNREACHABLE,
-    TesterKeyError: Exit.UNREACHABLE,
     NoCheckError: Exit.TOO_LITTLE,
+    **dict.fromkeys(NOT_JUDGED, Exit.UNREACHABLE),
 }
 
 

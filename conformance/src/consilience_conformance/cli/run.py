@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from consilience_conformance.cases import all_checks
-from consilience_conformance.cli.commands import INTERRUPTED
+from consilience_conformance.cli.commands import INTERRUPTED, NOT_JUDGED
 from consilience_conformance.cli.terminal import Progress, introduction, judged_lines, say, sum_lines
 from consilience_conformance.cli.tester import DEFAULT_KEY_FILE
 from consilience_conformance.known_failing import KnownFailure, read_known_failing, with_known_failures
@@ -20,7 +20,8 @@ from consilience_conformance.planning import DEFAULT_QUESTION, Mode, Order, know
 from consilience_conformance.report.files import FORMATS, write_report
 from consilience_conformance.report.summary import Report
 from consilience_conformance.surroundings import Surroundings
-from consilience_conformance.trial import DEFAULT_TIME_LIMIT, Trial
+from consilience_conformance.targets import AddressError
+from consilience_conformance.trial import DEFAULT_TIME_LIMIT, Trial, not_begun
 from consilience_conformance.verdicts import RunResult
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
@@ -159,6 +160,13 @@ def _carried_out(order: Order, *, wish: _Wish) -> int:
     except KeyboardInterrupt:
         _tell_what_was_judged(trials, command=command)
         return INTERRUPTED
+    except AddressError:
+        raise
+    except NOT_JUDGED as error:
+        run = not_begun(order.address, seed=order.seed)
+        for line in _written(Report(run=run, command=command, only=order.only, trouble=str(error)), wish=wish):
+            say(line)
+        raise
     checks = {check.name for check in all_checks()}
     run = with_known_failures(run, known=wish.known, checks=checks, today=datetime.now(UTC).date())
     report = Report(run=run, command=command, only=order.only)

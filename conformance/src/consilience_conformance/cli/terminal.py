@@ -105,7 +105,7 @@ def _judged(result: CheckResult, *, report: Report) -> Iterator[str]:
         yield from _breach(name, findings=findings)
     for cause in likely_causes(result, run=report.run):
         yield from wrapped(f"likely cause: {cause.fault}")
-    yield f"{_INDENT}{click.style('again', dim=True)}     {report.again(result.check)}"
+    yield f"{_INDENT}{click.style('again', dim=True)}     {report.again(result)}"
 
 
 def _breach(name: str, *, findings: Sequence[Finding]) -> Iterator[str]:

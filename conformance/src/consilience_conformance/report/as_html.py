@@ -17,13 +17,11 @@ from markupsafe import Markup, escape
 
 from consilience_conformance.report.printable import printable
 from consilience_conformance.report.summary import (
-    ENDINGS,
     Report,
     count_line,
     failures,
     must_share,
     number_of,
-    share_line,
     standings,
     suite_fault,
     unjudged_musts,
@@ -62,9 +60,8 @@ def report_to_html(report: Report) -> str:
             style_digest=_digest(style),
             script_digest=_digest(script),
             run=run,
-            ending=ENDINGS[run.exit],
+            report=report,
             counts=count_line(run),
-            share=share_line(run),
             judged=judged,
             known=known,
             bar=_bar(Counter(result.verdict for result in run.results)),
@@ -76,7 +73,7 @@ def report_to_html(report: Report) -> str:
             levels=levels(rows),
             chapters=chapters(rows),
             standings=rows,
-            again=report.again(*report.only),
+            again=report.again(),
         )
     )
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from importlib.resources import files
 from typing import Any
 
-from consilience_conformance.report.summary import ENDINGS, Report, Standing, must_share, standings
+from consilience_conformance.report.summary import Report, Standing, must_share, standings
 from consilience_conformance.transcripts import JsonValue, Transcript
 from consilience_conformance.verdicts import CheckResult, Finding, RunResult, Verdict
 
@@ -47,8 +47,9 @@ def report_to_json(report: Report) -> dict[str, JsonValue]:
         },
         "began": run.began.isoformat(),
         "seconds": round(run.seconds, 6),
-        "exit": int(run.exit),
-        "ending": ENDINGS[run.exit],
+        "exit": int(report.exit),
+        "ending": report.ending,
+        "trouble": report.trouble,
         "counts": dict(counts),
         "musts": {"judged": judged, "known": known},
         "results": [_result_to_json(result) for result in run.results],
@@ -73,7 +74,7 @@ def report_from_json(value: Mapping[str, Any]) -> Report:
         requirements_digest=value["suite"]["requirementsDigest"],
         results=tuple(_result_from_json(result) for result in value["results"]),
     )
-    return Report(run=run, command=tuple(scope["command"]), only=tuple(scope["only"]))
+    return Report(run=run, command=tuple(scope["command"]), only=tuple(scope["only"]), trouble=value["trouble"])
 
 
 def _result_to_json(result: CheckResult) -> dict[str, JsonValue]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 from consilience_conformance.report.summary import Report, suite_fault
@@ -19,6 +20,8 @@ _SKIPPED = frozenset({Verdict.NOT_APPLICABLE, Verdict.NOT_TESTED, Verdict.KNOWN_
 def report_to_junit(report: Report) -> str:
     """Returns a report as XML."""
     run = report.run
+    if report.trouble:
+        run = replace(run, results=(_trouble(report),))
     suites = ET.Element(
         "testsuites", {"name": "consilience-conformance", **_sums(run.results), "time": f"{run.seconds:.3f}"}
     )
@@ -33,11 +36,22 @@ def report_to_junit(report: Report) -> str:
     return ET.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
 
 
+def _trouble(report: Report) -> CheckResult:
+    """Returns the one case of a report in which nothing was judged: without any, a build would look well."""
+    return CheckResult(
+        check="first-contact",
+        title="The node is reached, and prepared for what was asked.",
+        requirements=(),
+        verdict=Verdict.UNTESTABLE,
+        because=report.trouble,
+    )
+
+
 def _by_area(results: Sequence[CheckResult]) -> dict[str, list[CheckResult]]:
     """Returns the results by the first word of what they test: ASK, STRM."""
     areas: dict[str, list[CheckResult]] = {}
     for result in results:
-        area = result.requirements[0].partition("-")[0] if result.requirements else "LIST"
+        area = result.requirements[0].partition("-")[0] if result.requirements else "RUN"
         areas.setdefault(area, []).append(result)
     return areas
 
@@ -109,7 +123,7 @@ def _lines(result: CheckResult, *, report: Report) -> Iterator[str]:
         if finding.got:
             yield f"got:      {finding.got}"
     yield ""
-    yield f"again: {report.again(result.check)}"
+    yield f"again: {report.again(result)}"
 
 
 def _legal(text: str) -> str:

@@ -7,14 +7,11 @@ from collections.abc import Iterator, Sequence
 
 from consilience_conformance.report.causes import likely_causes
 from consilience_conformance.report.summary import (
-    ENDINGS,
     SHOWN_AT_ONCE,
     Report,
     by_requirement,
-    count_line,
     failures,
     number_of,
-    share_line,
     suite_fault,
     unjudged_musts,
     untested,
@@ -35,12 +32,13 @@ def report_to_markdown(report: Report) -> str:
 
 def _lines(report: Report) -> Iterator[str]:
     run = report.run
-    mark = "✅" if run.exit is Exit.PASS else "❌"
-    yield f"## {mark} {ENDINGS[run.exit]}: {_plain(run.node_name or run.address)}"
+    mark = "✅" if report.exit is Exit.PASS else "❌"
+    yield f"## {mark} {report.ending}: {_plain(run.node_name or run.address)}"
     yield ""
-    yield f"{count_line(run)}; {share_line(run)}; {run.seconds:.1f} s."
+    yield f"{_plain(report.sum)}; {run.seconds:.1f} s."
     yield ""
-    yield f"`{run.node_id}` at {_code(run.address)}, mode {run.mode}, seed {run.seed}"
+    who = f"`{run.node_id}` at " if run.node_id else ""
+    yield f"{who}{_code(run.address)}, mode {run.mode}, seed {run.seed}"
     judged = [*failures(run), *warnings(run)]
     for result in judged[:_MAX_JUDGED]:
         yield from ("", *_judged(result, report=report))
@@ -61,7 +59,7 @@ def _judged(result: CheckResult, *, report: Report) -> Iterator[str]:
         yield from ("", *_breach(name, findings=findings))
     for cause in likely_causes(result, run=report.run):
         yield from ("", f"Likely cause: {_plain(cause.fault)}")
-    yield from ("", "```sh", report.again(result.check), "```")
+    yield from ("", "```sh", report.again(result), "```")
 
 
 def _breach(name: str, *, findings: Sequence[Finding]) -> Iterator[str]:

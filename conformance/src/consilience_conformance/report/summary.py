@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from consilience_conformance.exclusions import EXCLUSIONS
 from consilience_conformance.requirements import Requirement, requirements
@@ -27,7 +27,7 @@ ENDINGS: Mapping[Exit, str] = {
     Exit.FAILED: "FAILED",
     Exit.STALE: "STALE: the list of known failures has to be mended",
     Exit.TOO_LITTLE: "TOO LITTLE: nothing was judged, which is no success",
-    Exit.UNREACHABLE: "NOT REACHED",
+    Exit.UNREACHABLE: "NOT JUDGED",
     Exit.SUITE_FAULT: "SUITE FAULT: the suite failed, not the node",
 }
 
@@ -40,14 +40,32 @@ class Report:
         run: What was found.
         command: The words of the command, without those that select checks.
         only: The checks and requirements that were selected; none: all.
+        trouble: Why nothing was judged: the node was not reached, or not prepared; empty where something was.
     """
 
     run: RunResult
     command: tuple[str, ...]
     only: tuple[str, ...] = ()
+    trouble: str = ""
 
-    def again(self, *only: str) -> str:
-        """Returns the line that runs it again, or only some checks of it."""
+    @property
+    def exit(self) -> Exit:
+        """How the command ends."""
+        return Exit.UNREACHABLE if self.trouble else self.run.exit
+
+    @property
+    def ending(self) -> str:
+        """The same in words."""
+        return ENDINGS[self.exit]
+
+    @property
+    def sum(self) -> str:
+        """What came of it, in one line."""
+        return self.trouble or f"{count_line(self.run)}; {share_line(self.run)}"
+
+    def again(self, result: CheckResult | None = None) -> str:
+        """Returns the line that runs it again, or one check of it."""
+        only = self.only if result is None or not result.requirements else (result.check,)
         return shlex.join([*self.command, *(word for name in only for word in ("--only", name))])
 
 
@@ -149,7 +167,11 @@ def unjudged_musts(report: Report) -> Mapping[str, Sequence[Standing]]:
     groups: dict[str, list[Standing]] = {}
     for row in standings(report.run):
         if not (report.only or row.checks) and row.requirement.is_must and row.verdict is Verdict.NOT_TESTED:
-            groups.setdefault(NO_CHECK if row.because == NO_CHECK else NOT_SEEN, []).append(row)
+            if row.because != NO_CHECK:
+                groups.setdefault(NOT_SEEN, []).append(row)
+            else:
+                because = report.trouble or NO_CHECK
+                groups.setdefault(because, []).append(replace(row, because=because))
     return groups
 
 

@@ -184,7 +184,7 @@ def _result_view(result: CheckResult, *, report: Report) -> ResultView:
         result=result,
         breaches=tuple(_breach_views(result)),
         causes=likely_causes(result, run=report.run),
-        again=report.again(result.check),
+        again=report.again(result),
         exchanges=tuple(_exchange_views(transcript, accused=accused)) if transcript else (),
         notes=json.dumps(transcript.notes, indent=2) if transcript and transcript.notes else "",
     )
