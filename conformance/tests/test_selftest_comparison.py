@@ -166,3 +166,16 @@ def test_where_there_is_nothing_to_judge_nothing_is_judged() -> None:
     assert list(degenerate_complaints(one, judged=Judged(exit=-1, said="the judge did not end within 9 s"))) == [
         "the judge exits with -1, not 4: the judge did not end within 9 s"
     ]
+
+
+def test_what_a_healthy_node_could_not_be_tested_in_may_pass() -> None:
+    healthy = replace(HEALTHY, results=HEALTHY.results[:2])
+    assert complaints(run(result("first"), DEAD, result("third")), healthy=healthy) == []
+
+
+def test_of_many_findings_the_first_are_told() -> None:
+    many = replace(
+        result("third", Verdict.FAIL, message="wrong"), findings=(Finding(requirement="A", message="b"),) * 5
+    )
+    (told,) = complaints(run(result("first"), DEAD, many))
+    assert told == "third is not declared, and says fail: A 'b', A 'b', A 'b', 2 more"

@@ -10,6 +10,7 @@ from consilience_conformance.selftest.declarations import Declaration
 from consilience_conformance.verdicts import CheckResult, Exit, Verdict, exit_of
 
 _KILLED = frozenset({Verdict.FAIL, Verdict.WARN})
+_FINDINGS_SHOWN = 3
 _HEALTHY = frozenset({Verdict.PASS, Verdict.NOT_APPLICABLE, Verdict.NOT_TESTED})
 
 
@@ -67,14 +68,14 @@ def mutant_complaints(declared: Declaration, *, judged: Judged, healthy: Judged)
     yield from _survival(declared, judged.results)
     before = healthy.verdicts
     for result in judged.results:
-        if result.check == declared.check or result.verdict is before.get(result.check) or result.blocked_by:
+        if result.check == declared.check or result.blocked_by or not _is_worse(result, before=before):
             continue
         if result.check not in declared.also or result.verdict is Verdict.SUITE_ERROR:
             yield f"{result.check} is not declared, and {_saying(result)}"
 
 
 def degenerate_complaints(one: Degenerate, *, judged: Judged) -> Iterator[str]:
-    """Yields how a run on a degenerate node differs from what is said of it; it is wrong altogether, so more may fail."""
+    """Yields how a run on a degenerate node differs from what is said of it; it is wrong altogether, more may fail."""
     yield from _faults_of_the_judge(judged, wanted=one.exit)
     if not one.check:
         yield from (f"{result.check} was judged" for result in judged.results[:1])
@@ -101,6 +102,13 @@ def _survival(declared: Declaration, results: Sequence[CheckResult]) -> Iterator
         yield f"it dies for another reason: {declared.check} {_saying(killer)}, not {wanted}"
 
 
+def _is_worse(result: CheckResult, *, before: Mapping[str, Verdict]) -> bool:
+    """Tells whether a check says something else than of the healthy node; one that is not made any more is worse."""
+    if result.verdict in _HEALTHY:
+        return before.get(result.check) is Verdict.PASS and result.verdict is not Verdict.PASS
+    return result.verdict is not before.get(result.check)
+
+
 def _faults_of_the_judge(judged: Judged, *, wanted: int) -> Iterator[str]:
     yield from (f"the judge is not of one mind: {one}" for one in judged.impure)
     if judged.exit != wanted:
@@ -110,6 +118,7 @@ def _faults_of_the_judge(judged: Judged, *, wanted: int) -> Iterator[str]:
 
 def _saying(result: CheckResult) -> str:
     """Returns what a check says, in one line: `fails: ASK-IDEM-002 'defect was accepted'`."""
-    found = [f"{finding.requirement} {finding.message!r}" for finding in result.findings]
+    found = [f"{finding.requirement} {finding.message!r}" for finding in result.findings[:_FINDINGS_SHOWN]]
+    found += [f"{len(result.findings) - len(found)} more"] if len(result.findings) > len(found) else []
     because = result.because.strip().rpartition("\n")[2]
     return ": ".join(filter(None, (f"says {result.verdict.value}", ", ".join(found) or because)))

@@ -24,8 +24,10 @@ class Variant(enum.StrEnum):
 
     PLAIN = "plain"
     """Answers in memory, on plain loopback."""
+    FORGETFUL = "forgetful"
+    """The same, with a command that restarts it."""
     DURABLE = "durable"
-    """Answers on disk, with a command that restarts it."""
+    """Answers on disk, with a command that restarts it, and a second address, which is its own."""
     PINNED = "pinned"
     """TLS, with a certificate of its own."""
 

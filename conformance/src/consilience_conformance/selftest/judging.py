@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from consilience_conformance.cases import all_checks
@@ -37,18 +37,23 @@ class Judge:
     seed: int = 0
     seconds: float = JUDGE_SECONDS
 
-    async def judged(self, address: str, *, folder: Path, restart_command: str = "") -> Judged:
+    async def judged(
+        self, address: str, *, folder: Path, restart_command: str = "", replica: str = "", again: bool = False
+    ) -> Judged:
         """Judges a node.
 
         Args:
             address: Of the node.
             folder: Gets the report.
             restart_command: Restarts the node; empty: there is none.
+            replica: The address of a second replica; empty: there is none.
+            again: Whether the judges of all checks are asked once more, by the report alone.
         """
         words = [sys.executable, "-m", "consilience_conformance", "run", address, "--seed", str(self.seed)]
         words += ["--tester-key", str(self.tester_key), "--out", str(folder), "--format", "json"]
         words += ["--grant", str(self.grant)] if self.grant else []
         words += ["--restart", restart_command] if restart_command else []
+        words += ["--replica", replica] if replica else []
         process = await asyncio.create_subprocess_exec(*words, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE)
         try:
             async with asyncio.timeout(self.seconds):
@@ -58,11 +63,14 @@ class Judge:
         finally:
             await end(process)
         last_words = said.decode(errors="replace").strip()[-_LAST_WORDS:]
-        return _read(folder / "report.json", code=process.returncode or 0, said=last_words)
+        return _read(folder / "report.json", code=process.returncode or 0, said=last_words, again=again)
 
 
-def _read(report: Path, *, code: int, said: str) -> Judged:
+def _read(report: Path, *, code: int, said: str, again: bool) -> Judged:
     if not report.exists():
         return Judged(exit=code, said=said)
     run = report_from_json(json.loads(report.read_text(encoding="utf-8"))).run
-    return Judged(exit=code, said=said, results=run.results, impure=tuple(disagreements(run, checks=all_checks())))
+    impure = tuple(disagreements(run, checks=all_checks())) if again else ()
+    # Transcripts of many megabytes are not kept: what was found is enough from here on.
+    results = tuple(replace(result, transcript=None) for result in run.results)
+    return Judged(exit=code, said=said, results=results, impure=impure)

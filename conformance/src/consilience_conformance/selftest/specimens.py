@@ -25,6 +25,7 @@ _LOOK_SECONDS = 0.01
 _LAST_WORDS = 2000
 _FILES = ("node.toml", "script.toml")
 _MORE = {Variant.PINNED: "\n[tls]\n"}
+_RESTARTABLE = {Variant.FORGETFUL, Variant.DURABLE}
 _STORES = {Variant.DURABLE: "sqlite"}
 
 
@@ -96,7 +97,7 @@ async def specimen(
     one = Specimen(command, folder=folder, variant=variant, mutant=mutant)
     try:
         await one.start()
-        if variant is not Variant.DURABLE:
+        if variant not in _RESTARTABLE:
             yield one
         else:
             async with one.restartable():
@@ -111,12 +112,14 @@ class Specimen:
     Attributes:
         address: Where it serves, `host:port`; the same after a restart.
         restart_command: A shell command that kills it and returns when it serves again; empty: there is none.
+        variant: How it is started.
     """
 
     def __init__(self, command: NodeCommand, *, folder: Path, variant: Variant, mutant: str) -> None:
         """Writes down its configuration; nothing runs yet."""
         self.address = ""
         self.restart_command = ""
+        self.variant = variant
         self._command = command
         self._folder = folder
         self._options = ["--store", _STORES.get(variant, "memory")]
