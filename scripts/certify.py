@@ -29,11 +29,13 @@ class Candidate:
     Attributes:
         executor: Answers the vectors.
         serve: Serves on a free port, with the skill that testers write; takes `--ready-file FILE`, as all our nodes do.
+        question: Is asked of its first skill, which can answer it.
         grant: Returns the command that signs a grant into a file, for keys in their text form.
     """
 
     executor: Command
     serve: Command
+    question: str
     grant: Callable[[Path, tuple[str, ...]], Command]
 
 
@@ -56,8 +58,8 @@ def judge(candidate: Candidate, *, folder: Path, report: Path) -> None:
         run(candidate.grant(grant, tuple(testers)))
         run(
             [
-                *(*_JUDGE, "run", address, "--mode", "both", "--grant", grant, "--tester-key", key),
-                *("--out", report, "--format", "html,json,junit,md"),
+                *(*_JUDGE, "run", address, "--mode", "both", "--question", candidate.question),
+                *("--grant", grant, "--tester-key", key, "--out", report, "--format", "html,json,junit,md"),
             ]
         )
 

@@ -16,6 +16,7 @@ from scripts.machine_cache import ROOT
 FOLDER = ROOT / "examples/nodes/go"
 _WIRE = "gen"
 _PROGRAMS = {"node": ".", "vector-executor": "./cmd/vector-executor", "grant": "./cmd/grant"}
+_SERVE = ("--address", "127.0.0.1:0", "--tls", "--conformance", "--drain", "1s")
 
 
 def built(folder: Path) -> Candidate:
@@ -54,7 +55,8 @@ def _candidate(folder: Path) -> Candidate:
 
     return Candidate(
         executor=[folder / "vector-executor"],
-        serve=[folder / "node", "--address", "127.0.0.1:0", "--key", key, "--conformance"],
+        serve=[folder / "node", *_SERVE, "--key", key],
+        question="How many feet are 12 inches?",
         grant=grant,
     )
 

@@ -45,6 +45,7 @@ def candidate(tmp_path: Path) -> Candidate:
     return Candidate(
         executor=[sys.executable, ROOT / "examples/executors/python/executor.py"],
         serve=[*_NODE, "serve", "--config", tmp_path / "node.toml", "--state-folder", state, "--conformance"],
+        question="Are you done?",
         grant=grant,
     )
 
