@@ -10,6 +10,7 @@ from consilience_conformance.cli.commands import Commands
 from consilience_conformance.cli.doctor import doctor_command
 from consilience_conformance.cli.run import run_command
 from consilience_conformance.cli.tester import tester_command
+from consilience_conformance.selftest.command import selftest_command
 from consilience_conformance.vectors.command import vectors_command
 
 
@@ -19,5 +20,13 @@ def main() -> None:
     """Judge a node of the Consilience protocol, in any language, by the rules of its specification."""
 
 
-for _command in (doctor_command, run_command, explain_command, list_command, tester_command, vectors_command):
+for _command in (
+    doctor_command,
+    run_command,
+    explain_command,
+    list_command,
+    tester_command,
+    vectors_command,
+    selftest_command,
+):
     main.add_command(_command)
