@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from google.protobuf.message import DecodeError
 
@@ -21,6 +22,7 @@ from consilience_conformance.verdicts import Finding
 
 NODE_CARD = "consilience.v1.NodeCard"
 MAX_CARD_BYTES = 65536
+MIN_RSA_BITS = 2048
 MAX_KEY_LIFETIME = timedelta(days=30)
 
 _OPTIONAL_LIMITS = {"max_input_tokens", "max_output_tokens"}
@@ -111,12 +113,19 @@ def certificate_findings(card: node_pb2.NodeCard, der: bytes) -> Iterator[Findin
         yield finding(
             "the certificate is not self-signed", expected=subject, got=f"issued by {issuer} {error}".rstrip()
         )
+    key = certificate.public_key()
+    if not _is_taken_everywhere(key):
+        yield finding(
+            "the key of the certificate is of a kind that libraries refuse",
+            expected=f"P-256, or RSA of {MIN_RSA_BITS} bits or more",
+            got=type(key).__name__,
+        )
     name, names = node_ids.text_of(card.node_id), dns_names(certificate)
     if name not in names:
         yield finding(
             "the certificate does not name the node", expected=f"dNSName {name}", got=", ".join(names) or "no dNSName"
         )
-    info = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    info = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     pin, pins = hashlib.sha256(info).digest(), pins_of(card)
     if pin not in pins:
         yield finding(
@@ -124,6 +133,16 @@ def certificate_findings(card: node_pb2.NodeCard, der: bytes) -> Iterator[Findin
             expected=" or ".join(one.hex() for one in pins),
             got=pin.hex(),
         )
+
+
+def _is_taken_everywhere(key: object) -> bool:
+    match key:
+        case ec.EllipticCurvePublicKey():
+            return isinstance(key.curve, ec.SECP256R1)
+        case rsa.RSAPublicKey():
+            return key.key_size >= MIN_RSA_BITS
+        case _:
+            return False
 
 
 def pins_of(card: node_pb2.NodeCard) -> list[bytes]:

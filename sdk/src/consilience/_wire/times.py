@@ -10,6 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from consilience._wire.violations import ViolationAtError
 from consilience.units import EPOCH, MICROSECOND
 
+_NANOSECONDS = 1_000_000_000
 _SECONDS_OF_DAY = 86_400
 
 
@@ -24,8 +25,10 @@ def from_timestamp(message: Timestamp) -> datetime:
     """Returns the aware UTC time of a Timestamp.
 
     Raises:
-        ViolationAtError: It lies outside what Python can tell.
+        ViolationAtError: It lies outside the years 1 to 9999, or its nanoseconds outside a second.
     """
+    if not 0 <= message.nanos < _NANOSECONDS:
+        raise ViolationAtError("", f"has {message.nanos} nanoseconds, which is no time")
     try:
         return EPOCH + timedelta(seconds=message.seconds, microseconds=message.nanos // 1000)
     except OverflowError as error:
@@ -45,6 +48,8 @@ def from_duration(message: Duration) -> timedelta:
     Raises:
         ViolationAtError: It is longer than Python can tell.
     """
+    if abs(message.nanos) >= _NANOSECONDS or message.seconds * message.nanos < 0:
+        raise ViolationAtError("", f"has {message.nanos} nanoseconds beside {message.seconds} s, which is no length")
     try:
         return timedelta(seconds=message.seconds, microseconds=message.nanos // 1000)
     except OverflowError as error:

@@ -106,7 +106,7 @@ def _wrong_keys() -> Iterator[Case]:
         yield _case(f"signed by {name}", "Key", events, "ASK-ANS-001")
     elsewhere = ended(log(), signer=STRANGER)
     yield _case("signed by another key than it names", "Key", elsewhere, "SIG-ENV-005", "SIGNER_WRONG")
-    expiry = messages.CARD_ISSUE_TIME + timedelta(days=7)
+    expiry = messages.CARD_ISSUE_TIME + messages.KEY_LIFETIME
     yield _case("finished as its key expired", "Key", ended(log(), change=_finished_at(expiry)))
     late = ended(log(), change=_finished_at(expiry + timedelta(microseconds=1)))
     yield _case("finished after its key expired", "Key", late, "ASK-ANS-001")

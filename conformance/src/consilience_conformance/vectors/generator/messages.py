@@ -24,6 +24,8 @@ from consilience_conformance.vectors.generator.actors import (
 
 ASK_METHOD = "consilience.v1.AskService/Ask"
 CARD_ISSUE_TIME = NOON - timedelta(hours=1)
+KEY_LIFETIME = timedelta(days=14)
+"""Of the signing key: it has to sign what was asked in the last moment of a card that lives for seven days."""
 ACCEPT_TIME = NOON + timedelta(milliseconds=20)
 FINISH_TIME = NOON + timedelta(milliseconds=870)
 TEXT_PIECES = ("12 ", "inches ", "make ", "1 foot ", "(0.3048 m).")
@@ -39,7 +41,7 @@ def card(*, issue_time: datetime = CARD_ISSUE_TIME) -> node_pb2.NodeCard:
         next_root_digest=hashlib.sha256(NEXT_ROOT.public_key).digest(),
         signing_keys=[
             node_pb2.SigningKey(
-                public_key=SIGNING_KEY.public_key, expire_time=timestamp(issue_time + timedelta(days=7))
+                public_key=SIGNING_KEY.public_key, expire_time=timestamp(issue_time + KEY_LIFETIME)
             )
         ],
         endpoints=[
