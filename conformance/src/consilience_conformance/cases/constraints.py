@@ -101,7 +101,7 @@ def _violations(kind: str, data: bytes, *, exchange: Exchange) -> Iterator[Findi
         message = message_class(kind).FromString(data)
     except DecodeError as error:
         yield Finding(
-            requirement=_RULE, message=f"a {_short(kind)} does not parse", got=str(error), exchange=exchange.name
+            requirement=_RULE, message=f"the {_short(kind)} does not parse", got=str(error), exchange=exchange.name
         )
         return
     for violation in protovalidate.collect_violations(message):
@@ -111,7 +111,7 @@ def _violations(kind: str, data: bytes, *, exchange: Exchange) -> Iterator[Findi
         )
         yield Finding(
             requirement=_RULE,
-            message=f"a {_short(kind)} breaks the rule {violation.proto.rule_id}",
+            message=f"the {_short(kind)} breaks the rule {violation.proto.rule_id}",
             expected=f"{path} {violation.proto.message}".strip(),
             got=f"{path} that does not",
             exchange=exchange.name,

@@ -89,13 +89,14 @@ def _judge_retried(seen: Transcript) -> Iterator[Finding]:
 
 
 async def _clock_ahead(stage: Stage) -> timedelta:
-    """Returns how far the clock of the node is ahead of ours, as a refusal tells it."""
+    """Returns how far the clock of the node is ahead of ours, as a refusal tells it; what asks would not survive is not believed."""
     long_ago = stage.header(ASK, age=timedelta(hours=1))
     refusal = refusal_of(await stage.send("clock", stage.ask(header=long_ago), until=accepted))
     detail = refusal.details.get("consilience.v1.ServerTime")
     if not isinstance(detail, error_details_pb2.ServerTime):
         return timedelta(0)
-    return detail.server_time.ToDatetime(tzinfo=UTC) - datetime.now(UTC)
+    ahead = detail.server_time.ToDatetime(tzinfo=UTC) - datetime.now(UTC)
+    return ahead if abs(ahead) <= _SKEW else timedelta(0)
 
 
 async def _copy_until_it_expires(stage: Stage) -> None:

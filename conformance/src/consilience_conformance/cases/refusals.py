@@ -126,7 +126,8 @@ def _judge_many(seen: Transcript) -> Iterator[Finding]:
     for name in ("many-violations", "long-paths"):
         yield from refused(seen[name], "FIELD_INVALID", requirement="ERR-FLD-001")
     for exchange in seen.exchanges:
-        yield from status_findings(exchange)
+        if not exchange.accepted:
+            yield from status_findings(exchange)
     yield from refused(seen["several-violations"], "FIELD_INVALID", requirement="ERR-FLD-001")
     detail = refusal_of(seen["several-violations"]).details.get("google.rpc.BadRequest")
     violations = detail.field_violations if isinstance(detail, error_details_pb2.BadRequest) else ()

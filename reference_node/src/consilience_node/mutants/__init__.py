@@ -6,12 +6,25 @@ of the running program, and its name says which. What it dies of stands with the
 
 from __future__ import annotations
 
-from consilience_node.mutants import asks, cards, connections
+from consilience_node.mutants import (
+    answers,
+    asks,
+    cards,
+    connections,
+    durable,
+    envelopes,
+    headers,
+    load,
+    refusals,
+    scripts,
+    stops,
+    streams,
+)
 from consilience_node.mutants.registry import Mutant, UnknownMutantError, registered
 
 __all__ = ["Mutant", "UnknownMutantError", "apply_mutant", "mutants"]
 
-_ROOMS = (cards, connections, asks)
+_ROOMS = (envelopes, cards, connections, headers, asks, streams, answers, load, stops, scripts, durable, refusals)
 
 
 def apply_mutant(name: str) -> Mutant:
