@@ -7,7 +7,8 @@ import pytest
 from grpc import aio
 
 from consilience._wire.envelopes import open_envelope
-from consilience.errors import CallExpiredError, StaleCardError, UsageError
+from consilience._wire.errors import error_from_rpc
+from consilience.errors import CallExpiredError, EnvelopeMalformedError, StaleCardError, UsageError
 from consilience.identity import KeyPair, next_root_digest
 from consilience.nodes import (
     DataClass,
@@ -187,6 +188,15 @@ async def test_what_a_card_may_not_say_is_told_before_it_is_issued(key: KeyPair,
 def test_what_a_skill_may_not_say_is_told_before_it_is_served(key: KeyPair, fields: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         Node("test", key=key).skill("echo", **fields)(echo)
+
+
+async def test_a_request_for_the_card_that_does_not_parse_is_refused(node: Node) -> None:
+    async with node.serving(ANYWHERE) as running, aio.insecure_channel(f"127.0.0.1:{running.port}") as channel:
+        call: aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/consilience.v1.NodeService/GetNodeCard")
+        with pytest.raises(aio.AioRpcError) as refusal:
+            await call(b"\xff\xff\xff")
+        assert isinstance(error_from_rpc(refusal.value), EnvelopeMalformedError)
+        assert await call(b"\xc2\x3e\x05newer")
 
 
 async def test_a_node_without_a_skill_cannot_serve(key: KeyPair) -> None:

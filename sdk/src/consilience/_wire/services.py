@@ -43,6 +43,15 @@ def encode_card_request() -> bytes:
     return node_pb2.GetNodeCardRequest().SerializeToString()
 
 
+def check_card_request(encoded: bytes) -> None:
+    """Checks that a request of GetNodeCard is one.
+
+    Raises:
+        EnvelopeMalformedError: The bytes do not parse.
+    """
+    _parse(encoded, node_pb2.GetNodeCardRequest)
+
+
 def encode_card_response(card: Envelope, *, successions: Sequence[Envelope] = ()) -> bytes:
     """Returns the encoded GetNodeCardResponse; successions stand oldest first."""
     return node_pb2.GetNodeCardResponse(

@@ -134,5 +134,6 @@ class CardIssuer:
     async def get_node_card(self, request: bytes) -> bytes:
         """Returns the present card and the successions: the method of NodeService."""
         check_size(request, limits=self._description.limits)
+        services.check_card_request(request)
         await self.renew()
         return self._response
