@@ -43,6 +43,13 @@ def _is_durable(target: Target) -> bool:
     return node_pb2.PROFILE_DURABLE in target.card.profiles
 
 
+async def _present(stage: Stage) -> Stage:
+    """Returns a stage that relies on the card that the node shows now: an earlier check may have restarted it."""
+    present = stage.elsewhere(await reach(stage.target.address))
+    stage.transcript.card = present.target.envelope.SerializeToString(deterministic=True)
+    return present
+
+
 async def _forgotten_card(stage: Stage) -> None:
     if _is_durable(stage.target):
         raise NotApplicableError("a durable node honours its cards across restarts")
@@ -51,7 +58,7 @@ async def _forgotten_card(stage: Stage) -> None:
 
 async def _across(stage: Stage) -> None:
     """Asks with the present card, restarts the node, asks with the same card again, and then with the new one."""
-    before = stage.elsewhere(await reach(stage.target.address))
+    before = await _present(stage)
     _note_card(stage, "card-before", before.target)
     await before.send("before", before.ask(), until=accepted)
     after = stage.elsewhere(await stage.surroundings.restart(stage.target))
@@ -89,10 +96,11 @@ def _judge_honoured_card(seen: Transcript) -> Iterator[Finding]:
 
 
 async def _outlive(stage: Stage) -> None:
-    ask = stage.ask()
-    envelope = stage.seal(ask)
-    first = await stage.send("ask", envelope)
-    await stage.get("before", ask)
+    before = await _present(stage)
+    ask = before.ask()
+    envelope = before.seal(ask)
+    first = await before.send("ask", envelope)
+    await before.get("before", ask)
     after = stage.elsewhere(await stage.surroundings.restart(stage.target))
     await after.get("after", ask)
     await after.send("copy", envelope)
@@ -128,9 +136,10 @@ def _judge_outlive(seen: Transcript) -> Iterator[Finding]:
 
 async def _interrupt(stage: Stage) -> None:
     """Restarts the node while it stands in the middle of an answer."""
-    ask = stage.ask(token("so far"), wait(stage.gate()), token(" and on"))
-    envelope = stage.seal(ask)
-    reader = stage.open_ask("ask", envelope)
+    before = await _present(stage)
+    ask = before.ask(token("so far"), wait(before.gate()), token(" and on"))
+    envelope = before.seal(ask)
+    reader = before.open_ask("ask", envelope)
     await reader.until(text_seen("so far"), budget=stage.budget)
     last = reader.events[-1].sequence if reader.events else 0
     stage.note("last", last)

@@ -1,0 +1,83 @@
+"""Mutants of what outlives a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from consilience.server import answers, cards, recovery
+from consilience.server.conclusions import Conclusion
+from consilience.server.store.sqlite import SqliteStore
+from consilience.units import CardSequence
+from consilience_node.mutants.registry import mutant, replace
+
+DAY = 24 * 3600 * 10**6
+"""In microseconds."""
+
+
+@mutant("card-sequence-of-the-day")
+def _card_sequence_of_the_day() -> None:
+    """All cards of a day have one sequence, where the node was restarted in between."""
+
+    def coarse(sequence: Callable[..., int]) -> Callable[..., int]:
+        def card_sequence(time: Any) -> int:
+            now = sequence(time)
+            return CardSequence(now - now % DAY)
+
+        return card_sequence
+
+    replace(cards, "card_sequence", coarse)
+
+
+@mutant("old-cards-forgotten")
+def _old_cards_forgotten() -> None:
+    """A durable node honours no card but the one that it shows."""
+
+    def forgetful(_: Callable[..., Any]) -> Callable[..., Any]:
+        async def honours_card(*_: Any, **__: Any) -> bool:
+            return False
+
+        return honours_card
+
+    replace(SqliteStore, "honours_card", forgetful)
+
+
+@mutant("answers-of-one-life")
+def _answers_of_one_life() -> None:
+    """A durable node finds no answer that an earlier life of it has bound."""
+    bound: set[Any] = set()
+
+    def noting(bind: Callable[..., Any]) -> Callable[..., Any]:
+        async def bind_and_note(self: Any, ask: Any, **others: Any) -> Any:
+            bound.add(ask.key)
+            return await bind(self, ask, **others)
+
+        return bind_and_note
+
+    def forgetful(find: Callable[..., Any]) -> Callable[..., Any]:
+        async def find_of_this_life(self: Any, key: Any) -> Any:
+            return await find(self, key) if key in bound else None
+
+        return find_of_this_life
+
+    replace(SqliteStore, "bind", noting)
+    replace(SqliteStore, "find", forgetful)
+
+
+@mutant("interrupted-as-an-answer")
+def _interrupted_as_an_answer() -> None:
+    """An answer that a restart interrupted ends as if it were whole."""
+    replace(recovery, "_INTERRUPTED", lambda _: Conclusion())
+
+
+@mutant("wrong-replica-unsaid")
+def _wrong_replica_unsaid() -> None:
+    """A replica that cannot serve a call says that there is no such answer."""
+
+    def unsaid(_: Callable[..., Any]) -> Callable[..., Any]:
+        def wrong_replica(_: str) -> answers.AnswerUnknownError:
+            return answers.AnswerUnknownError("there is no answer here")
+
+        return wrong_replica
+
+    replace(answers, "_wrong_replica", unsaid)

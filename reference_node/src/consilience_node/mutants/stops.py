@@ -1,0 +1,76 @@
+"""Mutants of what stops the work on an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from consilience.asks import Outcome, StopReason
+from consilience.server import answers, runs
+from consilience.server.runs import AnswerRun
+from consilience_node.mutants.registry import mutant, replace
+
+
+def _deaf_to(*reasons: StopReason) -> None:
+    def deaf(stop: Callable[..., None]) -> Callable[..., None]:
+        def stop_for(self: Any, reason: StopReason) -> None:
+            if reason not in reasons:
+                stop(self, reason)
+
+        return stop_for
+
+    replace(AnswerRun, "stop", deaf)
+
+
+@mutant("cancel-ignored")
+def _cancel_ignored() -> None:
+    """CancelAnswer waits for the end of the work and does not stop it."""
+    _deaf_to(StopReason.CANCELLED)
+
+
+@mutant("deadline-ignored")
+def _deadline_ignored() -> None:
+    """The work goes on behind its deadline."""
+    _deaf_to(StopReason.DEADLINE)
+
+
+@mutant("on-disconnect-ignored")
+def _on_disconnect_ignored() -> None:
+    """The work goes on without readers, whatever the ask says."""
+    _deaf_to(StopReason.DISCONNECTED)
+
+
+@mutant("cancel-as-an-answer")
+def _cancel_as_an_answer() -> None:
+    """An answer that was cancelled ends as if it were whole."""
+    replace(runs, "_ENDINGS", lambda endings: {**endings, StopReason.CANCELLED: Outcome.ANSWERED})
+
+
+@mutant("any-reader-stops-the-work")
+def _any_reader_stops_the_work() -> None:
+    """With ON_DISCONNECT_CANCEL the work stops when the first of its readers is gone."""
+
+    def hasty(leave: Callable[..., None]) -> Callable[..., None]:
+        def left(self: Any) -> None:
+            others, self._readers = self._readers - 1, 1
+            leave(self)
+            self._readers = others
+
+        return left
+
+    replace(AnswerRun, "reader_left", hasty)
+
+
+@mutant("cancel-of-the-finished-refused")
+def _cancel_of_the_finished_refused() -> None:
+    """CancelAnswer of a finished answer is refused."""
+
+    def refusing(cancel: Callable[..., Any]) -> Callable[..., Any]:
+        async def cancel_running(self: Any, found: Any) -> Any:
+            if not isinstance(found, AnswerRun):
+                raise answers.AnswerUnknownError("the answer is finished")
+            return await cancel(self, found)
+
+        return cancel_running
+
+    replace(answers.Answers, "cancel", refusing)
