@@ -75,9 +75,9 @@ def introduction(run: RunResult) -> Iterator[str]:
 def judged_lines(report: Report) -> Iterator[str]:
     """Yields what a run found: failures, warnings, and what was not tested."""
     for result in failures(report.run):
-        yield from ("", *_judged(result, report=report))
+        yield from ("", *result_lines(result, report=report))
     for result in warnings(report.run):
-        yield from ("", *_judged(result, report=report))
+        yield from ("", *result_lines(result, report=report))
     yield from _not_tested(report)
 
 
@@ -92,7 +92,8 @@ def ending(code: Exit) -> str:
     return click.style(ENDINGS[code], bold=True, fg="green" if code is Exit.PASS else "red")
 
 
-def _judged(result: CheckResult, *, report: Report) -> Iterator[str]:
+def result_lines(result: CheckResult, *, report: Report) -> Iterator[str]:
+    """Yields what is to be said of one check."""
     yield f"{_label(result.verdict)}  {click.style(result.check, bold=True)}  " + click.style(
         f"{result.mode}, {result.seconds:.2f} s", dim=True
     )

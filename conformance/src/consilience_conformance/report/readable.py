@@ -45,10 +45,12 @@ def readable(data: bytes, *, type_name: str) -> str:
         data: As it was sent.
         type_name: Full name of the message.
     """
+    if not data:
+        return "(empty)"
     message = _parsed(data, type_name=type_name)
     if message is None:
         return f"{len(data)} bytes that do not parse as {type_name or 'any message'}"
-    return "\n".join(_message_lines(message, depth=0)) or "(no field is set)"
+    return "\n".join(_message_lines(message, depth=0))
 
 
 def _parsed(data: bytes, *, type_name: str) -> Message | None:
