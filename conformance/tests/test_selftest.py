@@ -1,0 +1,120 @@
+"""The self-test finds out whoever is not as declared: it is run on real nodes, with declarations that lie.
+
+The command of the node is a stand-in that knows one mutant more, `harmless`, which is none.
+"""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from consilience_conformance.peers.degenerate import DEGENERATE
+from consilience_conformance.verdicts import Exit
+
+STAND_IN = """
+import os, sys
+words = sys.argv[1:]
+if "harmless" in words:
+    place = words.index("harmless")
+    words = words[: place - 1] + words[place + 1 :]
+os.execv(sys.executable, [sys.executable, "-m", "consilience_node", *words])
+"""
+TRUE = """
+check = "another-ask-under-a-bound-id-is-refused"
+requirement = "ASK-IDEM-002"
+message = "defect was accepted"
+"""
+SECONDS = 110
+
+
+def command(folder: Path, declared: dict[str, str], *words: str) -> list[str]:
+    """Returns the command of a self-test on some declarations alone."""
+    (folder / "mutants.toml").write_text("".join(f"[{name}]\n{entry}\n" for name, entry in declared.items()))
+    (folder / "node.py").write_text(STAND_IN)
+    node = shlex.join([sys.executable, str(folder / "node.py")])
+    only = [word for name in declared for word in ("--only", name)]
+    judge = [sys.executable, "-m", "consilience_conformance", "selftest", "--node-command", node, "--jobs", "2"]
+    return [*judge, "--declarations", str(folder / "mutants.toml"), *only, *words]
+
+
+def selftest(folder: Path, declared: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(folder, declared, *words), capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+
+
+@pytest.mark.timeout(SECONDS + 10)
+def test_a_mutant_that_dies_as_declared_passes_and_whoever_does_not_is_told(tmp_path: Path) -> None:
+    """One run for all of them, because each costs a node and a judgement."""
+    declared = {
+        "request-id-reused-ok": TRUE + 'also = ["first-check-that-fails-is-the-refusal"]',
+        "harmless": TRUE,
+        "no-such-mutant": TRUE,
+    }
+    ended = selftest(tmp_path, declared, "--only", "closed-port")
+    told = ended.stderr.splitlines()
+    assert ended.returncode == Exit.FAILED, ended.stderr
+    assert [line for line in told if line.startswith("request-id-reused-ok")] == []
+    assert [line for line in told if line.startswith("closed-port")] == []
+    assert [line for line in told if line.startswith("harmless")] == [
+        "harmless: it survives: another-ask-under-a-bound-id-is-refused says pass"
+    ]
+    (not_started,) = (line for line in told if line.startswith("no-such-mutant"))
+    assert "did not start" in not_started
+
+
+@pytest.mark.timeout(SECONDS + 10)
+def test_another_message_and_undeclared_collateral_are_told(tmp_path: Path) -> None:
+    declared = {"request-id-reused-ok": TRUE.replace("defect was accepted", "the moon was accepted")}
+    ended = selftest(tmp_path, declared, "--out", str(tmp_path / "kept"))
+    assert ended.returncode == Exit.FAILED, ended.stderr
+    told = [line.removeprefix("request-id-reused-ok: ") for line in ended.stderr.splitlines()]
+    assert [line for line in told if line.startswith("it dies for another reason")] != []
+    assert [line for line in told if line.startswith("first-check-that-fails-is-the-refusal is not declared")] != []
+    assert (tmp_path / "kept" / "request-id-reused-ok" / "report" / "report.json").exists()
+    assert (tmp_path / "kept" / "request-id-reused-ok" / "log").read_text().startswith("mutant request-id-reused-ok")
+
+
+def test_a_degenerate_node_alone_needs_no_reference_node(tmp_path: Path) -> None:
+    quick = [name for name in DEGENERATE if name in {"accept-all", "closed-port", "lying-reject-all", "reject-all"}]
+    ended = selftest(tmp_path, {}, *(word for name in quick for word in ("--only", name)))
+    assert (ended.returncode, ended.stderr) == (Exit.PASS, "")
+    assert ended.stdout.endswith(f"{len(quick)} nodes judged, 0 complaints\n")
+
+
+def test_a_node_that_does_not_start_is_no_failure_of_the_judge(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "consilience_conformance", "selftest", "--node-command", str(tmp_path / "none")]
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert ended.returncode == Exit.UNREACHABLE
+    assert ended.stderr.startswith("The healthy node does not serve: ")
+
+
+def test_a_name_that_is_none_is_told(tmp_path: Path) -> None:
+    ended = selftest(tmp_path, {}, "--only", "nonsense")
+    assert ended.returncode not in {0, 1}
+    assert "there is no mutant and no degenerate node nonsense" in ended.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_whoever_ends_a_self_test_ends_its_nodes(tmp_path: Path, number: signal.Signals) -> None:
+    kept = tmp_path / "kept"
+    words = command(tmp_path, {"harmless": TRUE}, "--out", str(kept))
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        ready = kept / "healthy-plain" / "ready"
+        give_up = time.monotonic() + SECONDS
+        while not ready.exists() and process.poll() is None and time.monotonic() < give_up:
+            time.sleep(0.02)
+        host, _, port = ready.read_text().strip().rpartition("@")[2].rpartition(":")
+        socket.create_connection((host, int(port))).close()
+        process.send_signal(number)
+        assert process.wait(SECONDS) == 130
+        process.communicate()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((host, int(port)))
