@@ -1,0 +1,106 @@
+"""What the adapter of a client writes: its handshake, and what came of each instruction.
+
+The protocol stands in docs/guides/test-your-client.md.
+
+>>> parse_reply(b'{"id": 3, "rejected": "the signature does not verify"}', number=3, line=4)
+{'rejected': 'the signature does not verify'}
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from consilience_conformance.line_protocol.lines import (
+    BreachKind,
+    CommandBreach,
+    answer_to,
+    excerpt,
+    malformed,
+    refuse_other_fields,
+)
+from consilience_conformance.transcripts import JsonValue
+
+PROTOCOL = "consilience-client/1"
+"""What suite and adapter speak."""
+
+_NAME_CHARACTERS = 100
+_KINDS = ("answered", "rejected", "refused", "done", "unsupported")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handshake:
+    """Who the client says it is, and which capabilities it has."""
+
+    name: str
+    language: str
+    supports: frozenset[str]
+
+
+def parse_handshake(text: bytes) -> Handshake:
+    """Reads the first line of an adapter.
+
+    Raises:
+        CommandBreach: It is no handshake, or one of another protocol.
+    """
+    content = answer_to(text, number=0, line=1)
+    match content:
+        case {"protocol": str() as protocol} if protocol != PROTOCOL:
+            raise CommandBreach(
+                f"line 1: the adapter speaks {excerpt(protocol)}, and this suite {PROTOCOL}",
+                kind=BreachKind.PROTOCOL_UNKNOWN,
+                line=1,
+            )
+        case {"protocol": str(), "name": str() as name, "language": str() as language, "supports": [*supports]} if all(
+            isinstance(said, str) and said.isprintable() and len(said) <= _NAME_CHARACTERS
+            for said in (name, language, *supports)
+        ):
+            refuse_other_fields(content, known=("id", "protocol", "name", "language", "supports"), line=1)
+            return Handshake(name=name, language=language, supports=frozenset(supports))
+        case _:
+            raise malformed(
+                "a handshake has protocol, name, language and supports, in short printable texts", text=text, line=1
+            )
+
+
+def parse_reply(text: bytes, *, number: int, line: int) -> dict[str, JsonValue]:
+    """Reads what came of an instruction.
+
+    Args:
+        text: The line, without its end.
+        number: The id of the instruction.
+        line: The number of the line, for the message of an error.
+
+    Returns:
+        The one of `answered`, `rejected`, `refused`, `done` and `unsupported` that it holds.
+
+    Raises:
+        CommandBreach: It is no reply, or one to another instruction.
+    """
+    content = answer_to(text, number=number, line=line)
+    refuse_other_fields(content, known=("id", *_KINDS), line=line)
+    match {name: value for name, value in content.items() if name != "id"}:
+        case {"answered": {"text": str(), "outcome": str(), **rest}, **more} as reply if not (rest or more):
+            known = _is_text(reply)
+        case {"rejected": str(), **more} | {"refused": str(), **more} as reply if not more:
+            known = _is_text(reply)
+        case {"done": True, **more} | {"unsupported": True, **more} as reply:
+            known = not more
+        case reply:
+            known = False
+    if not known:
+        raise malformed(
+            "a reply holds one of answered (text, outcome), rejected, refused (texts), done and unsupported (true)",
+            text=text,
+            line=line,
+        )
+    return reply
+
+
+def _is_text(reply: dict[str, JsonValue]) -> bool:
+    """Tells whether all that a reply says is text: JSON can carry half of a surrogate pair, and UTF-8 cannot."""
+    try:
+        json.dumps(reply, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,145 @@
+"""The stage of a check of clients: nodes are made, the client is sent to them, and the transcript is written."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from random import Random
+from time import monotonic
+
+from consilience_conformance.checks import UntestableError
+from consilience_conformance.client_side.adapters import Adapter
+from consilience_conformance.client_side.nodes import SKILL, Identity, Manner, Node
+from consilience_conformance.peers.certificates import Certificate
+from consilience_conformance.peers.hostile import HostileServer
+from consilience_conformance.transcripts import Exchange, JsonValue, Transcript
+
+PATIENCE_SECONDS = 10.0
+"""How long the user of the client waits for an answer, unless a check says otherwise."""
+
+
+class ClientStage:
+    """What a driver acts with.
+
+    Attributes:
+        random: Decides what is left open, the same for the same seed; keys are fresh in every run.
+        transcript: What has come of it so far.
+    """
+
+    def __init__(self, adapter: Adapter, *, random: Random, transcript: Transcript) -> None:
+        self.random = random
+        self.transcript = transcript
+        self._adapter = adapter
+        self._origin = monotonic()
+        self._servers: list[HostileServer] = []
+        self._during = "before"
+        self._calls = 0
+        self._ended = asyncio.Event()
+        self._replies: dict[str, JsonValue] = {}
+        self._texts: dict[str, JsonValue] = {}
+        self._questions: dict[str, JsonValue] = {}
+        transcript.notes.update({"replies": self._replies, "texts": self._texts, "questions": self._questions})
+
+    def note(self, name: str, value: JsonValue) -> None:
+        """Writes down what is no call and no reply."""
+        self.transcript.notes[name] = value
+
+    async def node(
+        self, identity: Identity | None = None, *, certificate: Certificate | None = None, port: int = 0
+    ) -> Node:
+        """Starts a node that does everything right, and shows a card.
+
+        Args:
+            identity: Who it is; None: somebody new.
+            certificate: What it shows where it speaks TLS; its card pins that one.
+            port: Where it listens; 0: anywhere.
+        """
+        server = HostileServer(
+            # The node is made once it is known where it listens.
+            lambda method, request: node.respond(method, request),  # noqa: PLW0108
+            name=self._name,
+            record=self._record,
+            origin=self._origin,
+            credentials=certificate.credentials if certificate else None,
+        )
+        node = Node(
+            identity=identity or Identity.new(),
+            server=server,
+            text=f"12 inches make 1 foot ({self.random.randrange(10**12)}).",
+        )
+        await server.start(port=port)
+        self._servers.append(server)
+        node.show(node.identity.card(node.pinned_endpoint(certificate.pin) if certificate else node.plain_endpoint()))
+        return node
+
+    async def open(self, *, trusted: tuple[str, ...] = ()) -> None:
+        """Has the adapter make a client anew, with a list of trusted nodes, in place of the one that it has."""
+        reply = await self._adapter.tell("open", trusted=list(trusted))
+        if reply != {"done": True}:
+            raise UntestableError(f"the adapter does not open a client: {reply}")
+
+    async def ask(
+        self,
+        name: str,
+        node: Node,
+        *,
+        manner: Manner | None = None,
+        address: str = "",
+        data_class: str = "PUBLIC",
+        seconds: float = PATIENCE_SECONDS,
+        give_up: bool = False,
+    ) -> dict[str, JsonValue]:
+        """Sends the client to a node with a question, and writes down what its user gets.
+
+        Args:
+            name: What the check calls it, unique in the transcript; the calls that come meanwhile are named by it.
+            node: Answers.
+            manner: How; None: as the node does.
+            address: Under which it is named; empty: with its node id.
+            data_class: What the user says, or empty: nothing.
+            seconds: How long the user waits.
+            give_up: The user leaves once the first text is there.
+        """
+        self._during = name
+        if manner is not None:
+            node.manner = manner
+        question = f"How many feet are 12 inches? ({self.random.randrange(10**12)})"
+        self._texts[name], self._questions[name] = node.text, question
+        fields: dict[str, JsonValue] = {"dataClass": data_class} if data_class else {}
+        reply = await self._adapter.tell(
+            "giveUp" if give_up else "ask",
+            address=address or node.address,
+            question=question,
+            skill=SKILL,
+            seconds=seconds,
+            **fields,
+        )
+        self._replies[name] = reply
+        return reply
+
+    async def until(self, seen: Callable[[], bool], *, seconds: float) -> None:
+        """Waits until the calls that have ended are what a check waits for, and not longer than it may."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not seen():
+                    self._ended.clear()
+                    await self._ended.wait()
+
+    @property
+    def errors(self) -> str:
+        """The end of what the adapter wrote to standard error."""
+        return self._adapter.stderr
+
+    async def close(self) -> None:
+        """Ends all nodes; calls that go on are written down as cut."""
+        for server in self._servers:
+            await server.stop()
+
+    def _record(self, exchange: Exchange) -> None:
+        self.transcript.exchanges.append(exchange)
+        self._ended.set()
+
+    def _name(self) -> str:
+        self._calls += 1
+        return f"{self._during}/{self._calls}"

@@ -1,0 +1,67 @@
+"""Our own SDK is judged as any other client is."""
+
+import sys
+
+import pytest
+
+from consilience_conformance.client_side.cases import all_client_checks
+from consilience_conformance.client_side.runner import Order, judge_client
+from consilience_conformance.coverage import coverage_complaints, review_complaints
+from consilience_conformance.exclusions import EXCLUSIONS
+from consilience_conformance.requirements import requirements
+from consilience_conformance.transcripts import Transcript
+from consilience_conformance.verdicts import Exit, Verdict
+from scripts.machine_cache import ROOT
+from scripts.review_requirements import reviewed
+
+ADAPTER = f"{sys.executable} examples/clients/python/client_under_test.py"
+
+
+@pytest.fixture(autouse=True)
+def _at_the_top(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+async def test_the_python_sdk_passes_every_check_of_clients() -> None:
+    run = await judge_client(Order(command=ADAPTER, checks=all_client_checks()))
+    wrong = {result.check: result for result in run.results if result.verdict is not Verdict.PASS}
+    assert wrong == {}
+    assert run.exit is Exit.PASS
+    assert len(run.results) == len(all_client_checks())
+
+
+async def test_a_verdict_can_be_computed_again_from_the_report() -> None:
+    checks = {check.name: check for check in all_client_checks()}
+    run = await judge_client(Order(command=ADAPTER, checks=[checks["ask"], checks["answer-without-signature"]]))
+    for result in run.results:
+        assert result.transcript is not None
+        kept = Transcript.from_json(result.transcript.to_json())
+        assert tuple(checks[result.check].judge(kept)) == result.findings == ()
+
+
+def test_every_must_of_clients_is_tested_or_excluded() -> None:
+    complaints = coverage_complaints(
+        requirements(), role="client", checks=all_client_checks(), exclusions=EXCLUSIONS["client"]
+    )
+    assert complaints == [], "\n".join(complaints)
+
+
+def test_every_check_of_clients_was_held_against_its_sentence() -> None:
+    tested = {
+        name: one for name, one in requirements().items() if any(name in c.requirements for c in all_client_checks())
+    }
+    known = {name: digest for name, digest in reviewed().items() if name in tested}
+    assert review_complaints(tested, checks=all_client_checks(), reviewed=known) == []
+
+
+def test_the_adapter_that_vendors_copy_is_small() -> None:
+    adapter = ROOT / "examples" / "clients" / "python" / "client_under_test.py"
+    assert len(adapter.read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def test_names_of_checks_are_unique_and_follow_what_they_rest_on() -> None:
+    names: list[str] = []
+    for check in all_client_checks():
+        assert check.name not in names
+        assert set(check.after) <= set(names), f"{check.name} stands before what it comes after"
+        names.append(check.name)
