@@ -12,7 +12,7 @@ from buf.validate import validate_pb2
 from consilience.v1 import ask_pb2, node_pb2
 from consilience.v1.envelope_pb2 import CallHeader
 from consilience_conformance.breakages import Breakage, UndrawableRuleError, breakages
-from consilience_conformance.image import message_class
+from consilience_conformance.image import message_class, pool
 
 CALLS = ("Ask", "ResumeAnswerCall", "GetAnswerCall", "CancelAnswerCall")
 TIMES, LIFETIME = ("header.issue_time", "header.expire_time"), "call_header.lifetime"
@@ -43,7 +43,7 @@ def good(name: str) -> Message:
 
 
 def drawn(name: str) -> tuple[Breakage, ...]:
-    return breakages(message_class(f"consilience.v1.{name}").DESCRIPTOR)
+    return breakages(f"consilience.v1.{name}")
 
 
 def violations(message: Message) -> list[tuple[str, str]]:
@@ -90,7 +90,7 @@ def declared(descriptor: Descriptor) -> Iterator[str]:
             yield f"{descriptor.name}.{oneof.name}"
     for field in descriptor.fields:
         rules = field.GetOptions().Extensions[validate_pb2.field]
-        kinds = [getattr(rules, kind) for kind in RULE_KINDS if rules.HasField(kind)]
+        kinds = [value for kind, value in rules.ListFields() if kind.name in RULE_KINDS]
         yield from (f"{descriptor.name}.{field.name}" for _ in range(rules.required))
         for kind in kinds:
             inner = kind.items.string.ListFields() if kind.DESCRIPTOR.name == "RepeatedRules" else []
@@ -103,12 +103,12 @@ def declared(descriptor: Descriptor) -> Iterator[str]:
 @pytest.mark.parametrize("name", CALLS)
 def test_every_declared_rule_is_broken(name: str) -> None:
     rules = {(one.path, one.rule) for one in drawn(name)}
-    assert len(rules) == len(list(declared(message_class(f"consilience.v1.{name}").DESCRIPTOR)))
+    assert len(rules) == len(list(declared(pool().FindMessageTypeByName(f"consilience.v1.{name}"))))
 
 
 def test_a_rule_that_nothing_here_breaks_stops_the_drawing() -> None:
     with pytest.raises(UndrawableRuleError, match="sequence"):
-        breakages(message_class("consilience.v1.AnswerEvent").DESCRIPTOR)
+        breakages("consilience.v1.AnswerEvent")
 
 
 @pytest.mark.parametrize(

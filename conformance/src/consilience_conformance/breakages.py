@@ -15,6 +15,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from buf.validate import validate_pb2
+from consilience_conformance.image import pool
 
 Draft: TypeAlias = Any
 """A message whose fields are known from its descriptor alone."""
@@ -77,16 +78,16 @@ class _Place:
     reach: Callable[[Draft], Draft]
 
 
-def breakages(descriptor: Descriptor) -> tuple[Breakage, ...]:
+def breakages(full_name: str) -> tuple[Breakage, ...]:
     """Returns a breakage, or several, of every rule of a message and of all that it holds.
 
     Args:
-        descriptor: From the descriptor image, which knows the rules.
+        full_name: Of the message in the descriptor image, which knows the rules.
 
     Raises:
         UndrawableRuleError: There is a rule of a kind that is new.
     """
-    return tuple(_of_message(descriptor, _Place(path="", reach=lambda message: message)))
+    return tuple(_of_message(pool().FindMessageTypeByName(full_name), _Place(path="", reach=lambda message: message)))
 
 
 def _of_message(descriptor: Descriptor, place: _Place) -> Iterator[Breakage]:
@@ -111,8 +112,14 @@ def _at(place: _Place, name: str, rule: str, change: Change, *, variant: str = "
     )
 
 
+def _type_of(field: FieldDescriptor) -> Descriptor:
+    if field.message_type is None:
+        raise TypeError(f"{field.full_name} holds no message")
+    return field.message_type
+
+
 def _within(field: FieldDescriptor, place: _Place) -> _Place:
-    name, sample = field.name, _SAMPLES.get(field.message_type.full_name, {})
+    name, sample = field.name, _SAMPLES.get(_type_of(field).full_name, {})
 
     def reach_single(message: Draft) -> Draft:
         parent = place.reach(message)
@@ -241,7 +248,8 @@ def _too_many_pairs(field: FieldDescriptor, most: int) -> Variants:
 
 
 def _undefined(field: FieldDescriptor, _: object) -> Variants:
-    highest = max(value.number for value in field.enum_type.values)
+    values = field.enum_type.values if field.enum_type is not None else []
+    highest = max(value.number for value in values)
     yield "the next one", _setting(field, highest + 1)
     yield "far off", _setting(field, 2**31 - 1)
 

@@ -20,6 +20,8 @@ _NOWHERE_READ = "application/vnd.consilience.conformance.nowhere-read"
 _PADDING_FIELD = 2000
 _OWN_BYTES = 4096
 """More than what an ask is made of besides its text."""
+_OF_QUESTIONS = frozenset({"max_turns", "max_input_bytes"})
+"""Limits that a script, which is no question, does not come near."""
 _MARGIN = timedelta(seconds=60)
 """How far from a limit of time a deadline lies, as the clocks of tester and node differ."""
 MakeAsk = Callable[[Stage, int], ask_pb2.Ask]
@@ -103,6 +105,8 @@ def _limit_check(name: str, *, title: str, limit: str, at: MakeAsk, over: MakeAs
         maximum = stage.limit(limit)
         if not maximum:
             raise NotApplicableError(f"the card states no {limit}")
+        if stage.subject.scripted and limit in _OF_QUESTIONS:
+            raise NotApplicableError("a script is one part of one turn")
         largest = stage.target.card.limits.max_message_bytes
         good, bad = at(stage, maximum), over(stage, maximum)
         if largest and bad.ByteSize() + _OWN_BYTES > largest:
@@ -238,7 +242,7 @@ def _judge_size(seen: Transcript) -> Iterator[Finding]:
 
 async def _ask_too_much(stage: Stage) -> None:
     maximum, largest = stage.limit("max_input_tokens"), stage.limit("max_input_bytes")
-    if not maximum:
+    if not maximum or stage.subject.scripted:
         raise NotApplicableError("the card states no max_input_tokens: the node does not count them")
     # Words apart by spaces: no way to count tokens finds fewer of them than words.
     text = "a " * maximum + "b"

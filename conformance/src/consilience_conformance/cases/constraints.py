@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import protovalidate
 from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2
 
@@ -14,6 +13,7 @@ from consilience_conformance.batches import Defect, Look, Spoil, batch
 from consilience_conformance.breakages import Breakage, breakages
 from consilience_conformance.checks import Check
 from consilience_conformance.image import message_class
+from consilience_conformance.rules.fields import field_findings
 from consilience_conformance.rules.refusals import refusal_of
 from consilience_conformance.signed_calls import METHODS, Method, SignedCall
 from consilience_conformance.stage import ASK, CANCEL, GET, RESUME, Stage
@@ -66,7 +66,7 @@ def defects_of(method: Method) -> tuple[Defect, ...]:
             spoil=_broken(breakage),
             look=_names(breakage),
         )
-        for breakage in breakages(message_class(method.payload_type).DESCRIPTOR)
+        for breakage in breakages(method.payload_type)
     )
 
 
@@ -97,32 +97,14 @@ def _judge_tour(seen: Transcript) -> Iterator[Finding]:
 
 def _violations(kind: str, data: bytes, *, exchange: Exchange) -> Iterator[Finding]:
     """Yields how an encoded message breaks its rules, and what is signed within it."""
+    yield from field_findings(data, kind, exchange=exchange.name)
     try:
         message = message_class(kind).FromString(data)
-    except DecodeError as error:
-        yield Finding(
-            requirement=_RULE, message=f"the {_short(kind)} does not parse", got=str(error), exchange=exchange.name
-        )
+    except DecodeError:
         return
-    for violation in protovalidate.collect_violations(message):
-        path = ".".join(
-            f"{element.field_name}[{element.index}]" if element.HasField("index") else element.field_name
-            for element in violation.proto.field.elements
-        )
-        yield Finding(
-            requirement=_RULE,
-            message=f"the {_short(kind)} breaks the rule {violation.proto.rule_id}",
-            expected=f"{path} {violation.proto.message}".strip(),
-            got=f"{path} that does not",
-            exchange=exchange.name,
-        )
     for envelope in _envelopes_in(message):
         if envelope.payload_type in {"consilience.v1.NodeCard", "consilience.v1.Answer"}:
             yield from _violations(envelope.payload_type, envelope.payload, exchange=exchange)
-
-
-def _short(kind: str) -> str:
-    return kind.rpartition(".")[2]
 
 
 def _envelopes_in(message: Message) -> Iterator[SignedEnvelope]:

@@ -135,7 +135,7 @@ _EDGES: dict[str, tuple[str, SpoilCall]] = {
     "issued-within-skew": ("SIG-HDR-004", _moved(_WITHIN_SKEW)),
     "brings-unknown-extension": (
         "VER-EXT-001",
-        _with(lambda header: header.extensions[_UNKNOWN_EXTENSION].MergeFromString(b"")),
+        _with(lambda header: header.extensions[_UNKNOWN_EXTENSION].Clear()),
     ),
 }
 """Headers at the edge of what is refused: by the algorithm of section 0.4 they hold."""

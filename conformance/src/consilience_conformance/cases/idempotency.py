@@ -89,7 +89,10 @@ def _judge_retried(seen: Transcript) -> Iterator[Finding]:
 
 
 async def _clock_ahead(stage: Stage) -> timedelta:
-    """Returns how far the clock of the node is ahead of ours, as a refusal tells it; what asks would not survive is not believed."""
+    """Returns how far the clock of the node is ahead of ours, as a refusal tells it.
+
+    No more than the skew is believed: with such a clock the node would have taken no ask of ours.
+    """
     long_ago = stage.header(ASK, age=timedelta(hours=1))
     refusal = refusal_of(await stage.send("clock", stage.ask(header=long_ago), until=accepted))
     detail = refusal.details.get("consilience.v1.ServerTime")
