@@ -65,6 +65,6 @@ CHECKS = (
         ),
         drive=_ask,
         judge=_judge_ask,
-        after=("unknown-skill-is-refused",),
+        after=("unknown-skill-is-refused", "methods-of-the-profiles-are-served"),
     ),
 )

@@ -12,13 +12,14 @@ from consilience_conformance import envelopes
 from consilience_conformance.checks import Check, NotApplicableError
 from consilience_conformance.rules import cards
 from consilience_conformance.rules.answers import card_of
-from consilience_conformance.rules.fields import field_findings
 from consilience_conformance.rules.logs import read_log
 from consilience_conformance.rules.refusals import outcome_of, was_accepted
-from consilience_conformance.stage import Stage
+from consilience_conformance.stage import Stage, accepted
 from consilience_conformance.targets import GET_NODE_CARD
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding
+
+_BASIS = ("unknown-skill-is-refused",)
 
 CARD = "card"
 CERTIFICATE = "certificate"
@@ -88,11 +89,9 @@ def _judge_certificate(seen: Transcript) -> Iterator[Finding]:
 def _judge_response(seen: Transcript) -> Iterator[Finding]:
     exchange = seen[CARD]
     yield from was_accepted(exchange, requirement="NODE-PROF-001")
-    for message in exchange.responses:
-        yield from field_findings(message.data, "consilience.v1.GetNodeCardResponse", exchange=CARD)
-        if found := _card_in(exchange):
-            response = node_pb2.GetNodeCardResponse.FromString(message.data)
-            yield from cards.succession_findings(response.successions, node_id=found[1].node_id, exchange=CARD)
+    if found := _card_in(exchange):
+        response = node_pb2.GetNodeCardResponse.FromString(exchange.responses[0].data)
+        yield from cards.succession_findings(response.successions, node_id=found[1].node_id, exchange=CARD)
 
 
 async def _fetch_again(stage: Stage) -> None:
@@ -130,15 +129,23 @@ def _judge_unknown_field(seen: Transcript) -> Iterator[Finding]:
     yield from was_accepted(seen["unknown-field"], requirement="VER-FLD-001")
 
 
-async def _call_all_methods(stage: Stage) -> None:
-    for method in (*_METHODS, *_NO_METHODS):
-        await stage.call(method, method, b"")
+async def _call_the_methods(stage: Stage) -> None:
+    for method in _METHODS:
+        await stage.call(method, method, b"", until=accepted)
 
 
 def _judge_methods(seen: Transcript) -> Iterator[Finding]:
     for method in _METHODS:
         if seen[method].code == "UNIMPLEMENTED":
             yield _unserved(method, message=f"{method} is not served", expected="anything but UNIMPLEMENTED", seen=seen)
+
+
+async def _call_what_is_no_method(stage: Stage) -> None:
+    for method in _NO_METHODS:
+        await stage.call(method, method, b"", until=accepted)
+
+
+def _judge_no_methods(seen: Transcript) -> Iterator[Finding]:
     for method in _NO_METHODS:
         if seen[method].code != "UNIMPLEMENTED":
             yield _unserved(method, message="a method that there is not is served", expected="UNIMPLEMENTED", seen=seen)
@@ -227,15 +234,15 @@ CHECKS = (
         requirements=("NODE-CARD-001", "NODE-PROF-001"),
         drive=_fetch,
         judge=_of_envelope(cards.signature_findings),
-        after=(),
+        after=_BASIS,
     ),
     Check(
-        name="card-keeps-the-rules-of-its-fields",
-        title="The card has the fields that the tables want, is not too large, and declares the core profile.",
+        name="card-is-complete",
+        title="The card sets every limit that it has to, is not too large, and declares the core profile.",
         requirements=("ERR-FLD-001", "NODE-CARD-002", "NODE-CARD-006", "NODE-PROF-001"),
         drive=_fetch,
         judge=_of_envelope(cards.content_findings),
-        after=(),
+        after=_BASIS,
     ),
     Check(
         name="signing-keys-end-in-time",
@@ -243,7 +250,7 @@ CHECKS = (
         requirements=("NODE-KEY-001", "NODE-PROF-001"),
         drive=_fetch,
         judge=_of_card(cards.key_findings),
-        after=(),
+        after=_BASIS,
     ),
     Check(
         name="plain-endpoints-are-on-loopback",
@@ -251,7 +258,7 @@ CHECKS = (
         requirements=("NODE-TLS-003", "NODE-PROF-001"),
         drive=_fetch,
         judge=_of_card(cards.plain_findings),
-        after=(),
+        after=_BASIS,
     ),
     Check(
         name="pinned-certificate-is-of-the-node",
@@ -259,7 +266,7 @@ CHECKS = (
         requirements=("NODE-TLS-002",),
         drive=_look_at_the_certificate,
         judge=_judge_certificate,
-        after=(),
+        after=_BASIS,
     ),
     Check(
         name="successions-lead-to-the-node",
@@ -267,7 +274,7 @@ CHECKS = (
         requirements=("SIG-ENV-001", "ERR-FLD-001", "NODE-PROF-001"),
         drive=_fetch,
         judge=_judge_response,
-        after=(),
+        after=_BASIS,
     ),
     Check(
         name="card-does-not-go-back",
@@ -275,7 +282,7 @@ CHECKS = (
         requirements=("NODE-CARD-008", "NODE-PROF-001"),
         drive=_fetch_again,
         judge=_judge_order,
-        after=(),
+        after=_BASIS,
     ),
     Check(
         name="card-request-of-a-newer-version-is-taken",
@@ -283,15 +290,23 @@ CHECKS = (
         requirements=("VER-FLD-001", "NODE-PROF-001"),
         drive=_fetch_with_an_unknown_field,
         judge=_judge_unknown_field,
-        after=(),
+        after=_BASIS,
     ),
     Check(
         name="methods-of-the-profiles-are-served",
-        title="Every method of the declared profiles is implemented, and no other is made up.",
+        title="Every method of the declared profiles is implemented.",
         requirements=("NODE-PROF-001",),
-        drive=_call_all_methods,
+        drive=_call_the_methods,
         judge=_judge_methods,
-        after=(),
+        after=_BASIS,
+    ),
+    Check(
+        name="no-method-is-made-up",
+        title="A method or a service that there is not is answered with UNIMPLEMENTED.",
+        requirements=("NODE-PROF-001",),
+        drive=_call_what_is_no_method,
+        judge=_judge_no_methods,
+        after=_BASIS,
     ),
     Check(
         name="digest-is-of-what-is-signed",
@@ -299,7 +314,7 @@ CHECKS = (
         requirements=("SIG-DIG-001",),
         drive=_ask_by_digest,
         judge=_judge_digests,
-        after=(),
+        after=_BASIS,
     ),
     Check(
         name="health-is-told",
@@ -307,7 +322,7 @@ CHECKS = (
         requirements=("NODE-OPS-001",),
         drive=_check_health,
         judge=_judge_health,
-        after=(),
+        after=_BASIS,
     ),
     Check(
         name="reflection-lists-the-services",
@@ -315,6 +330,6 @@ CHECKS = (
         requirements=("NODE-OPS-002",),
         drive=_list_services,
         judge=_judge_reflection,
-        after=(),
+        after=_BASIS,
     ),
 )

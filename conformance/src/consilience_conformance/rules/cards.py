@@ -37,7 +37,7 @@ def signature_findings(envelope: SignedEnvelope) -> Iterator[Finding]:
 
 
 def content_findings(envelope: SignedEnvelope) -> Iterator[Finding]:
-    """Yields what of a card's fields is against the tables, and against NODE-CARD-002 and -006."""
+    """Yields what a card lacks, or has too much of, beyond the rules of its single fields (NODE-CARD-002, -006)."""
     card = node_pb2.NodeCard.FromString(envelope.payload)
     if len(envelope.payload) > MAX_CARD_BYTES:
         yield Finding(
@@ -48,7 +48,6 @@ def content_findings(envelope: SignedEnvelope) -> Iterator[Finding]:
         )
     if node_pb2.PROFILE_CORE not in card.profiles:
         yield Finding(requirement="NODE-CARD-006", message="the card does not declare PROFILE_CORE")
-    yield from field_findings(envelope.payload, NODE_CARD, named=("node_card.core",))
     for field in card.limits.DESCRIPTOR.fields:
         value = getattr(card.limits, field.name)
         is_set = value.ToNanoseconds() if field.message_type else value

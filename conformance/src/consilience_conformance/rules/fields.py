@@ -1,4 +1,4 @@
-"""Rules of fields (spec chapters 0 to 7, the tables): what a node sends keeps the constraints of the protos."""
+"""Rules of fields (the tables of the specification): what a node sends keeps the constraints of the protos."""
 
 from __future__ import annotations
 
@@ -7,34 +7,35 @@ from collections.abc import Iterator
 import protovalidate
 from google.protobuf.message import DecodeError
 
-from consilience_conformance import image
+from consilience_conformance.image import message_class
 from consilience_conformance.verdicts import Finding
 
 
-def field_findings(
-    data: bytes, full_name: str, *, exchange: str = "", named: tuple[str, ...] = ()
-) -> Iterator[Finding]:
-    """Yields which rules of its table an encoded message breaks (ERR-FLD-001).
+def field_findings(data: bytes, kind: str, *, exchange: str) -> Iterator[Finding]:
+    """Yields which rules of its table an encoded message breaks (ERR-FLD-001), but not what is signed within it.
 
     Args:
         data: As it came. Fields that this version does not know are passed over.
-        full_name: What it is: `consilience.v1.NodeCard`.
+        kind: Its full name: `consilience.v1.NodeCard`.
         exchange: In which it was seen.
-        named: Ids of rules that have a requirement of their own, and are judged by it.
     """
-
-    def finding(message: str, *, got: str) -> Finding:
-        return Finding(requirement="ERR-FLD-001", message=message, got=got, exchange=exchange)
-
-    kind = full_name.rpartition(".")[2]
+    name = kind.rpartition(".")[2]
     try:
-        parsed = image.message_class(full_name).FromString(data)
+        message = message_class(kind).FromString(data)
     except DecodeError as error:
-        yield finding(f"the {kind} does not parse", got=str(error))
+        yield Finding(
+            requirement="ERR-FLD-001", message=f"the {name} does not parse", got=str(error), exchange=exchange
+        )
         return
-    for violation in protovalidate.collect_violations(parsed):
-        if violation.proto.rule_id not in named:
-            path = ".".join(element.field_name for element in violation.proto.field.elements)
-            yield finding(
-                f"the {kind} breaks a rule of its table{f': {path}' if path else ''}", got=violation.proto.message
-            )
+    for violation in protovalidate.collect_violations(message):
+        path = ".".join(
+            f"{element.field_name}[{element.index}]" if element.HasField("index") else element.field_name
+            for element in violation.proto.field.elements
+        )
+        yield Finding(
+            requirement="ERR-FLD-001",
+            message=f"the {name} breaks the rule {violation.proto.rule_id}",
+            expected=f"{path} {violation.proto.message}".strip(),
+            got=f"{path} that does not",
+            exchange=exchange,
+        )

@@ -23,7 +23,7 @@ from consilience._wire import services
 from consilience.errors import EnvelopeMalformedError
 from consilience.identity import KeyPair, format_node_id
 from consilience.nodes import MAX_SIGNING_KEY_LIFETIME, Endpoint, Profile, SigningKey, TlsMode
-from consilience.server import cards, certificates, keys, tls, transport
+from consilience.server import cards, certificates, finals, keys, transport
 from consilience.server.keys import succession
 from consilience_node.mutants.registry import mutant, replace
 
@@ -42,6 +42,12 @@ def _card_signed_by_another_key() -> None:
 def _skill_listed_twice() -> None:
     """Two skills of the card have one id."""
     _card_that_says(lambda card: {"skills": (*card["skills"], card["skills"][0])})
+
+
+@mutant("limit-left-open")
+def _limit_left_open() -> None:
+    """The card does not say how many turns an ask may have."""
+    _card_that_says(lambda card: {"limits": changed(card["limits"], max_turns=0)})
 
 
 @mutant("card-larger-than-allowed")
@@ -173,10 +179,14 @@ def _made_up_methods_answered() -> None:
     _serve(lambda _, handlers: handlers | {"NoSuchMethod": grpc.unary_unary_rpc_method_handler(nothing)})
 
 
-@mutant("digest-of-the-payload")
-def _digest_of_the_payload() -> None:
-    """Signed objects are named by the digest of their payload alone."""
-    replace(envelopes, "digest", lambda _: lambda _type, payload: hashlib.sha256(payload).digest())
+@mutant("ask-digested-twice")
+def _ask_digested_twice() -> None:
+    """An answer names its ask by the digest of a digest."""
+    replace(
+        finals,
+        "Answer",
+        lambda honest: lambda **said: honest(**said | {"ask_digest": hashlib.sha256(said["ask_digest"]).digest()}),
+    )
 
 
 @mutant("health-of-a-draining-node")
@@ -221,8 +231,8 @@ def _issued(key: certificates.PrivateKey, *, name: str, now: datetime) -> x509.C
         .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "house authority")]))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - tls.certificates.CLOCK_TOLERANCE)
-        .not_valid_after(now + tls.certificates.CERTIFICATE_LIFETIME)
+        .not_valid_before(now - certificates.CLOCK_TOLERANCE)
+        .not_valid_after(now + certificates.CERTIFICATE_LIFETIME)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         .sign(authority, hashes.SHA256())
     )
