@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from consilience.asks import Outcome, StopReason
-from consilience.server import answers, runs
+from consilience.server import runs
 from consilience.server.runs import AnswerRun
 from consilience_node.mutants.registry import mutant, replace
 
@@ -20,12 +20,6 @@ def _deaf_to(*reasons: StopReason) -> None:
         return stop_for
 
     replace(AnswerRun, "stop", deaf)
-
-
-@mutant("cancel-ignored")
-def _cancel_ignored() -> None:
-    """CancelAnswer waits for the end of the work and does not stop it."""
-    _deaf_to(StopReason.CANCELLED)
 
 
 @mutant("deadline-ignored")
@@ -59,18 +53,3 @@ def _any_reader_stops_the_work() -> None:
         return left
 
     replace(AnswerRun, "reader_left", hasty)
-
-
-@mutant("cancel-of-the-finished-refused")
-def _cancel_of_the_finished_refused() -> None:
-    """CancelAnswer of a finished answer is refused."""
-
-    def refusing(cancel: Callable[..., Any]) -> Callable[..., Any]:
-        async def cancel_running(self: Any, found: Any) -> Any:
-            if not isinstance(found, AnswerRun):
-                raise answers.AnswerUnknownError("the answer is finished")
-            return await cancel(self, found)
-
-        return cancel_running
-
-    replace(answers.Answers, "cancel", refusing)

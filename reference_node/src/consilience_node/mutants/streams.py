@@ -12,6 +12,9 @@ from consilience.server import answers, finals, log_writers, logs, readers, scri
 from consilience.units import Sequence
 from consilience_node.mutants.registry import mutant, replace
 
+FEW = 4
+"""Deltas that become one without loss."""
+
 MANY = 20
 """Answers at one time, from which on they mix."""
 
@@ -133,12 +136,12 @@ def _digest_of_frames() -> None:
 
 @mutant("merge-loses-a-delta")
 def _merge_loses_a_delta() -> None:
-    """Of deltas that become one, the text of the last is lost."""
+    """Where more than a few deltas become one, the text of the last is lost."""
 
     def losing(take: Callable[..., Any]) -> Callable[..., Any]:
         def next_event(entries: Any, index: int) -> Any:
             data, end = take(entries, index)
-            if end > index + 1:
+            if end > index + FEW:
                 event = decode_event(data)
                 text = "".join(entry.text or "" for entry in entries[index : end - 1])
                 data = encode_event(changed(event, event=changed(event.event, text=text)))
