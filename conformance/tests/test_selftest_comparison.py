@@ -18,10 +18,18 @@ from consilience_conformance.verdicts import CheckResult, Exit, Finding, Verdict
 DECLARED = Declaration(name="forgetful", check="second", requirement="ASK-IDEM-002", message="defect was accepted")
 
 
-def result(check: str, verdict: Verdict = Verdict.PASS, *, message: str = "", **others: str) -> CheckResult:
+def result(
+    check: str, verdict: Verdict = Verdict.PASS, *, message: str = "", because: str = "", blocked_by: str = ""
+) -> CheckResult:
     findings = (Finding(requirement="ASK-IDEM-002", message=message),) if message else ()
     return CheckResult(
-        check=check, title="", requirements=("ASK-IDEM-002",), verdict=verdict, findings=findings, **others
+        check=check,
+        title="",
+        requirements=("ASK-IDEM-002",),
+        verdict=verdict,
+        findings=findings,
+        because=because,
+        blocked_by=blocked_by,
     )
 
 

@@ -73,7 +73,7 @@ async def _impersonated(manner: Manner) -> AsyncIterator[str]:
         await server.stop(None)
 
 
-class _AnyMethod(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc's stubs know no base class for asyncio
+class _AnyMethod(grpc.GenericRpcHandler):
     """Handles every call, over bytes."""
 
     def __init__(self, manner: Manner, *, impostor: Impostor) -> None:
