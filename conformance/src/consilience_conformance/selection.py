@@ -4,10 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from typing import Protocol, TypeVar
 
-from consilience_conformance.checks import Check
 from consilience_conformance.exclusions import EXCLUSIONS
-from consilience_conformance.requirements import requirements
+from consilience_conformance.requirements import Role, requirements
+
+
+class Selectable(Protocol):
+    """A check, of nodes or of clients, as far as this module cares."""
+
+    @property
+    def name(self) -> str:
+        """The name by which it is run."""
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """The ids of what it tests."""
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        """The names of those that it rests on."""
+
+
+CheckT = TypeVar("CheckT", bound=Selectable)
 
 
 class UnknownNameError(LookupError):
@@ -18,18 +37,19 @@ class NoCheckError(LookupError):
     """A requirement is tested by no check; says why."""
 
 
-def selected(checks: Sequence[Check], *, only: Iterable[str]) -> tuple[Check, ...]:
+def selected(checks: Sequence[CheckT], *, only: Iterable[str], role: Role = "node") -> tuple[CheckT, ...]:
     """Returns the checks that are named, by themselves or by a requirement, and those that they come after.
 
     Args:
         checks: All of them, in the order in which they are reported.
         only: Names of checks and ids of requirements; none: all checks.
+        role: Whom they judge.
 
     Raises:
         UnknownNameError: A name is neither.
         NoCheckError: A requirement has no check.
     """
-    wanted = {check.name for name in only for check in named(checks, name=name)}
+    wanted = {check.name for name in only for check in named(checks, name=name, role=role)}
     if not wanted:
         return tuple(checks)
     by_name = {check.name: check for check in checks}
@@ -41,7 +61,7 @@ def selected(checks: Sequence[Check], *, only: Iterable[str]) -> tuple[Check, ..
     return tuple(check for check in checks if check.name in wanted)
 
 
-def named(checks: Sequence[Check], *, name: str) -> tuple[Check, ...]:
+def named(checks: Sequence[CheckT], *, name: str, role: Role = "node") -> tuple[CheckT, ...]:
     """Returns the check of a name, or those that test the requirement of an id.
 
     Raises:
@@ -59,12 +79,13 @@ def named(checks: Sequence[Check], *, name: str) -> tuple[Check, ...]:
         raise UnknownNameError(f"there is no check and no requirement {name}; {hint}")
     found = tuple(check for check in checks if identifier in check.requirements)
     if not found:
-        raise NoCheckError(f"no check of nodes tests {identifier}: {_reason(identifier)}")
+        raise NoCheckError(f"no check of {role}s tests {identifier}: {_reason(identifier, role=role)}")
     return found
 
 
-def _reason(identifier: str) -> str:
+def _reason(identifier: str, *, role: Role) -> str:
     one = requirements()[identifier]
-    if not one.binds("node"):
-        return "it binds clients, which `consilience-conformance client` judges"
-    return EXCLUSIONS["node"].get(identifier) or "there is none yet"
+    if not one.binds(role):
+        other, command = ("clients", "client") if role == "node" else ("nodes", "run")
+        return f"it binds {other}, which `consilience-conformance {command}` judges"
+    return EXCLUSIONS[role].get(identifier) or "there is none yet"

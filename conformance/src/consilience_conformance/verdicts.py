@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from consilience_conformance.requirements import Role
 from consilience_conformance.transcripts import Transcript
 
 
@@ -106,6 +107,7 @@ class RunResult:
         suite_version: Of this package.
         requirements_digest: SHA-256 over the set of requirements, in hexadecimal.
         results: One for each check, in the order of the specification.
+        role: Who was judged. Of a client, `address` is its command and `node_name` what it calls itself.
     """
 
     address: str
@@ -120,6 +122,7 @@ class RunResult:
     suite_version: str
     requirements_digest: str
     results: tuple[CheckResult, ...] = field(default_factory=tuple)
+    role: Role = "node"
 
     def of_requirements(self) -> Mapping[str, Verdict]:
         """Returns the verdict of each requirement that a check names: the worst of its checks."""

@@ -6,6 +6,7 @@ import click
 
 from consilience_conformance import __version__
 from consilience_conformance.cli.catalogue import explain_command, list_command
+from consilience_conformance.cli.client import client_command
 from consilience_conformance.cli.commands import Commands
 from consilience_conformance.cli.doctor import doctor_command
 from consilience_conformance.cli.run import run_command
@@ -26,6 +27,7 @@ for _command in (
     explain_command,
     list_command,
     tester_command,
+    client_command,
     vectors_command,
     selftest_command,
 ):

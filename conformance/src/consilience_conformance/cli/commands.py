@@ -24,6 +24,7 @@ from consilience_conformance.callers import TesterKeyError
 from consilience_conformance.cli.terminal import say
 from consilience_conformance.grants import GrantError
 from consilience_conformance.known_failing import KnownFailingError
+from consilience_conformance.line_protocol.lines import CommandBreach
 from consilience_conformance.planning import NotPreparedError
 from consilience_conformance.report.printable import printable
 from consilience_conformance.selection import NoCheckError, UnknownNameError
@@ -43,6 +44,7 @@ _CODES: dict[type[Exception], int] = {
     UnknownNameError: USAGE,
     KnownFailingError: USAGE,
     NoCheckError: Exit.TOO_LITTLE,
+    CommandBreach: Exit.UNREACHABLE,
     **dict.fromkeys(NOT_JUDGED, Exit.UNREACHABLE),
 }
 

@@ -15,9 +15,9 @@ from consilience_conformance.cases import all_checks
 from consilience_conformance.cli.commands import INTERRUPTED, NOT_JUDGED
 from consilience_conformance.cli.terminal import Progress, introduction, judged_lines, say, sum_lines
 from consilience_conformance.cli.tester import DEFAULT_KEY_FILE
+from consilience_conformance.cli.writing import among, formats, listed, made, written
 from consilience_conformance.known_failing import KnownFailure, read_known_failing, with_known_failures
 from consilience_conformance.planning import DEFAULT_QUESTION, Mode, Order, known_profiles, prepare
-from consilience_conformance.report.files import FORMATS, write_report
 from consilience_conformance.report.summary import Report
 from consilience_conformance.surroundings import Surroundings
 from consilience_conformance.targets import AddressError
@@ -28,25 +28,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 _MAX_SEED = 2**32 - 1
 
 
-def _listed(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    """Reads an option that is repeated, or a list with commas, or both."""
-    return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
-
-
 def _profiles(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    named = tuple(name for name in _listed(context, parameter, values) if name != "auto")
-    return _among(named, known=known_profiles())
-
-
-def _formats(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    return _among(_listed(context, parameter, values), known=FORMATS)
-
-
-def _among(values: tuple[str, ...], *, known: Sequence[str]) -> tuple[str, ...]:
-    for value in values:
-        if value not in known:
-            raise click.BadParameter(f"{value!r} is none of {', '.join(known)}")
-    return values
+    named = tuple(name for name in listed(context, parameter, values) if name != "auto")
+    return among(named, known=known_profiles())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +41,7 @@ class _Wish:
         time_limit: Seconds for all of it.
         known: The known failures.
         folder: Where the report goes, or None: nowhere.
-        formats: Of the report.
+        formats: Of the report; none: all.
     """
 
     time_limit: float
@@ -78,7 +62,7 @@ class _Wish:
 @click.option("--skill", default="", metavar="ID", help="Ask this skill live; else the first that reads plain text.")
 @click.option("--question", default=DEFAULT_QUESTION, metavar="TEXT", help="Ask it this.")
 @click.option(
-    "--only", multiple=True, callback=_listed, metavar="ID", help="These checks or requirements, and what they rest on."
+    "--only", multiple=True, callback=listed, metavar="ID", help="These checks or requirements, and what they rest on."
 )
 @click.option("--seed", type=click.IntRange(0, _MAX_SEED), metavar="N", help="Repeat the chance of another run.")
 @click.option("--grant", type=_FILE, help="What `consilience-node grant` wrote; opens scripted mode.")
@@ -92,7 +76,7 @@ class _Wish:
 @click.option("--replica", default="", metavar="ADDRESS", help="A second replica of the node.")
 @click.option("--known-failing", type=_FILE, help="A list of what fails today; see the guide.")
 @click.option("--out", "folder", type=click.Path(path_type=Path, file_okay=False), help="Write the report here.")
-@click.option("--format", "formats", multiple=True, callback=_formats, help="Of html,json,junit,md; all by default.")
+@click.option("--format", "wanted", multiple=True, callback=formats, help="Of html,json,junit,md; all by default.")
 @click.option(
     "--time-limit", type=click.FloatRange(min=1), default=DEFAULT_TIME_LIMIT, metavar="SECONDS", help="For all of it."
 )
@@ -111,7 +95,7 @@ def run_command(
     replica: str,
     known_failing: Path | None,
     folder: Path | None,
-    formats: tuple[str, ...],
+    wanted: tuple[str, ...],
     time_limit: float,
 ) -> int:
     """Judge the node at TARGET: cn1…@HOST:PORT, HOST:PORT or https://HOST:PORT.
@@ -119,8 +103,7 @@ def run_command(
     Exit codes: 0 passed, 1 a requirement failed, 2 the list of known failures is stale, 3 too little ran, 4 the node
     is not reachable or not prepared, 5 a fault of the suite.
     """
-    if formats and folder is None:
-        raise click.UsageError("--format says how a report is written, and --out DIR where: name both")
+    folder = made(folder, formats=wanted)
     order = Order(
         address=target,
         profiles=profiles,
@@ -136,20 +119,10 @@ def run_command(
     wish = _Wish(
         time_limit=time_limit,
         known=read_known_failing(known_failing) if known_failing else (),
-        folder=_made(folder),
-        formats=formats or FORMATS,
+        folder=folder,
+        formats=wanted,
     )
     return _carried_out(order, wish=wish)
-
-
-def _made(folder: Path | None) -> Path | None:
-    """Makes the folder of the report before anything is judged, so that nothing is judged in vain."""
-    if folder is not None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise click.UsageError(f"the folder {folder} cannot be made: {error.strerror}") from error
-    return folder
 
 
 def _carried_out(order: Order, *, wish: _Wish) -> int:
@@ -164,14 +137,15 @@ def _carried_out(order: Order, *, wish: _Wish) -> int:
         raise
     except NOT_JUDGED as error:
         run = not_begun(order.address, seed=order.seed)
-        for line in _written(Report(run=run, command=command, only=order.only, trouble=str(error)), wish=wish):
+        report = Report(run=run, command=command, only=order.only, trouble=str(error))
+        for line in written(report, folder=wish.folder, formats=wish.formats):
             say(line)
         raise
     checks = {check.name for check in all_checks()}
     run = with_known_failures(run, known=wish.known, checks=checks, today=datetime.now(UTC).date())
     report = Report(run=run, command=command, only=order.only)
-    written = _written(report, wish=wish)
-    for line in (*judged_lines(report), "", *sum_lines(run), *written):
+    where = written(report, folder=wish.folder, formats=wish.formats)
+    for line in (*judged_lines(report), "", *sum_lines(run), *where):
         say(line)
     return run.exit
 
@@ -200,17 +174,6 @@ def _tell_what_was_judged(trials: Sequence[Trial], *, command: tuple[str, ...]) 
         say(line)
     left = len(trials[0].plan.checks) - len(run.results)
     say(f"Broken off: {left} of {len(trials[0].plan.checks)} checks had not ended.", err=True)
-
-
-def _written(report: Report, *, wish: _Wish) -> tuple[str, ...]:
-    """Writes the report where it is wanted, and returns the line that says so."""
-    if wish.folder is None:
-        return ()
-    try:
-        written = write_report(report, folder=wish.folder, formats=wish.formats)
-    except OSError as error:
-        raise click.UsageError(f"the report cannot be written: {error.filename}: {error.strerror}") from error
-    return (f"Report: {', '.join(map(str, written))}",)
 
 
 def again(order: Order) -> tuple[str, ...]:

@@ -56,6 +56,11 @@ async def judge_client(order: Order, *, on_result: Callable[[CheckResult], None]
     return run.result()
 
 
+def not_begun(order: Order) -> RunResult:
+    """Returns the result of a run whose adapter did not start."""
+    return _Run(order, stack=AsyncExitStack()).result()
+
+
 class _Run:
     """One run while it goes on."""
 
@@ -100,13 +105,14 @@ class _Run:
             node_name=f"{client.name} ({client.language})" if client else "",
             skill="",
             profiles=("core",),
-            mode="client",
+            mode="live",
             seed=self._order.seed,
             began=self._began,
             seconds=monotonic() - self._origin,
             suite_version=__version__,
             requirements_digest=set_digest(),
-            results=tuple(self._results[check.name] for check in self._order.checks),
+            results=tuple(self._results[check.name] for check in self._order.checks if check.name in self._results),
+            role="client",
         )
 
     def _barred(self, check: ClientCheck) -> CheckResult | None:

@@ -38,6 +38,7 @@ def report_to_json(report: Report) -> dict[str, JsonValue]:
         "suite": {"version": run.suite_version, "requirementsDigest": run.requirements_digest},
         "node": {"address": run.address, "id": run.node_id, "name": run.node_name},
         "scope": {
+            "role": run.role,
             "profiles": list(run.profiles),
             "mode": run.mode,
             "skill": run.skill,
@@ -73,6 +74,7 @@ def report_from_json(value: Mapping[str, Any]) -> Report:
         suite_version=value["suite"]["version"],
         requirements_digest=value["suite"]["requirementsDigest"],
         results=tuple(_result_from_json(result) for result in value["results"]),
+        role=scope["role"],
     )
     return Report(run=run, command=tuple(scope["command"]), only=tuple(scope["only"]), trouble=value["trouble"])
 

@@ -28,7 +28,7 @@ ENDINGS: Mapping[Exit, str] = {
     Exit.STALE: "STALE: the list of known failures has to be mended",
     Exit.TOO_LITTLE: "TOO LITTLE: nothing was judged, which is no success",
     Exit.UNREACHABLE: "NOT JUDGED",
-    Exit.SUITE_FAULT: "SUITE FAULT: the suite failed, not the node",
+    Exit.SUITE_FAULT: "SUITE FAULT: the suite failed, not who was judged",
 }
 
 
@@ -134,9 +134,9 @@ def untested(run: RunResult) -> tuple[Untested, ...]:
 
 
 def standings(run: RunResult) -> tuple[Standing, ...]:
-    """Returns how the node stands with each requirement of nodes, in the order of the specification."""
+    """Returns how who was judged stands with each requirement of its role, in the order of the specification."""
     verdicts = run.of_requirements()
-    return tuple(_standing(one, run=run, verdicts=verdicts) for one in requirements().values() if one.binds("node"))
+    return tuple(_standing(one, run=run, verdicts=verdicts) for one in requirements().values() if one.binds(run.role))
 
 
 def _standing(one: Requirement, *, run: RunResult, verdicts: Mapping[str, Verdict]) -> Standing:
@@ -144,7 +144,7 @@ def _standing(one: Requirement, *, run: RunResult, verdicts: Mapping[str, Verdic
     verdict = verdicts.get(one.id, Verdict.NOT_TESTED)
     because = ""
     if not testing:
-        excluded = EXCLUSIONS["node"].get(one.id)
+        excluded = EXCLUSIONS[run.role].get(one.id)
         because = excluded or NO_CHECK
         if one.profile not in run.profiles:
             verdict, because = Verdict.NOT_APPLICABLE, f"the run does not judge the profile {one.profile}"
