@@ -1,8 +1,8 @@
 """Runs a page of the documentation to the letter, but for its ports: what a reader would type is typed here.
 
-Three kinds of block count: `python` is run as a script, `console` line by line behind its `$`, and a block under
-`<!-- file: NAME -->` is saved under that name first and not run. A console block under `<!-- background … -->` is
-started, and goes on once the port answers that the note names, or 7341. All else is prose.
+Three kinds of block count: `python` is run as a script, `console` line by line behind its `$`, and a block of any
+language under `<!-- file: NAME -->` is saved under that name first and not run. A console block under
+`<!-- background … -->` is started, and goes on once the port answers that the note names, or 7341. All else is prose.
 """
 
 import contextlib
@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _BLOCK = re.compile(
-    r"(?:<!-- (?P<note>[^\n]*) -->\n)?^```(?P<language>python|console)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+    r"(?:<!-- (?P<note>[^\n]*) -->\n)?^```(?P<language>[a-z]+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
+_RUN_LANGUAGES = ("python", "console")
 _PORT = re.compile(r"\b734[1-9]\b")
 _USUAL_PORT = "7341"
 _START_SECONDS = 60.0
@@ -41,6 +42,7 @@ def blocks_of(page: Path) -> list[Block]:
     return [
         Block(language=found["language"], text=found["text"], note=found["note"] or "")
         for found in _BLOCK.finditer(page.read_text(encoding="utf-8"))
+        if found["language"] in _RUN_LANGUAGES or (found["note"] or "").startswith("file:")
     ]
 
 
