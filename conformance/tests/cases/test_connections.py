@@ -32,7 +32,7 @@ def silent(name: str) -> Exchange:
     return exchange(name, ended=Ended.SILENCE, code="")
 
 
-def log(*, outcome: ask_pb2.Outcome = ask_pb2.OUTCOME_ANSWERED) -> bytes:
+def log(*, outcome: ask_pb2.Outcome.ValueType = ask_pb2.OUTCOME_ANSWERED) -> bytes:
     final = ask_pb2.Final()
     final.answer.payload = ask_pb2.Answer(outcome=outcome, final_sequence=2).SerializeToString()
     events = [

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from consilience.v1 import node_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
@@ -214,7 +215,7 @@ def test_pins_are_those_of_pinned_endpoints_alone() -> None:
 def succession(*, old: bytes, new: bytes, consent: bytes | None = None) -> SignedEnvelope:
     """Returns a succession of two seeds; `consent` is the seed that signs the acceptance in place of the new one."""
     acceptance = node_pb2.KeyAcceptance(
-        old_node_id=signatures.public_key(old), new_node_id=signatures.public_key(new), issue_time={"seconds": 1}
+        old_node_id=signatures.public_key(old), new_node_id=signatures.public_key(new), issue_time=Timestamp(seconds=1)
     )
     accepted = envelopes.seal(acceptance, seed=consent or new)
     return envelopes.seal(node_pb2.KeySuccession(old_node_id=acceptance.old_node_id, acceptance=accepted), seed=old)

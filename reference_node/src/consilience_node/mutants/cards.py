@@ -120,8 +120,8 @@ def _succession_without_consent() -> None:
 
     def telling(honest: Callable[..., bytes]) -> Callable[..., bytes]:
         def encode(card: envelopes.Envelope, **_: object) -> bytes:
-            new = SimpleNamespace(public_key=card.public_key, sign=old.sign)
-            forged = succession(old=old, new=new, now=datetime.now(UTC))  # type: ignore[arg-type] - it signs, falsely
+            new: Any = SimpleNamespace(public_key=card.public_key, sign=old.sign)
+            forged = succession(old=old, new=new, now=datetime.now(UTC))
             return honest(card, successions=(forged.envelope,))
 
         return encode
@@ -166,7 +166,7 @@ def _card_request_read_strictly() -> None:
 @mutant("cancel-not-served")
 def _cancel_not_served() -> None:
     """The node does not implement CancelAnswer."""
-    _serve(lambda name, handlers: handlers if name != transport.ASK_SERVICE else _without(handlers, "CancelAnswer"))
+    _serve(lambda name, handlers: handlers if name != services.ASK_SERVICE else _without(handlers, "CancelAnswer"))
 
 
 @mutant("made-up-methods-answered")
@@ -213,7 +213,7 @@ def _card_that_says(otherwise: Callable[[dict[str, Any]], dict[str, Any]]) -> No
 def _serve(otherwise: Callable[[str, dict[str, Any]], dict[str, Any]]) -> None:
     """Changes which methods of a service there are."""
     replace(
-        transport.grpc,
+        grpc,
         "method_handlers_generic_handler",
         lambda honest: lambda name, handlers: honest(name, otherwise(name, handlers)),
     )

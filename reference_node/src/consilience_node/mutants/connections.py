@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
+from grpc import aio
+
 from consilience.asks import StopReason
 from consilience.errors import EnvelopeMalformedError
 from consilience.server import answers, runs, transport
@@ -19,7 +21,7 @@ _FEW_CALLS = 100
 @mutant("few-calls-in-all")
 def _few_calls_in_all() -> None:
     """The node counts the calls of all connections together, and one connection alone can use up their number."""
-    replace(transport.aio, "server", lambda honest: partial(honest, maximum_concurrent_rpcs=_FEW_CALLS))
+    replace(aio, "server", lambda honest: partial(honest, maximum_concurrent_rpcs=_FEW_CALLS))
 
 
 @mutant("one-request-at-a-time")

@@ -177,7 +177,7 @@ async def _received(context: Context) -> bytes:
     Raises:
         EnvelopeMalformedError: The caller ended the call without one.
     """
-    request = await context.read()
-    if request is aio.EOF:
+    request: object = await context.read()
+    if not isinstance(request, bytes):
         raise EnvelopeMalformedError("the call carries no message")
     return request
