@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from consilience.v1 import error_details_pb2, node_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
-from consilience_conformance.checks import Check, Needs, NotApplicableError
+from consilience_conformance.checks import Check, Needs, NotApplicableError, UntestableError
 from consilience_conformance.rules.answers import answer_findings
 from consilience_conformance.rules.endings import (
     cancel_tells,
@@ -23,7 +23,7 @@ from consilience_conformance.rules.endings import (
 from consilience_conformance.rules.logs import complete, read_log
 from consilience_conformance.rules.refusals import refusal_of, refused, was_accepted
 from consilience_conformance.stage import Stage, accepted, text_seen, token, wait
-from consilience_conformance.targets import Target, reach
+from consilience_conformance.targets import Target, UnreachableError, reach
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding
 
@@ -45,7 +45,10 @@ def _is_durable(target: Target) -> bool:
 
 async def _present(stage: Stage) -> Stage:
     """Returns a stage that relies on the card that the node shows now: an earlier check may have restarted it."""
-    present = stage.elsewhere(await reach(stage.target.address))
+    try:
+        present = stage.elsewhere(await reach(stage.target.address))
+    except UnreachableError as error:
+        raise UntestableError(f"the node did not come back from an earlier restart: {error}") from error
     stage.transcript.card = present.target.envelope.SerializeToString(deterministic=True)
     return present
 

@@ -61,7 +61,7 @@ def _answers_of_one_life() -> None:
         return find_of_this_life
 
     replace(SqliteStore, "bind", noting)
-    replace(SqliteStore, "find", forgetful)
+    replace(answers.Answers, "find", forgetful)
 
 
 @mutant("interrupted-as-an-answer")

@@ -202,17 +202,3 @@ def _resume_beyond_ok() -> None:
 def _text_unbounded() -> None:
     """A text grows beyond what a response can hold."""
     replace(finals, "MAX_TEXT_BYTES", lambda size: size * 1000)
-
-
-@mutant("get-tells-less")
-def _get_tells_less() -> None:
-    """GetAnswer leaves out the last character."""
-
-    def shortened(look: Callable[..., Any]) -> Callable[..., Any]:
-        async def snapshot(self: Any, found: Any) -> Any:
-            told = await look(self, found)
-            return changed(told, text=told.text[:-1])
-
-        return snapshot
-
-    replace(answers.Answers, "snapshot", shortened)
