@@ -36,6 +36,14 @@ test: lint ## all checks and all tests
 certify: $(READY) ## build the node in Go, and let the judge certify it; the report goes to build/certify
 	python -m scripts.certify_go_node
 
+.PHONY: selftest
+selftest: $(READY) ## judge the judge: nodes with one fault each, and each fault has to be found
+	consilience-conformance selftest --out build/selftest
+
+.PHONY: flakes
+flakes: $(READY) ## judge healthy nodes 200 times on a busy machine; nothing may be found (for the night)
+	python -m consilience_conformance.selftest.flakes --out build/flakes
+
 .PHONY: lint
 lint: $(READY) ## style, types, layers, protos
 	ruff check
