@@ -7,6 +7,7 @@ from dataclasses import replace as changed
 from math import inf
 from typing import Any
 
+from google.protobuf.message import DecodeError
 from nacl import bindings
 from nacl.exceptions import RuntimeError as SodiumError
 
@@ -16,6 +17,7 @@ from consilience.envelopes import Envelope
 from consilience.errors import EnvelopeMalformedError, RequestIdReusedError
 from consilience.server.admission import METHODS
 from consilience.server.asks import AskService
+from consilience.v1 import ask_pb2
 from consilience_node.mutants.registry import mutant, replace
 
 _GROUP_ORDER = 2**252 + 27742317777372353535851937790883648493
@@ -139,18 +141,17 @@ def _payload_encoded_again() -> None:
 
     def encoding(opened: Callable[..., Any]) -> Callable[..., Any]:
         def again(envelope: Envelope, value_type: type) -> Any:
-            message = convert.to_message(convert.parse(envelope.payload, value_type))
-            return opened(changed(envelope, payload=message.SerializeToString(deterministic=True)), value_type)
-
-        def open_envelope(envelope: Envelope, value_type: type) -> Any:
             if value_type not in METHODS:
                 return opened(envelope, value_type)
+            message = getattr(ask_pb2, value_type.__name__)()
             try:
-                return again(envelope, value_type)
-            except (EnvelopeMalformedError, ValueError):  # ValueError: it has an enum value that cannot be sent
+                message.ParseFromString(envelope.payload)
+            except DecodeError:
                 return opened(envelope, value_type)
+            message.DiscardUnknownFields()
+            return opened(changed(envelope, payload=message.SerializeToString(deterministic=True)), value_type)
 
-        return open_envelope
+        return again
 
     replace(convert, "open_envelope", encoding)
 
