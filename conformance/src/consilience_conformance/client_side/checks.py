@@ -29,7 +29,7 @@ class ClientCheck:
     Attributes:
         name: In lower case with hyphens, for ever: `card-without-signature`.
         title: What a client that passes does, as a sentence.
-        requirements: The ids of what it tests, one at least.
+        requirements: The ids of what it tests, one at least; the first is what it is about.
         drive: Acts.
         judge: Reads.
         after: Names of checks without whose success this one says nothing.

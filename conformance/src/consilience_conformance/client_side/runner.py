@@ -125,7 +125,8 @@ class _Run:
         supports = self._client.supports if self._client else frozenset()
         missing = [need for need in check.needs if need not in supports]
         if missing:
-            is_must = any(requirements()[name].is_must for name in check.requirements)
+            # The first is what the check is about; of the others it says something along the way.
+            is_must = requirements()[check.requirements[0]].is_must
             verdict = Verdict.UNTESTABLE if is_must else Verdict.NOT_TESTED
             return _result(check, verdict, because=f"the adapter does not support {', '.join(missing)}")
         return None
