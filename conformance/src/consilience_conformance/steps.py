@@ -35,7 +35,7 @@ def fails(reason: str) -> conformance_pb2.ScriptStep:
 
 
 def concludes(
-    outcome: ask_pb2.Outcome, stop_reason: ask_pb2.StopReason, **others: object
+    outcome: ask_pb2.Outcome.ValueType, stop_reason: ask_pb2.StopReason.ValueType, **others: object
 ) -> conformance_pb2.ScriptStep:
     """Returns the step that ends an answer; `others` are further fields of its conclusion."""
     conclusion = conformance_pb2.ScriptedConclusion(outcome=outcome, stop_reason=stop_reason, **others)  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ from consilience.asks import Intake
 from consilience.errors import AnswerUnknownError
 from consilience.identity import KeyPair
 from consilience.server import answers, asks, finals, runs, scripts
+from consilience.server.conclusions import Conclusion
 from consilience.server.store.memory import MemoryStore
 from consilience.units import Digest
 from consilience_node.mutants.registry import mutant, replace
@@ -91,7 +92,7 @@ def _intake_made_up() -> None:
 @mutant("failure-as-an-answer")
 def _failure_as_an_answer() -> None:
     """An answer that the engine could not finish ends as if it were whole."""
-    replace(runs, "_FAILURE", lambda _: runs.Conclusion())
+    replace(runs, "_FAILURE", lambda _: Conclusion())
 
 
 @mutant("stranger-told-apart")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from consilience.errors import AnswerUnknownError
 from consilience.server import answers, cards, recovery
 from consilience.server.conclusions import Conclusion
 from consilience.server.store.sqlite import SqliteStore
@@ -75,8 +76,8 @@ def _wrong_replica_unsaid() -> None:
     """A replica that cannot serve a call says that there is no such answer."""
 
     def unsaid(_: Callable[..., Any]) -> Callable[..., Any]:
-        def wrong_replica(_: str) -> answers.AnswerUnknownError:
-            return answers.AnswerUnknownError("there is no answer here")
+        def wrong_replica(_: str) -> AnswerUnknownError:
+            return AnswerUnknownError("there is no answer here")
 
         return wrong_replica
 

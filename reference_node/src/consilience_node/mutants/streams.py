@@ -9,6 +9,7 @@ from typing import Any
 from consilience._wire.events import decode_event, encode_event
 from consilience.asks import AnswerEvent, TextDelta
 from consilience.server import answers, finals, log_writers, logs, readers, scripts
+from consilience.server.runs import AnswerRun
 from consilience.units import Sequence
 from consilience_node.mutants.registry import mutant, replace
 
@@ -142,9 +143,9 @@ def _merge_loses_a_delta() -> None:
         def next_event(entries: Any, index: int) -> Any:
             data, end = take(entries, index)
             if end > index + FEW:
-                event = decode_event(data)
                 text = "".join(entry.text or "" for entry in entries[index : end - 1])
-                data = encode_event(changed(event, event=changed(event.event, text=text)))
+                delta = TextDelta(first_sequence=entries[index].sequence, text=text)
+                data = encode_event(AnswerEvent(sequence=entries[end - 1].sequence, event=delta))
             return data, end
 
         return next_event
@@ -180,7 +181,7 @@ def _streams_mix() -> None:
         return run
 
     replace(logs.AnswerLog, "message_after", mixing)
-    replace(answers.AnswerRun, "_run", counting)
+    replace(AnswerRun, "_run", counting)
 
 
 @mutant("resume-beyond-ok")
@@ -189,7 +190,7 @@ def _resume_beyond_ok() -> None:
 
     def lenient(open_reader: Callable[..., Any]) -> Callable[..., Any]:
         def reader(self: Any, found: Any, *, after: int = 0) -> Any:
-            run = isinstance(found, answers.AnswerRun)
+            run = isinstance(found, AnswerRun)
             last = found.log.last_sequence if run else found.last_sequence
             return open_reader(self, found, after=min(after, last))
 
