@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from consilience_conformance.report.causes import likely_causes
+from consilience_conformance.report.printable import printable
 from consilience_conformance.report.summary import (
     SHOWN_AT_ONCE,
     Report,
@@ -91,12 +92,12 @@ def _not_tested(report: Report) -> Iterator[str]:
 
 def _plain(text: str) -> str:
     """Returns a text that Markdown shows as it is."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    return _SPECIAL.sub(r"\\\1", printable(" ".join(text.split())))
 
 
 def _code(text: str) -> str:
     """Returns a span of code that its own text cannot leave."""
-    short = " ".join(text.split())
+    short = printable(" ".join(text.split()))
     if len(short) > _MAX_VALUE:
         short = f"{short[:_MAX_VALUE]}…"
     short = short.replace("|", "¦")

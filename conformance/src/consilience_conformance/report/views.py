@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ _MAX_LINES = 160
 _MAX_BYTES = 1024
 _MAX_RESPONSES = 40
 _STATUS = "google.rpc.Status"
+_NO_ANCHOR = re.compile("[^A-Za-z0-9./-]")
 
 GLYPHS = {
     Verdict.PASS: "✓",
@@ -259,5 +261,5 @@ def _status(exchange: Exchange) -> str:
 
 
 def _anchor(check: str, exchange: str) -> str:
-    """Returns the name of a place in the page; names of exchanges may be anything."""
-    return f"{check}--{exchange}".replace(" ", "_")
+    """Returns the name of a place in the page; the name of an exchange may be anything."""
+    return f"{check}--" + _NO_ANCHOR.sub(lambda found: f"_{ord(found[0]):x}_", exchange)

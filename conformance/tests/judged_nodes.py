@@ -1,0 +1,41 @@
+"""Nodes that are judged in tests, built with the toolkit."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from consilience.identity import KeyPair
+from consilience.server import IncomingAsk, Node
+from consilience.server.grants import grant_tester
+from consilience.units import PublicKey, utc_now
+from consilience_conformance.callers import Tester
+
+
+def talking_node(name: str = "desk", *, key: KeyPair | None = None, conformance: bool = False) -> Node:
+    """Returns a node with one skill, `say`, that reads plain text."""
+    node = Node(name, key=key or KeyPair.generate(), conformance=conformance)
+
+    @node.skill("say", domains=["talk"])
+    async def say(_ask: IncomingAsk) -> AsyncIterator[str]:
+        yield "hello "
+        yield "world"
+
+    return node
+
+
+def write_grant(
+    folder: Path,
+    *,
+    key: KeyPair,
+    testers: Sequence[bytes] | None = None,
+    lifetime: timedelta = timedelta(minutes=10),
+    age: timedelta = timedelta(0),
+) -> tuple[Path, Path]:
+    """Returns the files of a tester's key and of a grant for it, or for these testers."""
+    key_file, file = folder / "tester.key", folder / "grant"
+    keys = [caller.key for caller in Tester.at(key_file).callers] if testers is None else testers
+    grant = grant_tester(key, testers=[PublicKey(one) for one in keys], lifetime=lifetime, now=utc_now() - age)
+    file.write_bytes(grant)
+    return key_file, file

@@ -1,0 +1,120 @@
+"""What an operator asks for and the node at hand become a plan, or words that say what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.tests.judged_nodes import talking_node, write_grant
+from consilience.identity import KeyPair
+from consilience.testing.nodes import serving_in_thread
+from consilience_conformance.grants import GrantError
+from consilience_conformance.planning import (
+    NotPreparedError,
+    Order,
+    declared_profiles,
+    known_profiles,
+    prepare,
+)
+from consilience_conformance.stage import SCRIPT_SKILL
+from consilience_conformance.targets import AddressError, UnreachableError
+
+KEY = KeyPair.generate()
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with serving_in_thread(talking_node(key=KEY, conformance=True)) as running:
+        yield running.address
+
+
+def _order(address: str, **changes: Any) -> Order:
+    fields: dict[str, Any] = {"address": address, "tester_key": Path("unused")}
+    return Order(**{**fields, **changes})
+
+
+async def test_without_a_grant_a_node_is_judged_live_by_the_first_skill_that_reads_text(address: str) -> None:
+    plan = await prepare(_order(address))
+    assert plan.live is not None
+    assert plan.live.skill.id == "say"
+    assert plan.scripted is None
+    assert plan.profiles == {"core", "conformance"}
+
+
+async def test_with_a_grant_a_node_is_judged_both_ways(address: str, tmp_path: Path) -> None:
+    key_file, grant = write_grant(tmp_path, key=KEY)
+    plan = await prepare(_order(address, grant=grant, tester_key=key_file))
+    assert plan.live is not None
+    assert plan.scripted is not None
+    assert plan.scripted.skill.id == SCRIPT_SKILL
+    assert plan.grant is not None
+    assert len(plan.testers) == 8
+
+
+async def test_scripted_mode_asks_no_real_skill(address: str, tmp_path: Path) -> None:
+    key_file, grant = write_grant(tmp_path, key=KEY)
+    plan = await prepare(_order(address, mode="scripted", grant=grant, tester_key=key_file))
+    assert plan.live is None
+
+
+async def test_live_mode_leaves_a_grant_alone(address: str, tmp_path: Path) -> None:
+    plan = await prepare(_order(address, mode="live", grant=tmp_path / "none"))
+    assert plan.scripted is None
+
+
+async def test_profiles_that_are_named_bring_core_along(address: str) -> None:
+    plan = await prepare(_order(address, profiles=("conformance",)))
+    assert plan.profiles == {"core", "conformance"}
+    assert (await prepare(_order(address, profiles=("core",)))).profiles == {"core"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"profiles": ("durable",)}, "does not declare durable; it declares core, conformance"),
+        ({"skill": "sing"}, "offers no skill sing; it offers say"),
+        ({"skill": SCRIPT_SKILL}, "use --mode scripted"),
+        ({"mode": "both"}, "--grant FILE"),
+        ({"mode": "scripted"}, "consilience-conformance tester"),
+    ],
+)
+async def test_what_the_node_does_not_offer_is_said_with_what_to_do(
+    *, changes: dict[str, Any], words: str, address: str
+) -> None:
+    with pytest.raises(NotPreparedError, match=words):
+        await prepare(_order(address, **changes))
+
+
+async def test_a_grant_of_another_node_is_refused(address: str, tmp_path: Path) -> None:
+    key_file, grant = write_grant(tmp_path, key=KeyPair.generate())
+    with pytest.raises(GrantError, match="another node"):
+        await prepare(_order(address, grant=grant, tester_key=key_file))
+
+
+async def test_a_node_without_the_script_is_not_judged_by_scripts(tmp_path: Path) -> None:
+    key_file, grant = write_grant(tmp_path, key=KEY)
+    with (
+        serving_in_thread(talking_node()) as running,
+        pytest.raises(NotPreparedError, match="or judge the node with --mode live"),
+    ):
+        await prepare(_order(running.address, grant=grant, tester_key=key_file))
+
+
+async def test_nothing_but_an_address_is_an_address() -> None:
+    with pytest.raises(AddressError, match="no address of a node"):
+        await prepare(_order("nonsense"))
+
+
+async def test_a_closed_port_is_said_to_be_silent(unused_tcp_port: int) -> None:
+    with pytest.raises(UnreachableError, match="nothing answers"):
+        await prepare(_order(f"127.0.0.1:{unused_tcp_port}"))
+
+
+async def test_profiles_of_later_versions_are_left_alone(address: str) -> None:
+    card = (await prepare(_order(address))).target.card
+    card.profiles.append(77)  # type: ignore[arg-type]
+    assert declared_profiles(card) == ("core", "conformance")
+    assert known_profiles() == ("core", "durable", "conformance")
