@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -82,6 +83,7 @@ class Runner:
         for tester in plan.testers:
             self._testers.put_nowait(tester)
         self._budget = MIN_BUDGET_SECONDS
+        self._judges = ThreadPoolExecutor(max_workers=1, thread_name_prefix="judges")
 
     def _at_once(self) -> int:
         """Returns how many checks run at one time: half of what the card says that the node works on."""
@@ -89,7 +91,11 @@ class Runner:
         return max(1, min(MAX_AT_ONCE, limit // 2 or MAX_AT_ONCE))
 
     async def run(self) -> tuple[CheckResult, ...]:
-        """Runs all checks and returns their results, in the order of the plan."""
+        """Runs all checks and returns their results, in the order of the plan; once."""
+        with self._judges:
+            return await self._run()
+
+    async def _run(self) -> tuple[CheckResult, ...]:
         loop = asyncio.get_running_loop()
         self._results = {check.name: loop.create_future() for check in self._plan.checks}
         self._budget = await self._measured_budget()
@@ -146,7 +152,7 @@ class Runner:
         try:
             async with self._staged(check, transcript=transcript, scripted=scripted) as stage:
                 await check.drive(stage)
-            findings = tuple(check.judge(transcript))
+            findings = await self._findings(check, transcript)
             if findings:
                 verdict = _verdict_of(findings)
         except NotApplicableError as reason:
@@ -166,6 +172,11 @@ class Runner:
             seconds=monotonic() - began,
             transcript=transcript,
         )
+
+    async def _findings(self, check: Check, transcript: Transcript) -> tuple[Finding, ...]:
+        """Lets a judge think in the thread of the judges: other checks wait for their node meanwhile, not for it."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._judges, lambda: tuple(check.judge(transcript)))
 
     def _is_scripted(self, check: Check) -> bool:
         return Needs.SCRIPT in check.needs or self._plan.live is None

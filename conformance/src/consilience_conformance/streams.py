@@ -19,9 +19,11 @@ Seen = Callable[[list[ask_pb2.AnswerEvent]], bool]
 STREAMS = frozenset({"consilience.v1.AskService/Ask", "consilience.v1.AskService/ResumeAnswer"})
 """The methods whose response is a stream."""
 
-MAX_RESPONSES = 50_000
+MAX_RESPONSES = 20_000
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 """A stream that brings more than either is given up: a node that never comes to an end must not fill the judge."""
+
+_PARTS = 10
 
 
 class Stream:
@@ -82,8 +84,7 @@ class Stream:
             if self.ended is not None:
                 return seen is None and self.ended is Ended.STATUS
             try:
-                async with asyncio.timeout(budget):
-                    data = await self._call.read()
+                data = await self._read(budget)
             except TimeoutError:
                 self._finish(Ended.SILENCE)
                 return False
@@ -100,6 +101,25 @@ class Stream:
                 continue
             self._take(data)
         return True
+
+    async def _read(self, budget: float) -> object:
+        """Returns the next message, or what grpc has for the end.
+
+        The budget is waited for in parts, so that a time in which this process itself stood still counts as one of
+        them at most: what arrived meanwhile is read before the next one is over.
+
+        Raises:
+            TimeoutError: Nothing came.
+        """
+        reading = asyncio.ensure_future(self._call.read())
+        try:
+            for _ in range(_PARTS):
+                await asyncio.wait({reading}, timeout=budget / _PARTS)
+                if reading.done():
+                    return reading.result()
+        finally:
+            reading.cancel()
+        raise TimeoutError
 
     def cut(self) -> None:
         """Goes away, as a reader does whose network is gone."""
