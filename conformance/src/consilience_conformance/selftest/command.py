@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
-import signal
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from consilience_conformance.selftest.declarations import (
     declarations,
     read_declarations,
 )
+from consilience_conformance.selftest.interruption import until_told_to_end
 from consilience_conformance.selftest.specimens import NodeCommand, NodeCommandError
 from consilience_conformance.selftest.trials import Bench, Trial
 from consilience_conformance.verdicts import Exit
@@ -77,7 +77,7 @@ def selftest_command(
             seed=seed,
         )
         try:
-            complaints = asyncio.run(_until_told_to_end(selftest))
+            complaints = asyncio.run(until_told_to_end(selftest.run()))
         except NodeCommandError as error:
             click.echo(f"The healthy node does not serve: {error}", err=True)
             return Exit.UNREACHABLE
@@ -146,16 +146,6 @@ class Selftest:
             degenerate=DEGENERATE.values(),
         )
         return complaints
-
-
-async def _until_told_to_end(selftest: Selftest) -> list[str]:
-    """Runs a self-test; SIGTERM ends it as Ctrl-C does, with all that it started."""
-    task = asyncio.current_task()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel if task else lambda: None)
-    try:
-        return await selftest.run()
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
 
 
 def _of_the_table(table: killtable.Table, *, write: bool) -> Iterator[str]:

@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import os
 import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from consilience_conformance import node_ids
 from consilience_conformance.callers import Tester
 from consilience_conformance.selftest.comparison import Judged, healthy_complaints
 from consilience_conformance.selftest.declarations import Variant
+from consilience_conformance.selftest.interruption import until_told_to_end
 from consilience_conformance.selftest.judging import Judge
 from consilience_conformance.selftest.load import loaded
 from consilience_conformance.selftest.specimens import NodeCommand, NodeCommandError, Specimen, specimen
@@ -35,15 +37,17 @@ _NODE_RUNS = 25
 @click.option("--runs", type=click.IntRange(min=1), default=200, show_default=True)
 @click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Of the first run.")
 @click.option("--node-command", default="consilience-node", show_default=True, help="Runs the reference node.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Keep the reports of flakes in here.")
 @click.option("--load", type=click.IntRange(min=0), help="Processors kept busy; else all of them.")
-def flakes_command(*, runs: int, seed: int, node_command: str, load: int | None) -> None:
+def flakes_command(*, runs: int, seed: int, node_command: str, out: Path | None, load: int | None) -> None:
     """Judge healthy nodes many times while the machine is busy; nothing may be found, not once."""
     command = NodeCommand(words=tuple(shlex.split(node_command)))
     try:
         with tempfile.TemporaryDirectory(prefix="flakes-") as folder:
-            flakes = asyncio.run(
-                _flakes(command, seeds=range(seed, seed + runs), load=_processors(load), folder=Path(folder))
+            hunt = _flakes(
+                command, seeds=range(seed, seed + runs), load=_processors(load), folder=Path(folder), out=out
             )
+            flakes = asyncio.run(until_told_to_end(hunt))
     except NodeCommandError as error:
         click.echo(f"The healthy node does not serve: {error}", err=True)
         sys.exit(Exit.UNREACHABLE)
@@ -58,8 +62,8 @@ def _processors(load: int | None) -> int:
     return (os.cpu_count() or 1) if load is None else load
 
 
-async def _flakes(command: NodeCommand, *, seeds: range, load: int, folder: Path) -> int:
-    """Returns how many runs found something."""
+async def _flakes(command: NodeCommand, *, seeds: range, load: int, folder: Path, out: Path | None) -> int:
+    """Returns how many runs found something; their reports are kept in `out`."""
     flakes = 0
     async with loaded(load):
         for variant, some in zip(itertools.cycle(Variant), _parts(seeds), strict=False):
@@ -69,7 +73,10 @@ async def _flakes(command: NodeCommand, *, seeds: range, load: int, folder: Path
                 for seed in some:
                     began = monotonic()
                     judged = await _judged(node, seed=seed, folder=room)
-                    flakes += _tell(judged, seed=seed, variant=variant, seconds=monotonic() - began)
+                    if _tell(judged, seed=seed, variant=variant, seconds=monotonic() - began):
+                        flakes += 1
+                        if out is not None:
+                            shutil.copytree(room / "report", out / str(seed))
     return flakes
 
 
