@@ -1,0 +1,190 @@
+"""`consilience-conformance run` says what to mend, and ends with the code that its words mean."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from conformance.tests.judged_nodes import talking_node, write_grant
+from consilience.identity import KeyPair
+from consilience.testing.nodes import serving_in_thread
+from consilience_conformance.cli import main
+from consilience_conformance.exclusions import EXCLUSIONS
+from consilience_conformance.peers.degenerate import DEGENERATE
+
+KEY = KeyPair.generate()
+SHORT = ("--only", "unknown-skill-is-refused")
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with serving_in_thread(talking_node(key=KEY, conformance=True)) as running:
+        yield running.address
+
+
+def _run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, ["run", *map(str, arguments)])
+
+
+async def _judged(name: str, *arguments: str) -> tuple[int, str, str]:
+    """Runs the command as a process of its own on a degenerate node, which needs this process to go on."""
+    async with DEGENERATE[name].serving() as address:
+        words = ("-m", "consilience_conformance", "run", address, *arguments)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+def test_a_healthy_node_passes_and_a_report_is_written_in_every_format(address: str, tmp_path: Path) -> None:
+    key_file, grant = write_grant(tmp_path, key=KEY)
+    result = _run(address, "--grant", grant, "--tester-key", key_file, "--out", tmp_path / "new" / "out", *SHORT)
+    assert result.exit_code == 0, result.output
+    assert "live, skill say; scripted" in result.stdout
+    assert result.stdout.splitlines()[-2] == "PASSED"
+    files = {file.name for file in (tmp_path / "new" / "out").iterdir()}
+    assert files == {"report.html", "report.json", "junit.xml", "summary.md"}
+
+
+def test_what_a_grant_is_missing_for_is_told_beside_the_sum(address: str) -> None:
+    result = _run(address, "--only", "cancel-stops-the-work")
+    assert result.exit_code == 0
+    assert "NOT TESTED  1 check: needs the skill conformance.script and a grant for it" in result.stdout
+    assert "cancel-stops-the-work" in result.stdout
+
+
+def test_only_the_wanted_formats_are_written(address: str, tmp_path: Path) -> None:
+    assert _run(address, *SHORT, "--out", tmp_path, "--format", "json,md").exit_code == 0
+    assert {file.name for file in tmp_path.iterdir()} == {"report.json", "summary.md"}
+    scope = json.loads((tmp_path / "report.json").read_text())["scope"]
+    assert scope["only"] == ["unknown-skill-is-refused"]
+    assert scope["command"][:3] == ["consilience-conformance", "run", address]
+
+
+def test_a_seed_is_chosen_and_told_so_that_chance_can_be_repeated(address: str) -> None:
+    assert "seed 11" in _run(address, *SHORT, "--seed", "11").stdout
+    first, second = (_run(address, *SHORT).stdout.partition("seed ")[2].splitlines()[0] for _ in range(2))
+    assert first != second
+
+
+async def test_a_node_that_breaks_a_rule_fails_and_what_rests_on_it_is_one_line() -> None:
+    code, out, _ = await _judged("accept-all", "--seed", "5")
+    assert code == 1
+    assert "FAIL  unknown-skill-is-refused" in out
+    assert "A node MUST refuse an ask for a skill" in out
+    assert "expected  refused SKILL_UNKNOWN" in out
+    assert "got       accepted" in out
+    assert "--seed 5 --only unknown-skill-is-refused" in out
+    assert out.count("blocked by") == len({line for line in out.splitlines() if "blocked by" in line})
+    assert out.splitlines()[-1] == "FAILED"
+
+
+def test_a_node_that_cannot_be_reached_leaves_a_report_that_says_so(unused_tcp_port: int, tmp_path: Path) -> None:
+    result = _run(f"127.0.0.1:{unused_tcp_port}", "--out", tmp_path)
+    assert result.exit_code == 4
+    assert "Nothing answers at" in result.stderr
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["exit"] == 4
+    assert "nothing answers" in report["trouble"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--skill", "sing"), 4, "it offers say"),
+        (("--mode", "scripted"), 4, "--grant FILE"),
+        (("--profile", "durable"), 4, "does not declare durable"),
+        (("--profile", "fast"), 64, "core"),
+        (("--only", "ask-in-a-bad-envelop"), 64, "did you mean"),
+        (("--only", next(iter(EXCLUSIONS["node"]))), 3, "No check of nodes tests"),
+        (("--format", "html"), 64, "--out"),
+        (("--out", "/dev/null/x"), 64, "cannot be made"),
+        (("--grant", "/no/such/file"), 64, "does not exist"),
+        (("--seed", "-1"), 64, "--seed"),
+        (("--time-limit", "soon"), 64, "--time-limit"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_words_with_a_code_of_its_own(
+    *, arguments: tuple[str, ...], code: int, words: str, address: str
+) -> None:
+    result = _run(address, *arguments)
+    assert result.exit_code == code, result.output
+    assert words in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_an_address_that_is_none_is_a_wrong_command_line() -> None:
+    result = _run("nonsense")
+    assert result.exit_code == 64
+    assert "write cn1…@host:port or host:port" in result.stderr
+
+
+def test_a_known_failure_that_does_not_fail_makes_the_list_stale(address: str, tmp_path: Path) -> None:
+    known = tmp_path / "known.toml"
+    known.write_text('unknown-skill-is-refused = { message = "m", issue = "i", expires = 2999-01-01 }\n')
+    result = _run(address, *SHORT, "--known-failing", known)
+    assert result.exit_code == 2
+    assert "take its entry out of the list" in " ".join(result.stdout.split())
+    known.write_text("ask = 1")
+    assert _run(address, *SHORT, "--known-failing", known).exit_code == 64
+
+
+async def test_a_known_failure_fails_no_run_by_itself(tmp_path: Path) -> None:
+    known = tmp_path / "known.toml"
+    known.write_text('unknown-skill-is-refused = { message = "unknown-", issue = "i", expires = 2999-01-01 }\n')
+    code, out, _ = await _judged("accept-all", "--known-failing", str(known), *SHORT)
+    assert "KNOWN FAILING  unknown-skill-is-refused" in out
+    assert "FAIL  unknown" not in out.replace("KNOWN FAIL", "")
+    assert code in {0, 3}
+
+
+async def test_a_run_that_is_too_slow_ends_at_its_limit() -> None:
+    code, out, _ = await _judged("card-and-hang", "--time-limit", "1")
+    assert code == 1
+    assert "the run had reached its time limit of 1 s" in out
+
+
+async def test_ctrl_c_ends_a_run_and_says_what_was_judged_so_far() -> None:
+    async with DEGENERATE["card-and-hang"].serving() as address:
+        words = ("-m", "consilience_conformance", "run", address)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        assert process.stdout is not None
+        for _ in range(3):
+            await process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = await process.communicate()
+    assert process.returncode == 130
+    assert "checks had not ended" in err.decode()
+    assert "checks passed" in out.decode().splitlines()[-1]
+    assert "Traceback" not in err.decode()
+
+
+async def test_nobody_who_stops_reading_changes_the_verdict() -> None:
+    with serving_in_thread(talking_node()) as running:
+        command = f"{sys.executable} -m consilience_conformance run {running.address} --only unknown-skill-is-refused"
+        process = await asyncio.create_subprocess_shell(
+            f"bash -c 'set -o pipefail; {command} | true'", stderr=asyncio.subprocess.PIPE
+        )
+        _, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    assert not err
+
+
+@pytest.mark.parametrize(("variable", "styled"), [("NO_COLOR", False), ("IRRELEVANT", True)])
+def test_colours_are_left_out_where_they_are_not_wanted(
+    *, variable: str, styled: bool, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "1")
+    result = CliRunner().invoke(main, ["run", address, *SHORT], color=True)
+    assert ("\x1b[" in result.stdout) is styled
