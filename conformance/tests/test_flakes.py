@@ -21,7 +21,9 @@ if words[0] == "serve":
     words += ["--mutant", "request-id-reused-ok"]
 os.execv(sys.executable, [sys.executable, "-m", "consilience_node", *words])
 """
-SECONDS = 110
+SECONDS = 300
+
+pytestmark = pytest.mark.timeout(SECONDS + 10)
 
 
 async def test_the_load_uses_up_time_while_it_is_wanted_and_is_gone_then() -> None:
@@ -38,7 +40,6 @@ def hunt(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
 
 
-@pytest.mark.timeout(SECONDS + 10)
 def test_a_run_that_finds_something_is_told_with_its_seed(tmp_path: Path) -> None:
     (tmp_path / "node.py").write_text(MUTANT)
     ended = hunt(

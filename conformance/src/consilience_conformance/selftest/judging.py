@@ -15,7 +15,7 @@ from consilience_conformance.report.rejudging import disagreements
 from consilience_conformance.selftest.comparison import Judged
 from consilience_conformance.selftest.specimens import end
 
-JUDGE_SECONDS = 150.0
+JUDGE_SECONDS = 300.0
 """How long a run may take before it counts as one that hangs."""
 
 _LAST_WORDS = 600
