@@ -9,13 +9,14 @@ from consilience_conformance.report.differences import Marked, marked
     ("expected", "got", "first", "second"),
     [
         ("event 4", "event 5", Marked("event ", "4", ""), Marked("event ", "5", "")),
-        ("refused A_B", "refused C_B", Marked("refused ", "A", "_B"), Marked("refused ", "C", "_B")),
-        ("aa", "aaa", Marked("aa", "", ""), Marked("aa", "a", "")),
+        ("refused A_B", "refused C_B", Marked("refused ", "A_B", ""), Marked("refused ", "C_B", "")),
+        ("at most 4 bytes", "5 bytes", Marked("", "at most 4", " bytes"), Marked("", "5", " bytes")),
+        ("a a", "a a a", Marked("a a", "", ""), Marked("a a", " a", "")),
         ("same", "same", Marked("same", "", ""), Marked("same", "", "")),
         ("x", "", Marked("x", "", ""), Marked("", "", "")),
     ],
 )
-def test_the_middle_is_marked(*, expected: str, got: str, first: Marked, second: Marked) -> None:
+def test_the_words_that_differ_are_marked(*, expected: str, got: str, first: Marked, second: Marked) -> None:
     assert marked(expected, got) == (first, second)
 
 

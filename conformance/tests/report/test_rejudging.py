@@ -45,6 +45,13 @@ def test_a_verdict_that_does_not_follow_from_its_transcript_is() -> None:
     assert list(disagreements(run(result(Verdict.FAIL, transcript=refused)), checks=[CHECK]))
 
 
+def test_a_verdict_that_does_not_follow_from_its_findings_is() -> None:
+    kept = result(Verdict.PASS, findings=(FINDING,))
+    assert list(disagreements(run(kept), checks=[CHECK])) == ["ask: pass does not follow from 1 findings"]
+    known = result(Verdict.KNOWN_FAILING)
+    assert not list(disagreements(run(known), checks=[CHECK]))
+
+
 def test_a_verdict_without_a_transcript_is() -> None:
     assert list(disagreements(run(result(Verdict.PASS, transcript=None)), checks=[CHECK])) == [
         "ask: pass without a transcript"

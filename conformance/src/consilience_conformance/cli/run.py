@@ -74,7 +74,7 @@ class _Wish:
 )
 @click.option("--restart", default="", metavar="CMD", help="Kills the node, starts it again, and returns.")
 @click.option("--replica", default="", metavar="ADDRESS", help="A second replica of the node.")
-@click.option("--known-failing", type=_FILE, help="A list of what fails today; see the guide.")
+@click.option("--known-failing", type=_FILE, help="What fails today, one check a line; stale entries fail.")
 @click.option("--out", "folder", type=click.Path(path_type=Path, file_okay=False), help="Write the report here.")
 @click.option("--format", "wanted", multiple=True, callback=formats, help="Of html,json,junit,md; all by default.")
 @click.option(

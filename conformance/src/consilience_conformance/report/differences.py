@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
+
+_WORDS = re.compile(r"\w+|\W")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,19 +24,20 @@ class Marked:
 
 
 def marked(expected: str, got: str) -> tuple[Marked, Marked]:
-    """Returns both texts, each with the part marked in which it differs from the other; none where nothing is alike."""
-    before = _alike(zip(expected, got, strict=False))
-    room = min(len(expected), len(got)) - before
-    after = min(room, _alike(zip(reversed(expected), reversed(got), strict=False)))
+    """Returns both texts, each with the words marked in which it differs; none where nothing is alike."""
+    words, others = _WORDS.findall(expected), _WORDS.findall(got)
+    before = _alike(zip(words, others, strict=False))
+    room = min(len(words), len(others)) - before
+    after = min(room, _alike(zip(reversed(words), reversed(others), strict=False)))
     if not before and not after:
         return Marked(expected, "", ""), Marked(got, "", "")
-    return _cut(expected, before=before, after=after), _cut(got, before=before, after=after)
+    return _cut(words, before=before, after=after), _cut(others, before=before, after=after)
 
 
 def _alike(pairs: Iterable[tuple[str, str]]) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
-def _cut(text: str, *, before: int, after: int) -> Marked:
-    end = len(text) - after
-    return Marked(text[:before], text[before:end], text[end:])
+def _cut(words: Sequence[str], *, before: int, after: int) -> Marked:
+    end = len(words) - after
+    return Marked("".join(words[:before]), "".join(words[before:end]), "".join(words[end:]))

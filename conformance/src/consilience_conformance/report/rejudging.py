@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from consilience_conformance.checks import Check
 from consilience_conformance.report.summary import JUDGED
-from consilience_conformance.verdicts import CheckResult, RunResult
+from consilience_conformance.requirements import requirements
+from consilience_conformance.verdicts import CheckResult, Finding, RunResult, Verdict
 
 
 def disagreements(run: RunResult, *, checks: Iterable[Check]) -> Iterator[str]:
@@ -31,3 +32,14 @@ def _of_check(result: CheckResult, *, check: Check) -> Iterator[str]:
     found = tuple(check.judge(result.transcript))
     if found != result.findings:
         yield f"{result.check}: {len(found)} findings, where the run has {len(result.findings)}"
+    elif result.verdict not in _possible(found):
+        yield f"{result.check}: {result.verdict} does not follow from {len(found)} findings"
+
+
+def _possible(findings: Sequence[Finding]) -> frozenset[Verdict]:
+    """Returns the verdicts that may follow from findings, with a list of known failures and without."""
+    if not findings:
+        return frozenset({Verdict.PASS, Verdict.STALE})
+    if any(requirements()[finding.requirement].is_must for finding in findings):
+        return frozenset({Verdict.FAIL, Verdict.KNOWN_FAILING, Verdict.STALE})
+    return frozenset({Verdict.WARN, Verdict.STALE})

@@ -17,9 +17,9 @@ from consilience_conformance.rules.refusals import outcome_of
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import CheckResult, Finding, Verdict
 
-_MAX_LINES = 160
-_MAX_BYTES = 1024
-_MAX_RESPONSES = 40
+_MAX_LINES = 100
+_MAX_BYTES = 512
+_MAX_RESPONSES = 16
 _STATUS = "google.rpc.Status"
 _NO_ANCHOR = re.compile("[^A-Za-z0-9./-]")
 
