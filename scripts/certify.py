@@ -4,7 +4,9 @@
 """
 
 import contextlib
+import os
 import shlex
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +20,13 @@ _START_SECONDS = 60.0
 _LOOK_INTERVAL_S = 0.05
 
 
+# Starts the node again whenever it is killed, as the judge does that wants to see what outlives a crash.
+_KEEP_ALIVE = """
+while "$@" & echo $! > "$PID_FILE"; wait $!; [ $? -eq 137 ]; do :; done
+wait $!
+"""
+
+
 class CertificationError(Exception):
     """The node was not judged, or not built; the text says what to do."""
 
@@ -28,7 +37,7 @@ class Candidate:
 
     Attributes:
         executor: Answers the vectors.
-        serve: Serves on a free port, with the skill that testers write; takes `--ready-file FILE`, as all our nodes do.
+        serve: Serves with the skill that testers write; takes `--address` and `--ready-file`, as all our nodes do.
         question: Is asked of its first skill, which can answer it.
         grant: Returns the command that signs a grant into a file, for keys in their text form.
     """
@@ -52,27 +61,37 @@ def judge(candidate: Candidate, *, folder: Path, report: Path) -> None:
         subprocess.CalledProcessError: It did not pass, or was not judged; its exit code is that of the judge.
     """
     run([*_JUDGE, "vectors", "--exec", shlex.join(map(str, candidate.executor))])
-    with _serving(candidate.serve, ready_file=folder / "ready") as address:
+    with _kept_alive(candidate.serve, folder=folder) as (address, restart):
         key, grant = folder / "tester.key", folder / "grant.binpb"
         testers = output_of([*_JUDGE, "tester", "--key", key]).split()
         run(candidate.grant(grant, tuple(testers)))
         run(
             [
-                *(*_JUDGE, "run", address, "--mode", "both", "--question", candidate.question),
+                *(*_JUDGE, "run", address, "--mode", "both", "--question", candidate.question, "--restart", restart),
                 *("--grant", grant, "--tester-key", key, "--out", report, "--format", "html,json,junit,md"),
             ]
         )
 
 
 @contextlib.contextmanager
-def _serving(serve: Command, *, ready_file: Path) -> Iterator[str]:
-    """Runs a node until the block ends, and yields its address."""
+def _kept_alive(serve: Command, *, folder: Path) -> Iterator[tuple[str, str]]:
+    """Runs a node until the block ends, and yields its address and the shell command that restarts it."""
     give_up = time.monotonic() + _START_SECONDS
-    with running([*serve, "--ready-file", ready_file]) as process:
+    ready_file, pid_file = folder / "ready", folder / "pid"
+    node = [*serve, "--address", f"127.0.0.1:{_free_port()}", "--ready-file", ready_file]
+    environment = {**os.environ, "PID_FILE": str(pid_file)}
+    with running(["bash", "-c", _KEEP_ALIVE, "keep-alive", *node], env=environment) as process:
         while not ready_file.exists():
             if process.poll() is not None:
                 raise CertificationError(f"the node ended with {process.returncode} before it served; see its words")
             if time.monotonic() > give_up:
                 raise CertificationError(f"the node does not serve after {_START_SECONDS:g} s")
             time.sleep(_LOOK_INTERVAL_S)
-        yield ready_file.read_text().strip()
+        yield ready_file.read_text().strip(), f"kill -9 $(cat {shlex.quote(str(pid_file))})"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

@@ -16,7 +16,7 @@ from scripts.machine_cache import ROOT
 FOLDER = ROOT / "examples/nodes/go"
 _WIRE = "gen"
 _PROGRAMS = {"node": ".", "vector-executor": "./cmd/vector-executor", "grant": "./cmd/grant"}
-_SERVE = ("--address", "127.0.0.1:0", "--tls", "--conformance", "--drain", "1s")
+_SERVE = ("--tls", "--conformance", "--drain", "1s")
 
 
 def built(folder: Path) -> Candidate:
