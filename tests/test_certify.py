@@ -79,7 +79,6 @@ def test_node_that_ends_instead_of_serving_is_told_apart(candidate: Candidate, t
 
 
 _STAND_INS = {
-    "buf": 'cp -r {committed} "$3"',
     "gofmt": "echo {unformatted}",
     "go": 'echo "$*" >> {folder}/said\n[ "$1" != {failing} ] || exit 3\n[ "$1" != build ] || touch "$3"',
 }
@@ -90,8 +89,8 @@ Tools = Callable[..., None]
 def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tools:
     """Puts programs in the place of Go's, which take notes instead: no test here needs Go."""
 
-    def put(*, committed: Path = go_node.FOLDER / "gen", unformatted: str = "", failing: str = "nothing") -> None:
-        words = {"committed": committed, "unformatted": unformatted, "failing": failing, "folder": tmp_path}
+    def put(*, unformatted: str = "", failing: str = "nothing") -> None:
+        words = {"unformatted": unformatted, "failing": failing, "folder": tmp_path}
         for name, body in _STAND_INS.items():
             tool = tmp_path / "tools" / name
             tool.parent.mkdir(exist_ok=True)
@@ -107,16 +106,16 @@ def _built(folder: Path) -> Candidate:
     return go_node.built(folder)
 
 
-def test_node_in_go_is_vetted_and_tested_before_it_is_built(tools: Tools, tmp_path: Path) -> None:
+def test_node_in_go_is_generated_vetted_and_tested_before_it_is_built(tools: Tools, tmp_path: Path) -> None:
     tools()
     node = _built(tmp_path / "built")
     said = [line.split()[0] for line in (tmp_path / "said").read_text().splitlines()]
-    assert said == ["vet", "test", "build", "build", "build"]
+    assert said == ["generate", "vet", "test", "build", "build", "build"]
     grant = node.grant(tmp_path / "grant.binpb", ("cn1…",))
     assert all(Path(command[0]).is_file() for command in (node.executor, node.serve, grant))
 
 
-@pytest.mark.parametrize("step", ["vet", "test", "build"])
+@pytest.mark.parametrize("step", ["generate", "vet", "test", "build"])
 def test_step_of_go_that_fails_ends_the_building(step: str, tools: Tools, tmp_path: Path) -> None:
     tools(failing=step)
     with pytest.raises(subprocess.CalledProcessError) as error:
@@ -127,16 +126,4 @@ def test_step_of_go_that_fails_ends_the_building(step: str, tools: Tools, tmp_pa
 def test_file_that_is_not_formatted_is_named(tools: Tools, tmp_path: Path) -> None:
     tools(unformatted="main.go")
     with pytest.raises(CertificationError, match=r"run `gofmt -w \.` in examples/nodes/go; to format: main.go"):
-        _built(tmp_path / "built")
-
-
-def test_stale_code_of_the_wire_is_named(tools: Tools, tmp_path: Path) -> None:
-    wire = tmp_path / "gen" / "consilience" / "v1"
-    wire.mkdir(parents=True)
-    for file in (go_node.FOLDER / "gen/consilience/v1").iterdir():
-        (wire / file.name).write_bytes(file.read_bytes())
-    (wire / "ask.pb.go").write_text("package v1\n")
-    (wire / "payment.pb.go").write_text("package v1\n")
-    tools(committed=tmp_path / "gen")
-    with pytest.raises(CertificationError, match=r"stale: consilience/v1/ask\.pb\.go, consilience/v1/payment\.pb\.go"):
         _built(tmp_path / "built")
