@@ -28,9 +28,6 @@ from consilience_node.skills.plain import PlainSkill
 from consilience_node.skills.token_limits import card_limits
 from consilience_node.state import StateFolder
 
-_REPLICA = "node"
-"""One process works on a state folder: a second one is told so, and a restart finds the answers of the life before."""
-
 
 @asynccontextmanager
 async def assembled(config: Config, *, metrics: NodeMetrics) -> AsyncIterator[Node]:
@@ -85,7 +82,7 @@ def _node(
         tls=tls_of(config, state=state),
         observer=metrics,
         drain_time=timedelta(seconds=config.node.drain_seconds),
-        replica=_REPLICA,
+        replica=config.node.replica,
         conformance=config.conformance.enabled,
     )
     for skill in skills:

@@ -27,7 +27,9 @@ class Variant(enum.StrEnum):
     FORGETFUL = "forgetful"
     """The same, with a command that restarts it."""
     DURABLE = "durable"
-    """Answers on disk, with a command that restarts it, and a second address, which is its own."""
+    """Answers on disk, with a command that restarts it."""
+    REPLICATED = "replicated"
+    """Answers on disk, and a second replica that shares them."""
     PINNED = "pinned"
     """TLS, with a certificate of its own."""
 

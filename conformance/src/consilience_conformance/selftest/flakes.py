@@ -95,7 +95,7 @@ async def _judged(node: Specimen, *, seed: int, folder: Path) -> Judged:
         node.address,
         folder=folder / "report",
         restart_command=node.restart_command,
-        replica=node.address if node.variant is Variant.DURABLE else "",
+        replica=node.replica,
     )
 
 

@@ -11,7 +11,7 @@ import shlex
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -26,7 +26,7 @@ _LAST_WORDS = 2000
 _FILES = ("node.toml", "script.toml")
 _MORE = {Variant.PINNED: "\n[tls]\n"}
 _RESTARTABLE = {Variant.FORGETFUL, Variant.DURABLE}
-_STORES = {Variant.DURABLE: "sqlite"}
+_STORES = {Variant.DURABLE: "sqlite", Variant.REPLICATED: "sqlite"}
 
 
 class NodeCommandError(Exception):
@@ -94,16 +94,19 @@ async def specimen(
     Raises:
         NodeCommandError: It does not serve.
     """
-    one = Specimen(command, folder=folder, variant=variant, mutant=mutant)
-    try:
+    async with AsyncExitStack() as stack:
+        one = Specimen(command, folder=folder, variant=variant, mutant=mutant)
+        stack.push_async_callback(one.end)
         await one.start()
-        if variant not in _RESTARTABLE:
-            yield one
-        else:
-            async with one.restartable():
-                yield one
-    finally:
-        await one.end()
+        if variant in _RESTARTABLE:
+            await stack.enter_async_context(one.restartable())
+        if variant is Variant.REPLICATED:
+            sibling = Specimen(command, folder=folder / "sibling", variant=variant, mutant=mutant)
+            stack.push_async_callback(sibling.end)
+            sibling.share(one)
+            await sibling.start()
+            one.replica = sibling.address
+        yield one
 
 
 class Specimen:
@@ -112,6 +115,7 @@ class Specimen:
     Attributes:
         address: Where it serves, `host:port`; the same after a restart.
         restart_command: A shell command that kills it and returns when it serves again; empty: there is none.
+        replica: The address of a second replica; empty: there is none.
         variant: How it is started.
     """
 
@@ -119,6 +123,7 @@ class Specimen:
         """Writes down its configuration; nothing runs yet."""
         self.address = ""
         self.restart_command = ""
+        self.replica = ""
         self.variant = variant
         self._command = command
         self._folder = folder
@@ -135,6 +140,16 @@ class Specimen:
     def config(self) -> Path:
         """Its configuration."""
         return self._folder / "node.toml"
+
+    def share(self, other: Specimen) -> None:
+        """Makes it a second replica of a node that serves: the same configuration and state, and its own name."""
+        text = other.config.read_text(encoding="utf-8")
+        for its, ours in (
+            ('key_file = "../', 'key_file = "../../'),
+            ('state_folder = "state"', 'state_folder = "../state"\nreplica = "sibling"'),
+        ):
+            text = text.replace(its, ours)
+        self.config.write_text(text, encoding="utf-8")
 
     @property
     def log(self) -> str:

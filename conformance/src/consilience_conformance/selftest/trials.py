@@ -128,7 +128,7 @@ class Bench:
             node.address,
             folder=self._folder / name / "report",
             restart_command=node.restart_command,
-            replica=node.address if node.variant is Variant.DURABLE else "",
+            replica=node.replica,
             again=again,
         )
 

@@ -76,6 +76,7 @@ class NodeTable(_Table):
         state_folder: Holds the key, the answers and the indexes; the user's state folder when absent.
         key_file: Holds the root key; `key` in the state folder when absent.
         store: Where answers are kept: a database in the state folder, or memory, gone with the process.
+        replica: Names this process among those that share the state folder; each has a name of its own, and keeps it.
         drain_seconds: How long running asks may take to finish after SIGTERM.
     """
 
@@ -86,6 +87,7 @@ class NodeTable(_Table):
     state_folder: FilePath | None = None
     key_file: FilePath | None = None
     store: Literal["sqlite", "memory"] = "sqlite"
+    replica: Annotated[str, Field(min_length=1, max_length=64)] = "node"
     drain_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
 
 
