@@ -7,11 +7,16 @@ Times are seconds since the transcript began.
 from __future__ import annotations
 
 import enum
+import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
+
+
+KEPT_REQUEST_BYTES = 64 * 1024
+"""Of a request that is abridged, as many bytes are kept."""
 
 
 class Ended(enum.StrEnum):
@@ -41,6 +46,19 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """A request of which the transcript keeps the beginning alone.
+
+    Attributes:
+        size_bytes: Of all of it.
+        sha256: Of all of it, in hexadecimal.
+    """
+
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
     """One call.
 
@@ -54,6 +72,7 @@ class Exchange:
         code: Name of the gRPC code, as `OK`; empty unless the node ended the call.
         message: The message of the status.
         details: The trailer `grpc-status-details-bin`.
+        whole: Of a request of which the beginning alone is kept, or None: it is kept whole.
     """
 
     name: str
@@ -66,6 +85,14 @@ class Exchange:
     code: str = ""
     message: str = ""
     details: bytes = b""
+    whole: Whole | None = None
+
+    def abridged(self) -> Exchange:
+        """Returns the exchange with the beginning of its request alone, where that is large."""
+        if len(self.request) <= KEPT_REQUEST_BYTES:
+            return self
+        whole = Whole(size_bytes=len(self.request), sha256=hashlib.sha256(self.request).hexdigest())
+        return replace(self, request=self.request[:KEPT_REQUEST_BYTES], whole=whole)
 
     @property
     def accepted(self) -> bool:
@@ -74,7 +101,11 @@ class Exchange:
 
     def to_json(self) -> dict[str, JsonValue]:
         """Returns the exchange as JSON; bytes in hexadecimal."""
+        whole = (
+            {} if self.whole is None else {"requestBytes": self.whole.size_bytes, "requestSha256": self.whole.sha256}
+        )
         return {
+            **whole,
             "name": self.name,
             "method": self.method,
             "request": self.request.hex(),
@@ -103,6 +134,9 @@ class Exchange:
             code=value["code"],
             message=value["message"],
             details=bytes.fromhex(value["details"]),
+            whole=Whole(size_bytes=value["requestBytes"], sha256=value["requestSha256"])
+            if "requestBytes" in value
+            else None,
         )
 
 
