@@ -10,6 +10,7 @@ Example::
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from consilience.v1 import ask_pb2, conformance_pb2, node_pb2
 from consilience.v1.envelope_pb2 import CallHeader, SignedEnvelope
 from consilience_conformance.callers import Caller
+from consilience_conformance.leftovers import left_running
+from consilience_conformance.silence import Silence
 from consilience_conformance.streams import Seen, Stream
 from consilience_conformance.surroundings import Surroundings
 from consilience_conformance.targets import Target
@@ -41,6 +44,12 @@ LONGEST_RUN_SECONDS = 600
 """How long a stream may go on at most, whatever the card allows."""
 SHORT_ANSWER_TOKENS = 16
 """Asked of a skill that counts tokens, so that a run costs little."""
+LET_GO_SECONDS = 5.0
+"""How long a node gets to take back what a check has left with it."""
+
+PATIENCE_BUDGETS = 2
+LEAST_BUDGET_SECONDS = 0.5
+"""A check that has borne `PATIENCE_BUDGETS` of silence gives up each further call after this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +78,6 @@ class Stage:
         subject: What is asked.
         callers: The keys that this check has, one at least; with a script they are those of the grant.
         random: Decides what is left open, the same for the same seed; keys and ids are fresh in every run.
-        budget: Seconds of silence after which a call is given up.
         transcript: What has come of it so far.
         surroundings: What the operator lends.
     """
@@ -85,15 +93,31 @@ class Stage:
         budget: float,
         transcript: Transcript,
         surroundings: Surroundings,
+        silence: Silence | None = None,
     ) -> None:
+        """Sets a stage.
+
+        Args:
+            target: As the attribute.
+            subject: As the attribute.
+            callers: As the attribute.
+            grant: What scripts are sent with, or None.
+            random: As the attribute.
+            budget: Seconds of silence after which a call is given up.
+            transcript: As the attribute.
+            surroundings: As the attribute.
+            silence: Of the run, which hears of what this check bears.
+        """
         self.surroundings = surroundings
         self.target = target
         self.subject = subject
         self.callers = tuple(callers)
         self.random = random
-        self.budget = budget
         self.transcript = transcript
         self._grant = grant
+        self._budget = budget
+        self._silence = Silence(within=silence)
+        self._strangers: list[Caller] = []
         self._origin = monotonic()
         self._channel = target.transport.channel()
         self._streams: list[Stream] = []
@@ -105,9 +129,17 @@ class Stage:
         """The key under which this check asks."""
         return self.callers[0]
 
+    @property
+    def budget(self) -> float:
+        """Seconds of silence after which a call is given up; few, where the check has borne much silence already."""
+        patience = PATIENCE_BUDGETS * self._budget - self._silence.seconds
+        return max(LEAST_BUDGET_SECONDS, min(self._budget, patience))
+
     def stranger(self) -> Caller:
         """Returns a caller whom the node has never met, and who has no grant."""
-        return Caller.new()
+        caller = Caller.new()
+        self._strangers.append(caller)
+        return caller
 
     def note(self, name: str, value: JsonValue) -> None:
         """Writes down an observation that is no call."""
@@ -179,24 +211,53 @@ class Stage:
         """Signs a message."""
         return (caller or self.caller).seal(message)
 
-    def open(self, name: str, method: str, request: bytes | Message) -> Stream:
-        """Begins a call; it is cut at the end of the check, where it still goes on."""
+    def open(
+        self,
+        name: str,
+        method: str,
+        request: bytes | Message,
+        *,
+        abridged: bool = False,
+        into: Transcript | None = None,
+    ) -> Stream:
+        """Begins a call; it is cut at the end of the check, where it still goes on.
+
+        Args:
+            name: Of the exchange.
+            method: Full name without leading slash.
+            request: The message, or as many bytes.
+            abridged: Whether the judge does without the end of a large request.
+            into: Where it is written down, if not in the transcript of the check.
+        """
         data = request if isinstance(request, bytes) else request.SerializeToString(deterministic=True)
         stream = Stream(
             self._channel,
             name=name,
             method=method,
             request=data,
-            transcript=self.transcript,
+            transcript=into or self.transcript,
             origin=self._origin,
-            longest=self.budget + min(self.target.card.limits.max_run_time.ToSeconds(), LONGEST_RUN_SECONDS),
+            longest=self._budget + min(self.target.card.limits.max_run_time.ToSeconds(), LONGEST_RUN_SECONDS),
+            silence=self._silence,
+            abridged=abridged,
         )
         self._streams.append(stream)
         return stream
 
-    async def call(self, name: str, method: str, request: bytes | Message, *, until: Seen | None = None) -> Exchange:
-        """Makes a call and reads to its end, or until something was seen, whereupon it is cut."""
-        stream = self.open(name, method, request)
+    async def call(
+        self,
+        name: str,
+        method: str,
+        request: bytes | Message,
+        *,
+        until: Seen | None = None,
+        abridged: bool = False,
+    ) -> Exchange:
+        """Makes a call and reads to its end, or until something was seen, whereupon it is cut.
+
+        With `abridged` the transcript keeps no more than the beginning of a large request.
+        """
+        stream = self.open(name, method, request, abridged=abridged)
         await stream.until(until, budget=self.budget)
         stream.cut()
         return self.transcript[name]
@@ -213,12 +274,11 @@ class Stage:
         *,
         caller: Caller | None = None,
         until: Seen | None = None,
+        abridged: bool = False,
     ) -> Exchange:
         """Asks and reads the answer to its end, or until something was seen."""
-        stream = self.open_ask(name, ask, caller=caller)
-        await stream.until(until, budget=self.budget)
-        stream.cut()
-        return self.transcript[name]
+        envelope = ask if isinstance(ask, SignedEnvelope) else self.seal(ask, caller=caller)
+        return await self.call(name, ASK, ask_pb2.AskRequest(ask=envelope), until=until, abridged=abridged)
 
     async def resume(
         self,
@@ -265,21 +325,42 @@ class Stage:
             callers=self.callers,
             grant=self._grant,
             random=self.random,
-            budget=self.budget,
+            budget=self._budget,
             transcript=self.transcript,
             surroundings=self.surroundings,
+            silence=self._silence,
         )
         there._origin = self._origin
+        there._strangers = self._strangers
         self._elsewhere.append(there)
         return there
 
+    async def let_go(self) -> None:
+        """Stops the work on every ask of this check that was not seen to its end.
+
+        A check that asks again lets go of what it asked before, as a node need not work on two asks of a caller. It is
+        no part of what is judged, so the transcript does not tell of it.
+        """
+        callers = {caller.key: caller for caller in (*self.callers, *self._strangers)}
+        left = left_running(self._streams)
+        await asyncio.gather(*(self._take_back(callers[key], ask) for key, ask in left if key in callers))
+
+    async def _take_back(self, caller: Caller, ask_request_id: bytes) -> None:
+        call = ask_pb2.CancelAnswerCall(header=self.header(CANCEL, caller=caller), ask_request_id=ask_request_id)
+        request = ask_pb2.CancelAnswerRequest(call=self.seal(call, caller=caller))
+        stream = self.open("let-go", CANCEL, request, into=Transcript(check=self.transcript.check))
+        await stream.until(budget=min(self.budget, LET_GO_SECONDS))
+
     async def close(self) -> None:
-        """Cuts what still goes on, and the connections."""
-        for stage in self._elsewhere:
-            await stage.close()
-        for stream in self._streams:
-            stream.cut()
-        await self._channel.close()
+        """Lets go of all work that is left, and cuts what still goes on, and the connections."""
+        try:
+            for stage in self._elsewhere:
+                await stage.close()
+            await self.let_go()
+        finally:
+            for stream in self._streams:
+                stream.cut()
+            await self._channel.close()
 
 
 def _request_id(ask: ask_pb2.Ask | bytes) -> bytes:

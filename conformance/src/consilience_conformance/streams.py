@@ -9,6 +9,7 @@ from time import monotonic
 from grpc import aio
 
 from consilience.v1 import ask_pb2
+from consilience_conformance.silence import Silence
 from consilience_conformance.transcripts import Ended, Exchange, Response, Transcript
 
 DETAILS_TRAILER = "grpc-status-details-bin"
@@ -30,7 +31,10 @@ class Stream:
     """A call whose messages come one after the other; a unary one has one at most.
 
     Attributes:
+        method: Full name without leading slash.
+        request: The encoded message, all of it, whatever the transcript keeps.
         events: What was read of a log, in order; messages that do not parse bring none.
+        responses: The messages that came.
         ended: How the call ended, or None while it goes on.
     """
 
@@ -44,6 +48,8 @@ class Stream:
         transcript: Transcript,
         origin: float,
         longest: float,
+        silence: Silence,
+        abridged: bool = False,
     ) -> None:
         """Sends the request.
 
@@ -55,18 +61,22 @@ class Stream:
             transcript: Gets the exchange when the call has ended.
             origin: The monotonic time at which the transcript began.
             longest: Seconds after which a call that still brings messages is given up.
+            silence: Hears of the time for which nothing came until the call was given up.
+            abridged: Whether the judge does without the end of a large request, so that reports stay small.
         """
         self.events: list[ask_pb2.AnswerEvent] = []
         self.ended: Ended | None = None
+        self.method = method
+        self.request = request
+        self.responses: list[Response] = []
         self._name = name
-        self._method = method
-        self._request = request
         self._transcript = transcript
         self._origin = origin
         self._began = monotonic() - origin
-        self._responses: list[Response] = []
         self._response_bytes = 0
         self._longest = longest
+        self._silence = silence
+        self._abridged = abridged
         call: aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(f"/{method}")
         self._call = call(request)
 
@@ -83,9 +93,11 @@ class Stream:
         while seen is None or not seen(self.events):
             if self.ended is not None:
                 return seen is None and self.ended is Ended.STATUS
+            began = monotonic()
             try:
                 data = await self._read(budget)
             except TimeoutError:
+                self._silence.borne(began, monotonic())
                 self._finish(Ended.SILENCE)
                 return False
             except aio.AioRpcError as error:
@@ -129,10 +141,10 @@ class Stream:
 
     def _take(self, data: bytes) -> None:
         at = monotonic() - self._origin
-        self._responses.append(Response(at=at, data=data))
+        self.responses.append(Response(at=at, data=data))
         self._response_bytes += len(data)
         self.events.extend(_events(data))
-        too_much = len(self._responses) > MAX_RESPONSES or self._response_bytes > MAX_RESPONSE_BYTES
+        too_much = len(self.responses) > MAX_RESPONSES or self._response_bytes > MAX_RESPONSE_BYTES
         if too_much or at - self._began > self._longest:
             self._finish(Ended.ENDLESS)
 
@@ -149,20 +161,19 @@ class Stream:
         self.ended = ended
         if ended in {Ended.SILENCE, Ended.ENDLESS}:
             self._call.cancel()
-        self._transcript.exchanges.append(
-            Exchange(
-                name=self._name,
-                method=self._method,
-                request=self._request,
-                began=self._began,
-                ended_at=monotonic() - self._origin,
-                ended=ended,
-                responses=tuple(self._responses),
-                code=code,
-                message=message,
-                details=details,
-            )
+        exchange = Exchange(
+            name=self._name,
+            method=self.method,
+            request=self.request,
+            began=self._began,
+            ended_at=monotonic() - self._origin,
+            ended=ended,
+            responses=tuple(self.responses),
+            code=code,
+            message=message,
+            details=details,
         )
+        self._transcript.exchanges.append(exchange.abridged() if self._abridged else exchange)
 
 
 def _events(data: bytes) -> list[ask_pb2.AnswerEvent]:

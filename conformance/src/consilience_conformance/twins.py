@@ -6,7 +6,7 @@ because the reason is compared; one that refuses and acts all the same does not,
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 from consilience.v1 import ask_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
@@ -16,7 +16,7 @@ from consilience_conformance.stage import ASK, Stage, accepted
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding
 
-Defect = Callable[[Stage, ask_pb2.Ask], SignedEnvelope | Awaitable[SignedEnvelope]]
+Defect = Callable[[Stage, ask_pb2.Ask], SignedEnvelope]
 """Returns the signed ask with one defect; it gets the good ask, whose request id it keeps."""
 
 BEFORE, DEFECT, STATE, AFTER = "control-before", "defect", "state", "control-after"
@@ -28,7 +28,7 @@ def ask_twin(
     title: str,
     requirement: str,
     reason: str | tuple[str, ...],
-    defect: Callable[[Stage, ask_pb2.Ask], SignedEnvelope],
+    defect: Defect,
     after: tuple[str, ...] = ("ask",),
     same_id: bool = True,
     **others: object,
@@ -51,15 +51,14 @@ def ask_twin(
     reasons = (reason,) if isinstance(reason, str) else reason
 
     async def drive(stage: Stage) -> None:
-        before = stage.ask()
-        await stage.send(BEFORE, before, until=accepted)
+        await stage.send(BEFORE, stage.ask(), until=accepted)
         good, spoilt = stage.ask(), ask_pb2.Ask()
         spoilt.CopyFrom(good)
         await stage.call(DEFECT, ASK, ask_pb2.AskRequest(ask=defect(stage, spoilt)), until=accepted)
         if same_id:
             await stage.get(STATE, good)
+        await stage.let_go()
         await stage.send(AFTER, good, until=accepted)
-        await _let_go(stage, before, good)
 
     def judge(seen: Transcript) -> Iterator[Finding]:
         yield from was_accepted(seen[BEFORE], requirement=requirement)
@@ -78,15 +77,3 @@ def ask_twin(
         after=after,
         **others,  # type: ignore[arg-type]
     )
-
-
-async def _let_go(stage: Stage, *asks: ask_pb2.Ask) -> None:
-    """Stops the work that the controls began."""
-    for index, ask in enumerate(asks):
-        await stage.cancel(f"let-go-{index}", ask)
-
-
-def findings_of(*parts: Iterable[Finding]) -> Iterator[Finding]:
-    """Yields the findings of several rules, one after the other."""
-    for part in parts:
-        yield from part

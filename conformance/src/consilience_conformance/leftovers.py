@@ -1,0 +1,70 @@
+"""Leftovers: the asks of a check on which its node may still work, as the calls that were made tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from google.protobuf.message import DecodeError
+
+from consilience.v1 import ask_pb2
+from consilience_conformance.streams import Stream
+from consilience_conformance.transcripts import Ended
+
+Named = tuple[bytes, bytes]
+"""An answer: the key of its caller and the request id of its ask."""
+
+_ASK = "consilience.v1.AskService/Ask"
+_RESUME = "consilience.v1.AskService/ResumeAnswer"
+_GET = "consilience.v1.AskService/GetAnswer"
+_CANCEL = "consilience.v1.AskService/CancelAnswer"
+
+
+def left_running(streams: Iterable[Stream]) -> list[Named]:
+    """Returns the asks that were sent, or read, and not seen to their Final, in the order of the calls.
+
+    What a call was refused is none of them: there is no such answer, or another call tells of it.
+    """
+    begun: dict[Named, None] = {}
+    over: set[Named] = set()
+    for stream in streams:
+        name = None if _was_refused(stream) else _name_of(stream.method, stream.request)
+        if name is None:
+            continue
+        begun.setdefault(name)
+        if _tells_the_end(stream):
+            over.add(name)
+    return [name for name in begun if name not in over]
+
+
+def _was_refused(stream: Stream) -> bool:
+    return stream.ended is Ended.STATUS and not stream.responses
+
+
+def _name_of(method: str, request: bytes) -> Named | None:
+    """Returns which answer a request is about, or None where it says nothing of one."""
+    try:
+        if method == _ASK:
+            header = ask_pb2.Ask.FromString(ask_pb2.AskRequest.FromString(request).ask.payload).header
+            return header.caller, header.request_id
+        if method in {_RESUME, _GET, _CANCEL}:
+            # What the three carry stands in the same fields.
+            call = ask_pb2.GetAnswerCall.FromString(ask_pb2.GetAnswerRequest.FromString(request).call.payload)
+            return call.header.caller, call.ask_request_id
+    except DecodeError:
+        pass
+    return None
+
+
+def _tells_the_end(stream: Stream) -> bool:
+    if stream.method == _CANCEL:
+        return bool(stream.responses)
+    if stream.method == _GET:
+        return any(_has_final(response.data) for response in stream.responses)
+    return any(event.HasField("final") for event in stream.events)
+
+
+def _has_final(data: bytes) -> bool:
+    try:
+        return ask_pb2.GetAnswerResponse.FromString(data).HasField("final")
+    except DecodeError:
+        return False
