@@ -10,7 +10,7 @@ import asyncio
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from random import Random
 from time import monotonic
@@ -20,6 +20,7 @@ from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance.callers import Caller
 from consilience_conformance.checks import Check, Needs, NotApplicableError, UntestableError
 from consilience_conformance.requirements import requirements
+from consilience_conformance.silence import Silence
 from consilience_conformance.stage import Stage, Subject
 from consilience_conformance.surroundings import Surroundings
 from consilience_conformance.targets import Target
@@ -29,9 +30,11 @@ from consilience_conformance.verdicts import CheckResult, Finding, Verdict
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-MIN_BUDGET_SECONDS = 5.0
+MIN_BUDGET_SECONDS, MAX_BUDGET_SECONDS = 10.0, 20.0
 BUDGET_ROUND_TRIPS = 500
-"""A call is given up after as many round trips as this without a message, and not before `MIN_BUDGET_SECONDS`."""
+"""A call is given up after as many round trips as this without a message, within these bounds."""
+MOST_SILENCE_SECONDS = 60.0
+"""A node that has been silent for so long in all is judged no further: it hangs."""
 
 MAX_AT_ONCE = 12
 
@@ -83,12 +86,13 @@ class Runner:
         for tester in plan.testers:
             self._testers.put_nowait(tester)
         self._budget = MIN_BUDGET_SECONDS
+        self._silence = Silence()
         self._judges = ThreadPoolExecutor(max_workers=1, thread_name_prefix="judges")
 
     def _at_once(self) -> int:
         """Returns how many checks run at one time: half of what the card says that the node works on."""
-        limit = self._plan.target.card.limits.max_running_asks
-        return max(1, min(MAX_AT_ONCE, limit // 2 or MAX_AT_ONCE))
+        limit = self._plan.target.card.limits.max_running_asks or 2 * MAX_AT_ONCE
+        return max(1, min(MAX_AT_ONCE, limit // 2))
 
     async def run(self) -> tuple[CheckResult, ...]:
         """Runs all checks and returns their results, in the order of the plan; once."""
@@ -111,8 +115,12 @@ class Runner:
     async def _measured_budget(self) -> float:
         began = monotonic()
         async with self._plan.target.transport.channel() as channel:
-            await channel.channel_ready()
-        return max(MIN_BUDGET_SECONDS, BUDGET_ROUND_TRIPS * (monotonic() - began))
+            # One that cannot be connected to any more is told by the first check.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(MAX_BUDGET_SECONDS):
+                    await channel.channel_ready()
+        measured = BUDGET_ROUND_TRIPS * (monotonic() - began)
+        return min(max(MIN_BUDGET_SECONDS, measured), MAX_BUDGET_SECONDS)
 
     async def _conclude(self, check: Check) -> None:
         result = await self._result(check)
@@ -134,6 +142,9 @@ class Runner:
                 check, Verdict.UNTESTABLE, because=f"blocked by {name}", blocked_by=before.blocked_by or name
             )
         async with self._places:
+            if self._silence.seconds > MOST_SILENCE_SECONDS:
+                because = f"the node had been silent for more than {MOST_SILENCE_SECONDS:g} s in all"
+                return _undriven(check, Verdict.UNTESTABLE, because=because)
             return await self._driven(check)
 
     def _missing(self, check: Check) -> str:
@@ -203,6 +214,7 @@ class Runner:
                 budget=self._budget,
                 transcript=transcript,
                 surroundings=self._plan.surroundings,
+                silence=self._silence,
             )
             stack.push_async_callback(stage.close)
             yield stage
