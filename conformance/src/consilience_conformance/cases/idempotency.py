@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from time import monotonic
 
 from consilience.v1 import ask_pb2, error_details_pb2
@@ -19,6 +20,8 @@ _COPIES = 8
 _SKEW = timedelta(seconds=30)
 _LAST_SECONDS = timedelta(seconds=2)
 """How long the header holds of an ask whose copies are sent until it does not."""
+_GRACE = timedelta(seconds=2)
+"""For how long copies are sent beyond the moment from which they have to be refused."""
 _POLL_SECONDS = 0.1
 
 
@@ -53,12 +56,13 @@ def _judge_reuse(seen: Transcript) -> Iterator[Finding]:
 
 async def _copy(stage: Stage) -> None:
     envelope = stage.seal(stage.ask())
-    await asyncio.gather(*(stage.send(f"copy-{index}", envelope) for index in range(_COPIES)))
+    copies = min(_COPIES, stage.limit("max_readers_per_answer") or _COPIES)
+    await asyncio.gather(*(stage.send(f"copy-{index}", envelope) for index in range(copies)))
     await stage.send("late-copy", envelope)
 
 
 def _judge_copies(seen: Transcript) -> Iterator[Finding]:
-    names = [*(f"copy-{index}" for index in range(_COPIES)), "late-copy"]
+    names = [*(exchange.name for exchange in seen.named("copy-")), "late-copy"]
     for name in names:
         yield from was_accepted(seen[name], requirement="ASK-IDEM-003")
         if seen[name].accepted:
@@ -78,7 +82,6 @@ async def _retry_a_refusal(stage: Stage) -> None:
     await stage.send("refused-again", envelope, until=accepted)
     await stage.get("state", good)
     await stage.send("control-after", good, until=accepted)
-    await stage.cancel("let-go", good)
 
 
 def _judge_retried(seen: Transcript) -> Iterator[Finding]:
@@ -110,13 +113,12 @@ async def _copy_until_it_expires(stage: Stage) -> None:
     first = await stage.send("first", envelope)
     if not first.accepted:
         raise UntestableError(f"an ask whose header holds for {_LAST_SECONDS.seconds} s more was {outcome_of(first)}")
-    end = monotonic() + _LAST_SECONDS.seconds + stage.budget
-    index = 0
-    while monotonic() < end:
+    end = monotonic() + (_LAST_SECONDS + _GRACE).seconds
+    for index in count():
+        began = monotonic()
         copy = await stage.send(f"copy-{index:03}", envelope, until=accepted)
-        if not copy.accepted:
+        if not copy.accepted or began > end:
             break
-        index += 1
         await asyncio.sleep(_POLL_SECONDS)
 
 

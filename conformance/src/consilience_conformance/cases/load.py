@@ -9,7 +9,7 @@ from time import monotonic
 from consilience.v1 import ask_pb2
 from consilience.v1.error_details_pb2 import LimitExceeded
 from consilience_conformance.callers import TESTER_KEYS, Caller
-from consilience_conformance.checks import Check, Needs, NotApplicableError
+from consilience_conformance.checks import Check, Needs, NotApplicableError, UntestableError
 from consilience_conformance.rules.logs import complete
 from consilience_conformance.rules.refusals import refusal_of, refused, was_accepted
 from consilience_conformance.stage import RESUME, Stage, accepted, token, wait
@@ -47,8 +47,7 @@ async def _full(stage: Stage, *, callers: Sequence[Caller], one_more: Caller) ->
     await stage.send("copy", stage.seal(asks[-1], caller=callers[-1]), until=accepted)
     await stage.cancel("make-room", asks[0], caller=callers[0])
     await _until_there_is_room(stage, lambda name: stage.send(name, late))
-    for stream in streams:
-        await stream.until(budget=stage.budget)
+    await asyncio.gather(*(stream.until(budget=stage.budget) for stream in streams))
 
 
 async def _until_there_is_room(stage: Stage, attempt: Callable[[str], Awaitable[Exchange]]) -> None:
@@ -61,8 +60,15 @@ async def _until_there_is_room(stage: Stage, attempt: Callable[[str], Awaitable[
     stage.note("tries", tries)
 
 
+def _stated(stage: Stage, name: str) -> int:
+    """Returns a limit, which a card that is complete always states."""
+    if not (limit := stage.limit(name)):
+        raise UntestableError(f"the card does not set {name}, as every card has to: see the check card-is-complete")
+    return limit
+
+
 async def _each(stage: Stage) -> None:
-    limit, all_of_it = stage.limit("max_running_asks_per_caller"), stage.limit("max_running_asks")
+    limit, all_of_it = _stated(stage, "max_running_asks_per_caller"), _stated(stage, "max_running_asks")
     if limit > MOST:
         raise NotApplicableError(f"a caller may have {limit} asks running, and more than {MOST} are not tried")
     if limit >= all_of_it:
@@ -71,7 +77,7 @@ async def _each(stage: Stage) -> None:
 
 
 async def _all(stage: Stage) -> None:
-    each, limit = stage.limit("max_running_asks_per_caller"), stage.limit("max_running_asks")
+    each, limit = _stated(stage, "max_running_asks_per_caller"), _stated(stage, "max_running_asks")
     if limit > MOST:
         raise NotApplicableError(f"the node works on {limit} asks, and more than {MOST} are not tried")
     if limit >= each * len(stage.callers):
@@ -112,7 +118,7 @@ def _names(seen: Transcript, name: str, limit: str) -> Iterator[Finding]:
 
 
 async def _readers(stage: Stage) -> None:
-    limit = stage.limit("max_readers_per_answer")
+    limit = _stated(stage, "max_readers_per_answer")
     if limit > MOST:
         raise NotApplicableError(f"an answer has {limit} readers, and more than {MOST} are not tried")
     gate = stage.gate()
@@ -129,8 +135,7 @@ async def _readers(stage: Stage) -> None:
     readers[-1].cut()
     await _until_there_is_room(stage, lambda name: stage.resume(name, ask, until=accepted))
     await stage.open_gate("open", gate)
-    for reader in readers[:-1]:
-        await reader.until(budget=stage.budget)
+    await asyncio.gather(*(reader.until(budget=stage.budget) for reader in readers[:-1]))
 
 
 def _open_resume(stage: Stage, name: str, ask: ask_pb2.Ask) -> Stream:
