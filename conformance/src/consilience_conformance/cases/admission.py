@@ -69,17 +69,16 @@ async def _ask_by_data_class(stage: Stage) -> None:
         highest = min(highest, stage.subject.skill.max_data_class)
     if highest >= max(node_pb2.DataClass.values()):
         raise NotApplicableError("the node reads data of every class")
-    at, over = stage.ask(data_class=highest), stage.ask(data_class=highest)
-    await stage.send(_AT, at, until=accepted)
+    over = stage.ask(data_class=highest)
+    await stage.send(_AT, stage.ask(data_class=highest), until=accepted)
     for data_class in node_pb2.DataClass.values():
         if data_class > highest:
             over.data_class = data_class
             await stage.send(f"{_OVER}-{data_class}", over, until=accepted)
     over.data_class = highest
     await stage.get("state", over)
+    await stage.let_go()
     await stage.send("control-after", over, until=accepted)
-    await stage.cancel("let-go-at", at)
-    await stage.cancel("let-go-over", over)
 
 
 def _judge_data_class(seen: Transcript) -> Iterator[Finding]:
@@ -112,10 +111,9 @@ def _limit_check(name: str, *, title: str, limit: str, at: MakeAsk, over: MakeAs
         if largest and bad.ByteSize() + _OWN_BYTES > largest:
             raise NotApplicableError(f"an ask above {limit} has more than max_message_bytes")
         stage.note("maximum", maximum)
-        await stage.send(_AT, good, until=accepted)
-        await stage.send(_OVER, bad, until=accepted)
+        await stage.send(_AT, good, until=accepted, abridged=True)
+        await stage.send(_OVER, bad, until=accepted, abridged=True)
         await stage.get("state", bad)
-        await stage.cancel("let-go", good)
 
     def judge(seen: Transcript) -> Iterator[Finding]:
         maximum = int(str(seen.notes["maximum"]))
@@ -195,7 +193,6 @@ async def _ask_by_run_time(stage: Stage) -> None:
         asks[name] = stage.ask(limits=ask_pb2.AskLimits(deadline=deadline))
         await stage.send(name, asks[name], until=accepted)
     await stage.get("state", asks[_OVER])
-    await stage.cancel("let-go", asks[_AT])
 
 
 def _judge_run_time(seen: Transcript) -> Iterator[Finding]:
@@ -224,12 +221,11 @@ async def _send_by_size(stage: Stage) -> None:
     ask, other = stage.ask(), stage.ask()
     for name, one, size in ((_AT, ask, maximum), (_OVER, other, maximum + 1)):
         request = ask_pb2.AskRequest(ask=stage.seal(one)).SerializeToString(deterministic=True)
-        await stage.call(name, ASK, _padded(request, size=size), until=accepted)
+        await stage.call(name, ASK, _padded(request, size=size), until=accepted, abridged=True)
     await stage.get("state", other)
     call = ask_pb2.GetAnswerCall(header=stage.header(GET), ask_request_id=ask.header.request_id)
     request = ask_pb2.GetAnswerRequest(call=stage.seal(call)).SerializeToString(deterministic=True)
-    await stage.call(f"get-{_OVER}", GET, _padded(request, size=maximum + 1))
-    await stage.cancel("let-go", ask)
+    await stage.call(f"get-{_OVER}", GET, _padded(request, size=maximum + 1), abridged=True)
 
 
 def _judge_size(seen: Transcript) -> Iterator[Finding]:
@@ -251,8 +247,8 @@ async def _ask_too_much(stage: Stage) -> None:
     turns = [ask_pb2.Turn(role=ask_pb2.ROLE_ASKER, parts=[ask_pb2.Part(text=text)])]
     whole, cut = stage.ask(turns=turns), stage.ask(turns=turns, allow_truncation=True)
     stage.note("maximum", maximum)
-    await stage.send("whole", whole)
-    await stage.send("truncated", cut)
+    await stage.send("whole", whole, abridged=True)
+    await stage.send("truncated", cut, abridged=True)
     await stage.get("state", whole)
 
 

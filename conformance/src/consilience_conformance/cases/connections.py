@@ -61,6 +61,7 @@ async def _others(stage: Stage, name: str) -> None:
     await asyncio.gather(
         stage.call(f"card-{name}", GET_NODE_CARD, b""), stage.send(f"ask-{name}", stage.ask(), until=_accepted)
     )
+    await stage.let_go()
 
 
 def _accepted(events: list[ask_pb2.AnswerEvent]) -> bool:

@@ -69,6 +69,7 @@ async def _across(stage: Stage) -> None:
     late = after.ask(card_digest=before.target.card_digest)
     await after.send("old-card", late, until=accepted)
     await after.get("state", late)
+    await after.let_go()
     await after.send("new-card", after.ask(), until=accepted)
 
 

@@ -148,6 +148,7 @@ async def _go_to_the_edge(stage: Stage) -> None:
         for method in METHODS[1:]:
             spoilt = spoil(stage, method, method.call(stage, asks[name]))
             await stage.call(f"{method.word}-{name}", method.name, method.request(spoilt), until=accepted)
+        await stage.let_go()
 
 
 def _judge_edges(seen: Transcript) -> Iterator[Finding]:

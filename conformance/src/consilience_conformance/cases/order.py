@@ -121,9 +121,8 @@ async def _break_more_and_more(stage: Stage) -> None:
             await stage.send("from-reuse-on", reuse, until=accepted)
     await stage.get("state", good)
     await _break_envelopes(stage, ask)
+    await stage.let_go()
     await stage.send("control-after", good, until=accepted)
-    for index, one in enumerate((bound, good)):
-        await stage.cancel(f"let-go-{index}", one)
 
 
 async def _break_envelopes(stage: Stage, ask: ask_pb2.Ask) -> None:
@@ -146,7 +145,7 @@ async def _break_envelopes(stage: Stage, ask: ask_pb2.Ask) -> None:
     largest = stage.target.card.limits.max_message_bytes
     if largest and largest < _LARGEST_FRAME:
         request = ask_pb2.AskRequest(ask=SignedEnvelope()).SerializeToString() + field_of(2000, bytes(largest))
-        await stage.call("from-size-on", ASK, request + b"\xff", until=accepted)
+        await stage.call("from-size-on", ASK, request + b"\xff", until=accepted, abridged=True)
 
 
 _ENVELOPE_STEPS = {

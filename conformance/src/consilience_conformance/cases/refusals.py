@@ -73,6 +73,7 @@ async def _provoke(stage: Stage) -> None:
         ask = stage.ask()
         spoil(stage, ask)
         await stage.send(f"refusal-{reason}", ask, until=accepted)
+        await stage.let_go()
     for method in METHODS:
         for reason, reseal in _ENVELOPES.items():
             envelope = stage.seal(method.call(stage, stage.ask()))

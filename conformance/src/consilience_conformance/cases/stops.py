@@ -93,7 +93,6 @@ async def _deadline(stage: Stage) -> None:
     ask = stage.ask(token("so far"), wait(stage.gate()), token(" and on"), limits=ask_pb2.AskLimits(deadline=deadline))
     await stage.send("ask", ask)
     await stage.get("get", ask)
-    await stage.cancel("let-go", ask)
 
 
 def _judge_deadline(seen: Transcript) -> Iterator[Finding]:
@@ -157,8 +156,6 @@ async def _last_reader_goes(stage: Stage) -> None:
     stage.note("over", over)
     if over:
         await stage.resume("back", ask)
-    else:
-        await stage.cancel("let-go", ask)
 
 
 async def _over(stage: Stage, ask: ask_pb2.Ask) -> bool:
