@@ -118,7 +118,8 @@ async def accepts_all(impostor: Impostor, method: str, request: bytes) -> AsyncI
 
 async def empty_ok(_: Impostor, __: str, ___: bytes) -> AsyncIterator[bytes]:
     """Ends every call well, with nothing."""
-    for message in ():
+    nothing: tuple[bytes, ...] = ()
+    for message in nothing:
         yield message
 
 
