@@ -81,7 +81,7 @@ class Runner:
         self._plan = plan
         self._on_result = on_result or (lambda _: None)
         self._results: dict[str, asyncio.Future[CheckResult]] = {}
-        self._places = asyncio.Semaphore(self._at_once())
+        self._places = asyncio.Semaphore(self.at_once)
         self._testers: asyncio.Queue[Caller] = asyncio.Queue()
         for tester in plan.testers:
             self._testers.put_nowait(tester)
@@ -89,8 +89,9 @@ class Runner:
         self._silence = Silence()
         self._judges = ThreadPoolExecutor(max_workers=1, thread_name_prefix="judges")
 
-    def _at_once(self) -> int:
-        """Returns how many checks run at one time: half of what the card says that the node works on."""
+    @property
+    def at_once(self) -> int:
+        """How many checks run at one time: half as many as the asks on which the card says that the node works."""
         limit = self._plan.target.card.limits.max_running_asks or 2 * MAX_AT_ONCE
         return max(1, min(MAX_AT_ONCE, limit // 2))
 
