@@ -45,7 +45,7 @@ async def staged(plan: Plan, *, callers: tuple[Caller, ...], budget: float = 10.
         subject=subject,
         callers=callers,
         grant=plan.grant,
-        random=Random(1),
+        random=Random(1),  # noqa: S311 - nothing is kept secret by it
         budget=budget,
         transcript=Transcript(check="a-check"),
         surroundings=Surroundings(),
@@ -68,11 +68,9 @@ async def ending(plan: Plan, ask: ask_pb2.Ask, *, caller: Caller) -> str:
 async def test_what_a_check_leaves_at_a_gate_is_stopped_in_the_name_of_its_caller(orders: Order, which: int) -> None:
     plan = await prepare(orders)
     callers = tuple(plan.testers[:2])
-    with pytest.raises(ZeroDivisionError):
-        async with staged(plan, callers=callers) as stage:
-            ask = stage.ask(token("so far"), wait(stage.gate()), caller=callers[which])
-            await stage.send("ask", ask, caller=callers[which], until=accepted)
-            raise ZeroDivisionError
+    async with staged(plan, callers=callers) as stage:
+        ask = stage.ask(token("so far"), wait(stage.gate()), caller=callers[which])
+        await stage.send("ask", ask, caller=callers[which], until=accepted)
     assert await ending(plan, ask, caller=callers[which]) == "CANCELLED CANCELLED"
     assert [exchange.name for exchange in stage.transcript.exchanges] == ["ask"]
 
@@ -119,7 +117,7 @@ async def test_silence_that_was_borne_shortens_what_is_borne_later() -> None:
 
 @pytest.mark.parametrize(("size", "kept"), [(KEPT_REQUEST_BYTES, False), (KEPT_REQUEST_BYTES + 1, True)])
 async def test_of_a_large_request_the_beginning_its_size_and_its_digest_are_kept(
-    orders: Order, size: int, kept: bool
+    orders: Order, *, size: int, kept: bool
 ) -> None:
     plan = await prepare(orders)
     request = b"\xc2\x3e" + bytes([0x80 | (size - 5) & 0x7F, 0x80 | (size - 5) >> 7 & 0x7F, (size - 5) >> 14])

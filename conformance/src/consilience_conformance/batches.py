@@ -98,14 +98,8 @@ def batch(
         if method is not CANCELLING:
             yield from was_accepted(seen[BEFORE], requirement=requirement)
         for defect in defects:
-            if f"{_TOO_LARGE}{defect.name}" in seen.notes:
-                continue
-            exchange = seen[defect.name]
-            if defect.reason:
-                yield from refused(exchange, defect.reason, requirement=defect.requirement)
-            else:
-                yield from was_accepted(exchange, requirement=defect.requirement)
-            yield from defect.look(exchange)
+            if f"{_TOO_LARGE}{defect.name}" not in seen.notes:
+                yield from _fate(seen[defect.name], defect)
         yield from _state(seen, method, requirement=requirement)
         yield from was_accepted(seen[AFTER], requirement="ASK-IDEM-005" if method is ASKING else requirement)
 
@@ -129,6 +123,15 @@ async def _send(stage: Stage, method: Method, good: ask_pb2.Ask, defect: Defect)
 async def _send_good(stage: Stage, name: str, method: Method, ask: ask_pb2.Ask) -> None:
     request = method.request(stage.seal(method.call(stage, ask)))
     await stage.call(name, method.name, request, until=accepted)
+
+
+def _fate(exchange: Exchange, defect: Defect) -> Iterator[Finding]:
+    """Yields what is wrong with how a call with a defect went."""
+    if defect.reason:
+        yield from refused(exchange, defect.reason, requirement=defect.requirement)
+    else:
+        yield from was_accepted(exchange, requirement=defect.requirement)
+    yield from defect.look(exchange)
 
 
 def _state(seen: Transcript, method: Method, *, requirement: str) -> Iterator[Finding]:
