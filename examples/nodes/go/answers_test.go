@@ -187,7 +187,7 @@ func TestNodeThatIsToldToStopInterruptsWhatIsLeft(t *testing.T) {
 	patience, interrupt := context.WithCancel(who.ctx)
 	stopped := make(chan struct{})
 	go func() {
-		who.node.stop(patience)
+		who.service.stop(patience)
 		close(stopped)
 	}()
 	for {

@@ -23,8 +23,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/encoding"
-	"google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
@@ -32,33 +30,25 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
-	"consilience.dev/examples/units/internal/asks"
-	"consilience.dev/examples/units/internal/nodes"
+	"consilience.dev/examples/units/internal/node"
 	"consilience.dev/examples/units/internal/script"
 	"consilience.dev/examples/units/internal/units"
 )
 
-const (
-	// goodbye is what readers get, once all work has ended, to read what there is.
-	goodbye = 5 * time.Second
-	// libraryMargin lets messages pass that are a little too long, so that this node refuses them by name (0.5).
-	libraryMargin = 4 << 20
-)
+// goodbye is what readers get, once all work has ended, to read what there is.
+const goodbye = 5 * time.Second
 
-var (
-	limits = &v1.Limits{
-		MaxMessageBytes:         1 << 20,
-		MaxTurns:                32,
-		MaxInputBytes:           256 << 10,
-		MaxOutputTokens:         8192, // a token is a word here
-		MaxRunningAsks:          16,
-		MaxRunningAsksPerCaller: 4,
-		MaxRunTime:              durationpb.New(2 * time.Minute),
-		AnswerRetention:         durationpb.New(10 * time.Minute),
-		MaxReadersPerAnswer:     8,
-	}
-	policy = &v1.DataPolicy{MaxDataClass: v1.DataClass_DATA_CLASS_INTERNAL}
-)
+var limits = &v1.Limits{
+	MaxMessageBytes:         1 << 20,
+	MaxTurns:                32,
+	MaxInputBytes:           256 << 10,
+	MaxOutputTokens:         8192, // a token is a word here
+	MaxRunningAsks:          16,
+	MaxRunningAsksPerCaller: 4,
+	MaxRunTime:              durationpb.New(2 * time.Minute),
+	AnswerRetention:         durationpb.New(10 * time.Minute),
+	MaxReadersPerAnswer:     8,
+}
 
 // settings are those of the command line.
 type settings struct {
@@ -83,17 +73,9 @@ func main() {
 	}
 }
 
-// node is what is served at one address.
-type node struct {
-	id      string
-	server  *grpc.Server
-	health  *health.Server
-	service *asks.Service
-}
-
-// run serves until it is told to stop.
+// run serves until it is told to stop. Then it drains; told again, or out of patience, it interrupts what is left.
 func run(chosen settings) error {
-	root, err := nodes.RootKey(chosen.keyFile)
+	root, err := node.RootKey(chosen.keyFile)
 	if err != nil {
 		return err
 	}
@@ -101,47 +83,84 @@ func run(chosen settings) error {
 	if err != nil {
 		return err
 	}
-	serving, err := newNode(listener.Addr().String(), root, chosen)
+	serving, err := newService(listener.Addr().String(), root, chosen)
 	if err != nil {
 		return err
 	}
 	served := make(chan error, 1)
 	go func() { served <- serving.server.Serve(listener) }()
-	if err := announce(serving.id+"@"+listener.Addr().String(), chosen.readyFile); err != nil {
+	if err := announce(node.IDText(serving.node.ID())+"@"+listener.Addr().String(), chosen.readyFile); err != nil {
 		return err
 	}
-	return serving.stopWhenTold(chosen.patience, served)
+	told, ignore := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer ignore()
+	select {
+	case err := <-served:
+		return err
+	case <-told.Done():
+	}
+	log.Printf("draining: running asks get %v; a second signal interrupts them", chosen.patience)
+	toldAgain, ignore := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer ignore()
+	patience, release := context.WithTimeout(toldAgain, chosen.patience)
+	defer release()
+	serving.stop(patience)
+	return nil
 }
 
-// newNode makes a card, and the services that keep what it says.
-func newNode(address string, root ed25519.PrivateKey, chosen settings) (*node, error) {
+// service is a node as it is served at one address.
+type service struct {
+	node   *node.Node
+	server *grpc.Server
+	health *health.Server
+}
+
+// newService makes a node, its card, and a server that keeps what the card says.
+func newService(address string, root ed25519.PrivateKey, chosen settings) (*service, error) {
 	endpoint, transport, err := secured(address, chosen.tls, root)
 	if err != nil {
 		return nil, err
 	}
-	template := &v1.NodeCard{
+	card := &v1.NodeCard{
 		Name:       "units",
 		Endpoints:  []*v1.Endpoint{endpoint},
 		Limits:     limits,
-		DataPolicy: policy,
+		DataPolicy: &v1.DataPolicy{MaxDataClass: v1.DataClass_DATA_CLASS_INTERNAL},
 		Profiles:   []v1.Profile{v1.Profile_PROFILE_CORE},
 	}
-	skills := []*asks.Skill{units.Skill(chosen.pace)}
+	skills := []*node.Skill{units.Skill(chosen.pace)}
 	if chosen.conformance {
 		skills = append(skills, script.Skill(root.Public().(ed25519.PublicKey)))
-		template.Profiles = append(template.Profiles, v1.Profile_PROFILE_CONFORMANCE)
-		template.Models = append(template.Models, script.Model)
+		card.Profiles = append(card.Profiles, v1.Profile_PROFILE_CONFORMANCE)
+		card.Models = append(card.Models, script.Model)
 	}
-	for _, skill := range skills {
-		template.Skills = append(template.Skills, skill.Card)
-	}
-	cards, err := nodes.NewCards(root, template)
+	units, err := node.New(root, card, skills...)
 	if err != nil {
 		return nil, err
 	}
-	service := asks.NewService(cards, limits, policy, skills...)
-	server, healthServer := newServer(transport, cards, service)
-	return &node{id: nodes.IDText(cards.NodeID()), server: server, health: healthServer, service: service}, nil
+	server := units.NewServer(
+		grpc.Creds(transport),
+		grpc.MaxConcurrentStreams(128),
+		// Pings find out that a reader is gone whose network vanished; clients may ping too, to keep a path open.
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
+	)
+	state := health.NewServer()
+	healthv1.RegisterHealthServer(server, state)
+	for name := range server.GetServiceInfo() {
+		state.SetServingStatus(name, healthv1.HealthCheckResponse_SERVING)
+	}
+	reflection.Register(server)
+	return &service{node: units, server: server, health: state}, nil
+}
+
+// stop takes no new asks, waits for the work or for the end of patience, and lets readers read what there is.
+func (s *service) stop(patience context.Context) {
+	s.health.Shutdown()
+	s.node.Drain(patience)
+	last := time.AfterFunc(goodbye, s.server.Stop)
+	defer last.Stop()
+	s.server.GracefulStop()
 }
 
 // secured returns the endpoint for the card, and the transport that goes with it.
@@ -155,37 +174,13 @@ func secured(
 		plain := &v1.Endpoint{Uri: "http://" + address, TlsMode: v1.TlsMode_TLS_MODE_LOOPBACK_PLAIN}
 		return plain, insecure.NewCredentials(), nil
 	}
-	certificate, pin, err := nodes.PinnedCertificate(root)
+	certificate, pin, err := node.PinnedCertificate(root)
 	if err != nil {
 		return nil, nil, err
 	}
 	config := &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
 	endpoint := &v1.Endpoint{Uri: "https://" + address, TlsMode: v1.TlsMode_TLS_MODE_PINNED, SpkiSha256: pin[:]}
 	return endpoint, credentials.NewTLS(config), nil
-}
-
-// newServer puts all services on one server.
-func newServer(
-	transport credentials.TransportCredentials, cards *nodes.Cards, service *asks.Service,
-) (*grpc.Server, *health.Server) {
-	server := grpc.NewServer(
-		grpc.Creds(transport),
-		grpc.ForceServerCodecV2(asks.RawCodec{CodecV2: encoding.GetCodecV2(proto.Name)}),
-		grpc.MaxRecvMsgSize(int(limits.GetMaxMessageBytes())+libraryMargin),
-		grpc.MaxConcurrentStreams(128),
-		// Pings find out that a reader is gone whose network vanished; clients may ping too, to keep a path open.
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
-	)
-	asks.Register(server, v1.NodeService_ServiceDesc, &nodes.Service{Cards: cards}, limits.GetMaxMessageBytes())
-	asks.Register(server, v1.AskService_ServiceDesc, service, limits.GetMaxMessageBytes())
-	healthServer := health.NewServer()
-	healthv1.RegisterHealthServer(server, healthServer)
-	for name := range server.GetServiceInfo() {
-		healthServer.SetServingStatus(name, healthv1.HealthCheckResponse_SERVING)
-	}
-	reflection.Register(server)
-	return server, healthServer
 }
 
 // announce prints the address of the node, and writes it to a file in one step.
@@ -199,33 +194,4 @@ func announce(address, readyFile string) error {
 		return err
 	}
 	return os.Rename(draft, readyFile)
-}
-
-// stopWhenTold drains on the first signal, and interrupts the work that is left on the second or when patience ends.
-func (n *node) stopWhenTold(patience time.Duration, served <-chan error) error {
-	told := make(chan os.Signal, 2)
-	signal.Notify(told, syscall.SIGTERM, syscall.SIGINT)
-	select {
-	case err := <-served:
-		return err
-	case <-told:
-	}
-	log.Printf("draining: running asks get %v; a second signal interrupts them", patience)
-	waiting, interrupt := context.WithTimeout(context.Background(), patience)
-	defer interrupt()
-	go func() {
-		<-told
-		interrupt()
-	}()
-	n.stop(waiting)
-	return nil
-}
-
-// stop takes no new asks, waits for the work or for the end of patience, and lets readers read what there is.
-func (n *node) stop(patience context.Context) {
-	n.health.Shutdown()
-	n.service.Drain(patience)
-	last := time.AfterFunc(goodbye, n.server.Stop)
-	defer last.Stop()
-	n.server.GracefulStop()
 }

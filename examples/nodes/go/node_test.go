@@ -19,9 +19,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
-	"consilience.dev/examples/units/internal/envelopes"
+	"consilience.dev/examples/units/internal/node"
 	"consilience.dev/examples/units/internal/readers"
-	"consilience.dev/examples/units/internal/refusals"
 )
 
 const patience = 20 * time.Second
@@ -31,7 +30,7 @@ type asker struct {
 	t       *testing.T
 	key     ed25519.PrivateKey
 	root    ed25519.PrivateKey // of the node: it is the operator who grants scripts
-	node    *node
+	service *service
 	nodes   v1.NodeServiceClient
 	asks    v1.AskServiceClient
 	card    *v1.SignedEnvelope
@@ -47,7 +46,7 @@ func startNode(t *testing.T) *asker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	serving, err := newNode(listener.Addr().String(), root, settings{conformance: true})
+	serving, err := newService(listener.Addr().String(), root, settings{conformance: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +58,7 @@ func startNode(t *testing.T) *asker {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(func() { cancel(); channel.Close() })
-	who := &asker{t: t, root: root, node: serving, ctx: ctx, channel: channel,
+	who := &asker{t: t, root: root, service: serving, ctx: ctx, channel: channel,
 		nodes: v1.NewNodeServiceClient(channel), asks: v1.NewAskServiceClient(channel)}
 	response, err := who.nodes.GetNodeCard(ctx, &v1.GetNodeCardRequest{})
 	if err != nil {
@@ -101,7 +100,7 @@ func (a *asker) header(method string) *v1.CallHeader {
 }
 
 func (a *asker) question(text string) *v1.Ask {
-	digest := envelopes.DigestOf(a.card)
+	digest := node.DigestOf(a.card)
 	return &v1.Ask{
 		Header:     a.header("Ask"),
 		SkillId:    "units.convert",
@@ -138,7 +137,7 @@ func (a *asker) withScript(program *v1.ConformanceScript) *v1.Ask {
 
 func (a *asker) signed(key ed25519.PrivateKey, message proto.Message) *v1.SignedEnvelope {
 	a.t.Helper()
-	envelope, err := envelopes.Sign(key, message)
+	envelope, err := node.Sign(key, message)
 	if err != nil {
 		a.t.Fatal(err)
 	}
@@ -224,7 +223,7 @@ func (a *asker) untilFinal(ask *v1.Ask) {
 func (a *asker) answerIn(final *v1.Final) *v1.Answer {
 	a.t.Helper()
 	answer := &v1.Answer{}
-	if err := envelopes.Open(final.GetAnswer(), answer, (*v1.Answer).GetSigningKey); err != nil {
+	if err := node.Open(final.GetAnswer(), answer, (*v1.Answer).GetSigningKey); err != nil {
 		a.t.Fatal(err)
 	}
 	return answer
@@ -300,7 +299,7 @@ func refusalOf(t *testing.T, err error) (reason string, details []string) {
 	if size := proto.Size(encoded); size > 4096 {
 		t.Errorf("a status of %d bytes", size)
 	}
-	grpcCode, _ := refusals.Catalogue(v1.ErrorReason(v1.ErrorReason_value["ERROR_REASON_"+reason]))
+	grpcCode, _ := node.Catalogue(v1.ErrorReason(v1.ErrorReason_value["ERROR_REASON_"+reason]))
 	if status.Code(err) != grpcCode {
 		t.Errorf("%s came with %s", reason, status.Code(err))
 	}

@@ -18,8 +18,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
-	"consilience.dev/examples/units/internal/envelopes"
-	"consilience.dev/examples/units/internal/nodes"
+	"consilience.dev/examples/units/internal/node"
+	"consilience.dev/examples/units/internal/readers"
 )
 
 func main() {
@@ -37,7 +37,7 @@ func write(output, keyFile string, life time.Duration, testers []string) error {
 	if _, err := os.Stat(keyFile); err != nil {
 		return fmt.Errorf("the node has no root key yet: %w", err)
 	}
-	root, err := nodes.RootKey(keyFile)
+	root, err := node.RootKey(keyFile)
 	if err != nil {
 		return err
 	}
@@ -48,16 +48,16 @@ func write(output, keyFile string, life time.Duration, testers []string) error {
 		ExpireTime: timestamppb.New(now.Add(life)),
 	}
 	for _, text := range testers {
-		key, err := nodes.ParseID(text)
+		key, err := readers.ParseID(text)
 		if err != nil {
 			return fmt.Errorf("%s: %w", text, err)
 		}
 		grant.Testers = append(grant.Testers, key)
 	}
-	if envelopes.CheckFields(grant) != nil {
+	if node.CheckFields(grant, nil) != nil {
 		return errors.New("a grant names 1 to 64 testers, and holds for an hour at most")
 	}
-	envelope, err := envelopes.Sign(root, grant)
+	envelope, err := node.Sign(root, grant)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
-	"consilience.dev/examples/units/internal/asks"
+	"consilience.dev/examples/units/internal/node"
 )
 
 const (
@@ -31,22 +31,23 @@ var questions = []*regexp.Regexp{
 }
 
 // Skill converts units. Between two words it waits for pace, so that its answers can be watched coming.
-func Skill(pace time.Duration) *asks.Skill {
+func Skill(pace time.Duration) *node.Skill {
 	readTime := timestamppb.New(time.Now().Truncate(time.Microsecond))
-	return &asks.Skill{
+	return &node.Skill{
 		Card: &v1.Skill{
 			Id: "units.convert",
 			Description: "Converts between units of length, mass, time, volume, area and data: " +
 				"“How many feet are 12 inches?”",
-			Domains:        []string{"units"},
-			Languages:      []string{"en"},
-			GivesCitations: true,
+			Domains:         []string{"units"},
+			Languages:       []string{"en"},
+			InputMediaTypes: []string{"text/plain"},
+			GivesCitations:  true,
 		},
-		Answer: func(ctx context.Context, ask *v1.Ask, writer *asks.Writer) (asks.Conclusion, error) {
+		Answer: func(ctx context.Context, ask *v1.Ask, writer *node.Writer) (*v1.Answer, error) {
 			found := answer(lastQuestion(ask))
 			for _, word := range strings.SplitAfter(found.text, " ") {
-				if err := writer.Token([]byte(word)); err != nil {
-					return asks.Conclusion{}, err
+				if err := writer.Token(word); err != nil {
+					return nil, err
 				}
 				select {
 				case <-time.After(pace):
@@ -54,11 +55,11 @@ func Skill(pace time.Duration) *asks.Skill {
 				}
 			}
 			for _, source := range found.sources {
-				if err := writer.Cite(citation(source, readTime)); err != nil {
-					return asks.Conclusion{}, err
+				if err := writer.Write(citation(source, readTime)); err != nil {
+					return nil, err
 				}
 			}
-			return asks.Conclusion{Outcome: found.outcome, StopReason: found.reason, Detail: found.detail}, nil
+			return &v1.Answer{Outcome: found.outcome, StopReason: found.reason, Detail: found.detail}, nil
 		},
 	}
 }
@@ -137,9 +138,11 @@ func lastQuestion(ask *v1.Ask) string {
 	return strings.Join(strings.Fields(strings.Join(said, " ")), " ")
 }
 
-func citation(source *unit, readTime *timestamppb.Timestamp) *v1.Citation {
-	return &v1.Citation{Origin: &v1.Citation_Document{Document: &v1.DocumentSource{
+func citation(source *unit, readTime *timestamppb.Timestamp) *v1.AnswerEvent {
+	document := &v1.DocumentSource{
 		Uri: "units.txt", Title: "Table of units", Digest: documentDigest[:], Place: source.place,
 		RetrievalTime: readTime, Quote: source.line,
-	}}}
+	}
+	cited := &v1.Citation{Origin: &v1.Citation_Document{Document: document}}
+	return &v1.AnswerEvent{Event: &v1.AnswerEvent_Citation{Citation: cited}}
 }

@@ -15,13 +15,12 @@ import (
 
 	"google.golang.org/genproto/googleapis/rpc/code"
 	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
-	"consilience.dev/examples/units/internal/envelopes"
-	"consilience.dev/examples/units/internal/nodes"
+	"consilience.dev/examples/units/internal/node"
 	"consilience.dev/examples/units/internal/readers"
-	"consilience.dev/examples/units/internal/refusals"
 )
 
 // Bytes are written in hexadecimal.
@@ -70,25 +69,24 @@ var Types = map[string]func(Input) (Values, error){
 // RefusedAs returns the reason of a refusal, or the requirement that is broken where there is no reason. All other
 // errors are of bytes that do not parse.
 func RefusedAs(err error) string {
-	var refusal *refusals.Refusal
-	if errors.As(err, &refusal) {
-		return refusals.Name(refusal.Reason)
+	if reason, _, unread := readers.ReadRefusal(status.Convert(err).Proto()); unread == nil {
+		return reason
 	}
 	var broken *readers.Broken
 	if errors.As(err, &broken) {
 		return broken.Requirement
 	}
-	return refusals.Name(v1.ErrorReason_ERROR_REASON_ENVELOPE_MALFORMED)
+	return node.Name(v1.ErrorReason_ERROR_REASON_ENVELOPE_MALFORMED)
 }
 
 func preAuthenticationEncoding(in Input) (Values, error) {
-	pae := envelopes.PAE(in.PayloadType, in.Payload)
+	pae := node.PAE(in.PayloadType, in.Payload)
 	digest := sha256.Sum256(pae)
 	return Values{"pae": Bytes(pae), "digest": Bytes(digest[:])}, nil
 }
 
 func envelopeSign(in Input) (Values, error) {
-	signed := envelopes.SignPayload(ed25519.NewKeyFromSeed(in.Seed), in.PayloadType, in.Payload)
+	signed := node.SignPayload(ed25519.NewKeyFromSeed(in.Seed), in.PayloadType, in.Payload)
 	return Values{"publicKey": Bytes(signed.GetPublicKey()), "signature": Bytes(signed.GetSignature())}, nil
 }
 
@@ -96,8 +94,8 @@ func envelopeVerify(in Input) (Values, error) {
 	envelope := &v1.SignedEnvelope{
 		PayloadType: in.PayloadType, Payload: in.Payload, PublicKey: in.PublicKey, Signature: in.Signature,
 	}
-	digest := envelopes.DigestOf(envelope)
-	return Values{"digest": Bytes(digest[:])}, envelopes.Verify(envelope, in.ExpectedType)
+	digest := node.DigestOf(envelope)
+	return Values{"digest": Bytes(digest[:])}, node.Verify(envelope, in.ExpectedType)
 }
 
 func callHeaderCheck(in Input) (Values, error) {
@@ -105,21 +103,21 @@ func callHeaderCheck(in Input) (Values, error) {
 	if err := proto.Unmarshal(in.EncodedHeader, header); err != nil {
 		return nil, err
 	}
-	if err := envelopes.CheckFields(header); err != nil {
+	if err := node.CheckFields(header, nil); err != nil {
 		return nil, err
 	}
-	if err := envelopes.CheckAddress(header, in.Method, in.Node, in.KnownExtensions); err != nil {
+	if err := node.CheckAddress(header, in.Method, in.Node, in.KnownExtensions); err != nil {
 		return nil, err
 	}
-	return Values{}, envelopes.CheckFreshness(header, in.Now)
+	return Values{}, node.CheckFreshness(header, in.Now)
 }
 
 func nodeIDText(in Input) (Values, error) {
-	key, err := nodes.ParseID(in.Text)
+	key, err := readers.ParseID(in.Text)
 	if err != nil {
-		return nil, &readers.Broken{Requirement: "NODE-ID-001", What: err.Error()}
+		return nil, err
 	}
-	return Values{"publicKey": Bytes(key), "text": nodes.IDText(key)}, nil
+	return Values{"publicKey": Bytes(key), "text": node.IDText(key)}, nil
 }
 
 func cardSelection(in Input) (Values, error) {
@@ -181,22 +179,22 @@ func reasonCode(in Input) (Values, error) {
 	if !known {
 		return nil, fmt.Errorf("no reason %q in the catalogue", in.ErrorReason)
 	}
-	grpcCode, detail := refusals.Catalogue(v1.ErrorReason(number))
+	grpcCode, detail := node.Catalogue(v1.ErrorReason(number))
 	return Values{
 		"number": number, "code": code.Code(grpcCode).String(), "codeNumber": grpcCode, "detail": detail,
 	}, nil
 }
 
 func refusalStatus(in Input) (Values, error) {
-	status := &rpcstatus.Status{}
-	if err := proto.Unmarshal(in.Status, status); err != nil {
+	received := &rpcstatus.Status{}
+	if err := proto.Unmarshal(in.Status, received); err != nil {
 		return nil, err
 	}
-	reason, details, err := readers.ReadRefusal(status)
+	reason, details, err := readers.ReadRefusal(received)
 	if err != nil {
 		return nil, err
 	}
-	return Values{"errorReason": reason, "code": code.Code(status.GetCode()).String(), "details": details}, nil
+	return Values{"errorReason": reason, "code": code.Code(received.GetCode()).String(), "details": details}, nil
 }
 
 func parse(sources map[*v1.SignedEnvelope]Bytes) error {

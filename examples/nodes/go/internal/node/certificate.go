@@ -1,7 +1,7 @@
 // Copyright 2026 The Consilience Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package nodes
+package node
 
 import (
 	"crypto/ecdsa"

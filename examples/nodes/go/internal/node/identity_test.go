@@ -1,21 +1,22 @@
 // Copyright 2026 The Consilience Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package nodes
+package node
 
 import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/x509"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
-	"consilience.dev/examples/units/internal/envelopes"
 )
 
 func newRoot(t *testing.T) ed25519.PrivateKey {
@@ -27,19 +28,32 @@ func newRoot(t *testing.T) ed25519.PrivateKey {
 	return key
 }
 
-func newCards(t *testing.T) *Cards {
+func newNode(t *testing.T) *Node {
 	t.Helper()
-	cards, err := NewCards(newRoot(t), &v1.NodeCard{
+	made, err := New(newRoot(t), &v1.NodeCard{
 		Endpoints:  []*v1.Endpoint{{Uri: "http://127.0.0.1:1", TlsMode: v1.TlsMode_TLS_MODE_LOOPBACK_PLAIN}},
-		Skills:     []*v1.Skill{{Id: "units.convert"}},
 		Limits:     &v1.Limits{MaxRunTime: durationpb.New(time.Minute)},
 		DataPolicy: &v1.DataPolicy{MaxDataClass: v1.DataClass_DATA_CLASS_PUBLIC},
 		Profiles:   []v1.Profile{v1.Profile_PROFILE_CORE},
-	})
+	}, &Skill{Card: &v1.Skill{Id: "units.convert"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return cards
+	return made
+}
+
+// cardAt returns the card that is current at a time, and checks that the root key has signed it.
+func cardAt(t *testing.T, of *Node, now time.Time) (*v1.NodeCard, Digest) {
+	t.Helper()
+	envelope, err := of.currentCard(now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	card := &v1.NodeCard{}
+	if err := Open(envelope, card, (*v1.NodeCard).GetNodeId); err != nil {
+		t.Fatal(err)
+	}
+	return card, DigestOf(envelope)
 }
 
 func TestRootKeyIsTheSameAfterARestart(t *testing.T) {
@@ -89,45 +103,32 @@ func TestCertificateNamesTheNodeAndKeepsItsPin(t *testing.T) {
 }
 
 func TestNewCardIsIssuedAtHalfLifeAndBothAreHonoured(t *testing.T) {
-	cards := newCards(t)
+	made := newNode(t)
 	start := time.Now()
-	first, err := cards.Current(start)
-	if err != nil {
-		t.Fatal(err)
-	}
+	first, firstDigest := cardAt(t, made, start)
 	later := start.Add(cardLife/2 + time.Minute)
-	second, err := cards.Current(later)
-	if err != nil || second.GetSequence() <= first.GetSequence() {
-		t.Errorf("the next card has sequence %d after %d, %v", second.GetSequence(), first.GetSequence(), err)
+	second, secondDigest := cardAt(t, made, later)
+	if second.GetSequence() <= first.GetSequence() {
+		t.Errorf("the next card has sequence %d after %d", second.GetSequence(), first.GetSequence())
 	}
-	for _, card := range []*Card{first, second} {
-		if cards.Honoured(card.Digest[:], later) != card {
-			t.Error("a card is not honoured in its life")
+	expectHonoured := func(digest Digest, now time.Time, honoured bool) {
+		t.Helper()
+		ask := &v1.Ask{CardDigest: digest[:], SkillId: "units.convert"}
+		if err := made.admit(ask, now); strings.Contains(fmt.Sprint(err), "card") == honoured {
+			t.Errorf("at %v: %v", now, err)
 		}
 	}
-	if cards.Honoured(first.Digest[:], start.Add(cardLife+time.Second)) != nil {
-		t.Error("a card is honoured after its life")
-	}
+	expectHonoured(firstDigest, later, true)
+	expectHonoured(secondDigest, later, true)
+	expectHonoured(firstDigest, start.Add(cardLife+time.Second), false)
+	expectHonoured(secondDigest, start.Add(cardLife+time.Second), true)
 }
 
 func TestSequenceGrowsThoughTheClockGoesBack(t *testing.T) {
-	cards := newCards(t)
-	first, err := cards.Current(time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	second, err := cards.issue(time.Now().Add(-time.Hour))
-	if err != nil || second.GetSequence() <= first.GetSequence() {
-		t.Errorf("%d after %d, %v", second.GetSequence(), first.GetSequence(), err)
-	}
-}
-
-func TestCardIsSignedByTheRootKeyThatItNames(t *testing.T) {
-	card, err := newCards(t).Current(time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := envelopes.Open(card.Envelope, &v1.NodeCard{}, (*v1.NodeCard).GetNodeId); err != nil {
-		t.Error(err)
+	made := newNode(t)
+	first, _ := cardAt(t, made, time.Now())
+	made.card.ExpireTime = nil // so that another is issued
+	if second, _ := cardAt(t, made, time.Now().Add(-time.Hour)); second.GetSequence() <= first.GetSequence() {
+		t.Errorf("%d after %d", second.GetSequence(), first.GetSequence())
 	}
 }

@@ -1,0 +1,166 @@
+// Copyright 2026 The Consilience Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"log"
+	"maps"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	v1 "consilience.dev/examples/units/gen/consilience/v1"
+)
+
+// answer is what the node holds of an ask that it has accepted.
+type answer struct {
+	ask       *v1.Ask
+	askDigest Digest
+	log       eventLog
+	stop      context.CancelCauseFunc
+	ended     chan struct{} // closed once the Final stands in the log
+	readers   int           // guarded by the mutex of the node, like what follows
+	keepUntil time.Time     // zero while the work goes on
+}
+
+// halt is why work was stopped before the skill had concluded (2.3).
+type halt struct {
+	outcome v1.Outcome
+	reason  v1.StopReason
+}
+
+func (h halt) Error() string { return h.reason.String() }
+
+var (
+	cancelled     = halt{v1.Outcome_OUTCOME_CANCELLED, v1.StopReason_STOP_REASON_CANCELLED}
+	overdue       = halt{v1.Outcome_OUTCOME_CANCELLED, v1.StopReason_STOP_REASON_DEADLINE}
+	disconnected  = halt{v1.Outcome_OUTCOME_CANCELLED, v1.StopReason_STOP_REASON_DISCONNECTED}
+	outputLimit   = halt{v1.Outcome_OUTCOME_TRUNCATED, v1.StopReason_STOP_REASON_OUTPUT_LIMIT}
+	interrupted   = halt{v1.Outcome_OUTCOME_FAILED, v1.StopReason_STOP_REASON_INTERRUPTED}
+	engineFailure = halt{v1.Outcome_OUTCOME_FAILED, v1.StopReason_STOP_REASON_ENGINE_FAILURE}
+)
+
+// lookUp returns an answer by the caller and the request id of its ask, or nil. Needs the mutex.
+func (n *Node) lookUp(caller, requestID []byte, now time.Time) *answer {
+	maps.DeleteFunc(n.answers, func(_ string, kept *answer) bool {
+		return !kept.keepUntil.IsZero() && now.After(kept.keepUntil)
+	})
+	return n.answers[string(caller)+string(requestID)]
+}
+
+// bind is step 21 of 2.2. The work runs on a context of its own: it does not hang on the connection (ASK-STOP-003).
+// Needs the mutex.
+func (n *Node) bind(ask *v1.Ask, digest Digest, now time.Time) *answer {
+	ctx, stop := context.WithCancelCause(context.Background())
+	bound := &answer{
+		ask: ask, askDigest: digest, stop: stop, ended: make(chan struct{}),
+		log: eventLog{grown: make(chan struct{})},
+	}
+	bound.log.write(&v1.AnswerEvent{Event: &v1.AnswerEvent_Accepted{
+		Accepted: &v1.Accepted{AskDigest: digest[:], AcceptTime: instant(now)},
+	}})
+	n.answers[string(ask.GetHeader().GetCaller())+string(ask.GetHeader().GetRequestId())] = bound
+	go n.work(ctx, bound, now)
+	return bound
+}
+
+// enter counts one more reader of an answer. Needs the mutex.
+func (n *Node) enter(read *answer) error {
+	maximum := int64(n.limits().GetMaxReadersPerAnswer())
+	if err := checkLimits(&v1.LimitExceeded{
+		Limit: "max_readers_per_answer", Maximum: maximum, Requested: int64(read.readers) + 1,
+	}); err != nil {
+		return err
+	}
+	read.readers++
+	return nil
+}
+
+// leave counts one reader less, and stops the work after the last where the ask says so.
+func (n *Node) leave(read *answer) {
+	n.mutex.Lock()
+	defer n.mutex.Unlock()
+	read.readers--
+	if read.readers == 0 && read.ask.GetOnDisconnect() == v1.OnDisconnect_ON_DISCONNECT_CANCEL {
+		read.stop(disconnected)
+	}
+}
+
+// work lets the skill answer, and ends the log with a Final whatever comes of it (STRM-LOG-003).
+func (n *Node) work(ctx context.Context, bound *answer, acceptTime time.Time) {
+	limits, asked := n.limits(), bound.ask.GetLimits()
+	end := acceptTime.Add(limits.GetMaxRunTime().AsDuration())
+	if asked.GetDeadline() != nil {
+		end = asked.GetDeadline().AsTime() // which is earlier, by step 17 of 2.2
+	}
+	ctx, release := context.WithDeadlineCause(ctx, end, overdue)
+	defer release()
+	writer := &Writer{ctx: ctx, log: &bound.log, maxTokens: limits.GetMaxOutputTokens()}
+	if asked.GetMaxOutputTokens() > 0 {
+		writer.maxTokens = asked.GetMaxOutputTokens()
+	}
+	skill := n.skills[bound.ask.GetSkillId()]
+	stated, err := run(ctx, skill, bound.ask, writer)
+	if err != nil {
+		stopped := engineFailure
+		if !errors.As(err, &stopped) {
+			errors.As(context.Cause(ctx), &stopped)
+		}
+		stated = &v1.Answer{Outcome: stopped.outcome, StopReason: stopped.reason}
+	}
+	stated.Model = skill.Model
+	stated.Usage = &v1.Usage{InputTokens: stated.GetUsage().GetInputTokens(), OutputTokens: writer.tokens}
+	n.finish(bound, stated, acceptTime)
+}
+
+// run lets a skill answer. One that panics has failed.
+func run(ctx context.Context, skill *Skill, ask *v1.Ask, writer *Writer) (stated *v1.Answer, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			log.Printf("skill %s panicked (%T)", skill.Card.GetId(), fault) // without its text (SEC-LOG-001)
+			err = engineFailure
+		}
+	}()
+	return skill.Answer(ctx, ask, writer)
+}
+
+// finish adds what the node knows to what the skill stated (2.5), signs it, and ends the log with it. Whoever has read
+// the Final finds the ask no longer counted as running.
+func (n *Node) finish(bound *answer, answer *v1.Answer, acceptTime time.Time) {
+	duration := time.Since(acceptTime)
+	finishTime := acceptTime.Add(duration)
+	events, _ := bound.log.read()
+	text := textIn(events)
+	digest := sha256.Sum256([]byte(text))
+	answer.NodeId, answer.SigningKey = n.ID(), n.ID()
+	answer.CardDigest, answer.AskDigest = bound.ask.GetCardDigest(), bound.askDigest[:]
+	answer.TranscriptDigest, answer.TranscriptBytes = digest[:], int64(len(text))
+	answer.FinalSequence = uint64(len(events)) + 1
+	answer.Citations = citationsIn(events)
+	answer.Usage.OutputBytes = int64(len(text))
+	answer.Usage.Duration = durationpb.New(duration.Truncate(time.Microsecond))
+	answer.AcceptTime, answer.FinishTime = instant(acceptTime), instant(finishTime)
+	envelope, err := Sign(n.root, answer)
+	if err != nil {
+		log.Panicf("an answer cannot be encoded: %v", err) // all text in it is UTF-8
+	}
+	n.mutex.Lock()
+	defer n.mutex.Unlock()
+	bound.keepUntil = finishTime.Add(n.limits().GetAnswerRetention().AsDuration())
+	if fresh := bound.ask.GetHeader().GetExpireTime().AsTime().Add(ClockSkew); bound.keepUntil.Before(fresh) {
+		bound.keepUntil = fresh // until then a copy of the ask might pass (ASK-IDEM-006)
+	}
+	bound.log.write(&v1.AnswerEvent{Event: &v1.AnswerEvent_Final{Final: &v1.Final{Answer: envelope}}})
+	bound.ask.Turns = nil // nobody needs them any more
+	close(bound.ended)
+}
+
+// instant cuts a time off to microseconds, which is what the protocol counts.
+func instant(at time.Time) *timestamppb.Timestamp {
+	return timestamppb.New(at.Truncate(time.Microsecond))
+}

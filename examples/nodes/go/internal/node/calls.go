@@ -1,0 +1,173 @@
+// Copyright 2026 The Consilience Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"bytes"
+	"log"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
+	encodingproto "google.golang.org/grpc/encoding/proto"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	v1 "consilience.dev/examples/units/gen/consilience/v1"
+)
+
+const (
+	// ClockSkew is by how much two clocks may differ.
+	ClockSkew = 30 * time.Second
+	// libraryMargin lets messages pass that are a little too long, so that they are refused by name (0.5).
+	libraryMargin = 4 << 20
+)
+
+// NewServer returns a server with the services of a node.
+//
+// grpc-go refuses a request that does not parse by itself, without a reason, and before any interceptor of a unary
+// method. So every method stands here as a stream of bytes, which on the wire is the same; generated code takes no part.
+func (n *Node) NewServer(options ...grpc.ServerOption) *grpc.Server {
+	server := grpc.NewServer(append(options,
+		grpc.ForceServerCodecV2(rawCodec{encoding.GetCodecV2(encodingproto.Name)}),
+		grpc.MaxRecvMsgSize(int(n.limits().GetMaxMessageBytes())+libraryMargin))...)
+	offer := func(service string, methods map[string]grpc.StreamHandler) {
+		description := &grpc.ServiceDesc{ServiceName: service}
+		for name, handler := range methods {
+			description.Streams = append(description.Streams, grpc.StreamDesc{StreamName: name, Handler: handler})
+		}
+		server.RegisterService(description, nil)
+	}
+	offer(v1.NodeService_ServiceDesc.ServiceName, map[string]grpc.StreamHandler{
+		"GetNodeCard": handler(n, n.getNodeCard),
+	})
+	offer(v1.AskService_ServiceDesc.ServiceName, map[string]grpc.StreamHandler{
+		"Ask":          handler(n, signed(n, (*v1.AskRequest).GetAsk, n.ask)),
+		"ResumeAnswer": handler(n, signed(n, (*v1.ResumeAnswerRequest).GetCall, about(n, n.resumeAnswer))),
+		"GetAnswer":    handler(n, signed(n, (*v1.GetAnswerRequest).GetCall, about(n, n.getAnswer))),
+		"CancelAnswer": handler(n, signed(n, (*v1.CancelAnswerRequest).GetCall, about(n, n.cancelAnswer))),
+	})
+	return server
+}
+
+// handler takes steps 1 and 2 of 2.2, on the request as it came. What goes wrong unforeseen gets a reason, too.
+func handler[R proto.Message](n *Node, handle func(grpc.ServerStream, R) error) grpc.StreamHandler {
+	return func(_ any, stream grpc.ServerStream) (err error) {
+		defer func() {
+			fault := recover()
+			if _, isStatus := status.FromError(err); fault != nil || !isStatus {
+				log.Printf("a call failed: panic %T, error %T", fault, err) // without their texts (SEC-LOG-001)
+				err = Refuse(v1.ErrorReason_ERROR_REASON_NODE_FAULT, "the node failed")
+			}
+		}()
+		var encoded []byte
+		if err := stream.RecvMsg(&encoded); err != nil {
+			return err
+		}
+		size := &v1.LimitExceeded{
+			Limit: "max_message_bytes", Maximum: n.limits().GetMaxMessageBytes(), Requested: int64(len(encoded)),
+		}
+		if err := checkLimits(size); err != nil {
+			return err
+		}
+		request := newMessage[R]()
+		if err := proto.Unmarshal(encoded, request); err != nil {
+			return Refuse(v1.ErrorReason_ERROR_REASON_ENVELOPE_MALFORMED, "the request does not parse")
+		}
+		return handle(stream, request)
+	}
+}
+
+// signedCall is what the payloads of all signed calls have.
+type signedCall interface {
+	proto.Message
+	GetHeader() *v1.CallHeader
+}
+
+// signed takes steps 3 to 5 of 2.2, and hands on the payload with its digest.
+func signed[R proto.Message, C signedCall](
+	n *Node, envelopeOf func(R) *v1.SignedEnvelope, handle func(grpc.ServerStream, C, Digest) error,
+) func(grpc.ServerStream, R) error {
+	return func(stream grpc.ServerStream, request R) error {
+		envelope, call := envelopeOf(request), newMessage[C]()
+		if envelope == nil {
+			return Refuse(v1.ErrorReason_ERROR_REASON_ENVELOPE_MALFORMED, "the request carries no envelope")
+		}
+		if err := Open(envelope, call, func(opened C) []byte { return opened.GetHeader().GetCaller() }); err != nil {
+			return err
+		}
+		if err := CheckFields(call, nil); err != nil {
+			return err
+		}
+		method, _ := grpc.MethodFromServerStream(stream)
+		if err := CheckAddress(call.GetHeader(), strings.TrimPrefix(method, "/"), n.ID(), nil); err != nil {
+			return err
+		}
+		return handle(stream, call, DigestOf(envelope))
+	}
+}
+
+// about checks that a call is of now, and hands on the answer that it names, if it is the caller's (2.6, ASK-OWN-001).
+func about[C interface {
+	signedCall
+	GetAskRequestId() []byte
+}](n *Node, handle func(grpc.ServerStream, C, *answer) error) func(grpc.ServerStream, C, Digest) error {
+	return func(stream grpc.ServerStream, call C, _ Digest) error {
+		now := time.Now()
+		if err := CheckFreshness(call.GetHeader(), now); err != nil {
+			return err
+		}
+		n.mutex.Lock()
+		found := n.lookUp(call.GetHeader().GetCaller(), call.GetAskRequestId(), now)
+		n.mutex.Unlock()
+		if found == nil {
+			return Refuse(v1.ErrorReason_ERROR_REASON_ANSWER_UNKNOWN, "there is no such answer")
+		}
+		return handle(stream, call, found)
+	}
+}
+
+// CheckAddress takes steps 2 to 4 of 0.4: the header is for this method, this node, and extensions that it knows.
+func CheckAddress(header *v1.CallHeader, method string, node []byte, extensions []string) error {
+	unknown := func(extension string) bool { return !slices.Contains(extensions, extension) }
+	switch {
+	case header.GetMethod() != method:
+		return Refuse(v1.ErrorReason_ERROR_REASON_METHOD_WRONG, "this is "+method)
+	case !bytes.Equal(header.GetAudience(), node):
+		return Refuse(v1.ErrorReason_ERROR_REASON_AUDIENCE_WRONG, "the call is for another node")
+	case slices.ContainsFunc(header.GetRequiredExtensions(), unknown):
+		return refuseUnsupported(v1.ErrorReason_ERROR_REASON_EXTENSION_UNSUPPORTED, "header.required_extensions", extensions)
+	}
+	return nil
+}
+
+// CheckFreshness takes steps 5 and 6 of 0.4: the call is of now.
+func CheckFreshness(header *v1.CallHeader, now time.Time) error {
+	switch {
+	case now.After(header.GetExpireTime().AsTime().Add(ClockSkew)):
+		return refuseAt(now, v1.ErrorReason_ERROR_REASON_CALL_EXPIRED)
+	case now.Before(header.GetIssueTime().AsTime().Add(-ClockSkew)):
+		return refuseAt(now, v1.ErrorReason_ERROR_REASON_CALL_NOT_YET_VALID)
+	}
+	return nil
+}
+
+func newMessage[M proto.Message]() M {
+	var none M
+	return none.ProtoReflect().New().Interface().(M)
+}
+
+// rawCodec is the codec of protobuf, which also hands out bytes as they are.
+type rawCodec struct{ encoding.CodecV2 }
+
+func (c rawCodec) Unmarshal(data mem.BufferSlice, into any) error {
+	if raw, is := into.(*[]byte); is {
+		*raw = data.Materialize()
+		return nil
+	}
+	return c.CodecV2.Unmarshal(data, into)
+}
