@@ -14,10 +14,10 @@ unformatted=$("$("$go" env GOROOT)/bin/gofmt" -l .)
 PATH=$PWD/build:$PATH
 
 scratch=$(mktemp -d)
-units --address 127.0.0.1:0 --key "$scratch/root.key" --ready-file "$scratch/ready" --tls --conformance --drain 1s &
+units --address 127.0.0.1:0 --key "$scratch/root.key" --tls --conformance --drain 1s > "$scratch/address" &
 node=$!
 trap 'kill "$node" 2>/dev/null; wait "$node" || true; rm -rf "$scratch"' EXIT
-while [[ ! -f $scratch/ready ]]; do
+while [[ ! -s $scratch/address ]]; do
   kill -0 "$node" # it has ended: its own words stand above
   sleep 0.05
 done
@@ -26,5 +26,5 @@ consilience-conformance vectors --exec vector-executor
 mapfile -t testers < <(consilience-conformance tester --key "$scratch/tester.key")
 grant --key "$scratch/root.key" --output "$scratch/grant.binpb" "${testers[@]}"
 cd "$called_from"
-consilience-conformance run "$(<"$scratch/ready")" --question "How many feet are 12 inches?" \
+consilience-conformance run "$(<"$scratch/address")" --question "How many feet are 12 inches?" \
   --grant "$scratch/grant.binpb" --tester-key "$scratch/tester.key" "$@"

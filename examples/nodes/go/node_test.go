@@ -30,7 +30,8 @@ type asker struct {
 	t       *testing.T
 	key     ed25519.PrivateKey
 	root    ed25519.PrivateKey // of the node: it is the operator who grants scripts
-	service *service
+	node    *node.Node
+	server  *grpc.Server
 	nodes   v1.NodeServiceClient
 	asks    v1.AskServiceClient
 	card    *v1.SignedEnvelope
@@ -46,19 +47,24 @@ func startNode(t *testing.T) *asker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	serving, err := newService(listener.Addr().String(), root, settings{conformance: true})
+	endpoint, transport, err := node.Transport(listener.Addr().String(), false, root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	go serving.server.Serve(listener)
-	t.Cleanup(serving.server.Stop)
+	serving, err := newNode(root, endpoint, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := serving.NewServer(transport)
+	go server.Serve(listener)
+	t.Cleanup(server.Stop)
 	channel, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(func() { cancel(); channel.Close() })
-	who := &asker{t: t, root: root, service: serving, ctx: ctx, channel: channel,
+	who := &asker{t: t, root: root, node: serving, server: server, ctx: ctx, channel: channel,
 		nodes: v1.NewNodeServiceClient(channel), asks: v1.NewAskServiceClient(channel)}
 	response, err := who.nodes.GetNodeCard(ctx, &v1.GetNodeCardRequest{})
 	if err != nil {

@@ -5,6 +5,7 @@ package node
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -24,27 +25,35 @@ func (n *Node) accept(ask *v1.Ask, digest Digest) (*answer, error) {
 	n.mutex.Lock()
 	defer n.mutex.Unlock()
 	now := time.Now()
-	header := ask.GetHeader()
-	bound := n.lookUp(header.GetCaller(), header.GetRequestId(), now)
+	key := keyOf(ask.GetHeader().GetCaller(), ask.GetHeader().GetRequestId())
+	bound := n.lookUp(key, now)
 	if bound != nil && bound.askDigest != digest {
 		return nil, Refuse(v1.ErrorReason_ERROR_REASON_REQUEST_ID_REUSED, "the request id is bound to another ask")
 	}
-	if err := CheckFreshness(header, now); err != nil {
+	if err := CheckFreshness(ask.GetHeader(), now); err != nil {
 		return nil, err
 	}
 	if bound == nil {
-		if err := n.admit(ask, now); err != nil {
-			return nil, err
+		for _, check := range []func(*v1.Ask, time.Time) error{n.checkOffer, n.checkBounds, n.checkSkill, n.checkRoom} {
+			if err := check(ask, now); err != nil {
+				return nil, err
+			}
 		}
-		bound = n.bind(ask, digest, now)
+		bound = n.bind(key, ask, digest, now)
 	}
 	return bound, n.enter(bound)
 }
 
-// admit takes steps 9 to 20: the node takes asks, the card offers what is asked for, and its limits are kept.
-func (n *Node) admit(ask *v1.Ask, now time.Time) error {
+// checkOffer takes steps 9 to 16: the node takes asks, and the card offers what is asked for.
+func (n *Node) checkOffer(ask *v1.Ask, now time.Time) error {
 	expireTime, issued := n.honoured[Digest(ask.GetCardDigest())]
-	skill := n.skills[ask.GetSkillId()]
+	var skill *v1.Skill
+	if found := n.skills[ask.GetSkillId()]; found != nil {
+		skill = found.Card
+	}
+	unread := unreadPart(ask, skill.GetInputMediaTypes())
+	highest := n.template.GetDataPolicy().GetMaxDataClass()
+	deadline := ask.GetLimits().GetDeadline()
 	switch {
 	case n.draining:
 		return refuseFor(drainWait, v1.ErrorReason_ERROR_REASON_NODE_DRAINING, "the node is shutting down")
@@ -52,30 +61,6 @@ func (n *Node) admit(ask *v1.Ask, now time.Time) error {
 		return Refuse(v1.ErrorReason_ERROR_REASON_STALE_CARD, "the ask relies on a card that is not honoured here")
 	case skill == nil:
 		return refuseUnsupported(v1.ErrorReason_ERROR_REASON_SKILL_UNKNOWN, "skill_id", slices.Sorted(maps.Keys(n.skills)))
-	}
-	if err := checkOffer(ask, skill.Card, n.template.GetDataPolicy()); err != nil {
-		return err
-	}
-	if err := n.checkBounds(ask, now); err != nil {
-		return err
-	}
-	if skill.Admit != nil {
-		if err := skill.Admit(ask, now); err != nil {
-			return err
-		}
-	}
-	if len(n.answers) >= maxAnswers {
-		wait := n.limits().GetAnswerRetention().AsDuration()
-		return refuseFor(wait, v1.ErrorReason_ERROR_REASON_NODE_FAULT, "there is no room for more answers")
-	}
-	return nil
-}
-
-// checkOffer takes steps 12 to 15: the skill has the model, reads the parts, takes the schema and the class of data.
-func checkOffer(ask *v1.Ask, skill *v1.Skill, policy *v1.DataPolicy) error {
-	unread := pathOfUnread(ask, skill.GetInputMediaTypes())
-	highest := policy.GetMaxDataClass()
-	switch {
 	case ask.GetModelId() != "" && !slices.Contains(skill.GetModelIds(), ask.GetModelId()):
 		return refuseUnsupported(v1.ErrorReason_ERROR_REASON_MODEL_UNKNOWN, "model_id", skill.GetModelIds())
 	case unread != "":
@@ -83,25 +68,26 @@ func checkOffer(ask *v1.Ask, skill *v1.Skill, policy *v1.DataPolicy) error {
 	case ask.GetAnswerSchema() != "" && !skill.GetAcceptsAnswerSchema():
 		return Refuse(v1.ErrorReason_ERROR_REASON_ANSWER_SCHEMA_UNSUPPORTED, "the skill takes no schema for the answer")
 	case ask.GetDataClass() > highest:
-		var read []string
-		for class := v1.DataClass_DATA_CLASS_PUBLIC; class <= highest; class++ {
-			read = append(read, class.String())
-		}
-		return refuseUnsupported(v1.ErrorReason_ERROR_REASON_DATA_CLASS_REFUSED, "data_class", read)
+		return refuseUnsupported(v1.ErrorReason_ERROR_REASON_DATA_CLASS_REFUSED, "data_class", classesUpTo(highest))
+	case deadline != nil && !deadline.AsTime().After(now):
+		return refuseAt(now, v1.ErrorReason_ERROR_REASON_DEADLINE_PASSED)
 	}
 	return nil
 }
 
-// checkBounds takes steps 16 to 19: time, size, and how much is at work.
+// checkBounds takes steps 17 to 19: time, size, and how much is at work, this ask with it.
 func (n *Node) checkBounds(ask *v1.Ask, now time.Time) error {
-	limits, asked := n.limits(), ask.GetLimits()
 	var ahead time.Duration
-	if asked.GetDeadline() != nil {
-		if ahead = asked.GetDeadline().AsTime().Sub(now); ahead <= 0 {
-			return refuseAt(now, v1.ErrorReason_ERROR_REASON_DEADLINE_PASSED)
+	if deadline := ask.GetLimits().GetDeadline(); deadline != nil {
+		ahead = deadline.AsTime().Sub(now) + time.Millisecond - 1 // rounded up
+	}
+	var inputBytes int
+	for _, turn := range ask.GetTurns() {
+		for _, part := range turn.GetParts() {
+			inputBytes += len(part.GetText()) + len(part.GetBlob().GetData())
 		}
 	}
-	running, ofCaller := int64(1), int64(1) // with this one
+	running, ofCaller := 1, 1
 	for _, other := range n.answers {
 		if other.keepUntil.IsZero() {
 			running++
@@ -110,25 +96,43 @@ func (n *Node) checkBounds(ask *v1.Ask, now time.Time) error {
 			}
 		}
 	}
-	return checkLimits(
-		&v1.LimitExceeded{Limit: "max_run_time", Maximum: limits.GetMaxRunTime().AsDuration().Milliseconds(), Requested: (ahead + time.Millisecond - 1).Milliseconds()},
-		&v1.LimitExceeded{Limit: "max_turns", Maximum: int64(limits.GetMaxTurns()), Requested: int64(len(ask.GetTurns()))},
-		&v1.LimitExceeded{Limit: "max_input_bytes", Maximum: limits.GetMaxInputBytes(), Requested: inputBytes(ask)},
-		&v1.LimitExceeded{Limit: "max_output_tokens", Maximum: limits.GetMaxOutputTokens(), Requested: asked.GetMaxOutputTokens()},
-		&v1.LimitExceeded{Limit: "max_running_asks", Maximum: int64(limits.GetMaxRunningAsks()), Requested: running},
-		&v1.LimitExceeded{Limit: "max_running_asks_per_caller", Maximum: int64(limits.GetMaxRunningAsksPerCaller()), Requested: ofCaller},
+	limits := n.limits()
+	return cmp.Or(
+		checkLimit("max_run_time", limits.GetMaxRunTime().AsDuration().Milliseconds(), ahead.Milliseconds()),
+		checkLimit("max_turns", limits.GetMaxTurns(), len(ask.GetTurns())),
+		checkLimit("max_input_bytes", limits.GetMaxInputBytes(), inputBytes),
+		checkLimit("max_output_tokens", limits.GetMaxOutputTokens(), ask.GetLimits().GetMaxOutputTokens()),
+		checkLimit("max_running_asks", limits.GetMaxRunningAsks(), running),
+		checkLimit("max_running_asks_per_caller", limits.GetMaxRunningAsksPerCaller(), ofCaller),
 	)
 }
 
-// pathOfUnread returns the path of the first part whose media type is none of those that are read.
-func pathOfUnread(ask *v1.Ask, mediaTypes []string) string {
+// checkSkill is step 20: the skill takes the ask.
+func (n *Node) checkSkill(ask *v1.Ask, now time.Time) error {
+	if admit := n.skills[ask.GetSkillId()].Admit; admit != nil {
+		return admit(ask, now)
+	}
+	return nil
+}
+
+// checkRoom belongs to step 21: there is room for an answer (ASK-KEEP-001).
+func (n *Node) checkRoom(*v1.Ask, time.Time) error {
+	if len(n.answers) < maxAnswers {
+		return nil
+	}
+	wait := n.limits().GetAnswerRetention().AsDuration()
+	return refuseFor(wait, v1.ErrorReason_ERROR_REASON_NODE_FAULT, "there is no room for more answers")
+}
+
+// unreadPart returns the path of the first part whose media type is none of those that are read.
+func unreadPart(ask *v1.Ask, readable []string) string {
 	for i, turn := range ask.GetTurns() {
 		for j, part := range turn.GetParts() {
 			mediaType := "text/plain"
 			if part.GetBlob() != nil {
 				mediaType = part.GetBlob().GetMediaType()
 			}
-			if !slices.Contains(mediaTypes, mediaType) {
+			if !slices.Contains(readable, mediaType) {
 				return fmt.Sprintf("turns[%d].parts[%d]", i, j)
 			}
 		}
@@ -136,11 +140,9 @@ func pathOfUnread(ask *v1.Ask, mediaTypes []string) string {
 	return ""
 }
 
-func inputBytes(ask *v1.Ask) (size int64) {
-	for _, turn := range ask.GetTurns() {
-		for _, part := range turn.GetParts() {
-			size += int64(len(part.GetText()) + len(part.GetBlob().GetData()))
-		}
+func classesUpTo(highest v1.DataClass) (names []string) {
+	for class := v1.DataClass_DATA_CLASS_PUBLIC; class <= highest; class++ {
+		names = append(names, class.String())
 	}
-	return size
+	return names
 }

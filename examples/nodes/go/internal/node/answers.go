@@ -21,7 +21,7 @@ import (
 type answer struct {
 	ask       *v1.Ask
 	askDigest Digest
-	log       eventLog
+	log       *eventLog
 	stop      context.CancelCauseFunc
 	ended     chan struct{} // closed once the Final stands in the log
 	readers   int           // guarded by the mutex of the node, like what follows
@@ -45,36 +45,30 @@ var (
 	engineFailure = halt{v1.Outcome_OUTCOME_FAILED, v1.StopReason_STOP_REASON_ENGINE_FAILURE}
 )
 
-// lookUp returns an answer by the caller and the request id of its ask, or nil. Needs the mutex.
-func (n *Node) lookUp(caller, requestID []byte, now time.Time) *answer {
+func keyOf(caller, requestID []byte) string { return string(caller) + string(requestID) }
+
+// lookUp returns an answer, or nil where there is none or it is not kept any more. Needs the mutex.
+func (n *Node) lookUp(key string, now time.Time) *answer {
 	maps.DeleteFunc(n.answers, func(_ string, kept *answer) bool {
 		return !kept.keepUntil.IsZero() && now.After(kept.keepUntil)
 	})
-	return n.answers[string(caller)+string(requestID)]
+	return n.answers[key]
 }
 
 // bind is step 21 of 2.2. The work runs on a context of its own: it does not hang on the connection (ASK-STOP-003).
 // Needs the mutex.
-func (n *Node) bind(ask *v1.Ask, digest Digest, now time.Time) *answer {
+func (n *Node) bind(key string, ask *v1.Ask, digest Digest, now time.Time) *answer {
 	ctx, stop := context.WithCancelCause(context.Background())
-	bound := &answer{
-		ask: ask, askDigest: digest, stop: stop, ended: make(chan struct{}),
-		log: eventLog{grown: make(chan struct{})},
-	}
-	bound.log.write(&v1.AnswerEvent{Event: &v1.AnswerEvent_Accepted{
-		Accepted: &v1.Accepted{AskDigest: digest[:], AcceptTime: instant(now)},
-	}})
-	n.answers[string(ask.GetHeader().GetCaller())+string(ask.GetHeader().GetRequestId())] = bound
+	accepted := &v1.Accepted{AskDigest: digest[:], AcceptTime: instant(now)}
+	bound := &answer{ask: ask, askDigest: digest, log: newLog(accepted), stop: stop, ended: make(chan struct{})}
+	n.answers[key] = bound
 	go n.work(ctx, bound, now)
 	return bound
 }
 
 // enter counts one more reader of an answer. Needs the mutex.
 func (n *Node) enter(read *answer) error {
-	maximum := int64(n.limits().GetMaxReadersPerAnswer())
-	if err := checkLimits(&v1.LimitExceeded{
-		Limit: "max_readers_per_answer", Maximum: maximum, Requested: int64(read.readers) + 1,
-	}); err != nil {
+	if err := checkLimit("max_readers_per_answer", n.limits().GetMaxReadersPerAnswer(), read.readers+1); err != nil {
 		return err
 	}
 	read.readers++
@@ -100,7 +94,7 @@ func (n *Node) work(ctx context.Context, bound *answer, acceptTime time.Time) {
 	}
 	ctx, release := context.WithDeadlineCause(ctx, end, overdue)
 	defer release()
-	writer := &Writer{ctx: ctx, log: &bound.log, maxTokens: limits.GetMaxOutputTokens()}
+	writer := &Writer{ctx: ctx, log: bound.log, maxTokens: limits.GetMaxOutputTokens()}
 	if asked.GetMaxOutputTokens() > 0 {
 		writer.maxTokens = asked.GetMaxOutputTokens()
 	}

@@ -11,9 +11,13 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/encoding"
 	encodingproto "google.golang.org/grpc/encoding/proto"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -29,12 +33,18 @@ const (
 
 // NewServer returns a server with the services of a node.
 //
-// grpc-go refuses a request that does not parse by itself, without a reason, and before any interceptor of a unary
-// method. So every method stands here as a stream of bytes, which on the wire is the same; generated code takes no part.
-func (n *Node) NewServer(options ...grpc.ServerOption) *grpc.Server {
-	server := grpc.NewServer(append(options,
+// grpc-go parses the request of a unary method before any interceptor runs, and refuses what does not parse without a
+// reason. So every method stands here as a stream of bytes, which on the wire is the same.
+func (n *Node) NewServer(transport credentials.TransportCredentials) *grpc.Server {
+	server := grpc.NewServer(
+		grpc.Creds(transport),
 		grpc.ForceServerCodecV2(rawCodec{encoding.GetCodecV2(encodingproto.Name)}),
-		grpc.MaxRecvMsgSize(int(n.limits().GetMaxMessageBytes())+libraryMargin))...)
+		grpc.MaxRecvMsgSize(int(n.limits().GetMaxMessageBytes())+libraryMargin),
+		grpc.MaxConcurrentStreams(128),
+		// Pings find out that a reader is gone whose network vanished; clients may ping too, to keep a path open.
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
+	)
 	offer := func(service string, methods map[string]grpc.StreamHandler) {
 		description := &grpc.ServiceDesc{ServiceName: service}
 		for name, handler := range methods {
@@ -51,6 +61,11 @@ func (n *Node) NewServer(options ...grpc.ServerOption) *grpc.Server {
 		"GetAnswer":    handler(n, signed(n, (*v1.GetAnswerRequest).GetCall, about(n, n.getAnswer))),
 		"CancelAnswer": handler(n, signed(n, (*v1.CancelAnswerRequest).GetCall, about(n, n.cancelAnswer))),
 	})
+	healthv1.RegisterHealthServer(server, n.health)
+	for name := range server.GetServiceInfo() {
+		n.health.SetServingStatus(name, healthv1.HealthCheckResponse_SERVING)
+	}
+	reflection.Register(server)
 	return server
 }
 
@@ -68,10 +83,7 @@ func handler[R proto.Message](n *Node, handle func(grpc.ServerStream, R) error) 
 		if err := stream.RecvMsg(&encoded); err != nil {
 			return err
 		}
-		size := &v1.LimitExceeded{
-			Limit: "max_message_bytes", Maximum: n.limits().GetMaxMessageBytes(), Requested: int64(len(encoded)),
-		}
-		if err := checkLimits(size); err != nil {
+		if err := checkLimit("max_message_bytes", n.limits().GetMaxMessageBytes(), len(encoded)); err != nil {
 			return err
 		}
 		request := newMessage[R]()
@@ -122,7 +134,7 @@ func about[C interface {
 			return err
 		}
 		n.mutex.Lock()
-		found := n.lookUp(call.GetHeader().GetCaller(), call.GetAskRequestId(), now)
+		found := n.lookUp(keyOf(call.GetHeader().GetCaller(), call.GetAskRequestId()), now)
 		n.mutex.Unlock()
 		if found == nil {
 			return Refuse(v1.ErrorReason_ERROR_REASON_ANSWER_UNKNOWN, "there is no such answer")

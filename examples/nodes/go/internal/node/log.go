@@ -7,19 +7,20 @@ import (
 	"strings"
 	"sync"
 
-	"google.golang.org/protobuf/proto"
-
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
 )
-
-// maxBatchBytes bounds what goes out together, but for its last event. With that it stays below 4 MiB (STRM-SIZE-001).
-const maxBatchBytes = 128 << 10
 
 // eventLog is the log of one answer. Streams are cursors over it; none has a queue of its own.
 type eventLog struct {
 	mutex  sync.Mutex
 	events []*v1.AnswerEvent // event n has the sequence n + 1, and is never changed
 	grown  chan struct{}     // closed, and replaced, when the log grows
+}
+
+func newLog(accepted *v1.Accepted) *eventLog {
+	log := &eventLog{grown: make(chan struct{})}
+	log.write(&v1.AnswerEvent{Event: &v1.AnswerEvent_Accepted{Accepted: accepted}})
+	return log
 }
 
 // write numbers an event and wakes the readers.
@@ -62,24 +63,4 @@ func citationsIn(events []*v1.AnswerEvent) (citations []*v1.Citation) {
 		}
 	}
 	return citations
-}
-
-// merged returns the next events to send, deltas that are neighbours in one (STRM-CUR-002).
-func merged(events []*v1.AnswerEvent) (batch []*v1.AnswerEvent) {
-	for size := 0; len(events) > 0 && size < maxBatchBytes; {
-		next, run := events[0], 1
-		size += proto.Size(next)
-		if next.GetTextDelta() != nil {
-			for ; run < len(events) && events[run].GetTextDelta() != nil && size < maxBatchBytes; run++ {
-				size += proto.Size(events[run])
-			}
-			delta := &v1.TextDelta{FirstSequence: next.GetSequence(), Text: textIn(events[:run])}
-			next = &v1.AnswerEvent{
-				Sequence: events[run-1].GetSequence(), Event: &v1.AnswerEvent_TextDelta{TextDelta: delta},
-			}
-		}
-		batch = append(batch, next)
-		events = events[run:]
-	}
-	return batch
 }

@@ -8,16 +8,30 @@ package node
 import (
 	"context"
 	"crypto/ed25519"
+	"encoding/base32"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
 	"maps"
+	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/health"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
+)
+
+const (
+	cardLife = 7 * 24 * time.Hour
+	// keyLife is longer than cardLife by more than any max_run_time, and at most 30 days (NODE-KEY-001).
+	keyLife = 14 * 24 * time.Hour
 )
 
 // Node is a node: its key, its cards, its skills and its answers.
@@ -25,19 +39,20 @@ type Node struct {
 	root     ed25519.PrivateKey
 	template *v1.NodeCard // what does not change from card to card
 	skills   map[string]*Skill
+	health   *health.Server
 
 	mutex      sync.Mutex   // guards what follows, and makes steps 6 to 21 of 2.2 one
 	card       *v1.NodeCard // the newest
 	signedCard *v1.SignedEnvelope
 	honoured   map[Digest]time.Time // when the cards expire that were issued
-	answers    map[string]*answer   // by caller and request id
+	answers    map[string]*answer   // by the caller and the request id of their asks
 	draining   bool
 }
 
 // New makes a node. The template is a card without ids, keys, times and skills.
 func New(root ed25519.PrivateKey, template *v1.NodeCard, skills ...*Skill) (*Node, error) {
 	n := &Node{
-		root: root, template: template, skills: map[string]*Skill{},
+		root: root, template: template, skills: map[string]*Skill{}, health: health.NewServer(),
 		honoured: map[Digest]time.Time{}, answers: map[string]*answer{},
 	}
 	template.NodeId = n.ID()
@@ -49,8 +64,33 @@ func New(root ed25519.PrivateKey, template *v1.NodeCard, skills ...*Skill) (*Nod
 	return n, err
 }
 
-// ID returns the root key, which is the node.
+// RootKey reads the root key from a file, which holds its seed in hexadecimal digits, or makes both.
+func RootKey(file string) (ed25519.PrivateKey, error) {
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		_, key, err := ed25519.GenerateKey(nil)
+		if err != nil {
+			return nil, err
+		}
+		return key, os.WriteFile(file, hex.AppendEncode(nil, key.Seed()), 0o600)
+	}
+	if err != nil {
+		return nil, err
+	}
+	seed, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(seed) != ed25519.SeedSize {
+		return nil, fmt.Errorf("%s holds no seed of 64 digits; name another file, or move it away to be a new node", file)
+	}
+	return ed25519.NewKeyFromSeed(seed), nil
+}
+
+// ID returns the public root key, which is the node.
 func (n *Node) ID() []byte { return n.root.Public().(ed25519.PublicKey) }
+
+// IDText returns the text form of a key (1.1).
+func IDText(key []byte) string {
+	return "cn1" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(key))
+}
 
 func (n *Node) limits() *v1.Limits { return n.template.GetLimits() }
 
@@ -63,86 +103,33 @@ func (n *Node) getNodeCard(stream grpc.ServerStream, _ *v1.GetNodeCardRequest) e
 	return stream.SendMsg(&v1.GetNodeCardResponse{Card: card})
 }
 
-// ask starts the work on an ask, or attaches to it, and streams its log from the beginning.
-func (n *Node) ask(stream grpc.ServerStream, ask *v1.Ask, digest Digest) error {
-	read, err := n.accept(ask, digest)
-	if err != nil {
-		return err
-	}
-	return n.follow(stream, read, 0, func(events []*v1.AnswerEvent) proto.Message {
-		return &v1.AskResponse{Events: events}
-	})
-}
-
-// resumeAnswer streams the log of an answer from behind a sequence.
-func (n *Node) resumeAnswer(stream grpc.ServerStream, call *v1.ResumeAnswerCall, read *answer) error {
-	if events, _ := read.log.read(); call.GetAfterSequence() > uint64(len(events)) {
-		return Refuse(v1.ErrorReason_ERROR_REASON_SEQUENCE_UNKNOWN, "the log has not reached this sequence")
-	}
+// currentCard returns the newest card, and issues the next once half of its life is over (1.2).
+func (n *Node) currentCard(now time.Time) (*v1.SignedEnvelope, error) {
 	n.mutex.Lock()
-	err := n.enter(read)
-	n.mutex.Unlock()
+	defer n.mutex.Unlock()
+	if n.card.GetExpireTime().AsTime().Sub(now) > cardLife/2 {
+		return n.signedCard, nil
+	}
+	card := proto.CloneOf(n.template)
+	card.Sequence = max(now.UnixMicro(), n.card.GetSequence()+1) // NODE-CARD-008, even if the clock goes back
+	issueTime := time.UnixMicro(card.Sequence)
+	card.ExpireTime = timestamppb.New(issueTime.Add(cardLife))
+	card.SigningKeys = []*v1.SigningKey{{PublicKey: n.ID(), ExpireTime: timestamppb.New(issueTime.Add(keyLife))}}
+	if err := CheckFields(card, nil); err != nil {
+		return nil, err
+	}
+	signed, err := Sign(n.root, card)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return n.follow(stream, read, call.GetAfterSequence(), func(events []*v1.AnswerEvent) proto.Message {
-		return &v1.ResumeAnswerResponse{Events: events}
-	})
-}
-
-// follow is a cursor over a log: it sends what is there, and waits for more until the Final has gone out (2.4).
-func (n *Node) follow(
-	stream grpc.ServerStream, read *answer, after uint64, response func([]*v1.AnswerEvent) proto.Message,
-) error {
-	defer n.leave(read)
-	for {
-		events, grown := read.log.read()
-		if after < uint64(len(events)) {
-			next := merged(events[after:])
-			if err := stream.SendMsg(response(next)); err != nil {
-				return err
-			}
-			after = next[len(next)-1].GetSequence()
-			continue
-		}
-		if finalIn(events) != nil {
-			return nil
-		}
-		select {
-		case <-grown:
-		case <-stream.Context().Done():
-			return status.FromContextError(stream.Context().Err()).Err()
-		}
-	}
-}
-
-// getAnswer returns what there is of an answer.
-func (n *Node) getAnswer(stream grpc.ServerStream, _ *v1.GetAnswerCall, shown *answer) error {
-	n.mutex.Lock()
-	events, _ := shown.log.read()
-	keepUntil := shown.keepUntil
-	n.mutex.Unlock()
-	response := &v1.GetAnswerResponse{LastSequence: uint64(len(events)), Text: textIn(events), Final: finalIn(events)}
-	if !keepUntil.IsZero() {
-		response.KeepUntilTime = instant(keepUntil)
-	}
-	return stream.SendMsg(response)
-}
-
-// cancelAnswer stops the work on an answer, and returns once its Final stands in the log.
-func (n *Node) cancelAnswer(stream grpc.ServerStream, _ *v1.CancelAnswerCall, unwanted *answer) error {
-	unwanted.stop(cancelled)
-	select {
-	case <-unwanted.ended:
-	case <-stream.Context().Done():
-		return status.FromContextError(stream.Context().Err()).Err()
-	}
-	events, _ := unwanted.log.read()
-	return stream.SendMsg(&v1.CancelAnswerResponse{Final: finalIn(events)})
+	n.card, n.signedCard = card, signed
+	n.honoured[DigestOf(signed)] = card.ExpireTime.AsTime()
+	return signed, nil
 }
 
 // Drain takes no new asks, and returns once all work has ended; what is left when patience ends is interrupted (1.5).
 func (n *Node) Drain(patience context.Context) {
+	n.health.Shutdown()
 	n.mutex.Lock()
 	n.draining = true
 	left := slices.Collect(maps.Values(n.answers))

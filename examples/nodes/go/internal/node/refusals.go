@@ -77,13 +77,12 @@ func refuseFor(wait time.Duration, reason v1.ErrorReason, message string) error 
 	return Refuse(reason, message, &errdetails.RetryInfo{RetryDelay: durationpb.New(wait)})
 }
 
-// checkLimits refuses what breaks one of the limits of the card, the first that does.
-func checkLimits(limits ...*v1.LimitExceeded) error {
-	for _, limit := range limits {
-		if limit.GetRequested() > limit.GetMaximum() {
-			message := fmt.Sprintf("%s is %d here, and the call needs %d", limit.Limit, limit.Maximum, limit.Requested)
-			return Refuse(v1.ErrorReason_ERROR_REASON_LIMIT_EXCEEDED, message, limit)
-		}
+// checkLimit refuses what breaks a limit of the card.
+func checkLimit[M, R int | int32 | int64](limit string, maximum M, requested R) error {
+	if int64(requested) <= int64(maximum) {
+		return nil
 	}
-	return nil
+	return Refuse(v1.ErrorReason_ERROR_REASON_LIMIT_EXCEEDED,
+		fmt.Sprintf("%s is %d here, and the call needs %d", limit, maximum, requested),
+		&v1.LimitExceeded{Limit: limit, Maximum: int64(maximum), Requested: int64(requested)})
 }

@@ -86,11 +86,11 @@ func TestFileThatHoldsNoKeyIsNotReplaced(t *testing.T) {
 
 func TestCertificateNamesTheNodeAndKeepsItsPin(t *testing.T) {
 	root := newRoot(t)
-	first, pin, err := PinnedCertificate(root)
+	first, pin, err := pinnedCertificate(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, samePin, err := PinnedCertificate(root)
+	second, samePin, err := pinnedCertificate(root)
 	if err != nil || pin != samePin || bytes.Equal(first.Certificate[0], second.Certificate[0]) {
 		t.Errorf("two certificates of one key: %v", err)
 	}
@@ -114,7 +114,7 @@ func TestNewCardIsIssuedAtHalfLifeAndBothAreHonoured(t *testing.T) {
 	expectHonoured := func(digest Digest, now time.Time, honoured bool) {
 		t.Helper()
 		ask := &v1.Ask{CardDigest: digest[:], SkillId: "units.convert"}
-		if err := made.admit(ask, now); strings.Contains(fmt.Sprint(err), "card") == honoured {
+		if err := made.checkOffer(ask, now); strings.Contains(fmt.Sprint(err), "card") == honoured {
 			t.Errorf("at %v: %v", now, err)
 		}
 	}

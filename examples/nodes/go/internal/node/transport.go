@@ -13,18 +13,45 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"fmt"
 	"math/big"
+	"net/netip"
 	"time"
+
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+
+	v1 "consilience.dev/examples/units/gen/consilience/v1"
 )
 
 const certificateLife = 10 * 365 * 24 * time.Hour
 
-// PinnedCertificate makes the self-signed certificate of a pinned endpoint (NODE-TLS-002), and its pin.
+// Transport returns the endpoint at an address, for the card, and the credentials that go with it.
+func Transport(address string, withTLS bool, root ed25519.PrivateKey) (
+	*v1.Endpoint, credentials.TransportCredentials, error,
+) {
+	if !withTLS {
+		if at, err := netip.ParseAddrPort(address); err != nil || !at.Addr().IsLoopback() {
+			return nil, nil, fmt.Errorf("%s is not on a loopback address; add --tls (NODE-TLS-003)", address)
+		}
+		plain := &v1.Endpoint{Uri: "http://" + address, TlsMode: v1.TlsMode_TLS_MODE_LOOPBACK_PLAIN}
+		return plain, insecure.NewCredentials(), nil
+	}
+	certificate, pin, err := pinnedCertificate(root)
+	if err != nil {
+		return nil, nil, err
+	}
+	config := &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+	endpoint := &v1.Endpoint{Uri: "https://" + address, TlsMode: v1.TlsMode_TLS_MODE_PINNED, SpkiSha256: pin[:]}
+	return endpoint, credentials.NewTLS(config), nil
+}
+
+// pinnedCertificate makes the self-signed certificate of a pinned endpoint (NODE-TLS-002), and its pin.
 //
 // Its key is drawn from the root key: a node that is started again makes another certificate with the same pin, so no
 // second file has to be kept. It is of P-256: BoringSSL, on which gRPC stands in other languages, takes no
 // certificate of Ed25519.
-func PinnedCertificate(root ed25519.PrivateKey) (tls.Certificate, [sha256.Size]byte, error) {
+func pinnedCertificate(root ed25519.PrivateKey) (tls.Certificate, [sha256.Size]byte, error) {
 	var pin [sha256.Size]byte
 	seed, err := hkdf.Key(sha256.New, root.Seed(), nil, "certificate of a pinned endpoint", 32)
 	if err != nil {
