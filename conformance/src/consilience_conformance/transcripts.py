@@ -101,7 +101,7 @@ class Exchange:
 
     def to_json(self) -> dict[str, JsonValue]:
         """Returns the exchange as JSON; bytes in hexadecimal."""
-        whole = (
+        whole: dict[str, JsonValue] = (
             {} if self.whole is None else {"requestBytes": self.whole.size_bytes, "requestSha256": self.whole.sha256}
         )
         return {

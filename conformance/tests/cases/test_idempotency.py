@@ -30,7 +30,7 @@ REUSE = (
             [("ASK-IDEM-002", "signed-with-another-time was not refused for this reason")],
         ),
         (refusal("control-after", "REQUEST_ID_REUSED"), [("ASK-IDEM-003", "control-after was not accepted")]),
-        (stream("control-after", OTHERS), [("ASK-IDEM-003", "control-after and control-before read another text")]),
+        (stream("control-after", OTHERS), [("ASK-IDEM-003", "two readers of one log read another text")]),
         (
             refusal("same-id-of-a-stranger", "REQUEST_ID_REUSED"),
             [("ASK-IDEM-002", "same-id-of-a-stranger was not accepted")],
@@ -50,9 +50,9 @@ COPIES = (*(stream(f"copy-{place}", EVENTS, began=place / 10) for place in range
     ("spoilt", "expected"),
     [
         (stream("copy-1", EVENTS, began=0.1), []),
-        (refusal("copy-1", "REQUEST_ID_REUSED", began=0.1), [("ASK-IDEM-003", "copy-1 was not accepted")]),
-        (silent("late-copy"), [("ASK-IDEM-003", "late-copy was not accepted")]),
-        (stream("copy-2", OTHERS, began=0.2), [("ASK-IDEM-003", "copy-2 and copy-0 read another text")]),
+        (refusal("copy-1", "REQUEST_ID_REUSED", began=0.1), [("ASK-IDEM-003", "a copy was not accepted")]),
+        (silent("late-copy"), [("ASK-IDEM-003", "a copy was not accepted")]),
+        (stream("copy-2", OTHERS, began=0.2), [("ASK-IDEM-003", "two readers of one log read another text")]),
         (stream("copy-2", EVENTS[:-1], began=0.2), [("STRM-LOG-003", "the stream ended without a Final")]),
     ],
 )
@@ -74,10 +74,10 @@ RETRIED = (
     ("spoilt", "expected"),
     [
         (stream("control-after", EVENTS), []),
-        (stream("refused-again", EVENTS), [("ASK-CARD-001", "refused-again was accepted")]),
+        (stream("refused-again", EVENTS), [("ASK-CARD-001", "a copy of a bad ask was accepted")]),
         (
             refusal("refused-0", "REQUEST_ID_REUSED"),
-            [("ASK-CARD-001", "refused-0 was not refused for this reason")],
+            [("ASK-CARD-001", "a copy of a bad ask was not refused for this reason")],
         ),
         (exchange("state", b""), [("ASK-IDEM-005", "state was accepted")]),
         (refusal("control-after", "REQUEST_ID_REUSED"), [("ASK-IDEM-005", "control-after was not accepted")]),
@@ -110,7 +110,7 @@ BEGUN_ANEW = log("hello", asked=ask(2))
         ),
         (
             refusal("copy-002", "STALE_CARD", began=0.2),
-            [("ASK-IDEM-006", "copy-002 was not refused for this reason")],
+            [("ASK-IDEM-006", "a copy that is too old was not refused for this reason")],
         ),
     ],
 )

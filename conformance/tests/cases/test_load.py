@@ -43,7 +43,10 @@ def full(limit: str) -> tuple[Exchange, ...]:
         (refusal("one-more", "STALE_CARD"), [("ASK-LIM-001", "one-more was not refused for this reason")]),
         (exchange("state", b""), [("ASK-IDEM-005", "state was accepted")]),
         (refusal("copy", "LIMIT_EXCEEDED"), [("ASK-IDEM-003", "copy was not accepted")]),
-        (refusal("try-1", "LIMIT_EXCEEDED"), [("ASK-LIM-001", "try-1 was not accepted")]),
+        (
+            refusal("try-1", "LIMIT_EXCEEDED"),
+            [("ASK-LIM-001", "an ask in the place of one that is over was not accepted")],
+        ),
         (stream("fill-1", WHOLE[:-1]), [("STRM-LOG-003", "the stream ended without a Final")]),
     ],
 )
@@ -54,7 +57,8 @@ def test_the_limits_on_asks_are_kept(check: str, limit: str, spoilt: Exchange, e
 @pytest.mark.parametrize("check", [*ASKS, READERS])
 def test_a_node_that_takes_less_than_its_limit_is_found(check: str) -> None:
     exchanges = (stream("fill-0", WHOLE), refusal("fill-1", "LIMIT_EXCEEDED", began=0.1))
-    assert found(check, exchanges) == [("ASK-LIM-001", "fill-1 was not accepted")]
+    what = "a reader" if check == READERS else "an ask"
+    assert found(check, exchanges) == [("ASK-LIM-001", f"{what} within the limit was not accepted")]
 
 
 READING = (
@@ -77,7 +81,10 @@ READING = (
             [("ASK-LIM-001", "the refusal names another limit")],
         ),
         (refusal("get", "LIMIT_EXCEEDED"), [("ASK-LIM-001", "get was not accepted")]),
-        (refusal("try-1", "LIMIT_EXCEEDED"), [("ASK-LIM-001", "try-1 was not accepted")]),
+        (
+            refusal("try-1", "LIMIT_EXCEEDED"),
+            [("ASK-LIM-001", "a reader in the place of one that is gone was not accepted")],
+        ),
         (stream("fill-0", WHOLE[:-1]), [("STRM-LOG-003", "the stream ended without a Final")]),
     ],
 )

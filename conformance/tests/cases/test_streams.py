@@ -22,7 +22,7 @@ from conformance.tests.made_transcripts import (
 from consilience.v1 import ask_pb2
 from consilience_conformance.cases.streams import WORDS
 from consilience_conformance.steps import cites
-from consilience_conformance.transcripts import Exchange
+from consilience_conformance.transcripts import Exchange, JsonValue
 
 EVENTS = log("One. ", "Two. ")
 READERS = (
@@ -42,7 +42,7 @@ def test_readers_of_one_log_are_found_nothing_of() -> None:
     ("spoilt", "expected"),
     [
         (stream("first", EVENTS[:-1]), ("STRM-LOG-003", "the stream ended without a Final")),
-        (stream("copy", log("Two. ", "One. ")), ("STRM-CUR-001", "copy and first read another text")),
+        (stream("copy", log("Two. ", "One. ")), ("STRM-CUR-001", "two readers of one log read another text")),
         (snapshot("get", log("One. ")), ("STRM-CUR-001", "GetAnswer tells another text than the stream")),
         (silent("tail-3"), ("STRM-CUR-001", "from behind a sequence comes another status than the log has there")),
     ],
@@ -146,7 +146,7 @@ LIVE = (stream("ask", AT_ONCE), snapshot("get", AT_ONCE[:2]))
 
 
 def test_a_stream_that_brings_all_at_once_is_found_nothing_of() -> None:
-    notes = {"accepted": True, "first": ["accepted"], "middle": True, "read": 2}
+    notes: dict[str, JsonValue] = {"accepted": True, "first": ["accepted"], "middle": True, "read": 2}
     assert found("a-stream-brings-what-there-is-at-once", LIVE, **notes) == []
 
 
@@ -166,12 +166,12 @@ def test_a_stream_that_brings_all_at_once_is_found_nothing_of() -> None:
 def test_a_stream_that_holds_back_is_found(
     accepted: object, first: list[str], middle: object, expected: tuple[str, str]
 ) -> None:
-    notes = {"accepted": bool(accepted), "first": list(first), "middle": bool(middle), "read": 2}
+    notes: dict[str, JsonValue] = {"accepted": bool(accepted), "first": [*first], "middle": bool(middle), "read": 2}
     assert found("a-stream-brings-what-there-is-at-once", LIVE, **notes) == [expected]
 
 
 def test_a_snapshot_that_runs_ahead_of_the_stream_is_found() -> None:
-    notes = {"accepted": True, "first": ["accepted"], "middle": True, "read": 2}
+    notes: dict[str, JsonValue] = {"accepted": True, "first": ["accepted"], "middle": True, "read": 2}
     ahead = snapshot("get", AT_ONCE[:3])
     assert ("STRM-CUR-001", "GetAnswer tells another text than the stream") in found(
         "a-stream-brings-what-there-is-at-once", LIVE, ahead, **notes

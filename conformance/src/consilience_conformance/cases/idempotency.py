@@ -64,7 +64,7 @@ async def _copy(stage: Stage) -> None:
 def _judge_copies(seen: Transcript) -> Iterator[Finding]:
     names = [*(exchange.name for exchange in seen.named("copy-")), "late-copy"]
     for name in names:
-        yield from was_accepted(seen[name], requirement="ASK-IDEM-003")
+        yield from was_accepted(seen[name], requirement="ASK-IDEM-003", called="a copy")
         if seen[name].accepted:
             yield from complete(seen[name])
     logs = [(name, read_log(seen[name])) for name in names if seen[name].accepted]
@@ -86,7 +86,7 @@ async def _retry_a_refusal(stage: Stage) -> None:
 
 def _judge_retried(seen: Transcript) -> Iterator[Finding]:
     for exchange in seen.named("refused"):
-        yield from refused(exchange, "STALE_CARD", requirement="ASK-CARD-001")
+        yield from refused(exchange, "STALE_CARD", requirement="ASK-CARD-001", called="a copy of a bad ask")
     yield from refused(seen["state"], "ANSWER_UNKNOWN", requirement="ASK-IDEM-005")
     yield from was_accepted(seen["control-after"], requirement="ASK-IDEM-005")
 
@@ -138,7 +138,7 @@ def _judge_expiring(seen: Transcript) -> Iterator[Finding]:
         message = "a copy is still accepted when its header has long expired"
         yield Finding(requirement="SIG-HDR-004", message=message, got=outcome_of(last), exchange=last.name)
     else:
-        yield from refused(last, "CALL_EXPIRED", requirement="ASK-IDEM-006")
+        yield from refused(last, "CALL_EXPIRED", requirement="ASK-IDEM-006", called="a copy that is too old")
 
 
 CHECKS = (
@@ -165,7 +165,7 @@ CHECKS = (
     ),
     Check(
         name="ask-stays-bound-until-its-header-expires",
-        title="A copy attaches for as long as the freshness check lets it through.",
+        title="A copy of an ask attaches until its header has expired, and is refused from then on.",
         requirements=("ASK-IDEM-006", "SIG-HDR-004"),
         drive=_copy_until_it_expires,
         judge=_judge_expiring,

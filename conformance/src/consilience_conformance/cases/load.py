@@ -89,13 +89,14 @@ async def _all(stage: Stage) -> None:
 def _judge_full(limit: str) -> Callable[[Transcript], Iterator[Finding]]:
     def judge(seen: Transcript) -> Iterator[Finding]:
         for filled in seen.named("fill-"):
-            yield from was_accepted(filled, requirement="ASK-LIM-001")
+            yield from was_accepted(filled, requirement="ASK-LIM-001", called="an ask within the limit")
         if "full" not in seen.notes:
             return
         yield from _names(seen, "one-more", limit)
         yield from refused(seen["state"], "ANSWER_UNKNOWN", requirement="ASK-IDEM-005")
         yield from was_accepted(seen["copy"], requirement="ASK-IDEM-003")
-        yield from was_accepted(seen[f"try-{seen.notes['tries']}"], requirement="ASK-LIM-001")
+        last = seen[f"try-{seen.notes['tries']}"]
+        yield from was_accepted(last, requirement="ASK-LIM-001", called="an ask in the place of one that is over")
         for filled in seen.named("fill-"):
             yield from complete(filled)
 
@@ -146,12 +147,13 @@ def _open_resume(stage: Stage, name: str, ask: ask_pb2.Ask) -> Stream:
 def _judge_readers(seen: Transcript) -> Iterator[Finding]:
     filled = list(seen.named("fill-"))
     for reader in filled:
-        yield from was_accepted(reader, requirement="ASK-LIM-001")
+        yield from was_accepted(reader, requirement="ASK-LIM-001", called="a reader within the limit")
     if "full" not in seen.notes:
         return
     yield from _names(seen, "one-more", "max_readers_per_answer")
     yield from was_accepted(seen["get"], requirement="ASK-LIM-001")
-    yield from was_accepted(seen[f"try-{seen.notes['tries']}"], requirement="ASK-LIM-001")
+    last = seen[f"try-{seen.notes['tries']}"]
+    yield from was_accepted(last, requirement="ASK-LIM-001", called="a reader in the place of one that is gone")
     if len(filled) > 1:
         yield from complete(filled[0])
 

@@ -221,22 +221,47 @@ CHECKS = (
         needs=Needs.SCRIPT,
         profile="conformance",
     ),
-    _grant_twin("script-without-a-grant-is-refused", "A script needs a grant.", _no_grant, reason="FIELD_INVALID"),
-    _grant_twin("a-tampered-grant-is-refused", "A grant is what the operator signed.", _granted(_tampered)),
-    _grant_twin("an-unsigned-grant-is-refused", "A grant carries a signature.", _granted(_unsigned)),
-    _grant_twin("a-grant-of-the-tester-is-refused", "Nobody lets himself in.", _granted(_signed_by_the_tester)),
-    _grant_twin("a-grant-of-another-node-is-refused", "A grant is for one node.", _granted(_of_another_node)),
     _grant_twin(
-        "a-card-is-no-grant", "Not everything that the node has signed is a grant.", _granted(_of_another_type)
+        "script-without-a-grant-is-refused", "A script without a grant is refused.", _no_grant, reason="FIELD_INVALID"
     ),
     _grant_twin(
-        "a-stranger-with-a-grant-is-refused", "A grant is for the keys that it names.", _by_a_stranger, same_id=False
+        "a-tampered-grant-is-refused",
+        "A grant that was changed after the operator signed it is refused.",
+        _granted(_tampered),
+    ),
+    _grant_twin("an-unsigned-grant-is-refused", "A grant without a signature is refused.", _granted(_unsigned)),
+    _grant_twin(
+        "a-grant-of-the-tester-is-refused",
+        "A grant that the tester signed for himself is refused.",
+        _granted(_signed_by_the_tester),
     ),
     _grant_twin(
-        "what-is-no-script-is-refused", "The question is an encoded script.", _undecodable, reason="FIELD_INVALID"
+        "a-grant-of-another-node-is-refused", "A grant of another node is refused.", _granted(_of_another_node)
     ),
-    _grant_twin("a-script-of-two-parts-is-refused", "The question is one part.", _two_parts, reason="FIELD_INVALID"),
     _grant_twin(
-        "a-script-that-breaks-a-rule-is-refused", "Steps keep their rules.", _short_gate, reason="FIELD_INVALID"
+        "a-card-is-no-grant",
+        "What the node has signed for another purpose is refused as a grant.",
+        _granted(_of_another_type),
+    ),
+    _grant_twin(
+        "a-stranger-with-a-grant-is-refused",
+        "A grant is refused when it comes from a key that it does not name.",
+        _by_a_stranger,
+        same_id=False,
+    ),
+    _grant_twin(
+        "what-is-no-script-is-refused",
+        "A question that is no encoded script is refused.",
+        _undecodable,
+        reason="FIELD_INVALID",
+    ),
+    _grant_twin(
+        "a-script-of-two-parts-is-refused", "A script in two parts is refused.", _two_parts, reason="FIELD_INVALID"
+    ),
+    _grant_twin(
+        "a-script-that-breaks-a-rule-is-refused",
+        "A script with a step that breaks a rule is refused.",
+        _short_gate,
+        reason="FIELD_INVALID",
     ),
 )

@@ -218,7 +218,7 @@ CHECKS = (
     ),
     Check(
         name="the-loss-of-readers-does-not-stop-the-work",
-        title="A reader that is gone comes back and finds the work done.",
+        title="The work goes on without its only reader, which finds it done when it comes back.",
         requirements=("ASK-STOP-003",),
         drive=_reader_goes,
         judge=_judge_reader_goes,

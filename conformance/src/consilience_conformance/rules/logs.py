@@ -166,7 +166,7 @@ def same_log(logs: Iterable[tuple[str, Log]], *, requirement: str = "STRM-CUR-00
 
     Deltas may be merged otherwise, so what is compared is the text, and all other events to the byte.
     """
-    (first_name, first), *others = logs
+    (_, first), *others = logs
     for name, log in others:
         for what, one, other in (
             ("text", first.text, log.text),
@@ -176,7 +176,7 @@ def same_log(logs: Iterable[tuple[str, Log]], *, requirement: str = "STRM-CUR-00
             if one != other:
                 yield Finding(
                     requirement=requirement,
-                    message=f"{name} and {first_name} read another {what}",
+                    message=f"two readers of one log read another {what}",
                     expected=str(one),
                     got=str(other),
                     exchange=name,

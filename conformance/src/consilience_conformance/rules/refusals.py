@@ -110,27 +110,34 @@ def outcome_of(exchange: Exchange) -> str:
     return f"refused {reason}" if reason else f"{exchange.code} without a reason of the catalogue"
 
 
-def refused(exchange: Exchange, *reasons: str, requirement: str) -> Iterator[Finding]:
-    """Yields what is wrong with a call that has to be refused for one of these reasons."""
+def refused(exchange: Exchange, *reasons: str, requirement: str, called: str = "") -> Iterator[Finding]:
+    """Yields what is wrong with a call that has to be refused for one of these reasons.
+
+    Args:
+        exchange: The call.
+        reasons: Each of them will do.
+        requirement: The rule that wants the refusal.
+        called: What findings call it, where the name of the exchange is not the same in every run.
+    """
     got = outcome_of(exchange)
     if got not in {f"refused {reason}" for reason in reasons}:
         expected = "refused " + " or ".join(reasons)
         message = "was accepted" if exchange.accepted else "was not refused for this reason"
         yield Finding(
             requirement=requirement,
-            message=f"{exchange.name} {message}",
+            message=f"{called or exchange.name} {message}",
             expected=expected,
             got=got,
             exchange=exchange.name,
         )
 
 
-def was_accepted(exchange: Exchange, *, requirement: str) -> Iterator[Finding]:
-    """Yields what is wrong with a call that has to be accepted."""
+def was_accepted(exchange: Exchange, *, requirement: str, called: str = "") -> Iterator[Finding]:
+    """Yields what is wrong with a call that has to be accepted; `called` is as in `refused`."""
     if not exchange.accepted:
         yield Finding(
             requirement=requirement,
-            message=f"{exchange.name} was not accepted",
+            message=f"{called or exchange.name} was not accepted",
             expected="accepted",
             got=outcome_of(exchange) + (f": {exchange.message}" if exchange.message else ""),
             exchange=exchange.name,
