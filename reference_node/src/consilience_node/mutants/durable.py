@@ -62,7 +62,7 @@ def _answers_of_one_life() -> None:
         return find_of_this_life
 
     replace(SqliteStore, "bind", noting)
-    replace(answers.Answers, "find", forgetful)
+    replace(SqliteStore, "find", forgetful)
 
 
 @mutant("interrupted-as-an-answer")

@@ -13,7 +13,7 @@ from consilience.server.runs import AnswerRun
 from consilience.units import Sequence
 from consilience_node.mutants.registry import mutant, replace
 
-FEW = 4
+FEW = 7
 """Deltas that become one without loss."""
 
 MANY = 20

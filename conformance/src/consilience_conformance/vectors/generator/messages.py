@@ -40,9 +40,7 @@ def card(*, issue_time: datetime = CARD_ISSUE_TIME) -> node_pb2.NodeCard:
         name="units",
         next_root_digest=hashlib.sha256(NEXT_ROOT.public_key).digest(),
         signing_keys=[
-            node_pb2.SigningKey(
-                public_key=SIGNING_KEY.public_key, expire_time=timestamp(issue_time + KEY_LIFETIME)
-            )
+            node_pb2.SigningKey(public_key=SIGNING_KEY.public_key, expire_time=timestamp(issue_time + KEY_LIFETIME))
         ],
         endpoints=[
             node_pb2.Endpoint(
