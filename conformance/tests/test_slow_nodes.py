@@ -27,7 +27,7 @@ def slow_node() -> Node:
     limits = Limits(
         max_running_asks=2,
         max_running_asks_per_caller=1,
-        max_readers_per_answer=1,
+        max_readers_per_answer=2,
         max_message_bytes=64 * 1024,
         max_input_bytes=16 * 1024,
         max_run_time=timedelta(minutes=2),

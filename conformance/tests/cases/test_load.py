@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from conformance.tests.judged_nodes import talking_node, write_grant
 from conformance.tests.made_transcripts import Found, accepted_event, ask, cut, exchange, found, log, refusal, stream
+from consilience.identity import KeyPair
+from consilience.testing.nodes import serving_in_thread
+from consilience_conformance.planning import Order, prepare
+from consilience_conformance.runner import Runner
 from consilience_conformance.transcripts import Exchange
+from consilience_conformance.verdicts import Verdict
 
 WHOLE = log("over")
 BEGUN = cut(stream("copy", [accepted_event(ask())]))
@@ -59,6 +67,20 @@ def test_a_node_that_takes_less_than_its_limit_is_found(check: str) -> None:
     exchanges = (stream("fill-0", WHOLE), refusal("fill-1", "LIMIT_EXCEEDED", began=0.1))
     what = "a reader" if check == READERS else "an ask"
     assert found(check, exchanges) == [("ASK-LIM-001", f"{what} within the limit was not accepted")]
+
+
+@pytest.mark.parametrize("check", [*ASKS, READERS])
+async def test_a_limit_that_the_card_does_not_set_cannot_be_tested(check: str, tmp_path: Path) -> None:
+    key = KeyPair.generate()
+    with serving_in_thread(talking_node(key=key, conformance=True)) as running:
+        tester_key, grant = write_grant(tmp_path, key=key)
+        plan = await prepare(Order(address=running.address, tester_key=tester_key, grant=grant, only=(check,)))
+        plan.target.card.ClearField("limits")
+        assert plan.scripted is not None
+        plan.scripted.skill.ClearField("limits")
+        results = {result.check: result for result in await Runner(plan).run()}
+    assert results[check].verdict is Verdict.UNTESTABLE
+    assert results[check].because.startswith("the card does not set max_")
 
 
 READING = (

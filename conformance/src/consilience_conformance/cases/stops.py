@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 
 from consilience.v1 import ask_pb2
-from consilience_conformance.checks import Check, Needs
+from consilience_conformance.checks import Check, Needs, NotApplicableError
 from consilience_conformance.rules.answers import answer_findings
 from consilience_conformance.rules.endings import (
     cancel_tells,
@@ -138,6 +138,8 @@ def _judge_reader_goes(seen: Transcript) -> Iterator[Finding]:
 
 async def _last_reader_goes(stage: Stage) -> None:
     """Of two readers the first goes, and the work goes on; then the other goes."""
+    if stage.limit("max_readers_per_answer") == 1:
+        raise NotApplicableError("an answer has one reader at a time")
     gate = stage.gate()
     ask = stage.ask(
         token("so far"), wait(gate), token(" and on"), wait(stage.gate()), on_disconnect=ask_pb2.ON_DISCONNECT_CANCEL

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from consilience.v1 import ask_pb2
-from consilience_conformance.checks import Check, Needs
+from consilience_conformance.checks import Check, Needs, NotApplicableError
 from consilience_conformance.rules.answers import answer_findings
 from consilience_conformance.rules.endings import snapshot_tells, tail_is, text_is
 from consilience_conformance.rules.logs import Log, complete, first_sequence, read_log, same_log
@@ -52,11 +52,17 @@ def _judge_readers(seen: Transcript) -> Iterator[Finding]:
         yield from tail_is(tail, log, after=int(tail.name.removeprefix("tail-")))
 
 
+def _need_two_readers(stage: Stage) -> None:
+    if stage.limit("max_readers_per_answer") == 1:
+        raise NotApplicableError("an answer has one reader at a time")
+
+
 WORDS = ("One. ", "Two. ", "Three. ", "Four.")
 
 
 async def _paced_readers(stage: Stage) -> None:
     """One reader sees each text as it is made, one reads only at the end, others come later."""
+    _need_two_readers(stage)
     gates = [stage.gate() for _ in WORDS]
     steps = [step for text, gate in zip(WORDS, gates, strict=True) for step in (token(text), token(text), wait(gate))]
     ask = stage.ask(*steps[:-1], cites("one"), reports("half"), token("Five. "), token("Six."), steps[-1])
@@ -127,6 +133,7 @@ def _judge_beyond(seen: Transcript) -> Iterator[Finding]:
 
 
 async def _beyond_what_runs(stage: Stage) -> None:
+    _need_two_readers(stage)
     gate = stage.gate()
     ask = stage.ask(token("so far"), wait(gate), token(" and on"))
     reader = stage.open_ask("ask", ask)
@@ -192,6 +199,7 @@ def _beginning(log: Log, count: int) -> Log:
 
 async def _slow_reader(stage: Stage) -> None:
     """One reader takes the beginning and then nothing, while another reads to the end."""
+    _need_two_readers(stage)
     gate = stage.gate()
     times = min(SLOW_TOKENS, stage.limit("max_output_tokens") or SLOW_TOKENS)
     ask = stage.ask(wait(gate), token("x" * 4096, times=times))
