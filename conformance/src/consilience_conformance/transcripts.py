@@ -6,8 +6,10 @@ Times are seconds since the transcript began.
 
 from __future__ import annotations
 
+import base64
 import enum
 import hashlib
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,6 +19,8 @@ JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "Jso
 
 KEPT_REQUEST_BYTES = 64 * 1024
 """Of a request that is abridged, as many bytes are kept."""
+LARGE_RESPONSE_BYTES = 4096
+"""What is larger is written down compressed: a judge needs all of it, and long texts are much the same throughout."""
 
 
 class Ended(enum.StrEnum):
@@ -43,6 +47,20 @@ class Response:
 
     at: float
     data: bytes
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Returns the message as JSON: in hexadecimal, or, where it is large, compressed and in base 64."""
+        at = round(self.at, 6)
+        if len(self.data) <= LARGE_RESPONSE_BYTES:
+            return {"at": at, "data": self.data.hex()}
+        return {"at": at, "deflated": base64.b64encode(zlib.compress(self.data)).decode()}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Response:
+        """Returns the message that `to_json` wrote."""
+        if "deflated" in value:
+            return cls(at=value["at"], data=zlib.decompress(base64.b64decode(value["deflated"])))
+        return cls(at=value["at"], data=bytes.fromhex(value["data"]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +130,7 @@ class Exchange:
             "began": round(self.began, 6),
             "endedAt": round(self.ended_at, 6),
             "ended": self.ended.value,
-            "responses": [{"at": round(response.at, 6), "data": response.data.hex()} for response in self.responses],
+            "responses": [response.to_json() for response in self.responses],
             "code": self.code,
             "message": self.message,
             "details": self.details.hex(),
@@ -128,9 +146,7 @@ class Exchange:
             began=value["began"],
             ended_at=value["endedAt"],
             ended=Ended(value["ended"]),
-            responses=tuple(
-                Response(at=response["at"], data=bytes.fromhex(response["data"])) for response in value["responses"]
-            ),
+            responses=tuple(map(Response.from_json, value["responses"])),
             code=value["code"],
             message=value["message"],
             details=bytes.fromhex(value["details"]),
