@@ -35,6 +35,7 @@ async def test_a_node_that_was_silent_for_long_is_judged_no_further(monkeypatch:
     assert first.verdict is Verdict.FAIL
     assert {result.verdict for result in others} == {Verdict.UNTESTABLE}
     assert all(result.because.startswith("the node had been silent for more than") for result in others)
+    assert {result.blocked_by for result in others} == {first.check}
 
 
 async def test_a_node_that_hangs_fails_one_check_which_blocks_the_others(monkeypatch: pytest.MonkeyPatch) -> None:

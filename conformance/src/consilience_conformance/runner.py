@@ -24,7 +24,7 @@ from consilience_conformance.silence import Silence
 from consilience_conformance.stage import Stage, Subject
 from consilience_conformance.surroundings import Surroundings
 from consilience_conformance.targets import Target
-from consilience_conformance.transcripts import Transcript
+from consilience_conformance.transcripts import Ended, Transcript
 from consilience_conformance.verdicts import CheckResult, Finding, Verdict
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ class Runner:
             self._testers.put_nowait(tester)
         self._budget = MIN_BUDGET_SECONDS
         self._silence = Silence()
+        self._first_silent = ""
         self._judges = ThreadPoolExecutor(max_workers=1, thread_name_prefix="judges")
 
     @property
@@ -145,8 +146,11 @@ class Runner:
         async with self._places:
             if self._silence.seconds > MOST_SILENCE_SECONDS:
                 because = f"the node had been silent for more than {MOST_SILENCE_SECONDS:g} s in all"
-                return _undriven(check, Verdict.UNTESTABLE, because=because)
-            return await self._driven(check)
+                return _undriven(check, Verdict.UNTESTABLE, because=because, blocked_by=self._first_silent)
+            result = await self._driven(check)
+            if result.transcript is not None and _met_silence(result.transcript):
+                self._first_silent = self._first_silent or check.name
+            return result
 
     def _missing(self, check: Check) -> str:
         """Returns what the scope of the run lacks for a check, or nothing."""
@@ -219,6 +223,10 @@ class Runner:
             )
             stack.push_async_callback(stage.close)
             yield stage
+
+
+def _met_silence(transcript: Transcript) -> bool:
+    return any(exchange.ended is Ended.SILENCE for exchange in transcript.exchanges)
 
 
 def _verdict_of(findings: Sequence[Finding]) -> Verdict:
