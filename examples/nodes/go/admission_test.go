@@ -183,6 +183,17 @@ func TestEveryFieldThatBreaksItsRuleIsNamed(t *testing.T) {
 	}
 }
 
+func TestTimeThatIsNoneIsNamedWithTheOtherFields(t *testing.T) {
+	who := startNode(t)
+	ask := who.question("1 m in feet")
+	ask.SkillId = "Units"
+	boundsOf(ask).Deadline = &timestamppb.Timestamp{Seconds: time.Now().Unix(), Nanos: 2_000_000_000}
+	_, err := who.ask(who.ctx, ask).next()
+	if got, want := fieldsOf(t, err), []string{"skill_id", "limits.deadline"}; !slices.Equal(got, want) {
+		t.Errorf("named are %v, expected %v", got, want)
+	}
+}
+
 func TestRefusalOfThousandFieldsFitsIntoATrailer(t *testing.T) {
 	who := startNode(t)
 	ask := who.question("")

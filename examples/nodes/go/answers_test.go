@@ -169,9 +169,11 @@ func TestOneReaderTooManyIsRefused(t *testing.T) {
 	for range limits.GetMaxReadersPerAnswer() - 1 {
 		until(t, who.resume(ask, 0), "a")
 	}
-	_, err := who.resume(ask, 0).next()
-	if reason, _ := refusalOf(t, err); reason != "LIMIT_EXCEEDED" {
-		t.Error(reason)
+	for after, reason := range map[uint64]string{0: "LIMIT_EXCEEDED", 900: "SEQUENCE_UNKNOWN"} {
+		_, err := who.resume(ask, after).next()
+		if got, _ := refusalOf(t, err); got != reason {
+			t.Errorf("behind %d: %s, expected %s", after, got, reason)
+		}
 	}
 }
 

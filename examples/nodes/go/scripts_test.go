@@ -45,14 +45,24 @@ func TestBytesThatAreNoTextAreReplaced(t *testing.T) {
 	}
 }
 
+func TestHalfACharacterIsDroppedWhereTheWorkFails(t *testing.T) {
+	who := startNode(t)
+	fail := &v1.ScriptStep{Step: &v1.ScriptStep_Fail{Fail: "because"}}
+	if log, _ := who.exchange(who.scripted(token("30 \xc2"), fail)); log.Text != "30 " {
+		t.Errorf("%q", log.Text)
+	}
+}
+
 func TestTextBreaksOffAtTheBoundOnTokens(t *testing.T) {
 	who := startNode(t)
-	ask := who.scripted(times(token("ab"), 4))
-	ask.Limits = &v1.AskLimits{MaxOutputTokens: 3}
-	log, answer := who.exchange(ask)
-	expectEnd(t, answer, v1.Outcome_OUTCOME_TRUNCATED, v1.StopReason_STOP_REASON_OUTPUT_LIMIT)
-	if log.Text != "ababab" || answer.GetUsage().GetOutputTokens() != 3 {
-		t.Errorf("%q, %v", log.Text, answer.GetUsage())
+	for _, more := range []int32{0, 1} { // with the last one that is allowed it ends, whatever was to follow
+		ask := who.scripted(times(token("ab"), 3+more))
+		ask.Limits = &v1.AskLimits{MaxOutputTokens: 3}
+		log, answer := who.exchange(ask)
+		expectEnd(t, answer, v1.Outcome_OUTCOME_TRUNCATED, v1.StopReason_STOP_REASON_OUTPUT_LIMIT)
+		if log.Text != "ababab" || answer.GetUsage().GetOutputTokens() != 3 {
+			t.Errorf("%q, %v", log.Text, answer.GetUsage())
+		}
 	}
 }
 

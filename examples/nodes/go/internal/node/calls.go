@@ -45,26 +45,25 @@ func (n *Node) NewServer(transport credentials.TransportCredentials) *grpc.Serve
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	)
-	offer := func(service string, methods map[string]grpc.StreamHandler) {
+	for service, methods := range map[string]map[string]grpc.StreamHandler{
+		v1.NodeService_ServiceDesc.ServiceName: {
+			"GetNodeCard": handler(n, n.getNodeCard),
+		},
+		v1.AskService_ServiceDesc.ServiceName: {
+			"Ask":          handler(n, signed(n, (*v1.AskRequest).GetAsk, n.ask)),
+			"ResumeAnswer": handler(n, signed(n, (*v1.ResumeAnswerRequest).GetCall, about(n, n.resumeAnswer))),
+			"GetAnswer":    handler(n, signed(n, (*v1.GetAnswerRequest).GetCall, about(n, n.getAnswer))),
+			"CancelAnswer": handler(n, signed(n, (*v1.CancelAnswerRequest).GetCall, about(n, n.cancelAnswer))),
+		},
+	} {
 		description := &grpc.ServiceDesc{ServiceName: service}
 		for name, handler := range methods {
 			description.Streams = append(description.Streams, grpc.StreamDesc{StreamName: name, Handler: handler})
 		}
 		server.RegisterService(description, nil)
+		n.health.SetServingStatus(service, healthv1.HealthCheckResponse_SERVING)
 	}
-	offer(v1.NodeService_ServiceDesc.ServiceName, map[string]grpc.StreamHandler{
-		"GetNodeCard": handler(n, n.getNodeCard),
-	})
-	offer(v1.AskService_ServiceDesc.ServiceName, map[string]grpc.StreamHandler{
-		"Ask":          handler(n, signed(n, (*v1.AskRequest).GetAsk, n.ask)),
-		"ResumeAnswer": handler(n, signed(n, (*v1.ResumeAnswerRequest).GetCall, about(n, n.resumeAnswer))),
-		"GetAnswer":    handler(n, signed(n, (*v1.GetAnswerRequest).GetCall, about(n, n.getAnswer))),
-		"CancelAnswer": handler(n, signed(n, (*v1.CancelAnswerRequest).GetCall, about(n, n.cancelAnswer))),
-	})
 	healthv1.RegisterHealthServer(server, n.health)
-	for name := range server.GetServiceInfo() {
-		n.health.SetServingStatus(name, healthv1.HealthCheckResponse_SERVING)
-	}
 	reflection.Register(server)
 	return server
 }
