@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log"
 	"net"
+	"os"
 	"os/signal"
 	"syscall"
 	"time"
@@ -31,6 +32,7 @@ var (
 	withTLS     = flag.Bool("tls", false, "use TLS with a certificate of its own, pinned in the card")
 	conformance = flag.Bool("conformance", false, "also serve conformance.script, to testers with a grant")
 	pace        = flag.Duration("pace", 0, "how long to wait after each word of an answer")
+	readyFile   = flag.String("ready-file", "", "write the address there, too, once it can be called")
 	drain       = flag.Duration("drain", 30*time.Second, "what running asks get to finish after SIGTERM")
 )
 
@@ -78,7 +80,9 @@ func run() error {
 	server := serving.NewServer(transport)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	fmt.Printf("%s@%s\n", node.IDText(serving.ID()), listener.Addr())
+	if err := introduce(fmt.Sprintf("%s@%s\n", node.IDText(serving.ID()), listener.Addr())); err != nil {
+		return err
+	}
 
 	told, release := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer release()
@@ -96,6 +100,18 @@ func run() error {
 	time.AfterFunc(goodbye, server.Stop)
 	server.GracefulStop()
 	return nil
+}
+
+// introduce tells the address, in a file in one step: who waits for the file finds it whole.
+func introduce(address string) error {
+	fmt.Print(address)
+	if *readyFile == "" {
+		return nil
+	}
+	if err := os.WriteFile(*readyFile+".new", []byte(address), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(*readyFile+".new", *readyFile)
 }
 
 // newNode makes the node that is reached at an endpoint.
