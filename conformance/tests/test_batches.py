@@ -1,15 +1,12 @@
 """The judge of a batch, by transcripts made by hand: silent where all is well, and aware of each thing that is not."""
 
-from dataclasses import replace
-
 import pytest
-from google.rpc import code_pb2, error_details_pb2, status_pb2
 
+from conformance.tests.made_transcripts import refusal
 from consilience.v1 import ask_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance.batches import Defect, batch
 from consilience_conformance.checks import Check
-from consilience_conformance.rules.refusals import DOMAIN
 from consilience_conformance.signed_calls import ASKING, CANCELLING, GETTING, Method
 from consilience_conformance.transcripts import Ended, Exchange, Response, Transcript
 
@@ -32,13 +29,6 @@ def accepted(name: str, *, data: bytes = b"") -> Exchange:
     )
 
 
-def refused(name: str, reason: str) -> Exchange:
-    status = status_pb2.Status(code=code_pb2.INVALID_ARGUMENT)
-    status.details.add().Pack(error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN))
-    details = status.SerializeToString()
-    return replace(accepted(name), responses=(), code="INVALID_ARGUMENT", details=details)
-
-
 def check_of(method: Method) -> Check:
     return batch("a-batch", title="Refused.", method=method, defects=DEFECTS)
 
@@ -47,9 +37,9 @@ def transcript(*others: Exchange, method: Method = ASKING) -> Transcript:
     """Returns a transcript of a good node, but for some exchanges."""
     good = [
         accepted("control-before"),
-        refused("unsigned", "SIGNATURE_MISSING"),
-        refused("elsewhere", "AUDIENCE_WRONG"),
-        refused("state", "ANSWER_UNKNOWN") if method is ASKING else accepted("state"),
+        refusal("unsigned", "SIGNATURE_MISSING"),
+        refusal("elsewhere", "AUDIENCE_WRONG"),
+        refusal("state", "ANSWER_UNKNOWN") if method is ASKING else accepted("state"),
         accepted("control-after"),
     ]
     names = {other.name for other in others}
@@ -64,11 +54,11 @@ def test_a_good_node_passes(method: Method) -> None:
 @pytest.mark.parametrize(
     ("exchange", "requirement", "message"),
     [
-        (refused("control-before", "STALE_CARD"), "SIG-ENV-003", "control-before was not accepted"),
+        (refusal("control-before", "STALE_CARD"), "SIG-ENV-003", "control-before was not accepted"),
         (accepted("unsigned"), "SIG-ENV-003", "unsigned was accepted"),
-        (refused("elsewhere", "METHOD_WRONG"), "SIG-HDR-002", "elsewhere was not refused for this reason"),
+        (refusal("elsewhere", "METHOD_WRONG"), "SIG-HDR-002", "elsewhere was not refused for this reason"),
         (accepted("state"), "ASK-IDEM-005", "state was accepted"),
-        (refused("control-after", "REQUEST_ID_REUSED"), "ASK-IDEM-005", "control-after was not accepted"),
+        (refusal("control-after", "REQUEST_ID_REUSED"), "ASK-IDEM-005", "control-after was not accepted"),
     ],
 )
 def test_each_oracle_sees_what_is_wrong(exchange: Exchange, requirement: str, message: str) -> None:

@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 from google.rpc import error_details_pb2
 
-from consilience.v1 import ask_pb2, node_pb2
+from consilience.v1 import ask_pb2, conformance_pb2, node_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance import envelopes
 from consilience_conformance.callers import Caller
 from consilience_conformance.checks import Check
 from consilience_conformance.rules.refusals import refusal_of, refused, status_findings
 from consilience_conformance.signed_calls import METHODS
-from consilience_conformance.stage import GET, SCRIPT_SKILL, Stage, accepted, timestamp
+from consilience_conformance.stage import GET, SCRIPT_MEDIA_TYPE, SCRIPT_SKILL, Stage, accepted, timestamp, token
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding
 
@@ -96,11 +96,18 @@ async def _provoke_about_answers(stage: Stage, bound: ask_pb2.Ask) -> None:
     await stage.resume("refusal-SEQUENCE_UNKNOWN", bound, after=2**40)
     if any(skill.id == SCRIPT_SKILL for skill in stage.target.card.skills):
         stranger = stage.stranger()
-        part = ask_pb2.Part()
-        part.blob.media_type = "application/vnd.consilience.script"
-        turns = [ask_pb2.Turn(role=ask_pb2.ROLE_ASKER, parts=[part])]
-        ask = stage.ask(caller=stranger, skill_id=SCRIPT_SKILL, turns=turns)
+        ask = stage.ask(caller=stranger, skill_id=SCRIPT_SKILL, turns=[_script_without_leave(stage, stranger)])
         await stage.send("refusal-GRANT_INVALID", ask, caller=stranger, until=accepted)
+
+
+def _script_without_leave(stage: Stage, stranger: Caller) -> ask_pb2.Turn:
+    """Returns a script that breaks no rule, with a grant that whoever asks signed for himself."""
+    grant = conformance_pb2.ConformanceGrant(node_id=stage.target.node_id, testers=[stranger.key])
+    grant.issue_time.CopyFrom(timestamp(datetime.now(UTC)))
+    grant.expire_time.CopyFrom(timestamp(datetime.now(UTC) + _HOUR / 2))
+    script = conformance_pb2.ConformanceScript(grant=stage.seal(grant, caller=stranger), steps=[token("let me in")])
+    blob = ask_pb2.Blob(media_type=SCRIPT_MEDIA_TYPE, data=script.SerializeToString(deterministic=True))
+    return ask_pb2.Turn(role=ask_pb2.ROLE_ASKER, parts=[ask_pb2.Part(blob=blob)])
 
 
 def _judge_provoked(seen: Transcript) -> Iterator[Finding]:
@@ -124,12 +131,13 @@ async def _break_many(stage: Stage) -> None:
 
 
 def _judge_many(seen: Transcript) -> Iterator[Finding]:
-    for name in ("many-violations", "long-paths"):
-        yield from refused(seen[name], "FIELD_INVALID", requirement="ERR-FLD-001")
+    found: list[Finding] = []
+    for name in ("many-violations", "long-paths", "several-violations"):
+        found += refused(seen[name], "FIELD_INVALID", requirement="ERR-FLD-001")
     for exchange in seen.exchanges:
         if not exchange.accepted:
-            yield from status_findings(exchange)
-    yield from refused(seen["several-violations"], "FIELD_INVALID", requirement="ERR-FLD-001")
+            found += status_findings(exchange)
+    yield from dict.fromkeys(found)  # the code of a refusal is looked at twice
     detail = refusal_of(seen["several-violations"]).details.get("google.rpc.BadRequest")
     violations = detail.field_violations if isinstance(detail, error_details_pb2.BadRequest) else ()
     blamed = {violation.field for violation in violations}

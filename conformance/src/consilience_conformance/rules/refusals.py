@@ -86,8 +86,11 @@ def refusal_of(exchange: Exchange) -> Refusal:
         name = packed.TypeName()
         if name in _DETAILS and name not in details:
             message = _DETAILS[name]()
-            if packed.Unpack(message):
-                details[name] = message
+            try:
+                message.ParseFromString(packed.value)
+            except DecodeError:
+                continue  # it says nothing, as if it were not there
+            details[name] = message
     info = details.get("google.rpc.ErrorInfo")
     ours = isinstance(info, error_details_pb2.ErrorInfo) and info.domain == DOMAIN
     return Refusal(
@@ -111,7 +114,7 @@ def outcome_of(exchange: Exchange) -> str:
 
 
 def refused(exchange: Exchange, *reasons: str, requirement: str, called: str = "") -> Iterator[Finding]:
-    """Yields what is wrong with a call that has to be refused for one of these reasons.
+    """Yields what is wrong with a call that has to be refused for one of these reasons, with the code of its reason.
 
     Args:
         exchange: The call.
@@ -128,6 +131,23 @@ def refused(exchange: Exchange, *reasons: str, requirement: str, called: str = "
             message=f"{called or exchange.name} {message}",
             expected=expected,
             got=got,
+            exchange=exchange.name,
+        )
+    if not exchange.accepted:
+        yield from code_findings(exchange)
+
+
+def code_findings(exchange: Exchange) -> Iterator[Finding]:
+    """Yields that the reason of a refusal came with a code that is not the catalogue's (ERR-STAT-002)."""
+    refusal = refusal_of(exchange)
+    entry = catalogue().get(refusal.reason)
+    repeated = _code_name(refusal.status.code)
+    if entry is not None and (refusal.code != entry.code or repeated != entry.code):
+        yield Finding(
+            requirement="ERR-STAT-002",
+            message=f"{refusal.reason} came with another code",
+            expected=f"{entry.code} in the call and in its details",
+            got=f"{refusal.code} in the call, {repeated} in its details",
             exchange=exchange.name,
         )
 
@@ -163,14 +183,7 @@ def status_findings(exchange: Exchange) -> Iterator[Finding]:
         got = f"reason {refusal.reason!r}" if refusal.reason else f"{exchange.code} without an ErrorInfo of {DOMAIN}"
         yield finding("ERR-STAT-001", "the refusal names no reason of the catalogue", expected="a reason", got=got)
         return
-    repeated = _code_name(refusal.status.code)
-    if refusal.code != entry.code or repeated != entry.code:
-        yield finding(
-            "ERR-STAT-002",
-            f"{refusal.reason} came with another code",
-            expected=f"{entry.code} in the call and in its details",
-            got=f"{refusal.code} in the call, {repeated} in its details",
-        )
+    yield from code_findings(exchange)
     if entry.detail and entry.detail not in refusal.details and refusal.reason != "WRONG_REPLICA":
         yield finding(
             "ERR-STAT-003",
