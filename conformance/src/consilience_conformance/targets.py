@@ -17,6 +17,8 @@ from consilience_conformance import envelopes, node_ids
 
 GET_NODE_CARD = "consilience.v1.NodeService/GetNodeCard"
 _SCHEMES = {"": None, "http": True, "https": False}
+_MAX_PORT = 65535
+_NO_GRPC = "failed to connect to all addresses"
 _OPTIONS = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
@@ -125,10 +127,16 @@ async def reach(address: str, *, seconds: float = 10.0) -> Target:
         try:
             answer = await call(b"", timeout=seconds)
         except aio.AioRpcError as error:
-            raise UnreachableError(
-                f"{authority} does not answer GetNodeCard: {error.code().name} {error.details() or ''}".rstrip()
-            ) from error
+            raise UnreachableError(_why_no_card(authority, error)) from error
     return _target(address, transport, answer, expected=expected)
+
+
+def _why_no_card(authority: str, error: aio.AioRpcError) -> str:
+    words = error.details() or ""
+    if words.startswith(_NO_GRPC):
+        # The port has just taken a connection: what failed is the talk over it.
+        return f"no gRPC answers at {authority}: {words}"
+    return f"{authority} does not answer GetNodeCard: {error.code().name} {words}".rstrip()
 
 
 def _target(address: str, transport: Transport, answer: bytes, *, expected: bytes | None) -> Target:
@@ -149,6 +157,8 @@ def _read(address: str) -> tuple[bytes | None, str, bool | None]:
     host, _, port = authority.rpartition(":")
     if not host or not port.isdecimal() or scheme not in _SCHEMES or (scheme and text):
         raise AddressError(f"{address!r} is no address of a node: write cn1…@host:port or host:port")
+    if not port.isascii() or len(port) > len(str(_MAX_PORT)) or not 0 < int(port) <= _MAX_PORT:
+        raise AddressError(f"{address!r} is no address of a node: a port is a number from 1 to {_MAX_PORT}")
     try:
         expected = node_ids.key_of(text) if text else None
     except ValueError as error:
@@ -161,8 +171,10 @@ async def _transport(authority: str, *, expected: bytes | None, plain: bool | No
     name = node_ids.text_of(expected) if expected else ""
     shown = b"" if plain else await _shown(bare, server_name=name or bare.host, seconds=seconds)
     if not shown:
-        if plain is False or not _is_loopback(bare.host):
+        if not _is_loopback(bare.host):
             raise UnreachableError(f"{authority} speaks no TLS, which only a loopback address may do without")
+        if plain is False:
+            raise UnreachableError(f"{authority} speaks no TLS: write {authority}")
         return bare
     names = _dns_names(shown)
     own = next((one for one in names if one.startswith("cn1") and (not name or one == name)), "")
