@@ -17,7 +17,7 @@ from consilience_conformance.known_failing import (
 from consilience_conformance.verdicts import CheckResult, Exit, RunResult, Verdict
 
 TODAY = date(2026, 6, 1)
-ENTRY = KnownFailure(check="ask", messages=("defect was",), issue="https://example.org/12", expires=date(2026, 6, 1))
+ENTRY = KnownFailure(check="ask", messages=("defect was a",), issue="https://example.org/12", expires=date(2026, 6, 1))
 
 
 def _seen(*results: CheckResult, entry: KnownFailure = ENTRY, today: date = TODAY) -> RunResult:
@@ -78,12 +78,12 @@ def test_an_entry_whose_check_was_not_judged_changes_nothing(verdict: Verdict) -
     assert _seen(result(verdict)).results == (result(verdict),)
 
 
-def test_what_rests_on_a_known_failure_is_not_tested_and_fails_no_run() -> None:
+def test_what_rests_on_a_known_failure_stays_untestable_and_fails_the_run() -> None:
     child = result(Verdict.UNTESTABLE, check="child", because="blocked by ask", blocked_by="ask")
     seen = _seen(result(Verdict.FAIL), child, result(check="other"))
-    assert seen.results[1].verdict is Verdict.NOT_TESTED
-    assert seen.exit is Exit.PASS
-    assert seen.of_requirements()["ASK-IDEM-002"] is Verdict.KNOWN_FAILING
+    assert seen.results[0].verdict is Verdict.KNOWN_FAILING
+    assert seen.results[1] == child
+    assert seen.exit is Exit.FAILED
 
 
 def test_what_rests_on_another_failure_still_fails_the_run() -> None:
@@ -100,11 +100,11 @@ def _read(folder: Path, text: str) -> tuple[KnownFailure, ...]:
 def test_a_list_is_one_check_a_line(tmp_path: Path) -> None:
     entries = _read(
         tmp_path,
-        'ask = { message = "defect was", issue = "https://example.org/12", expires = 2026-06-01 }\n'
-        'other = { message = ["a", "b"], issue = "x", expires = 2026-06-02 }\n',
+        'ask = { message = "defect was a", issue = "https://example.org/12", expires = 2026-06-01 }\n'
+        'other = { message = ["one way to fail", "another way!"], issue = "x", expires = 2026-06-02 }\n',
     )
     assert entries[0] == ENTRY
-    assert entries[1].messages == ("a", "b")
+    assert entries[1].messages == ("one way to fail", "another way!")
 
 
 @pytest.mark.parametrize(
@@ -115,9 +115,10 @@ def test_a_list_is_one_check_a_line(tmp_path: Path) -> None:
         ('ask = { message = "m", issue = "i", expires = 2026-06-01, why = 1 }', "nothing else"),
         ('ask = { message = "", issue = "i", expires = 2026-06-01 }', "has no message"),
         ('ask = { message = [], issue = "i", expires = 2026-06-01 }', "has no message"),
-        ('ask = { message = "m", issue = "", expires = 2026-06-01 }', "names no issue"),
-        ('ask = { message = "m", issue = "i", expires = "soon" }', "no date"),
-        ('ask = { message = "m", issue = "i", expires = 2026-06-01T00:00:00Z }', "no date"),
+        ('ask = { message = "defect was", issue = "i", expires = 2026-06-01 }', "would fit too many findings"),
+        ('ask = { message = "defect was a", issue = "", expires = 2026-06-01 }', "names no issue"),
+        ('ask = { message = "defect was a", issue = "i", expires = "soon" }', "no date"),
+        ('ask = { message = "defect was a", issue = "i", expires = 2026-06-01T00:00:00Z }', "no date"),
         ("ask", "is no TOML"),
     ],
 )

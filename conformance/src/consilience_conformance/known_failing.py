@@ -5,7 +5,7 @@ One check a line, in TOML; `message` is how each of its findings begins, or a li
     ask = { message = "the answer has another final_sequence", issue = "https://…/12", expires = 2026-12-31 }
 
 A list that hides nothing: an entry whose check passes, fails otherwise, is no check, or whose day has passed, is stale,
-and the run fails by it.
+and the run fails by it. So it does by what rests on a check that fails, listed or not: nobody has judged that.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from consilience_conformance.verdicts import CheckResult, RunResult, Verdict
+
+LEAST_MESSAGE_CHARACTERS = 12
+"""A shorter beginning would fit findings that nobody has seen yet."""
 
 _FIELDS = {"message", "issue", "expires"}
 _EXAMPLE = 'ask = { message = "the answer has another", issue = "https://…/12", expires = 2026-12-31 }'
@@ -69,6 +72,11 @@ def _entry(file: Path, *, name: str, value: Any) -> KnownFailure:  # noqa: ANN40
     messages = value["message"] if isinstance(value["message"], list) else [value["message"]]
     if not messages or not all(isinstance(message, str) and message for message in messages):
         raise fault("has no message by which its findings begin")
+    if short := [message for message in messages if len(message) < LEAST_MESSAGE_CHARACTERS]:
+        raise fault(
+            f"has the message {short[0]!r}, which would fit too many findings: write {LEAST_MESSAGE_CHARACTERS} "
+            "characters of it or more"
+        )
     if not isinstance(value["issue"], str) or not value["issue"]:
         raise fault("names no issue")
     if type(value["expires"]) is not date:
@@ -81,8 +89,8 @@ def with_known_failures(
 ) -> RunResult:
     """Returns a run as a list of known failures lets it be seen.
 
-    A check that fails as its entry says is KNOWN_FAILING, and what rests on it is not tested. A check that the run left
-    out, or could not judge, leaves its entry alone.
+    A check that fails as its entry says is KNOWN_FAILING. What rests on it stays untestable, so that an entry excuses
+    one check and never what nobody saw. A check that the run left out, or could not judge, leaves its entry alone.
 
     Args:
         run: As it was.
@@ -95,11 +103,10 @@ def with_known_failures(
         _seen(result, entry=entries[result.check], today=today) if result.check in entries else result
         for result in run.results
     ]
-    excused = {result.check for result in results if result.verdict is Verdict.KNOWN_FAILING}
     ran = {result.check for result in run.results}
     left = [entry for entry in known if entry.check not in ran]
     stale = [result for entry in left if (result := _of_no_check(entry, checks=checks, today=today))]
-    return replace(run, results=(*(_unblocked(result, excused=excused) for result in results), *stale))
+    return replace(run, results=(*results, *stale))
 
 
 def _seen(result: CheckResult, *, entry: KnownFailure, today: date) -> CheckResult:
@@ -119,13 +126,6 @@ def _seen(result: CheckResult, *, entry: KnownFailure, today: date) -> CheckResu
 
 def _stale(result: CheckResult, because: str) -> CheckResult:
     return replace(result, verdict=Verdict.STALE, because=because)
-
-
-def _unblocked(result: CheckResult, *, excused: Collection[str]) -> CheckResult:
-    if result.blocked_by not in excused:
-        return result
-    because = f"rests on {result.blocked_by}, which is known to fail"
-    return replace(result, verdict=Verdict.NOT_TESTED, because=because, blocked_by="")
 
 
 def _of_no_check(entry: KnownFailure, *, checks: Collection[str], today: date) -> CheckResult | None:
