@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from consilience.v1 import node_pb2
+from consilience_conformance import node_ids
 from consilience_conformance.callers import Tester
 from consilience_conformance.cases import all_checks
 from consilience_conformance.checks import Check
 from consilience_conformance.grants import read_grant
 from consilience_conformance.runner import Plan
-from consilience_conformance.selection import selected
+from consilience_conformance.selection import demanded, selected
 from consilience_conformance.stage import SCRIPT_SKILL, Subject
 from consilience_conformance.surroundings import Surroundings
-from consilience_conformance.targets import Target, reach
+from consilience_conformance.targets import AddressError, Target, UnreachableError, reach
+from consilience_conformance.verdicts import Demand
 
 Mode = Literal["auto", "live", "scripted", "both"]
 
@@ -77,15 +79,33 @@ async def prepare(order: Order) -> Plan:
 
     Raises:
         AddressError: The address is none.
-        UnreachableError: Nothing answers there with a card.
-        NotPreparedError: The node does not offer what was asked for.
+        UnreachableError: Nothing answers there, or at the replica, with a card.
+        NotPreparedError: The replica is another node, or the node does not offer what was asked for.
         GrantError: The grant does not hold.
         TesterKeyError: The tester's key cannot be used.
         UnknownNameError: `only` names what there is not.
         NoCheckError: `only` names a requirement without a check.
     """
     checks = selected(all_checks(), only=order.only)
-    return plan_of(order, target=await reach(order.address), checks=checks)
+    target = await reach(order.address)
+    if order.surroundings.replica:
+        await _look_at_replica(order.surroundings.replica, node_id=target.node_id)
+    return plan_of(order, target=target, checks=checks)
+
+
+async def _look_at_replica(address: str, *, node_id: bytes) -> None:
+    """Makes sure that a replica is one, before anything is judged by it."""
+    try:
+        replica = await reach(address)
+    except AddressError:
+        raise
+    except UnreachableError as error:
+        raise UnreachableError(f"the replica is not reached: {error}") from error
+    if replica.node_id != node_id:
+        raise NotPreparedError(
+            f"{address} is no replica, that is another node: {node_ids.text_of(replica.node_id)}. A replica shows the "
+            f"same node id, {node_ids.text_of(node_id)}"
+        )
 
 
 def plan_of(order: Order, *, target: Target, checks: Sequence[Check]) -> Plan:
@@ -105,6 +125,7 @@ def plan_of(order: Order, *, target: Target, checks: Sequence[Check]) -> Plan:
         scripted=None,
         surroundings=order.surroundings,
         seed=order.seed,
+        demands=(*demanded(all_checks(), only=order.only), *_demanded_profiles(order, checks=checks)),
     )
     return _with_script(plan, order=order) if scripted else plan
 
@@ -163,6 +184,11 @@ def _profiles(order: Order, *, card: node_pb2.NodeCard) -> frozenset[str]:
             "--profile away to judge what it declares"
         )
     return frozenset({_CORE, *(order.profiles or declared)})
+
+
+def _demanded_profiles(order: Order, *, checks: Sequence[Check]) -> Iterator[Demand]:
+    for name in order.profiles:
+        yield Demand(name=name, checks=tuple(check.name for check in checks if check.profile == name), whole=False)
 
 
 def _profile_name(number: int) -> str:

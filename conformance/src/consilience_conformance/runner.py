@@ -25,7 +25,7 @@ from consilience_conformance.stage import Stage, Subject
 from consilience_conformance.surroundings import Surroundings
 from consilience_conformance.targets import Target
 from consilience_conformance.transcripts import Ended, Transcript
-from consilience_conformance.verdicts import CheckResult, Finding, Verdict
+from consilience_conformance.verdicts import CheckResult, Demand, Finding, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -60,6 +60,7 @@ class Plan:
         testers: The callers that the grant names.
         surroundings: Restarts, replicas: what the operator lends.
         seed: Of all chance.
+        demands: What was asked for by name.
     """
 
     target: Target
@@ -71,6 +72,7 @@ class Plan:
     testers: Sequence[Caller] = ()
     surroundings: Surroundings = field(default_factory=Surroundings)
     seed: int = 0
+    demands: tuple[Demand, ...] = ()
 
 
 class Runner:

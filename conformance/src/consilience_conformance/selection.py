@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 
 from consilience_conformance.exclusions import EXCLUSIONS
 from consilience_conformance.requirements import Role, requirements
+from consilience_conformance.verdicts import Demand
 
 
 class Selectable(Protocol):
@@ -59,6 +60,13 @@ def selected(checks: Sequence[CheckT], *, only: Iterable[str], role: Role = "nod
         wanted |= before
         waiting += before
     return tuple(check for check in checks if check.name in wanted)
+
+
+def demanded(checks: Sequence[CheckT], *, only: Iterable[str], role: Role = "node") -> tuple[Demand, ...]:
+    """Returns what has to be judged for each name, without what is taken along; raises what `selected` raises."""
+    return tuple(
+        Demand(name=name, checks=tuple(check.name for check in named(checks, name=name, role=role))) for name in only
+    )
 
 
 def named(checks: Sequence[CheckT], *, name: str, role: Role = "node") -> tuple[CheckT, ...]:

@@ -74,6 +74,7 @@ class Trial:
             suite_version=__version__,
             requirements_digest=set_digest(),
             results=tuple(self._ended[check.name] for check in plan.checks if check.name in self._ended),
+            demands=plan.demands,
         )
 
     def _take(self, result: CheckResult) -> None:

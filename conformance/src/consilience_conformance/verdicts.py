@@ -92,6 +92,31 @@ class CheckResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """Something that was asked for by name, so that a run without it has done too little.
+
+    Attributes:
+        name: The check, requirement or profile that was named.
+        checks: Names of the checks that are meant by it, without those that they rest on.
+        whole: Whether each of them has to be in the scope of the run; of a profile it is enough that one was judged.
+    """
+
+    name: str
+    checks: tuple[str, ...]
+    whole: bool = True
+
+    def is_met(self, verdicts: Mapping[str, Verdict]) -> bool:
+        """Tells whether it was done, given the verdict of each check: one was judged, and what is wanted was tested.
+
+        What does not apply to the node at hand is nothing that another scope would judge, so it may stand beside what
+        was judged.
+        """
+        seen = [verdicts.get(check, Verdict.NOT_TESTED) for check in self.checks]
+        undone = {Verdict.NOT_TESTED, Verdict.NOT_APPLICABLE}
+        return not undone.issuperset(seen) and not (self.whole and Verdict.NOT_TESTED in seen)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
     """How a run went.
 
@@ -107,6 +132,7 @@ class RunResult:
         suite_version: Of this package.
         requirements_digest: SHA-256 over the set of requirements, in hexadecimal.
         results: One for each check, in the order of the specification.
+        demands: What was asked for by name, none: nothing in particular.
         role: Who was judged. Of a client, `address` is its command and `node_name` what it calls itself.
     """
 
@@ -122,6 +148,7 @@ class RunResult:
     suite_version: str
     requirements_digest: str
     results: tuple[CheckResult, ...] = field(default_factory=tuple)
+    demands: tuple[Demand, ...] = ()
     role: Role = "node"
 
     def of_requirements(self) -> Mapping[str, Verdict]:
@@ -135,9 +162,16 @@ class RunResult:
         return worst
 
     @property
+    def unmet(self) -> tuple[str, ...]:
+        """The names that were asked for and not judged, as they were given."""
+        verdicts = {result.check: result.verdict for result in self.results}
+        return tuple(demand.name for demand in self.demands if not demand.is_met(verdicts))
+
+    @property
     def exit(self) -> Exit:
         """How the command ends; what went wrong with the suite comes before what went wrong with the node."""
-        return exit_of(result.verdict for result in self.results)
+        code = exit_of(result.verdict for result in self.results)
+        return Exit.TOO_LITTLE if code is Exit.PASS and self.unmet else code
 
 
 def exit_of(verdicts: Iterable[Verdict]) -> Exit:

@@ -57,9 +57,26 @@ def test_a_healthy_node_passes_and_a_report_is_written_in_every_format(address: 
 
 def test_what_a_grant_is_missing_for_is_told_beside_the_sum(address: str) -> None:
     result = _run(address, "--only", "cancel-stops-the-work")
-    assert result.exit_code == 0
+    assert result.exit_code == 3
+    assert "not judged though asked for: cancel-stops-the-work" in result.stdout
+    assert result.stdout.splitlines()[-1].startswith("TOO LITTLE")
     assert "NOT TESTED  1 check: needs the skill conformance.script and a grant for it" in result.stdout
     assert "cancel-stops-the-work" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--only", "SEC-GRANT-001"),
+        ("--only", "pinned-certificate-is-of-the-node"),
+        ("--profile", "conformance", "--only", "SEC-SCRIPT-001"),
+        ("--profile", "conformance", *SHORT),
+    ],
+)
+def test_what_was_named_and_not_judged_is_no_success(*, arguments: tuple[str, ...], address: str) -> None:
+    result = _run(address, *arguments)
+    assert result.exit_code == 3, result.output
+    assert "PASSED" not in result.stdout
 
 
 def test_only_the_wanted_formats_are_written(address: str, tmp_path: Path) -> None:
@@ -130,7 +147,7 @@ def test_an_address_that_is_none_is_a_wrong_command_line() -> None:
 
 def test_a_known_failure_that_does_not_fail_makes_the_list_stale(address: str, tmp_path: Path) -> None:
     known = tmp_path / "known.toml"
-    known.write_text('unknown-skill-is-refused = { message = "m", issue = "i", expires = 2999-01-01 }\n')
+    known.write_text('unknown-skill-is-refused = { message = "unknown-skill", issue = "i", expires = 2999-01-01 }\n')
     result = _run(address, *SHORT, "--known-failing", known)
     assert result.exit_code == 2
     assert "take its entry out of the list" in " ".join(result.stdout.split())
@@ -140,7 +157,8 @@ def test_a_known_failure_that_does_not_fail_makes_the_list_stale(address: str, t
 
 async def test_a_known_failure_fails_no_run_by_itself(tmp_path: Path) -> None:
     known = tmp_path / "known.toml"
-    known.write_text('unknown-skill-is-refused = { message = "unknown-", issue = "i", expires = 2999-01-01 }\n')
+    entry = '{ message = ["unknown-skill was", "unknown-model was"], issue = "i", expires = 2999-01-01 }'
+    known.write_text(f"unknown-skill-is-refused = {entry}\n")
     code, out, _ = await _judged("accept-all", "--known-failing", str(known), *SHORT)
     assert "KNOWN FAILING  unknown-skill-is-refused" in out
     assert "FAIL  unknown" not in out.replace("KNOWN FAIL", "")

@@ -9,13 +9,14 @@ from consilience_conformance.report.summary import (
     count_line,
     failures,
     must_share,
+    share_line,
     standings,
     suite_fault,
     unjudged_musts,
     untested,
 )
 from consilience_conformance.requirements import requirements
-from consilience_conformance.verdicts import Exit, Verdict
+from consilience_conformance.verdicts import Demand, Exit, Verdict
 
 _NODE_MUSTS = {one.id for one in requirements().values() if one.is_must and one.binds("node")}
 
@@ -24,8 +25,13 @@ def test_counts_name_every_verdict_that_there_was() -> None:
     results = [result(verdict, check=str(index)) for index, verdict in enumerate(Verdict)]
     assert count_line(run(*results)) == (
         "1 of 9 checks passed, 1 failed, 1 warned, 1 untestable, 1 not applicable, 1 not tested, 1 known failing, "
-        "1 stale, 1 suite errors"
+        "1 stale, 1 suite error"
     )
+
+
+def test_counts_are_in_the_plural_where_there_are_more() -> None:
+    faults = [result(Verdict.SUITE_ERROR, check=name) for name in ("a", "b")]
+    assert count_line(run(*faults)) == "0 of 2 checks passed, 2 suite errors"
 
 
 def test_failures_are_what_fails_a_run() -> None:
@@ -63,6 +69,19 @@ def test_the_share_counts_musts_that_have_a_verdict() -> None:
     judged, known = must_share(standings(run(result())))
     assert judged == 2
     assert known == len({name for name in _NODE_MUSTS if requirements()[name].profile == "core"})
+
+
+def test_the_share_names_a_profile_only_where_something_of_it_was_judged() -> None:
+    scripted = result(Verdict.NOT_TESTED, check="scripted", requirements=("SEC-SCRIPT-001",))
+    line = share_line(run(result(), scripted, profiles=("core", "conformance")))
+    known = len({name for name in _NODE_MUSTS if requirements()[name].profile == "core"})
+    assert line == f"2 of {known} MUSTs of core judged, none of conformance"
+
+
+def test_the_share_says_what_was_asked_for_and_not_judged() -> None:
+    left = result(Verdict.NOT_TESTED, check="scripted")
+    told = run(result(), left, demands=(Demand(name="SEC-SCRIPT-001", checks=("scripted",)),))
+    assert share_line(told).endswith(" judged; not judged though asked for: SEC-SCRIPT-001")
 
 
 def test_musts_without_a_check_are_told_apart_from_those_that_nothing_shows() -> None:

@@ -17,7 +17,7 @@ from consilience_conformance.line_protocol.lines import CommandBreach
 from consilience_conformance.report.as_json import report_to_json
 from consilience_conformance.report.printable import printable
 from consilience_conformance.report.summary import Report
-from consilience_conformance.selection import selected
+from consilience_conformance.selection import demanded, selected
 from consilience_conformance.verdicts import RunResult
 
 _MAX_SEED = 2**32 - 1
@@ -48,7 +48,12 @@ def client_command(
     """
     folder = made(folder, formats=wanted)
     checks = selected(all_client_checks(), only=only, role="client")
-    order = Order(command=command, checks=checks, seed=secrets.randbelow(_MAX_SEED) if seed is None else seed)
+    order = Order(
+        command=command,
+        checks=checks,
+        seed=secrets.randbelow(_MAX_SEED) if seed is None else seed,
+        demands=demanded(all_client_checks(), only=only, role="client"),
+    )
     again = ("consilience-conformance", "client", "--command", command, "--seed", str(order.seed))
     try:
         run = _judged(order)

@@ -5,7 +5,7 @@ Exit codes::
     0    the node passed
     1    a requirement failed
     2    the list of known failures is stale
-    3    too little ran: nothing was judged
+    3    too little ran: nothing was judged, or not what was asked for by name
     4    the node is not reachable, or not prepared for what was asked
     5    the suite itself failed
     64   the command line is wrong

@@ -19,7 +19,7 @@ from consilience_conformance.client_side.stage import ClientStage
 from consilience_conformance.line_protocol.lines import CommandBreach
 from consilience_conformance.requirements import requirements, set_digest
 from consilience_conformance.transcripts import Transcript
-from consilience_conformance.verdicts import CheckResult, Finding, RunResult, Verdict
+from consilience_conformance.verdicts import CheckResult, Demand, Finding, RunResult, Verdict
 
 _PROCEED = frozenset({Verdict.PASS, Verdict.WARN})
 
@@ -32,11 +32,13 @@ class Order:
         command: Starts the adapter; split as a shell does.
         checks: In the order of the report; what each comes `after` stands before it.
         seed: Of all chance.
+        demands: What was asked for by name.
     """
 
     command: str
     checks: Sequence[ClientCheck]
     seed: int = 0
+    demands: tuple[Demand, ...] = ()
 
 
 async def judge_client(order: Order, *, on_result: Callable[[CheckResult], None] | None = None) -> RunResult:
@@ -112,6 +114,7 @@ class _Run:
             suite_version=__version__,
             requirements_digest=set_digest(),
             results=tuple(self._results[check.name] for check in self._order.checks if check.name in self._results),
+            demands=self._order.demands,
             role="client",
         )
 

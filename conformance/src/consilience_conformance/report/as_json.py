@@ -14,7 +14,7 @@ from typing import Any
 
 from consilience_conformance.report.summary import Report, Standing, must_share, standings
 from consilience_conformance.transcripts import JsonValue, Transcript
-from consilience_conformance.verdicts import CheckResult, Finding, RunResult, Verdict
+from consilience_conformance.verdicts import CheckResult, Demand, Finding, RunResult, Verdict
 
 FORMAT_VERSION = 1
 
@@ -44,6 +44,7 @@ def report_to_json(report: Report) -> dict[str, JsonValue]:
             "skill": run.skill,
             "seed": run.seed,
             "only": list(report.only),
+            "demands": [{"name": one.name, "checks": list(one.checks), "whole": one.whole} for one in run.demands],
             "command": list(report.command),
         },
         "began": run.began.isoformat(),
@@ -74,6 +75,9 @@ def report_from_json(value: Mapping[str, Any]) -> Report:
         suite_version=value["suite"]["version"],
         requirements_digest=value["suite"]["requirementsDigest"],
         results=tuple(_result_from_json(result) for result in value["results"]),
+        demands=tuple(
+            Demand(name=one["name"], checks=tuple(one["checks"]), whole=one["whole"]) for one in scope["demands"]
+        ),
         role=scope["role"],
     )
     return Report(run=run, command=tuple(scope["command"]), only=tuple(scope["only"]), trouble=value["trouble"])

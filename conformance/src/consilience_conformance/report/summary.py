@@ -26,7 +26,7 @@ ENDINGS: Mapping[Exit, str] = {
     Exit.PASS: "PASSED",
     Exit.FAILED: "FAILED",
     Exit.STALE: "STALE: the list of known failures has to be mended",
-    Exit.TOO_LITTLE: "TOO LITTLE: nothing was judged, which is no success",
+    Exit.TOO_LITTLE: "TOO LITTLE: not all that was asked for was judged, which is no success",
     Exit.UNREACHABLE: "NOT JUDGED",
     Exit.SUITE_FAULT: "SUITE FAULT: the suite failed, not who was judged",
 }
@@ -183,9 +183,18 @@ def count_line(run: RunResult) -> str:
 
 
 def share_line(run: RunResult) -> str:
-    """Returns how much of the specification was judged: `52 of 60 MUSTs of core were judged`."""
-    judged, known = must_share(standings(run))
-    return f"{judged} of {number_of(range(known), 'MUST')} of {', '.join(run.profiles)} judged"
+    """Returns how much of the specification was judged: `52 of 60 MUSTs of core judged, none of conformance`.
+
+    It counts the profiles of which something was judged, and ends with what was asked for and not judged.
+    """
+    rows = standings(run)
+    judged = {row.requirement.profile for row in rows if row.verdict in JUDGED and row.requirement.is_must}
+    shown = [name for name in run.profiles if name in judged] or list(run.profiles)
+    left = [name for name in run.profiles if name not in shown]
+    count, known = must_share([row for row in rows if row.requirement.profile in shown])
+    share = f"{count} of {number_of(range(known), 'MUST')} of {', '.join(shown)} judged"
+    share += f", none of {', '.join(left)}" if left else ""
+    return share + (f"; not judged though asked for: {', '.join(run.unmet)}" if run.unmet else "")
 
 
 def suite_fault(result: CheckResult) -> str:
@@ -202,14 +211,15 @@ _WORDS = {
     Verdict.NOT_TESTED: "not tested",
     Verdict.KNOWN_FAILING: "known failing",
     Verdict.STALE: "stale",
-    Verdict.SUITE_ERROR: "suite errors",
+    Verdict.SUITE_ERROR: "suite error",
 }
 
 
 def _others(counts: Mapping[Verdict, int]) -> Iterator[str]:
     for verdict, words in _WORDS.items():
         if counts.get(verdict):
-            yield f"{counts[verdict]} {words}"
+            plural = "s" if verdict is Verdict.SUITE_ERROR and counts[verdict] > 1 else ""
+            yield f"{counts[verdict]} {words}{plural}"
 
 
 def number_of(things: Sized, noun: str) -> str:
