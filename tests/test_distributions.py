@@ -95,6 +95,16 @@ def test_conformance_wheel_ships_what_the_judge_reads(wheels: Path) -> None:
     assert data <= set(_content(wheels, "consilience-conformance"))
 
 
+def test_conformance_wheel_says_whose_its_constraints_are(wheels: Path) -> None:
+    (wheel,) = wheels.glob("consilience_conformance-[0-9]*.whl")
+    (entry,) = (one for one in zipfile.ZipFile(wheel).namelist() if one.endswith(".dist-info/licenses/NOTICE"))
+    notice = zipfile.ZipFile(wheel).read(entry).decode()
+    vendored = (ROOT / "proto/README.md").read_text()
+    (version_of_theirs,) = re.findall(r"`buf/validate` .*\((protovalidate v[\d.]+), Apache-2\.0\)", vendored)
+    assert version_of_theirs in notice
+    assert "Copyright 2023-2026 Buf Technologies, Inc." in notice
+
+
 def test_sdk_runs_alone_on_its_base_dependencies(wheels: Path, environment: _Environment) -> None:
     environment.install("consilience", wheels=wheels)
     environment.run("from consilience import Client, KeyPair; Client; KeyPair")
