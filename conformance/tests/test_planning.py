@@ -20,6 +20,7 @@ from consilience_conformance.planning import (
     prepare,
 )
 from consilience_conformance.stage import SCRIPT_SKILL
+from consilience_conformance.surroundings import Surroundings
 from consilience_conformance.targets import AddressError, UnreachableError
 
 KEY = KeyPair.generate()
@@ -118,3 +119,30 @@ async def test_profiles_of_later_versions_are_left_alone(address: str) -> None:
     card.profiles.append(77)  # type: ignore[arg-type]
     assert declared_profiles(card) == ("core", "conformance")
     assert known_profiles() == ("core", "durable", "conformance")
+
+
+@pytest.mark.parametrize(
+    ("replica", "kind", "words"),
+    [
+        ("garbage", AddressError, "write cn1…@host:port or host:port"),
+        ("127.0.0.1:1", UnreachableError, "the replica is not reached: nothing answers at 127.0.0.1:1"),
+    ],
+)
+async def test_a_replica_that_is_none_is_told_before_anything_is_judged(
+    *, replica: str, kind: type[Exception], words: str, address: str
+) -> None:
+    with pytest.raises(kind, match=words):
+        await prepare(_order(address, surroundings=Surroundings(replica=replica)))
+
+
+async def test_a_replica_that_is_another_node_is_told_before_anything_is_judged(address: str) -> None:
+    with (
+        serving_in_thread(talking_node("another")) as other,
+        pytest.raises(NotPreparedError, match="that is another node"),
+    ):
+        await prepare(_order(address, surroundings=Surroundings(replica=other.address)))
+
+
+async def test_a_node_may_be_lent_as_its_own_replica(address: str) -> None:
+    plan = await prepare(_order(address, surroundings=Surroundings(replica=address)))
+    assert plan.surroundings.replica == address
