@@ -21,6 +21,7 @@ from consilience_conformance.transcripts import Ended, Exchange, JsonValue, Resp
 NODE, CALLER = bytes([7] * 32), bytes([8] * 32)
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 RETENTION = timedelta(hours=1)
+RUN_TIME = timedelta(seconds=3)
 
 Ending = tuple[ask_pb2.Outcome.ValueType, ask_pb2.StopReason.ValueType]
 COMPLETE: Ending = (ask_pb2.OUTCOME_ANSWERED, ask_pb2.STOP_REASON_COMPLETE)
@@ -44,6 +45,7 @@ def card() -> SignedEnvelope:
     told = node_pb2.NodeCard(node_id=key, sequence=1, skills=[node_pb2.Skill(id="say")])
     told.signing_keys.add(public_key=key).expire_time.CopyFrom(time(timedelta(days=1)))
     told.limits.answer_retention.FromTimedelta(RETENTION)
+    told.limits.max_run_time.FromTimedelta(RUN_TIME)
     return envelopes.seal(told, seed=NODE)
 
 
@@ -84,6 +86,7 @@ def final(
         final_sequence=sequence,
         transcript_digest=hashlib.sha256(text).digest(),
         transcript_bytes=len(text),
+        accept_time=time(),
         finish_time=time(after),
         citations=citations,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from consilience_conformance.cases import all_checks
@@ -28,16 +28,21 @@ class Named:
     requirements: tuple[str, ...]
 
 
+REUSED = Named("reused", ("ASK-IDEM-002",))
 DECLARED = Declaration(name="forgetful", check="reused", requirement="ASK-IDEM-002", message="defect | was accepted")
 
 
 def table(
-    *, declared: tuple[Declaration, ...] = (DECLARED,), exclusions: dict[str, str] | None = None, **rules: str
+    *,
+    declared: tuple[Declaration, ...] = (DECLARED,),
+    exclusions: dict[str, str] | None = None,
+    checks: tuple[Named, ...] = (REUSED,),
+    **rules: str,
 ) -> Table:
     known = {name.replace("_", "-"): level for name, level in rules.items()} or {"ASK-IDEM-002": "MUST"}
     return kill_table(
         requirements={name: rule(name, level=level) for name, level in known.items()},
-        checks=[Named("reused", ("ASK-IDEM-002",))],
+        checks=checks,
         exclusions=exclusions or {},
         declared=declared,
         faults={"forgetful": "Forgets."},
@@ -68,10 +73,25 @@ def test_every_must_of_the_committed_table_has_a_killer_or_a_reason() -> None:
 
 def test_a_must_without_a_killer_is_told() -> None:
     assert list(table_complaints(table())) == []
-    assert list(table_complaints(table(declared=()))) == ["no mutant dies by ASK-IDEM-002, a MUST; its checks: reused"]
+    assert list(table_complaints(table(declared=()))) == [
+        "no mutant dies by ASK-IDEM-002, a MUST; its checks: reused",
+        "nothing dies by the check reused, which tests a MUST: give it a mutant",
+    ]
     assert list(table_complaints(table(ASK_X_001="MUST NOT"))) == [
         "no mutant dies by ASK-X-001, a MUST NOT; its checks: none"
     ]
+
+
+def test_a_check_of_a_must_that_nothing_dies_by_is_told() -> None:
+    second = Named("second", ("ASK-IDEM-002",))
+    untold = "nothing dies by the check second, which tests a MUST: give it a mutant"
+    assert list(table_complaints(table(checks=(REUSED, second)))) == [untold]
+    with_it = replace(DECLARED, also=("second",))
+    assert list(table_complaints(table(checks=(REUSED, second), declared=(with_it,)))) == []
+    degenerate = next(one.check for one in DEGENERATE.values() if one.check)
+    assert list(table_complaints(table(checks=(REUSED, Named(degenerate, ("ASK-IDEM-002",)))))) == []
+    advice = Named("advice", ("ASK-X-001",))
+    assert list(table_complaints(table(checks=(REUSED, advice), ASK_IDEM_002="MUST", ASK_X_001="SHOULD"))) == []
 
 
 def test_what_is_excluded_or_no_must_needs_no_killer() -> None:

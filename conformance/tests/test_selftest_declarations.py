@@ -61,7 +61,7 @@ def test_an_entry_may_name_collateral_and_another_node() -> None:
         (ENTRY.replace('check = "ask"', ""), "`check` is missing"),
         (ENTRY.replace('"the answer"', '" "'), "`message` is missing"),
         (ENTRY.replace('"ASK-ANS-001"', "3"), "`requirement` is missing or no text"),
-        (ENTRY + 'node = "huge"', "`node` is one of plain, forgetful, durable, replicated, pinned"),
+        (ENTRY + 'node = "huge"', "`node` is one of plain, forgetful, durable, replicated, hasty, pinned"),
         (ENTRY + 'also = "ask"', "`also` is a list"),
         (ENTRY + "message_too = 1", "unknown keys: message_too"),
     ],

@@ -11,6 +11,7 @@ from conformance.tests.made_transcripts import (
     COMPLETE,
     DEADLINE,
     DISCONNECTED,
+    RUN_TIME,
     Ending,
     Found,
     ask,
@@ -109,6 +110,29 @@ def at_deadline(*texts: str, ending: Ending = DEADLINE, after: timedelta = SECON
 )
 def test_the_deadline_stops_the_work_and_not_before(exchanges: tuple[Exchange, ...], expected: Found) -> None:
     assert found("the-deadline-stops-the-work", exchanges) == expected
+
+
+def at_run_time(*texts: str, ending: Ending = DEADLINE, after: timedelta = RUN_TIME) -> tuple[Exchange, ...]:
+    events = log(*texts, ending=ending, after=after)
+    return stream("ask", events), snapshot("get", events)
+
+
+@pytest.mark.parametrize(
+    ("exchanges", "expected"),
+    [
+        (at_run_time("so far"), []),
+        (at_run_time("so far", after=2 * RUN_TIME), []),
+        (
+            at_run_time("so far", after=RUN_TIME / 2),
+            [("ASK-STOP-002", "the work was stopped before its time was over")],
+        ),
+        (at_run_time("so far", ending=CANCELLED), [("ASK-STOP-002", ANOTHER_END)]),
+        (at_run_time("so far", " and on"), [("ASK-STOP-002", ANOTHER_TEXT)]),
+        ((refusal("ask", "DEADLINE_PASSED"),), [("ASK-STOP-002", "ask was not accepted")]),
+    ],
+)
+def test_the_time_of_the_card_stops_the_work_and_not_before(exchanges: tuple[Exchange, ...], expected: Found) -> None:
+    assert found("the-longest-run-time-stops-the-work", exchanges) == expected
 
 
 def back(*texts: str, ending: Ending = COMPLETE) -> tuple[Exchange, ...]:

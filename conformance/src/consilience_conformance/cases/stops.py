@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 
-from consilience.v1 import ask_pb2
+from consilience.v1 import ask_pb2, node_pb2
 from consilience_conformance.checks import Check, Needs, NotApplicableError
-from consilience_conformance.rules.answers import answer_findings
+from consilience_conformance.rules.answers import answer_findings, card_of
 from consilience_conformance.rules.endings import (
     cancel_tells,
     ended_as,
@@ -22,9 +22,13 @@ from consilience_conformance.rules.refusals import was_accepted
 from consilience_conformance.stage import Stage, accepted, text_seen, timestamp, token, wait
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding
+from consilience_conformance.wire_values import shown_time
 
 DEADLINE = timedelta(seconds=1)
 """How far ahead the deadline lies; the clocks of node and tester may differ by less than that."""
+
+LONGEST_RUN = timedelta(seconds=5)
+"""A max_run_time above this is not waited for."""
 
 LOOK_SECONDS = 0.02
 """Between two looks at an answer that no stream may be opened to, since a reader is what it must not have."""
@@ -109,8 +113,51 @@ def _judge_deadline(seen: Transcript) -> Iterator[Finding]:
         yield Finding(
             requirement="ASK-STOP-002",
             message="the work was stopped before its deadline",
-            expected=f"not before {ask.limits.deadline.ToJsonString()}",
-            got=answer.finish_time.ToJsonString(),
+            expected=f"not before {shown_time(ask.limits.deadline)}",
+            got=shown_time(answer.finish_time),
+            exchange="ask",
+        )
+
+
+async def _run_time(stage: Stage) -> None:
+    """Asks without a deadline: what stops the work is the time that the card gives it."""
+    longest = _longest_run(stage.target.card, skill_id=stage.subject.skill.id)
+    if longest > LONGEST_RUN:
+        least, most = longest.total_seconds(), LONGEST_RUN.total_seconds()
+        raise NotApplicableError(f"work may go on for {least:g} s, and more than {most:g} s are not waited for")
+    ask = stage.ask(token("so far"), wait(stage.gate()), token(" and on"))
+    await stage.send("ask", ask)
+    await stage.get("get", ask)
+
+
+def _longest_run(card: node_pb2.NodeCard, *, skill_id: str) -> timedelta:
+    """Returns the max_run_time that holds for a skill: its own where it states one, else the card's."""
+    own = [skill.limits for skill in card.skills if skill.id == skill_id and skill.limits.HasField("max_run_time")]
+    # Python's own durations cannot hold every one of the wire; none that is that long is waited for.
+    seconds = min((own or [card.limits])[0].max_run_time.ToNanoseconds() / 1e9, 1e9)
+    return timedelta(seconds=seconds)
+
+
+def _judge_run_time(seen: Transcript) -> Iterator[Finding]:
+    asked = seen["ask"]
+    if not asked.accepted:
+        yield from was_accepted(asked, requirement="ASK-STOP-002")
+        return
+    log = read_log(asked)
+    yield from _stopped(seen, asked, log, ending="CANCELLED DEADLINE", text="so far", requirement="ASK-STOP-002")
+    yield from snapshot_tells(seen["get"], log)
+    ask = ask_pb2.Ask.FromString(ask_pb2.AskRequest.FromString(asked.request).ask.payload)
+    longest = _longest_run(card_of(seen)[1], skill_id=ask.skill_id)
+    answer = log.answer
+    if answer is None:
+        return
+    took = (answer.finish_time.ToNanoseconds() - answer.accept_time.ToNanoseconds()) / 1e9
+    if took < longest.total_seconds():
+        yield Finding(
+            requirement="ASK-STOP-002",
+            message="the work was stopped before its time was over",
+            expected=f"not before {longest.total_seconds():g} s",
+            got=f"{took:g} s",
             exchange="ask",
         )
 
@@ -216,6 +263,14 @@ CHECKS = (
         requirements=("ASK-STOP-002", "STRM-LOG-003"),
         drive=_deadline,
         judge=_judge_deadline,
+        needs=Needs.SCRIPT,
+    ),
+    Check(
+        name="the-longest-run-time-stops-the-work",
+        title="Work on an ask that sets no deadline stops at the max_run_time of the card.",
+        requirements=("ASK-STOP-002", "STRM-LOG-003"),
+        drive=_run_time,
+        judge=_judge_run_time,
         needs=Needs.SCRIPT,
     ),
     Check(

@@ -30,6 +30,8 @@ class Variant(enum.StrEnum):
     """Answers on disk, with a command that restarts it."""
     REPLICATED = "replicated"
     """Answers on disk, and a second replica that shares them."""
+    HASTY = "hasty"
+    """Plain, and work may go on for no more than a few seconds."""
     PINNED = "pinned"
     """TLS, with a certificate of its own."""
 
@@ -43,7 +45,7 @@ class Declaration:
         check: The check that kills it.
         requirement: The id that its finding names.
         message: How the message of that finding begins.
-        also: Other checks that may fail with it.
+        also: Other checks that fail with it, in every run.
         node: How the node is started.
     """
 

@@ -1,4 +1,4 @@
-"""The kill table: which mutants prove, for each MUST, that the judge notices when it is broken.
+"""The kill table: which mutants prove, for each MUST and each check, that the judge notices when it is broken.
 
 It follows from the declarations and the faults alone, holds no time and no place, and is written only by a self-test
 in which every mutant died as declared. `killtable.json` is shipped with the suite, `KILLTABLE.md` is for people.
@@ -35,7 +35,7 @@ writes with `--write`.
 
 _HOW_MUTANTS_DIE = (
     "A mutant dies by its check, with a finding that names the requirement and begins with the message. The checks "
-    "after it may fail with it; no other one does."
+    "after it fail with it, every time; no other one does."
 )
 
 
@@ -99,11 +99,19 @@ def kill_table(
 
 
 def table_complaints(table: Table) -> Iterator[str]:
-    """Yields the MUSTs that no mutant proves, and that are not excluded with a reason."""
+    """Yields the MUSTs that no mutant proves and that are not excluded with a reason, and the checks that nothing kills.
+
+    A check of a MUST is killed by a mutant of its own, or fails with one every time, or by a degenerate node.
+    """
     for row in table["requirements"]:
         if row["level"] in {"MUST", "MUST NOT"} and not row["killers"] and not row["excluded"]:
             checks = ", ".join(row["checks"]) or "none"
             yield f"no mutant dies by {row['id']}, a {row['level']}; its checks: {checks}"
+    killed = {name for mutant in table["mutants"] for name in (mutant["check"], *mutant["also"])}
+    killed |= {one["check"] for one in table["degenerate"]}
+    tests_a_must = (row["checks"] for row in table["requirements"] if row["level"] in {"MUST", "MUST NOT"})
+    for name in sorted({name for checks in tests_a_must for name in checks} - killed):
+        yield f"nothing dies by the check {name}, which tests a MUST: give it a mutant"
 
 
 def shipped_table() -> Table:

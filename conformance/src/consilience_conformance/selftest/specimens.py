@@ -24,7 +24,7 @@ START_SECONDS = 60.0
 _LOOK_SECONDS = 0.01
 _LAST_WORDS = 2000
 _FILES = ("node.toml", "script.toml")
-_MORE = {Variant.PINNED: "\n[tls]\n"}
+_MORE = {Variant.PINNED: "\n[tls]\n", Variant.HASTY: "\n[limits]\nmax_run_seconds = 5\n"}
 _RESTARTABLE = {Variant.FORGETFUL, Variant.DURABLE}
 _STORES = {Variant.DURABLE: "sqlite", Variant.REPLICATED: "sqlite"}
 

@@ -16,6 +16,7 @@ from consilience_node.mutants import (
     headers,
     load,
     refusals,
+    script_texts,
     scripts,
     stops,
     streams,
@@ -24,7 +25,21 @@ from consilience_node.mutants.registry import Mutant, UnknownMutantError, regist
 
 __all__ = ["Mutant", "UnknownMutantError", "apply_mutant", "mutants"]
 
-_ROOMS = (envelopes, cards, connections, headers, asks, streams, answers, load, stops, scripts, durable, refusals)
+_ROOMS = (
+    envelopes,
+    cards,
+    connections,
+    headers,
+    asks,
+    streams,
+    answers,
+    load,
+    stops,
+    scripts,
+    script_texts,
+    durable,
+    refusals,
+)
 
 
 def apply_mutant(name: str) -> Mutant:

@@ -16,12 +16,14 @@ from consilience.errors import (
     LimitExceededError,
     MediaTypeUnsupportedError,
     ModelUnknownError,
+    RequestIdReusedError,
     StaleCardError,
 )
 from consilience.nodes import DataClass
 from consilience.server import admission, asks
 from consilience.server.asks import AskService
 from consilience.server.cards import CardIssuer
+from consilience.server.skills import SkillBook
 from consilience_node.mutants.registry import mutant, replace
 from consilience_node.skills import grounded, plain
 
@@ -111,6 +113,25 @@ def _reject_but_commit() -> None:
     replace(AskService, "_start", binding)
 
 
+@mutant("request-ids-are-of-all")
+def _request_ids_are_of_all() -> None:
+    """A request id that one caller has used is not free for the others."""
+    takers: dict[bytes, bytes] = {}
+
+    def jealous(accept: Check) -> Check:
+        async def begin(self: AskService, signed: Signed[Ask], **more: Any) -> Any:
+            header = signed.value.header
+            if takers.get(header.request_id, header.caller) != header.caller:
+                raise RequestIdReusedError("the request id is bound to another ask")
+            found = await accept(self, signed, **more)
+            takers[header.request_id] = header.caller
+            return found
+
+        return begin
+
+    replace(AskService, "_accept", jealous)
+
+
 @mutant("short-circuit")
 def _short_circuit() -> None:
     """A part that the skill does not read is refused by the check before, as if the model were unknown."""
@@ -125,6 +146,16 @@ def _short_circuit() -> None:
         return look
 
     replace(admission, "_check_media", earlier)
+
+
+@mutant("any-skill-ok")
+def _any_skill_ok() -> None:
+    """A skill that there is not is answered by the first one that there is."""
+
+    def lenient(get: Check) -> Check:
+        return lambda self, skill_id: get(self, skill_id) or get(self, self.ids[0])
+
+    replace(SkillBook, "get", lenient)
 
 
 @mutant("any-card-ok")
@@ -201,12 +232,11 @@ def _passed_deadline_ok() -> None:
 
 @mutant("one-more-than-the-limit")
 def _one_more_than_the_limit() -> None:
-    """One turn, byte or token more than the card allows is taken."""
+    """One turn more than the card allows is taken."""
 
     def generous(check: Check) -> Check:
         def look(ask: Ask, limits: Any) -> None:
-            more = {name: getattr(limits, name) + 1 for name in ("max_turns", "max_input_bytes", "max_output_tokens")}
-            check(ask, changed(limits, **more))
+            check(ask, changed(limits, max_turns=limits.max_turns + 1))
 
         return look
 
@@ -215,12 +245,11 @@ def _one_more_than_the_limit() -> None:
 
 @mutant("limit-reached-is-exceeded")
 def _limit_reached_is_exceeded() -> None:
-    """As many turns, bytes or tokens as the card allows are one too many."""
+    """As many bytes as the card allows are one too many."""
 
     def mean(check: Check) -> Check:
         def look(ask: Ask, limits: Any) -> None:
-            less = {name: getattr(limits, name) - 1 for name in ("max_turns", "max_input_bytes", "max_output_tokens")}
-            check(ask, changed(limits, **less))
+            check(ask, changed(limits, max_input_bytes=limits.max_input_bytes - 1))
 
         return look
 

@@ -48,16 +48,32 @@ def _malleable_signature_ok() -> None:
 
 @mutant("small-order-ok")
 def _small_order_ok() -> None:
-    """The key of small order that everyone can sign for is a key like any other."""
+    """The key for which everyone can sign, the neutral element, is a key like any other."""
 
     def lenient(verify: Verify) -> Verify:
         def valid(signature: bytes, *, message: bytes, public_key: bytes) -> bool:
-            forged = public_key == _IDENTITY and signature == _IDENTITY + bytes(32)
-            return forged or verify(signature, message=message, public_key=public_key)
+            if public_key != _IDENTITY:
+                return verify(signature, message=message, public_key=public_key)
+            r, s = signature[:32], signature[32:]
+            return r == (bindings.crypto_scalarmult_ed25519_base_noclamp(s) if any(s) else _IDENTITY)
 
         return valid
 
     replace(envelopes, "signature_is_valid", lenient)
+
+
+@mutant("mixed-order-refused")
+def _mixed_order_refused() -> None:
+    """A key with a part of small order is refused, though the equation holds as it stands."""
+
+    def strict(verify: Verify) -> Verify:
+        def valid(signature: bytes, *, message: bytes, public_key: bytes) -> bool:
+            pure = bindings.crypto_core_ed25519_is_valid_point(public_key)
+            return pure and verify(signature, message=message, public_key=public_key)
+
+        return valid
+
+    replace(envelopes, "signature_is_valid", strict)
 
 
 @mutant("cofactored-signature-ok")

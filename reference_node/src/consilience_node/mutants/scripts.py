@@ -8,12 +8,16 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from consilience.conformance import ConformanceGrant
+from consilience._wire.violations import ViolationAtError
+from consilience.asks import Citation
+from consilience.conformance import ConformanceGrant, WaitForGate
 from consilience.errors import GrantInvalidError
 from consilience.server import gates, scripts
 from consilience.units import PublicKey
-from consilience.v1 import conformance_pb2
+from consilience.v1 import conformance_pb2, node_pb2
 from consilience_node.mutants.registry import mutant, replace
+
+_CARD = node_pb2.NodeCard.DESCRIPTOR.full_name
 
 
 @mutant("grant-unverified")
@@ -60,6 +64,65 @@ def _grant_of_any_node() -> None:
     _granting(lambda grant, facts: {**facts, "node_id": grant.node_id})
 
 
+@mutant("card-as-a-grant")
+def _card_as_a_grant() -> None:
+    """What the node has signed as its card lets in whoever shows it."""
+
+    def lenient(require: Callable[..., None]) -> Callable[..., None]:
+        def check(ask: Any, **when: Any) -> None:
+            try:
+                require(ask, **when)
+            except GrantInvalidError:
+                if scripts._script_of(ask).grant.payload_type != _CARD:
+                    raise
+
+        return check
+
+    replace(scripts, "check_permission", lenient)
+
+
+def _blind_to(path: Callable[[str], bool]) -> None:
+    """Has a script taken though something at a place in it is missing, or is none."""
+
+    def blind(require: Callable[..., None]) -> Callable[..., None]:
+        def check(ask: Any, **when: Any) -> None:
+            try:
+                require(ask, **when)
+            except ViolationAtError as error:
+                if not path(error.path):
+                    raise
+
+        return check
+
+    replace(scripts, "check_permission", blind)
+
+
+@mutant("grant-not-needed")
+def _grant_not_needed() -> None:
+    """A script without a grant is taken."""
+    _blind_to(lambda path: path == "grant")
+
+
+@mutant("anything-is-a-script")
+def _anything_is_a_script() -> None:
+    """Bytes that are no script are taken for one."""
+    _blind_to(lambda path: path.endswith(".blob.data"))
+
+
+@mutant("first-part-is-the-script")
+def _first_part_is_the_script() -> None:
+    """Of a question in several parts the first is carried out, and the others are dropped."""
+
+    def first(read: Callable[..., Any]) -> Callable[..., Any]:
+        def script(ask: Any) -> Any:
+            parts = ask.turns[-1].parts
+            return scripts._decoded(parts[0].data, place="parts[0]") if len(parts) > 1 else read(ask)
+
+        return script
+
+    replace(scripts, "_script_of", first)
+
+
 @mutant("script-unchecked")
 def _script_unchecked() -> None:
     """Steps that break a rule are taken."""
@@ -68,15 +131,16 @@ def _script_unchecked() -> None:
 
 @mutant("gates-open")
 def _gates_open() -> None:
-    """Nobody waits at a gate."""
+    """A script that cites something waits at no gate."""
 
-    def pass_by(_: Callable[..., Any]) -> Callable[..., Any]:
-        async def opened(_: Any, __: bytes) -> None:
-            """Returns at once."""
+    def pass_by(items: Callable[..., Any]) -> Callable[..., Any]:
+        def walk(self: Any, steps: tuple[Any, ...]) -> Any:
+            cites = any(isinstance(step, Citation) for step in steps)
+            return items(self, tuple(step for step in steps if not (cites and isinstance(step, WaitForGate))))
 
-        return opened
+        return walk
 
-    replace(gates.Gates, "opened", pass_by)
+    replace(scripts._Performance, "items", pass_by)
 
 
 @mutant("gates-forgotten")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
-from consilience.asks import Outcome, StopReason
-from consilience.server import runs
+from consilience._wire import services
+from consilience.asks import Ask, Outcome, StopReason
+from consilience.server import admission, runs
 from consilience.server.runs import AnswerRun
 from consilience_node.mutants.registry import mutant, replace
+
+_FOR_EVER = timedelta(days=365)
 
 
 def _deaf_to(*reasons: StopReason) -> None:
@@ -53,3 +57,22 @@ def _any_reader_stops_the_work() -> None:
         return left
 
     replace(AnswerRun, "reader_left", hasty)
+
+
+@mutant("cancel-tells-no-end")
+def _cancel_tells_no_end() -> None:
+    """CancelAnswer stops the work, and its response lacks the Final."""
+    replace(services, "encode_cancelled", lambda _: lambda _: b"")
+
+
+@mutant("run-time-ignored")
+def _run_time_ignored() -> None:
+    """Work whose ask sets no deadline may go on for ever."""
+
+    def endless(deadline: Callable[..., datetime]) -> Callable[..., datetime]:
+        def of(ask: Ask, limits: Any, now: datetime) -> datetime:
+            return now + _FOR_EVER if ask.limits.deadline is None else deadline(ask, limits, now)
+
+        return of
+
+    replace(admission, "_deadline", endless)
