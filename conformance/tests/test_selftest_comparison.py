@@ -91,6 +91,20 @@ def test_a_check_that_fails_without_being_declared_is_told() -> None:
     assert complaints(run(result("first"), DEAD, third), declared=replace(DECLARED, also=("third",))) == []
 
 
+def test_a_check_that_was_to_fail_with_it_and_does_not_is_told() -> None:
+    declared = replace(DECLARED, also=("first", "fourth"))
+    assert complaints(run(result("first"), DEAD, result("third")), declared=declared) == [
+        "first is declared to fail with it, and says pass",
+        "fourth is declared to fail with it, and did not run",
+    ]
+
+
+def test_of_a_mutant_that_lives_nothing_else_is_told() -> None:
+    declared = replace(DECLARED, also=("first",))
+    (told,) = complaints(run(result("first"), result("second"), result("third"), code=Exit.PASS), declared=declared)
+    assert told.startswith("it survives")
+
+
 def test_a_warning_that_a_healthy_node_does_not_get_is_told() -> None:
     (told,) = complaints(run(result("first", Verdict.WARN, message="slow"), DEAD, result("third")))
     assert told.startswith("first is not declared")

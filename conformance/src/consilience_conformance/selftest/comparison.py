@@ -65,8 +65,11 @@ def mutant_complaints(declared: Declaration, *, judged: Judged, healthy: Judged)
         yield f"nothing was judged, exit {judged.exit}: {judged.said}"
         return
     yield from _faults_of_the_judge(judged, wanted=exit_of(result.verdict for result in judged.results))
-    yield from _survival(declared, judged.results)
+    survival = [*_survival(declared, judged.results)]
+    yield from survival
     before = healthy.verdicts
+    if not survival:
+        yield from _spared(declared, judged=judged, before=before)
     for result in judged.results:
         if result.check == declared.check or result.blocked_by or not _is_worse(result, before=before):
             continue
@@ -100,6 +103,16 @@ def _survival(declared: Declaration, results: Sequence[CheckResult]) -> Iterator
     ):
         wanted = f"{declared.requirement} {declared.message!r}"
         yield f"it dies for another reason: {declared.check} {_saying(killer)}, not {wanted}"
+
+
+def _spared(declared: Declaration, *, judged: Judged, before: Mapping[str, Verdict]) -> Iterator[str]:
+    """Yields the checks that were to fail with it and did not: what is declared is shown as proved."""
+    by_name = {result.check: result for result in judged.results}
+    for name in declared.also:
+        if name not in by_name:
+            yield f"{name} is declared to fail with it, and did not run"
+        elif not _is_worse(by_name[name], before=before):
+            yield f"{name} is declared to fail with it, and {_saying(by_name[name])}"
 
 
 def _is_worse(result: CheckResult, *, before: Mapping[str, Verdict]) -> bool:
