@@ -11,6 +11,7 @@ import pytest
 from conformance.tests.judged_nodes import talking_node, write_grant
 from consilience.identity import KeyPair
 from consilience.testing.nodes import serving_in_thread
+from consilience_conformance import callers
 from consilience_conformance.grants import GrantError
 from consilience_conformance.planning import (
     NotPreparedError,
@@ -59,6 +60,14 @@ async def test_scripted_mode_asks_no_real_skill(address: str, tmp_path: Path) ->
     key_file, grant = write_grant(tmp_path, key=KEY)
     plan = await prepare(_order(address, mode="scripted", grant=grant, tester_key=key_file))
     assert plan.live is None
+
+
+async def test_a_key_file_that_there_is_not_is_told_and_not_made(address: str, tmp_path: Path) -> None:
+    _, grant = write_grant(tmp_path, key=KEY)
+    missing = tmp_path / "nokey"
+    with pytest.raises(callers.TesterKeyError, match=f"there is no key file {missing}"):
+        await prepare(_order(address, grant=grant, tester_key=missing))
+    assert not missing.exists()
 
 
 async def test_live_mode_leaves_a_grant_alone(address: str, tmp_path: Path) -> None:

@@ -71,7 +71,24 @@ class Tester:
                 descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
                 with os.fdopen(descriptor, "w", encoding="ascii") as opened:
                     opened.write(secrets.token_hex(_SEED_BYTES) + "\n")
+        except OSError as error:
+            raise TesterKeyError(f"the key file {file} cannot be used: {error.strerror}") from error
+        return cls.of(file)
+
+    @classmethod
+    def of(cls, file: Path) -> Tester:
+        """Returns the tester of a key file that there is.
+
+        Raises:
+            TesterKeyError: There is none, it cannot be read, or it holds something else.
+        """
+        try:
             seed = bytes.fromhex(file.read_text(encoding="ascii"))
+        except FileNotFoundError as error:
+            raise TesterKeyError(
+                f"there is no key file {file}: name the one for which the grant was made, with --tester-key, or let "
+                "`consilience-conformance tester` make one and ask for a grant that names its keys"
+            ) from error
         except OSError as error:
             raise TesterKeyError(f"the key file {file} cannot be used: {error.strerror}") from error
         except ValueError as error:

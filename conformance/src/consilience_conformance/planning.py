@@ -147,7 +147,7 @@ def _with_script(plan: Plan, *, order: Order) -> Plan:
         )
     if order.grant is None:
         raise NotPreparedError(f"scripted mode needs a grant. {how_to_get_a_grant(order.address)}")
-    testers = Tester.at(order.tester_key).callers
+    testers = Tester.of(order.tester_key).callers
     grant = read_grant(order.grant, node_id=plan.target.node_id, testers=testers, now=datetime.now(UTC))
     return replace(plan, scripted=Subject(skill=skill, question=""), grant=grant, testers=testers)
 
