@@ -47,6 +47,20 @@ async def test_a_node_that_hangs_fails_one_check_which_blocks_the_others(monkeyp
     assert driven == {"unknown-skill-is-refused"}
 
 
+async def test_a_node_that_has_sent_too_much_is_judged_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "MOST_RUN_BYTES", 0)
+    monkeypatch.setattr(runner, "MAX_AT_ONCE", 1)
+    async with DEGENERATE["accept-all"].serving() as address:
+        plan = await plan_at(address)
+        checks = tuple(
+            replace(check, after=()) for check in all_checks() if check.name in {"ask", "a-finished-answer-is-kept"}
+        )
+        first, second = await Runner(replace(plan, checks=checks)).run()
+    assert first.transcript is not None
+    assert second.verdict is Verdict.UNTESTABLE
+    assert "had sent more than" in second.because
+
+
 @pytest.mark.parametrize(
     ("limit", "at_once"),
     [(0, runner.MAX_AT_ONCE), (1, 1), (2, 1), (3, 1), (4, 2), (10_000, runner.MAX_AT_ONCE)],

@@ -36,6 +36,9 @@ BUDGET_ROUND_TRIPS = 500
 MOST_SILENCE_SECONDS = 60.0
 """A node that has been silent for so long in all is judged no further: it hangs."""
 
+MOST_RUN_BYTES = 512 * 1024 * 1024
+"""A node that has sent so much in all is judged no further: a run keeps what it reads."""
+
 MAX_AT_ONCE = 12
 
 _PROCEED = frozenset({Verdict.PASS, Verdict.WARN})
@@ -90,6 +93,7 @@ class Runner:
         self._budget = MIN_BUDGET_SECONDS
         self._silence = Silence()
         self._first_silent = ""
+        self._received_bytes = 0
         self._judges = ThreadPoolExecutor(max_workers=1, thread_name_prefix="judges")
 
     @property
@@ -149,9 +153,14 @@ class Runner:
             if self._silence.seconds > MOST_SILENCE_SECONDS:
                 because = f"the node had been silent for more than {MOST_SILENCE_SECONDS:g} s in all"
                 return _undriven(check, Verdict.UNTESTABLE, because=because, blocked_by=self._first_silent)
+            if self._received_bytes > MOST_RUN_BYTES:
+                because = f"the node had sent more than {MOST_RUN_BYTES // 1024**2} MiB in all"
+                return _undriven(check, Verdict.UNTESTABLE, because=because)
             result = await self._driven(check)
-            if result.transcript is not None and _met_silence(result.transcript):
-                self._first_silent = self._first_silent or check.name
+            if result.transcript is not None:
+                self._received_bytes += result.transcript.received_bytes
+                if _met_silence(result.transcript):
+                    self._first_silent = self._first_silent or check.name
             return result
 
     def _missing(self, check: Check) -> str:

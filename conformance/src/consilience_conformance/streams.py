@@ -23,6 +23,11 @@ STREAMS = frozenset({"consilience.v1.AskService/Ask", "consilience.v1.AskService
 MAX_RESPONSES = 20_000
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 """A stream that brings more than either is given up: a node that never comes to an end must not fill the judge."""
+MAX_TRANSCRIPT_BYTES = 128 * 1024 * 1024
+"""What all streams of a check may bring together, however many it reads at one time."""
+
+_NOT_READ = "received message larger than max"
+"""How grpc on this side begins to say that it read no further."""
 
 _PARTS = 10
 
@@ -101,11 +106,8 @@ class Stream:
                 self._finish(Ended.SILENCE)
                 return False
             except aio.AioRpcError as error:
-                self._finish(
-                    Ended.STATUS,
-                    code=error.code().name,
-                    message=error.details() or "",
-                    details=_details(error.trailing_metadata()),
+                self._end_by(
+                    error.code().name, message=error.details() or "", details=_details(error.trailing_metadata())
                 )
                 continue
             if not isinstance(data, bytes):
@@ -143,19 +145,30 @@ class Stream:
         at = monotonic() - self._origin
         self.responses.append(Response(at=at, data=data))
         self._response_bytes += len(data)
+        self._transcript.received_bytes += len(data)
         self.events.extend(_events(data))
-        too_much = len(self.responses) > MAX_RESPONSES or self._response_bytes > MAX_RESPONSE_BYTES
+        too_much = (
+            len(self.responses) > MAX_RESPONSES
+            or self._response_bytes > MAX_RESPONSE_BYTES
+            or self._transcript.received_bytes > MAX_TRANSCRIPT_BYTES
+        )
         if too_much or at - self._began > self._longest:
             self._finish(Ended.ENDLESS)
 
     async def _conclude(self) -> None:
         code = await self._call.code()
-        self._finish(
-            Ended.STATUS,
-            code=code.name,
+        self._end_by(
+            code.name,
             message=await self._call.details() or "",
             details=_details(await self._call.trailing_metadata()),
         )
+
+    def _end_by(self, code: str, *, message: str, details: bytes) -> None:
+        """Ends by a status: that of the node, or of grpc on this side where a message was too large to be read."""
+        if code == "RESOURCE_EXHAUSTED" and _NOT_READ in message.lower():
+            self._finish(Ended.OVERSIZE)
+        else:
+            self._finish(Ended.STATUS, code=code, message=message, details=details)
 
     def _finish(self, ended: Ended, *, code: str = "", message: str = "", details: bytes = b"") -> None:
         self.ended = ended

@@ -19,8 +19,11 @@ GET_NODE_CARD = "consilience.v1.NodeService/GetNodeCard"
 _SCHEMES = {"": None, "http": True, "https": False}
 _MAX_PORT = 65535
 _NO_GRPC = "failed to connect to all addresses"
+MAX_RECEIVED_BYTES = 8 * 1024 * 1024
+"""Twice what any message may have, so that one that is too large is read and shown, and none fills the judge."""
+
 _OPTIONS = (
-    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_receive_message_length", MAX_RECEIVED_BYTES),
     ("grpc.max_send_message_length", -1),
     ("grpc.enable_retries", 0),
     ("grpc.use_local_subchannel_pool", 1),

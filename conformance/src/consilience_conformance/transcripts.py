@@ -34,6 +34,8 @@ class Ended(enum.StrEnum):
     """Nothing more came within the budget of the check."""
     ENDLESS = "endless"
     """More came than any answer holds, or it went on for longer than the card allows."""
+    OVERSIZE = "oversize"
+    """A message came that is so large that it was not read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,12 +167,14 @@ class Transcript:
         card: The encoded envelope of the card that the check relied on.
         exchanges: The calls, in the order in which they ended.
         notes: What else was observed, by name: facts about certificates, frames of HTTP/2, what the driver chose.
+        received_bytes: How much the node has sent so far, over all calls; no part of a report.
     """
 
     check: str
     card: bytes = b""
     exchanges: list[Exchange] = field(default_factory=list)
     notes: dict[str, JsonValue] = field(default_factory=dict)
+    received_bytes: int = field(default=0, compare=False)
 
     def __getitem__(self, name: str) -> Exchange:
         """Returns the exchange of a name.

@@ -82,6 +82,8 @@ def read_log(exchange: Exchange, *, after: int = 0) -> Log:
         for event in message.events:
             _check_place(log, exchange, event)
             _take(log, event)
+    if exchange.ended is Ended.OVERSIZE:
+        _break(log, exchange, "STRM-SIZE-001", "a response is too large", got="more than was read")
     return log
 
 
