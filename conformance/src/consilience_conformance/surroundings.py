@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 
@@ -47,14 +50,19 @@ class Surroundings:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
         )
         try:
             async with asyncio.timeout(RESTART_SECONDS):
                 _, said = await process.communicate()
         except TimeoutError as error:
-            process.kill()
-            await process.wait()
             raise UntestableError(f"the restart command did not return within {RESTART_SECONDS:g} s") from error
+        finally:
+            if process.returncode is None:
+                # The shell is not alone: what it waits for would be left running.
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
         if process.returncode:
             words = said.decode(errors="replace").strip()[-200:]
             raise UntestableError(f"the restart command exited with {process.returncode}: {words}")
