@@ -21,6 +21,8 @@ GATES = 900
 
 GATES_PER_ASK = 225
 
+BEFORE_THE_GATE = "one two three "
+
 STEPS = ("accepted", "text_delta", "citation", "progress", "text_delta", "citation", "text_delta", "final")
 """What the script of the check makes, deltas side by side as one."""
 
@@ -49,6 +51,17 @@ async def _in_order(stage: Stage) -> None:
 
 
 def _judge_in_order(seen: Transcript) -> Iterator[Finding]:
+    meanwhile = snapshot_of(seen["meanwhile"])
+    if meanwhile is not None and meanwhile.text != BEFORE_THE_GATE and BEFORE_THE_GATE.startswith(meanwhile.text):
+        # The reader has waited for this text in vain, and the rest of what it saw follows from that.
+        yield Finding(
+            requirement="SEC-SCRIPT-003",
+            message="the text of earlier steps does not stand in the log",
+            expected=repr(BEFORE_THE_GATE),
+            got=repr(meanwhile.text),
+            exchange="meanwhile",
+        )
+        return
     log = read_log(seen["ask"])
     yield from complete(seen["ask"], requirement="SEC-SCRIPT-001")
     yield from text_is(log, "one two three four", requirement="SEC-SCRIPT-001", name="ask")
@@ -57,11 +70,10 @@ def _judge_in_order(seen: Transcript) -> Iterator[Finding]:
     if kinds != list(STEPS):
         message = "the events are not in the order of the steps"
         yield _finding(message, expected=", ".join(STEPS), got=", ".join(kinds), name="ask")
-    meanwhile = snapshot_of(seen["meanwhile"])
-    if meanwhile is None or meanwhile.HasField("final") or meanwhile.text != "one two three ":
+    if meanwhile is None or meanwhile.HasField("final") or meanwhile.text != BEFORE_THE_GATE:
         yield _finding(
             "the log does not stand at the gate",
-            expected=repr("one two three "),
+            expected=repr(BEFORE_THE_GATE),
             got=repr(meanwhile.text) if meanwhile else "no answer",
             name="meanwhile",
         )
@@ -80,8 +92,8 @@ async def _many_gates(stage: Stage) -> None:
 
 
 def _judge_many_gates(seen: Transcript) -> Iterator[Finding]:
-    yield from complete(seen["pass"], requirement="SEC-SCRIPT-001")
-    yield from text_is(read_log(seen["pass"]), "passed", requirement="SEC-SCRIPT-001", name="pass")
+    yield from complete(seen["pass"], requirement="SEC-SCRIPT-002")
+    yield from text_is(read_log(seen["pass"]), "passed", requirement="SEC-SCRIPT-002", name="pass")
 
 
 def _script_of(ask: ask_pb2.Ask) -> conformance_pb2.ConformanceScript:
@@ -206,7 +218,7 @@ CHECKS = (
     Check(
         name="steps-are-carried-out-in-their-order",
         title="A script becomes text, citations and progress in its order, stands at its gates and ends where it says.",
-        requirements=("SEC-SCRIPT-001",),
+        requirements=("SEC-SCRIPT-001", "SEC-SCRIPT-003"),
         drive=_in_order,
         judge=_judge_in_order,
         needs=Needs.SCRIPT,
@@ -215,7 +227,7 @@ CHECKS = (
     Check(
         name="open-gates-are-remembered",
         title="A gate that was opened stays open, however often it is passed, and many others with it.",
-        requirements=("SEC-SCRIPT-001",),
+        requirements=("SEC-SCRIPT-002",),
         drive=_many_gates,
         judge=_judge_many_gates,
         needs=Needs.SCRIPT,

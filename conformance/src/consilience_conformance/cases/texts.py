@@ -63,7 +63,7 @@ def _judge_characters(seen: Transcript) -> Iterator[Finding]:
         yield from answer_findings(seen, log, asked=seen[name])
         if log.text.replace(REPLACEMENT, "") != whole or REPLACEMENT not in log.text:
             yield Finding(
-                requirement="SEC-SCRIPT-001",
+                requirement="SEC-SCRIPT-004",
                 message="bytes that are no UTF-8 did not become U+FFFD",
                 expected=repr(whole) + " and U+FFFD",
                 got=repr(log.text),
@@ -135,7 +135,7 @@ CHECKS = (
     Check(
         name="deltas-hold-whole-characters",
         title="Text goes out in whole characters, however a model's tokens break them.",
-        requirements=("STRM-TXT-001", "STRM-TXT-002", "SEC-SCRIPT-001"),
+        requirements=("STRM-TXT-001", "STRM-TXT-002", "SEC-SCRIPT-004"),
         drive=_broken_characters,
         judge=_judge_characters,
         needs=Needs.SCRIPT,
