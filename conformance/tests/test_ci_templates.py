@@ -186,13 +186,14 @@ def test_action_hands_every_input_to_the_suite(github: _GitHub, node: NodeProces
         "grant": str(grant),
         "tester_key": str(key),
         "restart": "true",
+        "replica": node.address,
     }
     others = {"address", "known-failing", "out", "artifact"}
     assert {name.replace("_", "-") for name in inputs} | others == set(github.action["inputs"])
     done = github.judge(tmp_path, address=node.address, **inputs)
     assert done.code == _PASSED, done.said
     command = yaml.safe_load(done.report("report.json"))["scope"]["command"]
-    for name in ("profile", "mode", "skill", "question", "seed", "grant", "tester_key", "restart"):
+    for name in ("profile", "mode", "skill", "question", "seed", "grant", "tester_key", "restart", "replica"):
         option = f"--{name.replace('_', '-')}"
         assert command[command.index(option) + 1] == inputs[name]
 
