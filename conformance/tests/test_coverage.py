@@ -76,6 +76,31 @@ def test_an_exclusion_that_excuses_nothing_is_named(exclusions: dict[str, str], 
     assert found.startswith(complaint)
 
 
+@pytest.mark.parametrize(
+    ("open_parts", "complaint"),
+    [
+        ({_NEVER.id: "whistling through the nose"}, "a part of ASK-IDEM-005 is left open, and nothing of it is tested"),
+        ({_SHOULD.id: "waltzes"}, "a part of ASK-ANS-006 is left open, which is no MUST for a node"),
+        ({"COOKING": "desserts"}, "the open parts name COOKING, which is no requirement"),
+        ({_MUST.id: " "}, "a part of ASK-IDEM-002 is left open, and nobody says which"),
+    ],
+)
+def test_a_part_that_is_left_open_of_nothing_is_named(open_parts: dict[str, str], complaint: str) -> None:
+    (found,) = coverage_complaints(
+        _ALL, role="node", checks=[_SINGS], exclusions={_NEVER.id: "not heard"}, open_parts=open_parts
+    )
+    assert found.startswith(complaint)
+
+
+def test_a_part_of_a_tested_must_may_be_left_open() -> None:
+    assert (
+        coverage_complaints(
+            _ALL, role="node", checks=[_SINGS, _QUIET], exclusions={}, open_parts={_MUST.id: "songs without words"}
+        )
+        == []
+    )
+
+
 def test_a_should_needs_no_exclusion() -> None:
     quiet = replace(_QUIET, requirements=(_NEVER.id,))
     (found,) = _complaints(_SINGS, quiet, exclusions={_SHOULD.id: "dancing is not seen"})

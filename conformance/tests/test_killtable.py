@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from consilience_conformance.cases import all_checks
-from consilience_conformance.exclusions import EXCLUSIONS
+from consilience_conformance.exclusions import EXCLUSIONS, OPEN_PARTS
 from consilience_conformance.peers.degenerate import DEGENERATE
 from consilience_conformance.requirements import Requirement, requirements
 from consilience_conformance.selftest import killtable
@@ -44,6 +44,7 @@ def table(
         requirements={name: rule(name, level=level) for name, level in known.items()},
         checks=checks,
         exclusions=exclusions or {},
+        open_parts={"ASK-IDEM-002": "Songs without words."},
         declared=declared,
         faults={"forgetful": "Forgets."},
         degenerate=DEGENERATE.values(),
@@ -55,6 +56,7 @@ def test_the_committed_table_is_the_one_of_the_declarations() -> None:
         requirements=requirements(),
         checks=all_checks(),
         exclusions=EXCLUSIONS["node"],
+        open_parts=OPEN_PARTS["node"],
         declared=declarations().values(),
         faults={name: mutant.fault for name, mutant in mutants().items()},
         degenerate=DEGENERATE.values(),
@@ -104,6 +106,7 @@ def test_a_rule_for_clients_is_none_of_this_table() -> None:
         requirements={"A": rule("A", role="client"), "B": rule("B", role="both")},
         checks=[],
         exclusions={},
+        open_parts={},
         declared=[],
         faults={},
         degenerate=[],
@@ -114,7 +117,7 @@ def test_a_rule_for_clients_is_none_of_this_table() -> None:
 def test_the_page_shows_what_is_proved_and_what_is_not() -> None:
     page = killtable.as_markdown(table(ASK_IDEM_002="MUST", ASK_X_001="MUST"))
     assert "1 of 2 MUSTs for nodes are proved by 1 mutants; 0 cannot be tested from outside." in page
-    assert "| ASK-IDEM-002 | MUST | reused | forgetful |" in page
+    assert "| ASK-IDEM-002 | MUST | reused<br>not shown: Songs without words. | forgetful |" in page
     assert "| ASK-X-001 | MUST | none | none |" in page
     assert "| forgetful | Forgets. | reused | ASK-IDEM-002 | defect \\| was accepted |" in page
     assert "| closed-port | Does not run. | 4 | there is nothing to judge |" in page

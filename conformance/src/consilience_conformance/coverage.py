@@ -6,6 +6,7 @@ Pure functions that return complaints, so that a test can show each of them; non
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Protocol
 
 from consilience_conformance.requirements import Requirement, Role, near_ids
@@ -32,6 +33,7 @@ def coverage_complaints(
     role: Role,
     checks: Iterable[NamesRequirements],
     exclusions: Mapping[str, str],
+    open_parts: Mapping[str, str] = MappingProxyType({}),
 ) -> list[str]:
     """Returns what is wrong with the checks of nodes, or of clients.
 
@@ -40,12 +42,14 @@ def coverage_complaints(
         role: Who is judged.
         checks: Those that judge it.
         exclusions: The MUSTs that none of them can test, with the reasons.
+        open_parts: The MUSTs of which they leave something open, with what it is.
     """
     checks = tuple(checks)
     tested = {name for check in checks for name in check.requirements}
     return [
         *_of_checks(checks, requirements=requirements, role=role),
         *_of_exclusions(exclusions, requirements=requirements, role=role, tested=tested),
+        *_of_open_parts(open_parts, requirements=requirements, role=role, tested=tested),
         *(
             f"{one.id} is a MUST for a {role} that is neither tested nor excluded with a reason: {one.sentence}"
             for one in requirements.values()
@@ -101,6 +105,20 @@ def _of_exclusions(
             yield f"{name} is excluded and is tested: take it out of the exclusions"
         if not reason.strip():
             yield f"{name} is excluded without a reason"
+
+
+def _of_open_parts(
+    open_parts: Mapping[str, str], *, requirements: Mapping[str, Requirement], role: Role, tested: set[str]
+) -> Iterable[str]:
+    for name, part in open_parts.items():
+        if name not in requirements:
+            yield f"the open parts name {_unknown(name, requirements)}"
+        elif not (requirements[name].is_must and requirements[name].binds(role)):
+            yield f"a part of {name} is left open, which is no MUST for a {role}"
+        elif name not in tested:
+            yield f"a part of {name} is left open, and nothing of it is tested: exclude it"
+        if not part.strip():
+            yield f"a part of {name} is left open, and nobody says which"
 
 
 def _unknown(name: str, requirements: Mapping[str, Requirement]) -> str:

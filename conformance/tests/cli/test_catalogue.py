@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from consilience_conformance import callers, node_ids
 from consilience_conformance.cases import all_checks
 from consilience_conformance.cli import main
-from consilience_conformance.exclusions import EXCLUSIONS
+from consilience_conformance.exclusions import EXCLUSIONS, OPEN_PARTS
 from consilience_conformance.requirements import requirements, set_digest
 from consilience_conformance.selftest.declarations import declarations
 
@@ -42,6 +42,11 @@ def test_every_check_is_explained() -> None:
 def test_what_cannot_be_tested_is_explained_with_the_reason() -> None:
     name, reason = next(iter(EXCLUSIONS["node"].items()))
     assert reason.rstrip(".") in _told("explain", name).stdout
+
+
+def test_what_the_checks_leave_open_is_explained() -> None:
+    for name, part in OPEN_PARTS["node"].items():
+        assert part in " ".join(_told("explain", name).stdout.split())
 
 
 def test_what_is_not_known_is_said_with_what_looks_like_it() -> None:

@@ -2,7 +2,7 @@
 
 from conformance.tests.made_runs import result, run
 from conformance.tests.report.reports import report
-from consilience_conformance.exclusions import EXCLUSIONS
+from consilience_conformance.exclusions import EXCLUSIONS, OPEN_PARTS
 from consilience_conformance.report.summary import (
     NO_CHECK,
     NOT_SEEN,
@@ -58,6 +58,13 @@ def test_a_finding_against_one_requirement_leaves_the_others_of_its_check_alone(
     rows = {row.requirement.id: row.verdict for row in standings(run(result(Verdict.FAIL)))}
     assert rows["ASK-IDEM-002"] is Verdict.FAIL
     assert rows["STRM-LOG-001"] is Verdict.PASS
+
+
+def test_what_checks_leave_open_of_a_requirement_stands_with_it_where_one_was_made() -> None:
+    name, part = next(iter(OPEN_PARTS["node"].items()))
+    made = {row.requirement.id: row.open_part for row in standings(run(result(requirements=(name,))))}
+    assert made[name] == part
+    assert {row.open_part for row in standings(run(result(requirements=("STRM-LOG-001",))))} == {""}
 
 
 def test_requirements_of_profiles_that_were_not_judged_are_not_applicable() -> None:

@@ -11,7 +11,7 @@ import click
 from consilience_conformance.cases import all_checks
 from consilience_conformance.checks import Check, Needs
 from consilience_conformance.cli.terminal import say, wrapped
-from consilience_conformance.exclusions import EXCLUSIONS
+from consilience_conformance.exclusions import EXCLUSIONS, OPEN_PARTS
 from consilience_conformance.requirements import Requirement, requirements, set_digest
 from consilience_conformance.selection import NoCheckError, named
 from consilience_conformance.selftest.declarations import declarations
@@ -45,6 +45,9 @@ def _of_requirement(rule: Requirement, *, checks: Sequence[Check]) -> Iterator[s
         yield f"No check of nodes: {reason}."
     for check in checks:
         yield from _check(check, requirement=rule.id)
+    if checks and (part := OPEN_PARTS["node"].get(rule.id)):
+        yield "not shown by these checks"
+        yield from wrapped(part, indent="  ")
 
 
 def _of_check(check: Check) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 
-from consilience_conformance.exclusions import EXCLUSIONS
+from consilience_conformance.exclusions import EXCLUSIONS, OPEN_PARTS
 from consilience_conformance.requirements import Requirement, requirements
 from consilience_conformance.verdicts import CheckResult, Exit, Finding, RunResult, Verdict
 
@@ -93,12 +93,14 @@ class Standing:
         verdict: The worst that a check says; NOT_TESTED where none says anything.
         because: Why it was not judged; empty where it was.
         checks: Names of the checks of this run that test it.
+        open_part: What of it they do not show; empty: nothing is known to be left.
     """
 
     requirement: Requirement
     verdict: Verdict
     because: str
     checks: tuple[str, ...]
+    open_part: str = ""
 
 
 def failures(run: RunResult) -> tuple[CheckResult, ...]:
@@ -150,7 +152,13 @@ def _standing(one: Requirement, *, run: RunResult, verdicts: Mapping[str, Verdic
             verdict, because = Verdict.NOT_APPLICABLE, f"the run does not judge the profile {one.profile}"
     elif verdict not in JUDGED:
         because = next((result.because for result in testing if result.verdict is verdict), "")
-    return Standing(requirement=one, verdict=verdict, because=because, checks=tuple(result.check for result in testing))
+    return Standing(
+        requirement=one,
+        verdict=verdict,
+        because=because,
+        checks=tuple(result.check for result in testing),
+        open_part=OPEN_PARTS[run.role].get(one.id, "") if testing else "",
+    )
 
 
 def must_share(rows: Sequence[Standing]) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from consilience_conformance.cases import all_checks
-from consilience_conformance.exclusions import EXCLUSIONS
+from consilience_conformance.exclusions import EXCLUSIONS, OPEN_PARTS
 from consilience_conformance.peers.degenerate import DEGENERATE
 from consilience_conformance.requirements import requirements
 from consilience_conformance.selftest import killtable
@@ -141,6 +141,7 @@ class Selftest:
             requirements=requirements(),
             checks=all_checks(),
             exclusions=EXCLUSIONS["node"],
+            open_parts=OPEN_PARTS["node"],
             declared=self._declared,
             faults=faults,
             degenerate=DEGENERATE.values(),

@@ -44,6 +44,7 @@ def kill_table(
     requirements: Mapping[str, Requirement],
     checks: Iterable[NamesRequirements],
     exclusions: Mapping[str, str],
+    open_parts: Mapping[str, str],
     declared: Iterable[Declaration],
     faults: Mapping[str, str],
     degenerate: Iterable[Degenerate],
@@ -54,6 +55,7 @@ def kill_table(
         requirements: All of them, by id.
         checks: Those of nodes.
         exclusions: The MUSTs of nodes that nothing can test, with the reasons.
+        open_parts: The MUSTs of nodes of which the checks leave something open, with what it is.
         declared: What each mutant dies of.
         faults: What each mutant does wrong, by its name.
         degenerate: The degenerate nodes.
@@ -68,6 +70,7 @@ def kill_table(
                 "checks": [check.name for check in checks if one.id in check.requirements],
                 "killers": [mutant.name for mutant in declared if mutant.requirement == one.id],
                 "excluded": exclusions.get(one.id, ""),
+                "open": open_parts.get(one.id, ""),
             }
             for one in requirements.values()
             if one.binds("node")
@@ -99,7 +102,7 @@ def kill_table(
 
 
 def table_complaints(table: Table) -> Iterator[str]:
-    """Yields the MUSTs that no mutant proves and that are not excluded with a reason, and the checks that nothing kills.
+    """Yields the MUSTs that no mutant proves, those excluded with a reason apart, and the checks that nothing kills.
 
     A check of a MUST is killed by a mutant of its own, or fails with one every time, or by a degenerate node.
     """
@@ -173,7 +176,8 @@ def as_markdown(table: Table) -> str:
 def _requirement_cells(row: Mapping[str, Any]) -> Iterator[str]:
     yield row["id"]
     yield row["level"]
-    yield "<br>".join(row["checks"]) or (f"excluded: {row['excluded']}" if row["excluded"] else "none")
+    shown = [*row["checks"], *([f"not shown: {row['open']}"] if row["open"] else [])]
+    yield "<br>".join(shown) or (f"excluded: {row['excluded']}" if row["excluded"] else "none")
     yield "<br>".join(row["killers"]) or "none"
 
 
