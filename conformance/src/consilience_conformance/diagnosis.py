@@ -20,6 +20,7 @@ from consilience_conformance.surroundings import Surroundings
 from consilience_conformance.targets import Target, UnreachableError, reach
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding
+from consilience_conformance.wire_values import shown_time, time_of
 
 MAX_SECONDS = 4.8
 MAX_SKEW = timedelta(seconds=30)
@@ -133,7 +134,10 @@ async def _clock(target: Target) -> Clock:
     told = refusal_of(exchange).details.get(error_details_pb2.ServerTime.DESCRIPTOR.full_name)
     if not isinstance(told, error_details_pb2.ServerTime):
         return Clock(because=f"an expired call brought no time of the node: {outcome_of(exchange)}")
-    return Clock(ahead=told.server_time.ToDatetime(tzinfo=UTC) - (sent + half), within=half)
+    time = time_of(told.server_time)
+    if time is None:
+        return Clock(because=f"an expired call brought a time that is none: {shown_time(told.server_time)}")
+    return Clock(ahead=time - (sent + half), within=half)
 
 
 def _any_skill(skills: Sequence[node_pb2.Skill]) -> node_pb2.Skill:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from consilience.v1 import node_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
@@ -44,3 +45,9 @@ def test_a_broken_rule_of_one_of_many_tells_which() -> None:
     skill = node_pb2.Skill(id="chat", domains=["law", "A B"]).SerializeToString()
     (finding,) = field_findings(skill, SKILL, exchange="card")
     assert finding.got == "domains[1] that does not"
+
+
+def test_a_time_beyond_all_calendars_is_found_and_stops_nobody() -> None:
+    card = node_pb2.NodeCard(expire_time=Timestamp(seconds=2**63 - 1))
+    (finding,) = field_findings(card.SerializeToString(), "consilience.v1.NodeCard", exchange="card")
+    assert (finding.requirement, finding.message) == ("ERR-FLD-001", "the NodeCard breaks the rule of times")

@@ -28,6 +28,7 @@ from consilience_conformance.stage import ASK, GET, Stage, token, wait
 from consilience_conformance.targets import GET_NODE_CARD
 from consilience_conformance.transcripts import Ended, Exchange, Transcript
 from consilience_conformance.verdicts import Finding
+from consilience_conformance.wire_values import enum_name
 
 HALF_OPEN_STREAMS = 128
 LARGE_BYTES = 1 << 20
@@ -205,7 +206,7 @@ def _judge_vanished(seen: Transcript) -> Iterator[Finding]:
     yield from complete(resumed, requirement="ASK-STOP-003")
     log = read_log(resumed)
     if log.answer is None or log.answer.outcome != ask_pb2.OUTCOME_ANSWERED:
-        got = "no Final" if log.answer is None else ask_pb2.Outcome.Name(log.answer.outcome)
+        got = "no Final" if log.answer is None else enum_name(ask_pb2.Outcome.DESCRIPTOR, log.answer.outcome)
         yield Finding(
             requirement="ASK-STOP-003",
             message="the work did not go on without its reader",

@@ -26,6 +26,7 @@ from consilience_conformance.stage import Stage, accepted, text_seen, token, wai
 from consilience_conformance.targets import Target, UnreachableError, reach
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding
+from consilience_conformance.wire_values import nanoseconds_of, shown_time
 
 DURABLE_RETENTION = timedelta(hours=24)
 
@@ -127,13 +128,13 @@ def _judge_outlive(seen: Transcript) -> Iterator[Finding]:
     snapshot = snapshot_of(seen["before"])
     if snapshot is None or log.answer is None:
         return
-    least = log.answer.accept_time.ToDatetime() + DURABLE_RETENTION
-    if snapshot.keep_until_time.ToDatetime() < least:
+    kept = nanoseconds_of(snapshot.keep_until_time) - nanoseconds_of(log.answer.accept_time)
+    if kept < DURABLE_RETENTION // timedelta(microseconds=1) * 1000:
         yield Finding(
             requirement="ASK-DUR-001",
             message="the answer is kept for less than 24 hours after acceptance",
-            expected=f"at least {least.isoformat()}Z",
-            got=snapshot.keep_until_time.ToJsonString(),
+            expected=f"at least until 24 hours after {shown_time(log.answer.accept_time)}",
+            got=shown_time(snapshot.keep_until_time),
             exchange="before",
         )
 

@@ -15,6 +15,7 @@ from consilience_conformance.signed_calls import ASKING, METHODS, Method, Signed
 from consilience_conformance.stage import Stage, accepted, timestamp
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding
+from consilience_conformance.wire_values import nanoseconds_of
 
 MAX_LIFETIME = timedelta(minutes=10)
 MAX_SKEW = timedelta(seconds=30)
@@ -173,7 +174,7 @@ def _judge_time(seen: Transcript) -> Iterator[Finding]:
         detail = refusal_of(seen[name]).details.get("consilience.v1.ServerTime")
         if not isinstance(detail, error_details_pb2.ServerTime):
             continue
-        told = detail.server_time.ToMilliseconds()
+        told = nanoseconds_of(detail.server_time) // 10**6
         if not earliest <= told <= latest:
             yield Finding(
                 requirement="SIG-HDR-004",

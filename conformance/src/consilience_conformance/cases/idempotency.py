@@ -15,6 +15,7 @@ from consilience_conformance.rules.refusals import outcome_of, refusal_of, refus
 from consilience_conformance.stage import ASK, HEADER_LIFETIME, Stage, accepted, timestamp
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding
+from consilience_conformance.wire_values import time_of
 
 _COPIES = 8
 _SKEW = timedelta(seconds=30)
@@ -101,8 +102,8 @@ async def _clock_ahead(stage: Stage) -> timedelta:
     detail = refusal.details.get("consilience.v1.ServerTime")
     if not isinstance(detail, error_details_pb2.ServerTime):
         return timedelta(0)
-    ahead = detail.server_time.ToDatetime(tzinfo=UTC) - datetime.now(UTC)
-    return ahead if abs(ahead) <= _SKEW else timedelta(0)
+    told, now = time_of(detail.server_time), datetime.now(UTC)
+    return told - now if told is not None and abs(told - now) <= _SKEW else timedelta(0)
 
 
 async def _copy_until_it_expires(stage: Stage) -> None:

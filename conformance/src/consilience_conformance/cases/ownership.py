@@ -15,6 +15,7 @@ from consilience_conformance.rules.refusals import refused, was_accepted
 from consilience_conformance.stage import Stage, text_seen, token, wait
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding
+from consilience_conformance.wire_values import nanoseconds_of, shown_time
 
 CALLS = ("get", "resume", "cancel")
 
@@ -122,13 +123,13 @@ def _judge_kept(seen: Transcript) -> Iterator[Finding]:
     if snapshot is None or answer is None:
         return
     retention = card_of(seen)[1].limits.answer_retention
-    least = answer.finish_time.ToNanoseconds() + retention.ToNanoseconds()
-    if snapshot.keep_until_time.ToNanoseconds() < least:
+    least = nanoseconds_of(answer.finish_time) + nanoseconds_of(retention)
+    if nanoseconds_of(snapshot.keep_until_time) < least:
         yield Finding(
             requirement="ASK-KEEP-001",
             message="the answer is not kept for as long as the card says",
-            expected=f"{retention.ToJsonString()} after {answer.finish_time.ToJsonString()}",
-            got=snapshot.keep_until_time.ToJsonString(),
+            expected=f"{shown_time(retention)} after {shown_time(answer.finish_time)}",
+            got=shown_time(snapshot.keep_until_time),
             exchange="get",
         )
 

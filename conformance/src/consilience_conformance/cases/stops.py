@@ -22,7 +22,7 @@ from consilience_conformance.rules.refusals import was_accepted
 from consilience_conformance.stage import Stage, accepted, text_seen, timestamp, token, wait
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding
-from consilience_conformance.wire_values import shown_time
+from consilience_conformance.wire_values import nanoseconds_of, shown_time
 
 DEADLINE = timedelta(seconds=1)
 """How far ahead the deadline lies; the clocks of node and tester may differ by less than that."""
@@ -109,7 +109,7 @@ def _judge_deadline(seen: Transcript) -> Iterator[Finding]:
     yield from snapshot_tells(seen["get"], log)
     ask = ask_pb2.Ask.FromString(ask_pb2.AskRequest.FromString(asked.request).ask.payload)
     answer = log.answer
-    if answer and answer.finish_time.ToNanoseconds() < ask.limits.deadline.ToNanoseconds():
+    if answer and nanoseconds_of(answer.finish_time) < nanoseconds_of(ask.limits.deadline):
         yield Finding(
             requirement="ASK-STOP-002",
             message="the work was stopped before its deadline",
@@ -134,7 +134,7 @@ def _longest_run(card: node_pb2.NodeCard, *, skill_id: str) -> timedelta:
     """Returns the max_run_time that holds for a skill: its own where it states one, else the card's."""
     own = [skill.limits for skill in card.skills if skill.id == skill_id and skill.limits.HasField("max_run_time")]
     # Python's own durations cannot hold every one of the wire; none that is that long is waited for.
-    seconds = min((own or [card.limits])[0].max_run_time.ToNanoseconds() / 1e9, 1e9)
+    seconds = min(nanoseconds_of((own or [card.limits])[0].max_run_time) / 1e9, 1e9)
     return timedelta(seconds=seconds)
 
 
@@ -151,7 +151,7 @@ def _judge_run_time(seen: Transcript) -> Iterator[Finding]:
     answer = log.answer
     if answer is None:
         return
-    took = (answer.finish_time.ToNanoseconds() - answer.accept_time.ToNanoseconds()) / 1e9
+    took = (nanoseconds_of(answer.finish_time) - nanoseconds_of(answer.accept_time)) / 1e9
     if took < longest.total_seconds():
         yield Finding(
             requirement="ASK-STOP-002",

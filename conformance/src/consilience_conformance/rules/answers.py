@@ -12,6 +12,7 @@ from consilience_conformance import envelopes
 from consilience_conformance.rules.logs import Log
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding
+from consilience_conformance.wire_values import nanoseconds_of, shown_time
 
 ANSWER = "consilience.v1.Answer"
 
@@ -116,12 +117,12 @@ def _signing_key(card: node_pb2.NodeCard, answer: ask_pb2.Answer, *, name: str) 
             got=answer.signing_key.hex(),
             exchange=name,
         )
-    elif answer.finish_time.ToNanoseconds() > expiry.ToNanoseconds():
+    elif nanoseconds_of(answer.finish_time) > nanoseconds_of(expiry):
         yield Finding(
             requirement="ASK-ANS-001",
             message="the key that signs the answer had expired",
-            expected=f"at most {expiry.ToJsonString()}",
-            got=answer.finish_time.ToJsonString(),
+            expected=f"at most {shown_time(expiry)}",
+            got=shown_time(answer.finish_time),
             exchange=name,
         )
 

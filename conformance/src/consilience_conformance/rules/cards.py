@@ -19,6 +19,7 @@ from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance import envelopes, node_ids
 from consilience_conformance.rules.fields import field_findings
 from consilience_conformance.verdicts import Finding
+from consilience_conformance.wire_values import nanoseconds_of, shown_time
 
 NODE_CARD = "consilience.v1.NodeCard"
 MAX_CARD_BYTES = 65536
@@ -50,7 +51,7 @@ def content_findings(envelope: SignedEnvelope) -> Iterator[Finding]:
         yield Finding(requirement="NODE-CARD-006", message="the card does not declare PROFILE_CORE")
     for field in card.limits.DESCRIPTOR.fields:
         value = getattr(card.limits, field.name)
-        is_set = value.ToNanoseconds() if field.message_type else value
+        is_set = nanoseconds_of(value) if field.message_type else value
         if not is_set and field.name not in _OPTIONAL_LIMITS:
             yield Finding(
                 requirement="ERR-FLD-001",
@@ -64,12 +65,12 @@ def key_findings(card: node_pb2.NodeCard) -> Iterator[Finding]:
     """Yields the signing keys that outlive what a card may say (NODE-KEY-001)."""
     latest = card.sequence * 1000 + MAX_KEY_LIFETIME // _MICROSECOND * 1000
     for key in card.signing_keys:
-        if key.expire_time.ToNanoseconds() > latest:
+        if nanoseconds_of(key.expire_time) > latest:
             yield Finding(
                 requirement="NODE-KEY-001",
                 message="a signing key lives too long",
                 expected=f"{MAX_KEY_LIFETIME.days} days after the issue of the card, or earlier",
-                got=f"{key.public_key.hex()} until {key.expire_time.ToJsonString()}",
+                got=f"{key.public_key.hex()} until {shown_time(key.expire_time)}",
             )
 
 
@@ -159,7 +160,7 @@ def dns_names(certificate: x509.Certificate) -> list[str]:
     """Returns the dNSNames among the subject alternative names."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
         return []
     return list(names.get_values_for_type(x509.DNSName))
 

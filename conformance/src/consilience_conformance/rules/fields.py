@@ -6,11 +6,19 @@ import functools
 from collections.abc import Iterator
 
 import protovalidate
-from google.protobuf.message import DecodeError
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor_pb2 import FieldOptions
+from google.protobuf.message import DecodeError, Message
 from protovalidate.validator import Violation
 
+from buf.validate import validate_pb2
 from consilience_conformance.image import message_class
 from consilience_conformance.verdicts import Finding
+
+MOST_ITEMS = 256
+"""No list that has a limit may have more. Evaluating rules takes milliseconds an item, so no more are looked at."""
+MOST_VIOLATIONS = 64
+"""More of one message are not told."""
 
 
 def field_findings(data: bytes, kind: str, *, exchange: str) -> Iterator[Finding]:
@@ -46,10 +54,31 @@ def _violations(kind: str, data: bytes) -> tuple[tuple[str, str, str], ...]:
     A node sends one card and one Final many times, and a rule takes milliseconds to evaluate.
     """
     message = message_class(kind).FromString(data)
-    return tuple(
-        (violation.proto.rule_id, _path(violation), violation.proto.message)
-        for violation in protovalidate.collect_violations(message)
-    )
+    if long := tuple(_long_lists(message)):
+        return tuple(("repeated.max_items", path, f"with {MOST_ITEMS} items at most") for path in long)
+    try:
+        violations = protovalidate.collect_violations(message)[:MOST_VIOLATIONS]
+    except (ValueError, OverflowError):
+        return (("of times", "", "times and durations that a calendar holds"),)  # no rule is evaluated over others
+    return tuple((violation.proto.rule_id, _path(violation), violation.proto.message) for violation in violations)
+
+
+def _long_lists(message: Message) -> Iterator[str]:
+    """Yields the lists that are longer than any may be, and leaves the beginning alone of those that have no limit."""
+    for field, value in message.ListFields():
+        if field.is_repeated and len(value) > MOST_ITEMS:
+            if _is_limited(field):
+                yield field.name
+                continue
+            del value[MOST_ITEMS:]
+        if field.type == FieldDescriptor.TYPE_MESSAGE and not field.message_type.GetOptions().map_entry:
+            for inner in value if field.is_repeated else (value,):
+                yield from (f"{field.name}.{path}" for path in _long_lists(inner))
+
+
+def _is_limited(field: FieldDescriptor) -> bool:
+    options = FieldOptions.FromString(field.GetOptions().SerializeToString())
+    return options.Extensions[validate_pb2.field].repeated.HasField("max_items")
 
 
 def _path(violation: Violation) -> str:
