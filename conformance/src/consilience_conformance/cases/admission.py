@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from consilience.v1 import ask_pb2, error_details_pb2, node_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance.checks import Check, NotApplicableError
-from consilience_conformance.rules.logs import complete, read_log
+from consilience_conformance.rules.logs import MAX_MESSAGE_BYTES, complete, read_log
 from consilience_conformance.rules.refusals import refusal_of, refused, was_accepted
 from consilience_conformance.stage import ASK, GET, Stage, accepted, timestamp
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.twins import ask_twin
 from consilience_conformance.verdicts import Finding
 from consilience_conformance.wire_bytes import field_of, varint
+from consilience_conformance.wire_values import duration_of, enum_name, nanoseconds_of
 
 _NOWHERE_READ = "application/vnd.consilience.conformance.nowhere-read"
 _PADDING_FIELD = 2000
 _OWN_BYTES = 4096
 """More than what an ask is made of besides its text."""
+_TURN_BYTES = 10
+"""What the shortest turn takes in a request."""
+_MAX_INT64 = 2**63 - 1
 _OF_QUESTIONS = frozenset({"max_turns", "max_input_bytes"})
 """Limits that a script, which is no question, does not come near."""
 _MARGIN = timedelta(seconds=60)
 """How far from a limit of time a deadline lies, as the clocks of tester and node differ."""
+_LONGEST = timedelta(days=3650)
+"""Of work that a deadline is set for; later ones come near the end of all calendars."""
 MakeAsk = Callable[[Stage, int], ask_pb2.Ask]
 """Returns an ask for a limit."""
 
@@ -89,7 +96,15 @@ def _judge_data_class(seen: Transcript) -> Iterator[Finding]:
     yield from was_accepted(seen["control-after"], requirement="ASK-IDEM-005")
 
 
-def _limit_check(name: str, *, title: str, limit: str, at: MakeAsk, over: MakeAsk) -> Check:
+def _largest_request(stage: Stage) -> int:
+    """Returns how large a request may be, in bytes; whatever a card says, no more than any card may say."""
+    stated = stage.target.card.limits.max_message_bytes
+    return min(stated, MAX_MESSAGE_BYTES) if stated > 0 else MAX_MESSAGE_BYTES
+
+
+def _limit_check(
+    name: str, *, title: str, limit: str, at: MakeAsk, over: MakeAsk, unit_bytes: int, most: int = sys.maxsize
+) -> Check:
     """Returns the check of a limit: an ask at it is accepted, and one above it refused with what it is.
 
     Args:
@@ -98,6 +113,8 @@ def _limit_check(name: str, *, title: str, limit: str, at: MakeAsk, over: MakeAs
         limit: The name of the field in Limits.
         at: Makes an ask at the limit.
         over: Makes one above.
+        unit_bytes: How much a request grows with the limit at least, so that what is too large is not made at all.
+        most: A card with a higher limit cannot be asked for more than it.
     """
 
     async def drive(stage: Stage) -> None:
@@ -106,10 +123,12 @@ def _limit_check(name: str, *, title: str, limit: str, at: MakeAsk, over: MakeAs
             raise NotApplicableError(f"the card states no {limit}")
         if stage.subject.scripted and limit in _OF_QUESTIONS:
             raise NotApplicableError("a script is one part of one turn")
-        largest = stage.target.card.limits.max_message_bytes
+        room = _largest_request(stage) - _OWN_BYTES
+        if not 0 < maximum <= min(most, room // unit_bytes if unit_bytes else most):
+            raise NotApplicableError(f"no ask that goes over {limit} fits into a request")
         good, bad = at(stage, maximum), over(stage, maximum)
-        if largest and bad.ByteSize() + _OWN_BYTES > largest:
-            raise NotApplicableError(f"an ask above {limit} has more than max_message_bytes")
+        if bad.ByteSize() > room:
+            raise NotApplicableError(f"no ask that goes over {limit} fits into a request")
         stage.note("maximum", maximum)
         await stage.send(_AT, good, until=accepted, abridged=True)
         await stage.send(_OVER, bad, until=accepted, abridged=True)
@@ -182,10 +201,11 @@ def _with_output_tokens(stage: Stage, count: int) -> ask_pb2.Ask:
 
 async def _ask_by_run_time(stage: Stage) -> None:
     limits = stage.subject.skill.limits
-    own = limits.max_run_time.ToTimedelta() if limits.HasField("max_run_time") else timedelta(0)
-    longest = own or stage.target.card.limits.max_run_time.ToTimedelta()
-    if longest <= _MARGIN:
-        raise NotApplicableError("max_run_time is absent, or as short as clocks may differ")
+    own = limits if nanoseconds_of(limits.max_run_time) else stage.target.card.limits
+    longest = duration_of(own.max_run_time)
+    if longest is None or not _MARGIN < longest <= _LONGEST:
+        days = _LONGEST.days
+        raise NotApplicableError(f"max_run_time is absent, as short as clocks may differ, or longer than {days} days")
     stage.note("maximum", longest // timedelta(milliseconds=1))
     asks = {}
     for name, beyond in ((_AT, -_MARGIN), (_OVER, _MARGIN)):
@@ -215,8 +235,8 @@ def _padded(request: bytes, *, size: int) -> bytes:
 
 async def _send_by_size(stage: Stage) -> None:
     maximum = stage.target.card.limits.max_message_bytes
-    if not maximum:
-        raise NotApplicableError("the card states no max_message_bytes")
+    if not _OWN_BYTES <= maximum <= MAX_MESSAGE_BYTES:
+        raise NotApplicableError("the card states no max_message_bytes, or one that no request can reach")
     stage.note("maximum", maximum)
     ask, other = stage.ask(), stage.ask()
     for name, one, size in ((_AT, ask, maximum), (_OVER, other, maximum + 1)):
@@ -240,10 +260,11 @@ async def _ask_too_much(stage: Stage) -> None:
     maximum, largest = stage.limit("max_input_tokens"), stage.limit("max_input_bytes")
     if not maximum or stage.subject.scripted:
         raise NotApplicableError("the card states no max_input_tokens: the node does not count them")
+    room = _largest_request(stage) - _OWN_BYTES
+    if not 0 < maximum < (min(largest, room) if largest > 0 else room) // 2:
+        raise NotApplicableError("max_input_bytes or max_message_bytes is reached before max_input_tokens")
     # Words apart by spaces: no way to count tokens finds fewer of them than words.
     text = "a " * maximum + "b"
-    if largest and len(text) > largest:
-        raise NotApplicableError("max_input_bytes is reached before max_input_tokens")
     turns = [ask_pb2.Turn(role=ask_pb2.ROLE_ASKER, parts=[ask_pb2.Part(text=text)])]
     whole, cut = stage.ask(turns=turns), stage.ask(turns=turns, allow_truncation=True)
     stage.note("maximum", maximum)
@@ -269,7 +290,7 @@ def _judge_too_much(seen: Transcript) -> Iterator[Finding]:
             requirement="ASK-LIM-002",
             message="a prompt that is too long was accepted, and the intake does not tell what was dropped",
             expected="prompt_tokens_dropped above zero, and the side",
-            got=f"{intake.prompt_tokens_dropped} from {ask_pb2.DroppedSide.Name(intake.dropped_side)}",
+            got=f"{intake.prompt_tokens_dropped} from {enum_name(ask_pb2.DroppedSide.DESCRIPTOR, intake.dropped_side)}",
             exchange="truncated",
         )
 
@@ -330,6 +351,7 @@ CHECKS = (
         limit="max_turns",
         at=_with_turns,
         over=lambda stage, maximum: _with_turns(stage, maximum + 1),
+        unit_bytes=_TURN_BYTES,
     ),
     _limit_check(
         "input-bytes-are-limited",
@@ -337,6 +359,7 @@ CHECKS = (
         limit="max_input_bytes",
         at=_with_bytes,
         over=lambda stage, maximum: _with_bytes(stage, maximum + 1),
+        unit_bytes=1,
     ),
     _limit_check(
         "output-tokens-are-limited",
@@ -344,6 +367,8 @@ CHECKS = (
         limit="max_output_tokens",
         at=_with_output_tokens,
         over=lambda stage, maximum: _with_output_tokens(stage, maximum + 1),
+        unit_bytes=0,
+        most=_MAX_INT64 - 1,
     ),
     Check(
         name="run-time-is-limited",
