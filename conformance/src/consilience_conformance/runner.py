@@ -104,8 +104,11 @@ class Runner:
 
     async def run(self) -> tuple[CheckResult, ...]:
         """Runs all checks and returns their results, in the order of the plan; once."""
-        with self._judges:
+        try:
             return await self._run()
+        finally:
+            # A run that was broken off does not wait for a judge that still thinks.
+            self._judges.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self) -> tuple[CheckResult, ...]:
         loop = asyncio.get_running_loop()
