@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from consilience_conformance.selftest.declarations import Variant
 
@@ -194,7 +195,6 @@ class Specimen:
     @asynccontextmanager
     async def restartable(self) -> AsyncIterator[None]:
         """Offers `restart_command` while the block runs: it asks this process, which alone knows the id."""
-        socket = self._folder / "restart"
         asked: set[asyncio.Task[None]] = set()
 
         async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -208,19 +208,22 @@ class Specimen:
             asked.add(task)
             task.add_done_callback(asked.discard)
 
-        server = await asyncio.start_unix_server(take, socket)
-        self.restart_command = shlex.join(
-            [sys.executable, "-m", "consilience_conformance.selftest.restart", str(socket)]
-        )
-        try:
-            yield
-        finally:
-            self.restart_command = ""
-            server.close()
-            await server.wait_closed()
-            for task in asked:
-                task.cancel()  # else a node would be started that nobody ends
-            await asyncio.gather(*asked, return_exceptions=True)
+        # Not in the folder of the specimen: systems take no socket whose path has more than about 100 bytes.
+        with TemporaryDirectory(prefix="restart-") as short:
+            socket = f"{short}/asked"
+            server = await asyncio.start_unix_server(take, socket)
+            self.restart_command = shlex.join(
+                [sys.executable, "-m", "consilience_conformance.selftest.restart", socket]
+            )
+            try:
+                yield
+            finally:
+                self.restart_command = ""
+                server.close()
+                await server.wait_closed()
+                for task in asked:
+                    task.cancel()  # else a node would be started that nobody ends
+                await asyncio.gather(*asked, return_exceptions=True)
 
     async def _again(self) -> bytes:
         """Kills it and starts it; returns why it does not serve, or nothing."""
