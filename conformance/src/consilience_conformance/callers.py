@@ -92,9 +92,9 @@ class Tester:
         except OSError as error:
             raise TesterKeyError(f"the key file {file} cannot be used: {error.strerror}") from error
         except ValueError as error:
-            raise TesterKeyError(f"{file} holds no key: 64 hexadecimal digits are wanted") from error
+            raise TesterKeyError(f"the file {file} holds no key: 64 hexadecimal digits are wanted") from error
         if len(seed) != _SEED_BYTES:
-            raise TesterKeyError(f"{file} holds no key: 64 hexadecimal digits are wanted")
+            raise TesterKeyError(f"the file {file} holds no key: 64 hexadecimal digits are wanted")
         return cls(seed)
 
     @property

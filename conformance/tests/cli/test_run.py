@@ -16,6 +16,7 @@ from conformance.tests.judged_nodes import talking_node, write_grant
 from consilience.identity import KeyPair
 from consilience.testing.nodes import serving_in_thread
 from consilience_conformance.cli import main
+from consilience_conformance.cli.terminal import sentence
 from consilience_conformance.exclusions import EXCLUSIONS
 from consilience_conformance.peers.degenerate import DEGENERATE
 
@@ -206,3 +207,49 @@ def test_colours_are_left_out_where_they_are_not_wanted(
     monkeypatch.setenv(variable, "1")
     result = CliRunner().invoke(main, ["run", address, *SHORT], color=True)
     assert ("\x1b[" in result.stdout) is styled
+
+
+@pytest.mark.parametrize("taken_by", ["> /dev/full", ">&-"])
+async def test_an_output_that_nobody_takes_is_no_fault_of_the_suite(taken_by: str) -> None:
+    with serving_in_thread(talking_node()) as running:
+        words = f"run {running.address} --only unknown-skill-is-refused {taken_by}"
+        process = await asyncio.create_subprocess_shell(
+            f"{sys.executable} -m consilience_conformance {words}", stderr=asyncio.subprocess.PIPE
+        )
+        _, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    assert "fault" not in err.decode()
+    assert ("Standard output cannot be written" in err.decode()) is ("full" in taken_by)
+
+
+def test_a_report_that_cannot_be_written_takes_neither_the_verdict_nor_the_other_formats(
+    address: str, tmp_path: Path
+) -> None:
+    (tmp_path / "report.html").mkdir()
+    result = _run(address, *SHORT, "--out", tmp_path)
+    assert result.exit_code == 0
+    assert "PASSED" in result.stdout
+    assert f"The report cannot be written: {tmp_path / 'report.html'}: Is a directory." in result.stderr
+    assert (tmp_path / "report.json").is_file()
+
+
+def test_a_report_that_cannot_be_written_of_a_node_that_is_not_reached_ends_by_it(
+    unused_tcp_port: int, tmp_path: Path
+) -> None:
+    (tmp_path / "report.html").mkdir()
+    result = _run(f"127.0.0.1:{unused_tcp_port}", "--out", tmp_path)
+    assert result.exit_code == 64
+    assert "nothing answers at" in result.stderr
+    assert "cannot be written" in result.stderr
+
+
+def test_files_of_an_earlier_report_are_left_and_told(address: str, tmp_path: Path) -> None:
+    assert _run(address, *SHORT, "--out", tmp_path).exit_code == 0
+    result = _run(address, *SHORT, "--out", tmp_path, "--format", "json")
+    assert f"Report: {tmp_path / 'report.json'}\nOf an earlier run: {tmp_path / 'report.html'}," in result.stdout
+
+
+def test_a_message_that_begins_with_the_name_of_a_file_leaves_that_name_as_it_is() -> None:
+    assert sentence("node.toml holds no grant") == "node.toml holds no grant."
+    assert sentence("there is no check; did you mean ask?") == "There is no check; did you mean ask?"
+    assert sentence("it wants a whole number...") == "It wants a whole number..."

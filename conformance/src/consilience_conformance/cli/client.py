@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from consilience_conformance.cli.terminal import Progress, judged_lines, say, sum_lines
+from consilience_conformance.cli.terminal import Progress, judged_lines, say, sentence, sum_lines
 from consilience_conformance.cli.writing import formats, listed, made, written
 from consilience_conformance.client_side.cases import all_client_checks
 from consilience_conformance.client_side.runner import Order, judge_client, not_begun
@@ -59,17 +59,23 @@ def client_command(
         run = _judged(order)
     except CommandBreach as breach:
         report = Report(run=not_begun(order), command=again, only=only, trouble=str(breach))
-        for line in written(report, folder=folder, formats=wanted):
+        where = written(report, folder=folder, formats=wanted)
+        for line in where.lines:
             say(line, err=as_json)
+        if where.fault:
+            raise click.UsageError(f"{breach}; {where.fault}") from breach
         raise
     report = Report(run=run, command=again, only=only)
-    lines = written(report, folder=folder, formats=wanted)
     if as_json:
         say(json.dumps(report_to_json(report), indent=1))
     else:
-        lines = (*_introduction(run), *judged_lines(report), "", *sum_lines(run), *lines)
-    for line in lines:
+        for line in (*_introduction(run), *judged_lines(report), "", *sum_lines(run)):
+            say(line)
+    where = written(report, folder=folder, formats=wanted)
+    for line in where.lines:
         say(line, err=as_json)
+    if where.fault:
+        say(sentence(where.fault), err=True)
     return run.exit
 
 

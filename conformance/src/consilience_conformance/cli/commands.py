@@ -14,6 +14,7 @@ Exit codes::
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 from typing import Any, NoReturn
@@ -21,7 +22,7 @@ from typing import Any, NoReturn
 import click
 
 from consilience_conformance.callers import TesterKeyError
-from consilience_conformance.cli.terminal import say
+from consilience_conformance.cli.terminal import say, sentence
 from consilience_conformance.grants import GrantError
 from consilience_conformance.known_failing import KnownFailingError
 from consilience_conformance.line_protocol.lines import CommandBreach
@@ -38,6 +39,9 @@ INTERRUPTED = 130
 
 NOT_JUDGED = (UnreachableError, NotPreparedError, GrantError, TesterKeyError)
 """The errors by which a run ends before it has begun, although its command line is one."""
+
+_NOT_TAKEN = frozenset({errno.EPIPE, errno.ENOSPC})
+"""Whoever was to take the output did not: no fault of ours."""
 
 _CODES: dict[type[Exception], int] = {
     AddressError: USAGE,
@@ -63,16 +67,15 @@ class Commands(click.Group):
             say("Broken off.", err=True)
             sys.exit(INTERRUPTED)
         except tuple(_CODES) as error:
-            say(_sentence(str(error)), err=True)
+            say(sentence(str(error)), err=True)
             sys.exit(next(code for kind, code in _CODES.items() if isinstance(error, kind)))
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not look like a verdict on the node
+            if isinstance(error, OSError) and error.errno in _NOT_TAKEN:
+                say(f"Not all could be written: {error.strerror}.", err=True)
+                sys.exit(USAGE)
             say(_fault(error), err=True)
             sys.exit(Exit.SUITE_FAULT)
         sys.exit(code if isinstance(code, int) else 0)
-
-
-def _sentence(text: str) -> str:
-    return printable(f"{text[:1].upper()}{text[1:]}").rstrip(".") + "."
 
 
 def _fault(error: Exception) -> str:

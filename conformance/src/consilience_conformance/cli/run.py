@@ -13,7 +13,7 @@ import click
 
 from consilience_conformance.cases import all_checks
 from consilience_conformance.cli.commands import INTERRUPTED, NOT_JUDGED
-from consilience_conformance.cli.terminal import Progress, introduction, judged_lines, say, sum_lines
+from consilience_conformance.cli.terminal import Progress, introduction, judged_lines, say, sentence, sum_lines
 from consilience_conformance.cli.tester import DEFAULT_KEY_FILE
 from consilience_conformance.cli.writing import among, formats, listed, made, written
 from consilience_conformance.known_failing import KnownFailure, read_known_failing, with_known_failures
@@ -138,15 +138,22 @@ def _carried_out(order: Order, *, wish: _Wish) -> int:
     except NOT_JUDGED as error:
         run = not_begun(order.address, seed=order.seed)
         report = Report(run=run, command=command, only=order.only, trouble=str(error))
-        for line in written(report, folder=wish.folder, formats=wish.formats):
+        where = written(report, folder=wish.folder, formats=wish.formats)
+        for line in where.lines:
             say(line)
+        if where.fault:
+            raise click.UsageError(f"{error}; {where.fault}") from error
         raise
     checks = {check.name for check in all_checks()}
     run = with_known_failures(run, known=wish.known, checks=checks, today=datetime.now(UTC).date())
     report = Report(run=run, command=command, only=order.only)
-    where = written(report, folder=wish.folder, formats=wish.formats)
-    for line in (*judged_lines(report), "", *sum_lines(run), *where):
+    for line in (*judged_lines(report), "", *sum_lines(run)):
         say(line)
+    where = written(report, folder=wish.folder, formats=wish.formats)
+    for line in where.lines:
+        say(line)
+    if where.fault:
+        say(sentence(where.fault), err=True)
     return run.exit
 
 

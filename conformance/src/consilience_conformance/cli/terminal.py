@@ -52,13 +52,23 @@ def coloured() -> bool | None:
 
 
 def say(text: str = "", *, err: bool = False) -> None:
-    """Writes a line; whoever stops reading does not stop the judge, and does not change the exit code."""
+    """Writes a line; where nobody takes it any more, the judge goes on, and the exit code stays what it is."""
     try:
         click.echo(text, err=err, color=coloured())
-    except BrokenPipeError:
+    except OSError as error:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, (sys.stderr if err else sys.stdout).fileno())
         os.close(nowhere)
+        if not err and not isinstance(error, BrokenPipeError):
+            say(f"Standard output cannot be written: {error.strerror}.", err=True)
+
+
+def sentence(text: str) -> str:
+    """Returns a message as a sentence; the name of a file with which it begins stays as it is."""
+    first = text.partition(" ")[0]
+    begun = f"{text[:1].upper()}{text[1:]}" if first.rstrip(",;:").isalpha() else text
+    shown = printable(begun)
+    return shown if shown.endswith((".", "?", "!")) else f"{shown}."
 
 
 def introduction(run: RunResult) -> Iterator[str]:

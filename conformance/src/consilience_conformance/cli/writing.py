@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from consilience_conformance.report.files import FORMATS, write_report
+from consilience_conformance.report.files import FORMATS, report_files, write_report
 from consilience_conformance.report.summary import Report
 
 
@@ -49,16 +50,33 @@ def made(folder: Path | None, *, formats: tuple[str, ...]) -> Path | None:
     return folder
 
 
-def written(report: Report, *, folder: Path | None, formats: tuple[str, ...]) -> tuple[str, ...]:
-    """Writes the report where it is wanted, and returns the line that says so.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What became of a report.
 
-    Raises:
-        click.UsageError: It cannot be written.
+    Attributes:
+        lines: Say where it is.
+        fault: Says which files could not be written, and why; empty: none.
     """
+
+    lines: tuple[str, ...] = ()
+    fault: str = ""
+
+
+def written(report: Report, *, folder: Path | None, formats: tuple[str, ...]) -> Written:
+    """Writes the report where it is wanted; a file that cannot be written keeps no other from being so."""
     if folder is None:
-        return ()
-    try:
-        files = write_report(report, folder=folder, formats=formats or FORMATS)
-    except OSError as error:
-        raise click.UsageError(f"the report cannot be written: {error.filename}: {error.strerror}") from error
-    return (f"Report: {', '.join(map(str, files))}",)
+        return Written()
+    files: list[Path] = []
+    faults: list[str] = []
+    for name in formats or FORMATS:
+        try:
+            files += write_report(report, folder=folder, formats=(name,))
+        except OSError as error:
+            faults.append(f"{error.filename or folder}: {error.strerror}")
+    lines = [f"Report: {', '.join(map(str, files))}"] if files else []
+    earlier = [file for file in report_files(folder) if file.is_file() and file not in files]
+    if earlier:
+        lines.append(f"Of an earlier run: {', '.join(map(str, earlier))}")
+    fault = f"the report cannot be written: {'; '.join(faults)}" if faults else ""
+    return Written(lines=tuple(lines), fault=fault)

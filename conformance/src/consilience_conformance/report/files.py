@@ -22,6 +22,11 @@ _WRITERS: Mapping[str, tuple[str, Callable[[Report], str]]] = {
 }
 
 
+def report_files(folder: Path) -> tuple[Path, ...]:
+    """Returns the files that a report in all formats would be, whether they are there or not."""
+    return tuple(folder / file for file, _ in _WRITERS.values())
+
+
 def write_report(report: Report, *, folder: Path, formats: Collection[str]) -> tuple[Path, ...]:
     """Writes a report into a folder, which exists, and returns the files, in the order of `FORMATS`.
 
