@@ -94,7 +94,7 @@ class Bench:
             async with specimen(self._command, folder=self._folder / name, variant=variant) as node:
                 if grants:
                     await self._let_in(node)
-                judged = await self._judged(node, name=name, again=True)
+                judged = await self._judged(node, name=name)
             self.healthy[variant] = judged
             return self._ended(name, complaints=healthy_complaints(judged), began=began)
 
@@ -123,13 +123,13 @@ class Bench:
             complaints = degenerate_complaints(one, judged=judged)
             return self._ended(one.name, complaints=complaints, began=began, killed_by=one.check)
 
-    async def _judged(self, node: Specimen, *, name: str, again: bool = False) -> Judged:
+    async def _judged(self, node: Specimen, *, name: str) -> Judged:
         return await self._judge.judged(
             node.address,
             folder=self._folder / name / "report",
             restart_command=node.restart_command,
             replica=node.replica,
-            again=again,
+            again=True,
         )
 
     def _ended(self, name: str, *, complaints: Iterable[str], began: float, killed_by: str = "") -> Trial:
