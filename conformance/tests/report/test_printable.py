@@ -1,5 +1,7 @@
 """What a node writes commands nothing."""
 
+import pytest
+
 from consilience_conformance.report.printable import printable
 
 
@@ -17,3 +19,21 @@ def test_words_of_every_language_stay() -> None:
 
 def test_lines_stay_where_they_are_wanted() -> None:
     assert printable("a\nb\x07", keep=" \n") == "a\nb\\u0007"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("::error file=a::b", "\\u003a:error file=a::b"),
+        ("a ::add-mask::b", "a \\u003a:add-mask::b"),
+        ("##[add-mask]b", "\\u0023#[add-mask]b"),
+        ("a##[error]b", "a\\u0023#[error]b"),
+    ],
+)
+def test_nothing_commands_a_build_server(*, text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+@pytest.mark.parametrize("text", ["[::1]:7341", "::1", "a::b", "## heading", "#[x]"])
+def test_what_commands_nobody_stays(text: str) -> None:
+    assert printable(text) == text
