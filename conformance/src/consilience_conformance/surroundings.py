@@ -13,6 +13,8 @@ from consilience_conformance.checks import Needs, UntestableError
 from consilience_conformance.targets import Target, UnreachableError, reach
 
 RESTART_SECONDS = 60.0
+HELD_SECONDS = 2.0
+"""How long a connection takes to be made, or to be known to be gone."""
 _PAUSE_SECONDS = 0.05
 
 
@@ -43,8 +45,23 @@ class Surroundings:
         """Restarts the node and returns it with the card that it shows then.
 
         Raises:
-            UntestableError: The command fails, or the node does not come back.
+            UntestableError: The command fails, or leaves the node running, or the node does not come back.
         """
+        held = await _held(target)
+        try:
+            await self._restarted()
+            back = await _back(target)
+            if held is not None and await _survived(held[0]):
+                raise UntestableError(
+                    "the restart command did not restart the node: a connection from before still stands. Let it kill "
+                    "the process and start another"
+                )
+        finally:
+            if held is not None:
+                held[1].transport.abort()
+        return back
+
+    async def _restarted(self) -> None:
         process = await asyncio.create_subprocess_shell(
             self.restart_command,
             stdin=asyncio.subprocess.DEVNULL,
@@ -66,7 +83,28 @@ class Surroundings:
         if process.returncode:
             words = said.decode(errors="replace").strip()[-200:]
             raise UntestableError(f"the restart command exited with {process.returncode}: {words}")
-        return await _back(target)
+
+
+async def _held(target: Target) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+    """Returns a bare connection to the node, which no process hands on to the next; None where there is none."""
+    try:
+        async with asyncio.timeout(HELD_SECONDS):
+            return await asyncio.open_connection(target.transport.host, target.transport.port)
+    except OSError:
+        return None
+
+
+async def _survived(reader: asyncio.StreamReader) -> bool:
+    """Tells whether a connection still stands: its other end neither closes nor resets it."""
+    try:
+        async with asyncio.timeout(HELD_SECONDS):
+            while await reader.read(1 << 16):
+                pass
+    except TimeoutError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 async def _back(target: Target) -> Target:
