@@ -11,13 +11,13 @@ import pytest
 from grpc import aio
 
 from consilience_conformance import streams
+from consilience_conformance.ask_methods import ASK
 from consilience_conformance.peers.hostile import HostileServer
 from consilience_conformance.rules.logs import read_log
 from consilience_conformance.silence import Silence
-from consilience_conformance.stage import ASK
 from consilience_conformance.streams import Stream
-from consilience_conformance.targets import MAX_RECEIVED_BYTES, Transport
-from consilience_conformance.transcripts import Ended, Exchange, Transcript
+from consilience_conformance.targets import Transport
+from consilience_conformance.transcripts import MOST_RESPONSE_BYTES, Ended, Exchange, Transcript
 
 
 @asynccontextmanager
@@ -53,7 +53,7 @@ async def _called(channel: aio.Channel, *, transcript: Transcript, name: str = "
 
 
 async def test_a_message_that_is_far_too_large_is_not_read_and_is_a_finding() -> None:
-    async with _sending(bytes(MAX_RECEIVED_BYTES + 1)) as channel:
+    async with _sending(bytes(MOST_RESPONSE_BYTES + 1)) as channel:
         exchange = await _called(channel, transcript=Transcript(check="a-check"))
     assert exchange.ended is Ended.OVERSIZE
     assert not exchange.responses
@@ -62,18 +62,17 @@ async def test_a_message_that_is_far_too_large_is_not_read_and_is_a_finding() ->
 
 
 async def test_a_message_of_twice_the_size_that_is_allowed_is_still_read() -> None:
-    async with _sending(bytes(MAX_RECEIVED_BYTES)) as channel:
+    async with _sending(bytes(MOST_RESPONSE_BYTES)) as channel:
         exchange = await _called(channel, transcript=Transcript(check="a-check"))
     assert exchange.ended is Ended.STATUS
-    assert len(exchange.responses[0].data) == MAX_RECEIVED_BYTES
+    assert len(exchange.responses[0].data) == MOST_RESPONSE_BYTES
 
 
 async def test_what_all_streams_of_a_check_bring_together_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "MAX_TRANSCRIPT_BYTES", 10_000)
     transcript = Transcript(check="a-check")
-    async with _sending(*[bytes(1000)] * 8) as channel:
-        async with asyncio.TaskGroup() as calls:
-            for index in range(4):
-                calls.create_task(_called(channel, transcript=transcript, name=f"ask-{index}"))
+    async with _sending(*[bytes(1000)] * 8) as channel, asyncio.TaskGroup() as calls:
+        for index in range(4):
+            calls.create_task(_called(channel, transcript=transcript, name=f"ask-{index}"))
     assert transcript.received_bytes <= 10_000 + 4 * 1000
     assert Ended.ENDLESS in {exchange.ended for exchange in transcript.exchanges}

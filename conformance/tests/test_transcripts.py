@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import secrets
+import zlib
 
 import jsonschema
 import pytest
 
 from conformance.tests.made_transcripts import exchange
 from consilience_conformance.report.as_json import schema
-from consilience_conformance.transcripts import KEPT_REQUEST_BYTES, LARGE_RESPONSE_BYTES, Ended, Exchange
+from consilience_conformance.transcripts import (
+    KEPT_REQUEST_BYTES,
+    LARGE_RESPONSE_BYTES,
+    MOST_RESPONSE_BYTES,
+    Ended,
+    Exchange,
+    Response,
+)
 
 
 def written(one: Exchange) -> str:
@@ -44,3 +53,11 @@ def test_every_way_to_end_stands_in_the_schema(ended: Ended) -> None:
     assert Exchange.from_json(told).ended is ended
     whole = schema()
     jsonschema.validate(told, {**whole["$defs"]["exchange"], "$defs": whole["$defs"]})
+
+
+def test_a_report_that_blows_up_is_read_no_further_than_a_message_may_be_long() -> None:
+    bomb = base64.b64encode(zlib.compress(bytes(MOST_RESPONSE_BYTES + 1))).decode()
+    with pytest.raises(ValueError, match="no run wrote it"):
+        Response.from_json({"at": 0.0, "deflated": bomb})
+    largest = Response(at=0.0, data=bytes(MOST_RESPONSE_BYTES))
+    assert Response.from_json(largest.to_json()) == largest

@@ -14,16 +14,14 @@ from grpc import aio
 from consilience.v1 import node_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance import envelopes, node_ids
+from consilience_conformance.transcripts import MOST_RESPONSE_BYTES
 
 GET_NODE_CARD = "consilience.v1.NodeService/GetNodeCard"
 _SCHEMES = {"": None, "http": True, "https": False}
 _MAX_PORT = 65535
 _NO_GRPC = "failed to connect to all addresses"
-MAX_RECEIVED_BYTES = 8 * 1024 * 1024
-"""Twice what any message may have, so that one that is too large is read and shown, and none fills the judge."""
-
 _OPTIONS = (
-    ("grpc.max_receive_message_length", MAX_RECEIVED_BYTES),
+    ("grpc.max_receive_message_length", MOST_RESPONSE_BYTES),
     ("grpc.max_send_message_length", -1),
     ("grpc.enable_retries", 0),
     ("grpc.use_local_subchannel_pool", 1),
@@ -159,7 +157,7 @@ def _read(address: str) -> tuple[bytes | None, str, bool | None]:
     text, _, authority = rest.rpartition("@")
     host, _, port = authority.rpartition(":")
     if not host or not port.isdecimal() or scheme not in _SCHEMES or (scheme and text):
-        raise AddressError(f"{address!r} is no address of a node: write cn1…@host:port or host:port")
+        raise AddressError(f"{address!r} is no address of a node: write cn1…@host:port or host:port, or http:// or https:// before host:port")
     if not port.isascii() or len(port) > len(str(_MAX_PORT)) or not 0 < int(port) <= _MAX_PORT:
         raise AddressError(f"{address!r} is no address of a node: a port is a number from 1 to {_MAX_PORT}")
     try:

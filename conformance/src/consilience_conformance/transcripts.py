@@ -23,6 +23,10 @@ LARGE_RESPONSE_BYTES = 4096
 """What is larger is written down compressed: a judge needs all of it, and long texts are much the same throughout."""
 
 
+MOST_RESPONSE_BYTES = 8 * 1024 * 1024
+"""Twice what any message may have, so that one that is too large is read and shown, and none fills the judge."""
+
+
 class Ended(enum.StrEnum):
     """How a call ended."""
 
@@ -59,10 +63,22 @@ class Response:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Response:
-        """Returns the message that `to_json` wrote."""
+        """Returns the message that `to_json` wrote.
+
+        Raises:
+            ValueError: It is larger than any message that was read.
+        """
         if "deflated" in value:
-            return cls(at=value["at"], data=zlib.decompress(base64.b64decode(value["deflated"])))
+            return cls(at=value["at"], data=_inflated(base64.b64decode(value["deflated"])))
         return cls(at=value["at"], data=bytes.fromhex(value["data"]))
+
+
+def _inflated(data: bytes) -> bytes:
+    """Returns what was compressed, and never more than a message holds, whoever wrote the report."""
+    inflated = zlib.decompressobj().decompress(data, MOST_RESPONSE_BYTES + 1)
+    if len(inflated) > MOST_RESPONSE_BYTES:
+        raise ValueError(f"a response in the report is larger than {MOST_RESPONSE_BYTES} bytes: no run wrote it")
+    return inflated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
