@@ -87,7 +87,7 @@ def batch(
             good = first
             if method is not CANCELLING:
                 await _send_good(stage, BEFORE, method, good)
-        await asyncio.gather(*(_send(stage, method, good, defect) for defect in defects))
+        await asyncio.gather(*(send_spoilt(stage, method, good, defect) for defect in defects))
         await stage.get(STATE, good)
         if method is ASKING:
             await stage.let_go()
@@ -98,8 +98,7 @@ def batch(
         if method is not CANCELLING:
             yield from was_accepted(seen[BEFORE], requirement=requirement)
         for defect in defects:
-            if f"{_TOO_LARGE}{defect.name}" not in seen.notes:
-                yield from _fate(seen[defect.name], defect)
+            yield from fate_of(seen, defect)
         yield from _state(seen, method, requirement=requirement)
         yield from was_accepted(seen[AFTER], requirement="ASK-IDEM-005" if method is ASKING else requirement)
 
@@ -109,7 +108,8 @@ def batch(
     return Check(name=name, title=title, requirements=tuple(ids), drive=drive, judge=judge, after=after)
 
 
-async def _send(stage: Stage, method: Method, good: ask_pb2.Ask, defect: Defect) -> None:
+async def send_spoilt(stage: Stage, method: Method, good: ask_pb2.Ask, defect: Defect) -> None:
+    """Makes a call about an ask with a defect, under the name of the defect, if the node takes requests so large."""
     spoilt = defect.spoil(stage, method, method.call(stage, good))
     request = method.request(spoilt).SerializeToString() if isinstance(spoilt, SignedEnvelope) else spoilt
     largest = stage.target.card.limits.max_message_bytes
@@ -125,8 +125,11 @@ async def _send_good(stage: Stage, name: str, method: Method, ask: ask_pb2.Ask) 
     await stage.call(name, method.name, request, until=accepted)
 
 
-def _fate(exchange: Exchange, defect: Defect) -> Iterator[Finding]:
-    """Yields what is wrong with how a call with a defect went."""
+def fate_of(seen: Transcript, defect: Defect) -> Iterator[Finding]:
+    """Yields what is wrong with how a call with a defect went, if it was made."""
+    if f"{_TOO_LARGE}{defect.name}" in seen.notes:
+        return
+    exchange = seen[defect.name]
     if defect.reason:
         yield from refused(exchange, defect.reason, requirement=defect.requirement)
     else:

@@ -100,7 +100,8 @@ def _flipped(data: bytes) -> bytes:
     return data[:-1] + bytes([data[-1] ^ 1])
 
 
-def _defects() -> Iterator[Defect]:
+def defects() -> Iterator[Defect]:
+    """Yields what can be wrong with an envelope, whichever of the four methods is called."""
     for name, spoil in (
         ("another-type", _signed_as(_another_type)),
         ("type-without-package", _signed_as(lambda method: method.payload_type.rpartition(".")[2])),
@@ -271,7 +272,7 @@ CHECKS = (
             f"{method.word}-in-a-bad-envelope-is-refused",
             title=f"A call of {method.name} is refused when its envelope is not in order, and nothing comes of it.",
             method=method,
-            defects=tuple(_defects()),
+            defects=tuple(defects()),
         )
         for method in METHODS
     ),

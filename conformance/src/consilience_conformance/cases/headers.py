@@ -97,7 +97,8 @@ def _tells_time(exchange: Exchange) -> Iterator[Finding]:
         )
 
 
-def _defects() -> Iterator[Defect]:
+def defects() -> Iterator[Defect]:
+    """Yields what can be wrong with a header, whichever of the four methods is called."""
     for name, spoil in (
         ("for-another-method", _for_another_method),
         ("method-with-slash", _rename(lambda name: f"/{name}")),
@@ -191,7 +192,7 @@ CHECKS = (
             f"{method.word}-with-a-wrong-header-is-refused",
             title=f"A call of {method.name} is refused when its header is for another method, node or time.",
             method=method,
-            defects=tuple(_defects()),
+            defects=tuple(defects()),
         )
         for method in METHODS
     ),

@@ -8,8 +8,11 @@ from typing import Any
 
 from consilience._wire import services
 from consilience.asks import Ask, Outcome, StopReason
+from consilience.errors import AudienceWrongError
 from consilience.server import admission, runs
+from consilience.server.asks import AskService
 from consilience.server.runs import AnswerRun
+from consilience.v1.ask_pb2 import CancelAnswerCall, CancelAnswerRequest
 from consilience_node.mutants.registry import mutant, replace
 
 _FOR_EVER = timedelta(days=365)
@@ -76,3 +79,23 @@ def _run_time_ignored() -> None:
         return of
 
     replace(admission, "_deadline", endless)
+
+
+@mutant("cancel-refused-but-done")
+def _cancel_refused_but_done() -> None:
+    """A CancelAnswer for another node is refused, and the work is stopped all the same."""
+
+    def obeying(cancel: Callable[..., Any]) -> Callable[..., Any]:
+        async def refuse(self: AskService, request: bytes) -> Any:
+            try:
+                return await cancel(self, request)
+            except AudienceWrongError:
+                call = CancelAnswerCall.FromString(CancelAnswerRequest.FromString(request).call.payload)
+                for run in self.answers.running:
+                    if run.key.request_id == call.ask_request_id:
+                        run.stop(StopReason.CANCELLED)
+                raise
+
+        return refuse
+
+    replace(AskService, "cancel_answer", obeying)
