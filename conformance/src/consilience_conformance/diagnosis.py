@@ -12,10 +12,11 @@ from time import monotonic
 from cryptography import x509
 
 from consilience.v1 import ask_pb2, error_details_pb2, node_pb2
+from consilience_conformance.ask_methods import ASK
 from consilience_conformance.callers import Caller
 from consilience_conformance.rules import cards
 from consilience_conformance.rules.refusals import outcome_of, refusal_of
-from consilience_conformance.stage import ASK, Stage, Subject, accepted
+from consilience_conformance.stage import Stage, Subject, accepted
 from consilience_conformance.surroundings import Surroundings
 from consilience_conformance.targets import Target, UnreachableError, reach
 from consilience_conformance.transcripts import Transcript

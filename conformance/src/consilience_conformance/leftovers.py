@@ -7,16 +7,12 @@ from collections.abc import Iterable
 from google.protobuf.message import DecodeError
 
 from consilience.v1 import ask_pb2
+from consilience_conformance.ask_methods import ASK, CANCEL, GET, RESUME
 from consilience_conformance.streams import Stream
 from consilience_conformance.transcripts import Ended
 
 Named = tuple[bytes, bytes]
 """An answer: the key of its caller and the request id of its ask."""
-
-_ASK = "consilience.v1.AskService/Ask"
-_RESUME = "consilience.v1.AskService/ResumeAnswer"
-_GET = "consilience.v1.AskService/GetAnswer"
-_CANCEL = "consilience.v1.AskService/CancelAnswer"
 
 
 def left_running(streams: Iterable[Stream]) -> list[Named]:
@@ -43,10 +39,10 @@ def _was_refused(stream: Stream) -> bool:
 def _name_of(method: str, request: bytes) -> Named | None:
     """Returns which answer a request is about, or None where it says nothing of one."""
     try:
-        if method == _ASK:
+        if method == ASK:
             header = ask_pb2.Ask.FromString(ask_pb2.AskRequest.FromString(request).ask.payload).header
             return header.caller, header.request_id
-        if method in {_RESUME, _GET, _CANCEL}:
+        if method in {RESUME, GET, CANCEL}:
             # What the three carry stands in the same fields.
             call = ask_pb2.GetAnswerCall.FromString(ask_pb2.GetAnswerRequest.FromString(request).call.payload)
             return call.header.caller, call.ask_request_id
@@ -56,9 +52,9 @@ def _name_of(method: str, request: bytes) -> Named | None:
 
 
 def _tells_the_end(stream: Stream) -> bool:
-    if stream.method == _CANCEL:
+    if stream.method == CANCEL:
         return bool(stream.responses)
-    if stream.method == _GET:
+    if stream.method == GET:
         return any(_has_final(response.data) for response in stream.responses)
     return any(event.HasField("final") for event in stream.events)
 

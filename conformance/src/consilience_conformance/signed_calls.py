@@ -8,8 +8,9 @@ from google.protobuf.message import Message
 
 from consilience.v1 import ask_pb2
 from consilience.v1.envelope_pb2 import CallHeader, SignedEnvelope
+from consilience_conformance.ask_methods import ASK, CANCEL, GET, RESUME
 from consilience_conformance.callers import Caller
-from consilience_conformance.stage import ASK, CANCEL, GET, RESUME, Stage
+from consilience_conformance.stage import Stage
 
 SignedCall = ask_pb2.Ask | ask_pb2.ResumeAnswerCall | ask_pb2.GetAnswerCall | ask_pb2.CancelAnswerCall
 

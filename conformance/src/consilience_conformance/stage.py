@@ -23,6 +23,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from consilience.v1 import ask_pb2, conformance_pb2, node_pb2
 from consilience.v1.envelope_pb2 import CallHeader, SignedEnvelope
+from consilience_conformance.ask_methods import ASK, CANCEL, GET, RESUME
 from consilience_conformance.callers import Caller
 from consilience_conformance.leftovers import left_running
 from consilience_conformance.silence import Silence
@@ -30,11 +31,6 @@ from consilience_conformance.streams import Seen, Stream
 from consilience_conformance.surroundings import Surroundings
 from consilience_conformance.targets import Target
 from consilience_conformance.transcripts import Exchange, JsonValue, Transcript
-
-ASK = "consilience.v1.AskService/Ask"
-RESUME = "consilience.v1.AskService/ResumeAnswer"
-GET = "consilience.v1.AskService/GetAnswer"
-CANCEL = "consilience.v1.AskService/CancelAnswer"
 
 SCRIPT_SKILL = "conformance.script"
 SCRIPT_MEDIA_TYPE = "application/vnd.consilience.script"

@@ -9,6 +9,7 @@ from time import monotonic
 from grpc import aio
 
 from consilience.v1 import ask_pb2
+from consilience_conformance.ask_methods import ASK, RESUME
 from consilience_conformance.silence import Silence
 from consilience_conformance.transcripts import Ended, Exchange, Response, Transcript
 
@@ -17,7 +18,7 @@ DETAILS_TRAILER = "grpc-status-details-bin"
 Seen = Callable[[list[ask_pb2.AnswerEvent]], bool]
 """Tells from the events read so far whether a check has seen enough."""
 
-STREAMS = frozenset({"consilience.v1.AskService/Ask", "consilience.v1.AskService/ResumeAnswer"})
+STREAMS = frozenset({ASK, RESUME})
 """The methods whose response is a stream."""
 
 MAX_RESPONSES = 20_000

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 
 from consilience.v1 import ask_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
+from consilience_conformance.ask_methods import ASK
 from consilience_conformance.checks import Check
 from consilience_conformance.rules.refusals import refused, was_accepted
-from consilience_conformance.stage import ASK, Stage, accepted
+from consilience_conformance.stage import Stage, accepted
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding
 

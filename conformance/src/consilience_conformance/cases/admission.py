@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 from consilience.v1 import ask_pb2, error_details_pb2, node_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
+from consilience_conformance.ask_methods import ASK, GET
 from consilience_conformance.checks import Check, NotApplicableError
 from consilience_conformance.rules.logs import MAX_MESSAGE_BYTES, complete, read_log
 from consilience_conformance.rules.refusals import refusal_of, refused, was_accepted
-from consilience_conformance.stage import ASK, GET, Stage, accepted, timestamp
+from consilience_conformance.stage import Stage, accepted, timestamp
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.twins import ask_twin
 from consilience_conformance.verdicts import Finding

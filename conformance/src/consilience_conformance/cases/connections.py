@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 
 from consilience.v1 import ask_pb2
+from consilience_conformance.ask_methods import ASK, GET
 from consilience_conformance.checks import Check, Needs
 from consilience_conformance.peers.http2 import (
     MOST_RESETS,
@@ -24,7 +25,7 @@ from consilience_conformance.peers.http2 import (
 from consilience_conformance.raw_connections import raw_connection, request_of, told
 from consilience_conformance.rules.logs import complete, read_log
 from consilience_conformance.rules.refusals import outcome_of
-from consilience_conformance.stage import ASK, GET, Stage, token, wait
+from consilience_conformance.stage import Stage, accepted, token, wait
 from consilience_conformance.targets import GET_NODE_CARD
 from consilience_conformance.transcripts import Ended, Exchange, Transcript
 from consilience_conformance.verdicts import Finding
@@ -60,13 +61,9 @@ _SPOILT = {
 async def _others(stage: Stage, name: str) -> None:
     """Calls as others do who have nothing to do with the bad connection."""
     await asyncio.gather(
-        stage.call(f"card-{name}", GET_NODE_CARD, b""), stage.send(f"ask-{name}", stage.ask(), until=_accepted)
+        stage.call(f"card-{name}", GET_NODE_CARD, b""), stage.send(f"ask-{name}", stage.ask(), until=accepted)
     )
     await stage.let_go()
-
-
-def _accepted(events: list[ask_pb2.AnswerEvent]) -> bool:
-    return bool(events)
 
 
 def _others_findings(seen: Transcript, name: str) -> Iterator[Finding]:

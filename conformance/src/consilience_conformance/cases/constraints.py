@@ -9,6 +9,7 @@ from google.rpc import error_details_pb2
 
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance import envelopes
+from consilience_conformance.ask_methods import ASK, CANCEL, GET, RESUME
 from consilience_conformance.batches import Defect, Look, Spoil, batch
 from consilience_conformance.breakages import Breakage, breakages
 from consilience_conformance.checks import Check
@@ -16,7 +17,7 @@ from consilience_conformance.image import message_class
 from consilience_conformance.rules.fields import field_findings
 from consilience_conformance.rules.refusals import refusal_of
 from consilience_conformance.signed_calls import METHODS, Method, SignedCall
-from consilience_conformance.stage import ASK, CANCEL, GET, RESUME, Stage
+from consilience_conformance.stage import Stage
 from consilience_conformance.targets import GET_NODE_CARD
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding

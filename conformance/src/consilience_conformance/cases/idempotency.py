@@ -9,10 +9,11 @@ from itertools import count
 from time import monotonic
 
 from consilience.v1 import ask_pb2, error_details_pb2
+from consilience_conformance.ask_methods import ASK
 from consilience_conformance.checks import Check, UntestableError
 from consilience_conformance.rules.logs import complete, read_log, same_log
 from consilience_conformance.rules.refusals import outcome_of, refusal_of, refused, was_accepted
-from consilience_conformance.stage import ASK, HEADER_LIFETIME, Stage, accepted, timestamp
+from consilience_conformance.stage import HEADER_LIFETIME, Stage, accepted, timestamp
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding
 from consilience_conformance.wire_values import time_of

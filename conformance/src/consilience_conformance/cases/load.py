@@ -8,11 +8,12 @@ from time import monotonic
 
 from consilience.v1 import ask_pb2
 from consilience.v1.error_details_pb2 import LimitExceeded
+from consilience_conformance.ask_methods import RESUME
 from consilience_conformance.callers import TESTER_KEYS, Caller
 from consilience_conformance.checks import Check, Needs, NotApplicableError, UntestableError
 from consilience_conformance.rules.logs import complete
 from consilience_conformance.rules.refusals import refusal_of, refused, was_accepted
-from consilience_conformance.stage import RESUME, Stage, accepted, token, wait
+from consilience_conformance.stage import Stage, accepted, token, wait
 from consilience_conformance.steps import opens
 from consilience_conformance.streams import Stream
 from consilience_conformance.transcripts import Exchange, Transcript

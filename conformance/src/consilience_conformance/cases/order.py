@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 from consilience.v1 import ask_pb2, node_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance import envelopes
+from consilience_conformance.ask_methods import ASK, GET
 from consilience_conformance.callers import Caller
 from consilience_conformance.checks import Check
 from consilience_conformance.rules.refusals import refused, was_accepted
-from consilience_conformance.stage import ASK, GET, Stage, accepted, timestamp
+from consilience_conformance.stage import Stage, accepted, timestamp
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding
 from consilience_conformance.wire_bytes import field_of

@@ -10,11 +10,12 @@ from google.rpc import error_details_pb2
 from consilience.v1 import ask_pb2, conformance_pb2, node_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance import envelopes
+from consilience_conformance.ask_methods import GET
 from consilience_conformance.callers import Caller
 from consilience_conformance.checks import Check
 from consilience_conformance.rules.refusals import refusal_of, refused, status_findings
 from consilience_conformance.signed_calls import METHODS
-from consilience_conformance.stage import GET, SCRIPT_MEDIA_TYPE, SCRIPT_SKILL, Stage, accepted, timestamp, token
+from consilience_conformance.stage import SCRIPT_MEDIA_TYPE, SCRIPT_SKILL, Stage, accepted, timestamp, token
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding
 

@@ -10,8 +10,8 @@ from google.protobuf.message import DecodeError
 from consilience.v1 import ask_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance import envelopes
+from consilience_conformance.ask_methods import ASK, CANCEL, GET, RESUME
 from consilience_conformance.rules.fields import field_findings
-from consilience_conformance.stage import ASK, CANCEL, GET, RESUME
 from consilience_conformance.targets import GET_NODE_CARD
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding

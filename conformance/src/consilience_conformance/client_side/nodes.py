@@ -15,8 +15,9 @@ from google.protobuf.duration_pb2 import Duration
 from consilience.v1 import ask_pb2, node_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance import envelopes, node_ids, signatures
+from consilience_conformance.ask_methods import ASK, CANCEL, GET, RESUME
 from consilience_conformance.peers.hostile import HostileServer, StatusError
-from consilience_conformance.stage import ASK, CANCEL, GET, RESUME, timestamp
+from consilience_conformance.stage import timestamp
 from consilience_conformance.targets import GET_NODE_CARD
 
 SKILL = "units.convert"

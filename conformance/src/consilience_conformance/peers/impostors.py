@@ -18,8 +18,9 @@ from consilience.v1 import ask_pb2, node_pb2
 from consilience.v1 import error_details_pb2 as details_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance import envelopes, signatures
+from consilience_conformance.ask_methods import ASK, CANCEL, GET, RESUME
 from consilience_conformance.rules.refusals import DOMAIN, catalogue
-from consilience_conformance.stage import ASK, CANCEL, GET, RESUME, timestamp
+from consilience_conformance.stage import timestamp
 from consilience_conformance.streams import DETAILS_TRAILER
 from consilience_conformance.targets import GET_NODE_CARD
 

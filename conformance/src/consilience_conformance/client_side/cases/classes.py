@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from consilience.v1 import ask_pb2, node_pb2
+from consilience_conformance.ask_methods import ASK
 from consilience_conformance.client_side.checks import DATA_CLASS, TRUSTED_NODES, ClientCheck
 from consilience_conformance.client_side.judging import (
     calls,
@@ -15,7 +16,6 @@ from consilience_conformance.client_side.judging import (
 )
 from consilience_conformance.client_side.nodes import Node
 from consilience_conformance.client_side.stage import ClientStage
-from consilience_conformance.stage import ASK
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding
 

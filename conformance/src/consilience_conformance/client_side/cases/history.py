@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from consilience.v1 import ask_pb2, node_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance import envelopes
+from consilience_conformance.ask_methods import ASK
 from consilience_conformance.client_side.checks import ClientCheck
 from consilience_conformance.client_side.forgeries import STRANGER, unsigned
 from consilience_conformance.client_side.judging import (
@@ -19,7 +20,7 @@ from consilience_conformance.client_side.judging import (
 )
 from consilience_conformance.client_side.nodes import Identity, Node
 from consilience_conformance.client_side.stage import ClientStage
-from consilience_conformance.stage import ASK, timestamp
+from consilience_conformance.stage import timestamp
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding
 
