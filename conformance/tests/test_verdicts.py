@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from conformance.tests.made_runs import result, run
-from consilience_conformance.verdicts import Demand, Exit, Verdict
+from consilience_conformance.verdicts import MOST_CHARACTERS, Demand, Exit, Finding, Verdict
 
 UNDONE = [Verdict.NOT_TESTED, Verdict.NOT_APPLICABLE]
 
@@ -43,3 +45,11 @@ def test_a_named_profile_needs_one_check_that_was_judged(*, verdict: Verdict, co
 def test_a_failure_comes_before_what_was_not_judged() -> None:
     demand = Demand(name="wanted", checks=("wanted",))
     assert run(result(Verdict.FAIL), demands=(demand,)).exit is Exit.FAILED
+
+
+def test_a_finding_keeps_of_long_texts_the_beginning_and_how_long_they_were() -> None:
+    finding = Finding(requirement="STRM-LOG-001", message="m" * 5000, expected="e" * MOST_CHARACTERS, got="g" * 5000)
+    assert len(finding.message) == len(finding.got) == MOST_CHARACTERS
+    assert finding.got.endswith("g… (5000 characters)")
+    assert finding.expected == "e" * MOST_CHARACTERS
+    assert dataclasses.replace(finding) == finding

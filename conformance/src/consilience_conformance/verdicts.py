@@ -44,6 +44,10 @@ class Exit(enum.IntEnum):
     SUITE_FAULT = 5
 
 
+MOST_CHARACTERS = 2000
+"""Of each text of a finding; the whole of what came is in the transcript."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One thing that is not as the specification says.
@@ -53,6 +57,8 @@ class Finding:
         message: What is wrong, in one line that begins the same in every run.
         expected, got: What should have come and what came, as text; empty where the message says it.
         exchange: Name of the exchange in which it was seen; empty: of none alone.
+
+    A node decides how long some of these texts are; each is cut once, here, to `MOST_CHARACTERS`.
     """
 
     requirement: str
@@ -60,6 +66,11 @@ class Finding:
     expected: str = ""
     got: str = ""
     exchange: str = ""
+
+    def __post_init__(self) -> None:
+        """Cuts the texts."""
+        for name in ("message", "expected", "got"):
+            object.__setattr__(self, name, _cut(getattr(self, name)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +197,14 @@ def exit_of(verdicts: Iterable[Verdict]) -> Exit:
     if not seen & {Verdict.PASS, Verdict.WARN}:
         return Exit.TOO_LITTLE
     return Exit.PASS
+
+
+def _cut(text: str) -> str:
+    """Returns a text that is short enough; one that was cut before stays as it is."""
+    if len(text) <= MOST_CHARACTERS:
+        return text
+    told = f"… ({len(text)} characters)"
+    return text[: MOST_CHARACTERS - len(told)] + told
 
 
 def _share(result: CheckResult, requirement: str) -> Verdict:
