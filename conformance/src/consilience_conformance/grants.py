@@ -38,11 +38,11 @@ def read_grant(file: Path, *, node_id: bytes, testers: Sequence[Caller], now: da
     except OSError as error:
         raise GrantError(f"the grant {file} cannot be read: {error.strerror}") from error
     except DecodeError as error:
-        raise GrantError(f"{file} holds no grant; {_anew(testers)}") from error
+        raise GrantError(f"the file {file} holds no grant; {_anew(testers)}") from error
     if defect := envelopes.defect_of(
         envelope, payload_type=ConformanceGrant.DESCRIPTOR.full_name, signer=grant.node_id
     ):
-        raise GrantError(f"{file} holds no grant: {defect}; {_anew(testers)}")
+        raise GrantError(f"the file {file} holds no grant: {defect}; {_anew(testers)}")
     if grant.node_id != node_id:
         raise GrantError(f"the grant is one of another node, {node_ids.text_of(grant.node_id)}; {_anew(testers)}")
     _check_time(grant, now=now, testers=testers)

@@ -59,13 +59,13 @@ def read_known_failing(file: Path) -> tuple[KnownFailure, ...]:
     except OSError as error:
         raise KnownFailingError(f"the list {file} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise KnownFailingError(f"{file} is no TOML: {error}. A line of it reads: {_EXAMPLE}") from error
+        raise KnownFailingError(f"the list {file} is no TOML: {error}. A line of it reads: {_EXAMPLE}") from error
     return tuple(_entry(file, name=name, value=value) for name, value in content.items())
 
 
 def _entry(file: Path, *, name: str, value: Any) -> KnownFailure:  # noqa: ANN401 - whatever TOML holds
     def fault(what: str) -> KnownFailingError:
-        return KnownFailingError(f"{file}: the entry {name} {what}. It is to read like: {_EXAMPLE}")
+        return KnownFailingError(f"the list {file}: the entry {name} {what}. It is to read like: {_EXAMPLE}")
 
     if not isinstance(value, dict) or set(value) != _FIELDS:
         raise fault("has to have message, issue and expires, and nothing else")

@@ -82,6 +82,6 @@ def _fault(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     place = f" in {frames[-1].name}, line {frames[-1].lineno}" if frames else ""
     return printable(
-        f"The suite is at fault, not the node: {type(error).__name__}{place}: {error}. Please report this line with "
-        "the command that you ran."
+        f"The suite is at fault, not the node: {type(error).__name__}{place}: {str(error).rstrip('.')}. "
+        "Please report this line with the command that you ran."
     )

@@ -74,7 +74,7 @@ class _Wish:
 )
 @click.option("--restart", default="", metavar="CMD", help="Kills the node, starts it again, and returns.")
 @click.option("--replica", default="", metavar="ADDRESS", help="A second replica of the node.")
-@click.option("--known-failing", type=_FILE, help="What fails today, one check a line; stale entries fail.")
+@click.option("--known-failing", type=_FILE, help="What fails today: TOML, one entry a check; stale entries fail.")
 @click.option("--out", "folder", type=click.Path(path_type=Path, file_okay=False), help="Write the report here.")
 @click.option("--format", "wanted", multiple=True, callback=formats, help="Of html,json,junit,md; all by default.")
 @click.option(
@@ -98,10 +98,10 @@ def run_command(
     wanted: tuple[str, ...],
     time_limit: float,
 ) -> int:
-    """Judge the node at TARGET: cn1…@HOST:PORT, HOST:PORT or https://HOST:PORT.
+    """Judge the node at TARGET: cn1…@HOST:PORT, HOST:PORT, or https:// or http:// before it.
 
     Exit codes: 0 passed, 1 a requirement failed, 2 the list of known failures is stale, 3 too little ran, 4 the node
-    is not reachable or not prepared, 5 a fault of the suite.
+    is not reachable or not prepared, 5 a fault of the suite, 64 the command line is wrong.
     """
     folder = made(folder, formats=wanted)
     order = Order(

@@ -15,6 +15,7 @@ import click
 from consilience_conformance.cases import all_checks
 from consilience_conformance.exclusions import EXCLUSIONS, OPEN_PARTS
 from consilience_conformance.peers.degenerate import DEGENERATE
+from consilience_conformance.report.summary import number_of
 from consilience_conformance.requirements import requirements
 from consilience_conformance.selftest import killtable
 from consilience_conformance.selftest.comparison import never_passed
@@ -85,7 +86,7 @@ def selftest_command(
         complaints += [*_of_the_table(selftest.table, write=write and not complaints)]
     for complaint in complaints:
         click.echo(complaint, err=True)
-    click.echo(f"{len(selftest.trials)} nodes judged, {len(complaints)} complaints")
+    click.echo(f"{number_of(selftest.trials, 'node')} judged, {number_of(complaints, 'complaint')}")
     return Exit.FAILED if complaints else Exit.PASS
 
 
