@@ -91,6 +91,17 @@ def test_an_executor_that_broke_off_is_shown_with_its_last_words() -> None:
     assert "broken on purpose: dies" in result.output
 
 
+def test_an_executor_that_does_not_start_is_one_line() -> None:
+    result = _run("--exec", "./nope")
+    assert result.exit_code == 4
+    assert result.stdout.startswith("The executor does not start: cannot start './nope'")
+    assert len(result.stdout.splitlines()) == 1
+
+
+def test_one_type_is_counted_as_one() -> None:
+    assert _run("--type", "EnvelopeSign").stdout.splitlines()[-1].endswith(" tests of 1 type")
+
+
 def test_the_report_for_machines_holds_every_test() -> None:
     result = _run("--exec", _broken("swaps-the-digest"), "--json")
     report = json.loads(result.output)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import click
 
+from consilience_conformance.line_protocol.lines import BreachKind
 from consilience_conformance.vectors.executors import run_executor
 from consilience_conformance.vectors.judging import Outcome, VectorResult
 from consilience_conformance.vectors.questions import Question, fields_by_type, questions
@@ -28,7 +29,7 @@ _INTERRUPTED = 130
 )
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 def vectors_command(*, command: str | None, types: tuple[str, ...], as_json: bool) -> None:
-    """Lists the byte vectors, or asks an executor in any language for its verdict on each.
+    """List the byte vectors, or ask an executor in any language for its verdict on each.
 
     Exit codes: 0 all passed, 1 a vector failed, 3 too little ran, 4 the executor does not start, broke off or did not
     answer in time, 5 a fault of the suite.
@@ -60,11 +61,14 @@ def _list(found: Sequence[Question], *, as_json: bool) -> None:
         click.echo(f"{file}.json")
         for name, count in by_type.items():
             click.echo(f"  {name:<26}{count:>4}")
-    click.echo(f"{len(found)} tests of {len({question.type for question in found})} types")
+    kinds = len({question.type for question in found})
+    click.echo(f"{len(found)} tests of {kinds} type{'' if kinds == 1 else 's'}")
 
 
 def _lines(report: VectorsReport, *, command: str) -> list[str]:
     who = f"{report.executor.name} ({report.executor.language})" if report.executor else "no executor"
+    if report.breach and report.breach.kind is BreachKind.NOT_STARTED:
+        return [f"The executor does not start: {report.breach.message}."]
     lines = [f"{who}, {report.seconds:.1f} s"]
     lines += [_type_line(name, results) for name, results in _by_type(report.results).items()]
     failures = [result for result in report.results if result.outcome is Outcome.FAIL]
