@@ -39,6 +39,16 @@ def test_every_check_is_explained() -> None:
         assert check.title.split()[-1] in result.stdout
 
 
+def test_a_mutant_is_explained_by_its_fault_and_by_what_it_dies_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    mutant = declarations()["request-id-reused-ok"]
+    table = {"mutants": [{"name": mutant.name, "fault": "It does something wrong."}]}
+    monkeypatch.setattr("consilience_conformance.cli.catalogue.shipped_table", lambda: table)
+    told = _told("explain", mutant.name).stdout
+    assert "It does something wrong." in told
+    assert f"dies of {mutant.check}, by {mutant.requirement}: {mutant.message}" in told
+    assert requirements()[mutant.requirement].sentence in " ".join(told.split())
+
+
 def test_what_cannot_be_tested_is_explained_with_the_reason() -> None:
     name, reason = next(iter(EXCLUSIONS["node"].items()))
     assert reason.rstrip(".") in _told("explain", name).stdout

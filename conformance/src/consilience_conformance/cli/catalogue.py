@@ -10,11 +10,12 @@ import click
 
 from consilience_conformance.cases import all_checks
 from consilience_conformance.checks import Check, Needs
-from consilience_conformance.cli.terminal import say, wrapped
+from consilience_conformance.cli.terminal import say, sentence, wrapped
 from consilience_conformance.exclusions import EXCLUSIONS, OPEN_PARTS
 from consilience_conformance.requirements import Requirement, requirements, set_digest
 from consilience_conformance.selection import NoCheckError, named
-from consilience_conformance.selftest.declarations import declarations
+from consilience_conformance.selftest.declarations import Declaration, declarations
+from consilience_conformance.selftest.killtable import shipped_table
 
 _NEEDS = {
     Needs.SCRIPT: "a grant for the skill conformance.script",
@@ -26,7 +27,11 @@ _NEEDS = {
 @click.command("explain")
 @click.argument("name", metavar="ID")
 def explain_command(*, name: str) -> None:
-    """Explain a requirement, as ASK-IDEM-002, or a check: the rule, what is sent, what is accepted."""
+    """Explain a requirement, as ASK-IDEM-002, a check, or a mutant: the rule, what is judged, what it kills."""
+    if name.lower() in declarations():
+        for line in _of_mutant(declarations()[name.lower()]):
+            say(line)
+        return
     try:
         checks = named(all_checks(), name=name)
     except NoCheckError:
@@ -42,7 +47,7 @@ def _of_requirement(rule: Requirement, *, checks: Sequence[Check]) -> Iterator[s
     yield ""
     if not checks:
         reason = EXCLUSIONS["node"].get(rule.id) or "none yet" if rule.binds("node") else "it binds clients"
-        yield f"No check of nodes: {reason}."
+        yield sentence(f"no check of nodes: {reason}")
     for check in checks:
         yield from _check(check, requirement=rule.id)
     if checks and (part := OPEN_PARTS["node"].get(rule.id)):
@@ -55,6 +60,18 @@ def _of_check(check: Check) -> Iterator[str]:
     for identifier in check.requirements:
         yield ""
         yield from _rule(requirements()[identifier])
+
+
+def _of_mutant(mutant: Declaration) -> Iterator[str]:
+    yield click.style(mutant.name, bold=True) + f"  a mutant of the reference node, {mutant.node.value}"
+    for row in shipped_table().get("mutants", ()):
+        if row["name"] == mutant.name and row["fault"]:
+            yield from wrapped(row["fault"], indent="  ")
+    yield f"  dies of {mutant.check}, by {mutant.requirement}: {mutant.message}"
+    if mutant.also:
+        yield from wrapped(f"with it fail {', '.join(mutant.also)}", indent="  ")
+    yield ""
+    yield from _rule(requirements()[mutant.requirement])
 
 
 def _rule(rule: Requirement) -> Iterator[str]:
