@@ -158,7 +158,8 @@ def _read(address: str) -> tuple[bytes | None, str, bool | None]:
     host, _, port = authority.rpartition(":")
     if not host or not port.isdecimal() or scheme not in _SCHEMES or (scheme and text):
         raise AddressError(
-            f"{address!r} is no address of a node: write cn1…@host:port or host:port, or http:// or https:// before host:port"
+            f"{address!r} is no address of a node: write cn1…@host:port or host:port, or http:// or https:// before "
+            "host:port"
         )
     if not port.isascii() or len(port) > len(str(_MAX_PORT)) or not 0 < int(port) <= _MAX_PORT:
         raise AddressError(f"{address!r} is no address of a node: a port is a number from 1 to {_MAX_PORT}")
