@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from google.rpc import code_pb2, status_pb2
 
 from conformance.tests.made_transcripts import Found, refusal
-from consilience_conformance.rules.refusals import refusal_of, refused, status_findings
-from consilience_conformance.transcripts import Exchange
+from consilience.v1 import ask_pb2
+from consilience_conformance.rules.refusals import refusal_of, refused, status_findings, was_accepted
+from consilience_conformance.transcripts import Ended, Exchange, Response
 
+ASK, GET = "consilience.v1.AskService/Ask", "consilience.v1.AskService/GetAnswer"
 STALE = refusal("defect", "STALE_CARD")
 
 
@@ -46,3 +49,33 @@ def test_an_error_info_that_does_not_parse_is_no_reason() -> None:
     assert refusal_of(broken).reason == ""
     assert of(broken, "STALE_CARD") == [("ASK-CARD-001", "defect was not refused for this reason")]
     assert [one.requirement for one in status_findings(broken)] == ["ERR-STAT-001"]
+
+
+@pytest.mark.parametrize(
+    ("method", "responses"),
+    [(ASK, ()), (ASK, (b"",)), (ASK, (b"\xff",)), (GET, ()), (GET, (b"\xff",))],
+)
+def test_an_end_without_an_error_and_without_an_answer_is_no_control(
+    *, method: str, responses: tuple[bytes, ...]
+) -> None:
+    (finding,) = was_accepted(answered(method, *responses), requirement="ASK-CARD-001")
+    assert finding.message == "ask was accepted without an answer"
+
+
+@pytest.mark.parametrize("method", [ASK, GET])
+def test_one_message_that_parses_is_an_answer(method: str) -> None:
+    event = ask_pb2.AskResponse(events=[ask_pb2.AnswerEvent(sequence=1)]).SerializeToString()
+    assert not list(was_accepted(answered(method, event if method == ASK else b""), requirement="ASK-CARD-001"))
+
+
+def answered(method: str, *responses: bytes) -> Exchange:
+    return Exchange(
+        name="ask",
+        method=method,
+        request=b"",
+        began=0.0,
+        ended_at=1.0,
+        ended=Ended.STATUS,
+        code="OK",
+        responses=tuple(Response(at=0.5, data=data) for data in responses),
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError, Message
@@ -11,6 +12,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from consilience.v1 import error_details_pb2 as details_pb2
 from consilience.v1 import error_reason_pb2
+from consilience_conformance.image import message_class
 from consilience_conformance.transcripts import Ended, Exchange
 from consilience_conformance.verdicts import Finding
 
@@ -153,8 +155,19 @@ def code_findings(exchange: Exchange) -> Iterator[Finding]:
 
 
 def was_accepted(exchange: Exchange, *, requirement: str, called: str = "") -> Iterator[Finding]:
-    """Yields what is wrong with a call that has to be accepted; `called` is as in `refused`."""
-    if not exchange.accepted:
+    """Yields what is wrong with a call that has to be accepted; `called` is as in `refused`.
+
+    An end without an error is not enough: a message has to come that is one, with an event where events are promised.
+    """
+    if exchange.accepted and not _is_answered(exchange):
+        yield Finding(
+            requirement=requirement,
+            message=f"{called or exchange.name} was accepted without an answer",
+            expected="a response that parses, with an event where there are any",
+            got=f"{len(exchange.responses)} responses, none of which does",
+            exchange=exchange.name,
+        )
+    elif not exchange.accepted:
         yield Finding(
             requirement=requirement,
             message=f"{called or exchange.name} was not accepted",
@@ -162,6 +175,21 @@ def was_accepted(exchange: Exchange, *, requirement: str, called: str = "") -> I
             got=outcome_of(exchange) + (f": {exchange.message}" if exchange.message else ""),
             exchange=exchange.name,
         )
+
+
+def _is_answered(exchange: Exchange) -> bool:
+    """Tells whether a message came that is one of its method; a log has an event in each."""
+    package, _, call = exchange.method.rpartition(".")
+    try:
+        kind = message_class(f"{package}.{call.rpartition('/')[2]}Response")
+    except KeyError:
+        return True
+    for response in exchange.responses:
+        with suppress(DecodeError):
+            message = kind.FromString(response.data)
+            if "events" not in kind.DESCRIPTOR.fields_by_name or message.ListFields():
+                return True
+    return False
 
 
 def status_findings(exchange: Exchange) -> Iterator[Finding]:
