@@ -12,7 +12,7 @@ from consilience_conformance.callers import Caller
 from consilience_conformance.checks import Check
 from consilience_conformance.rules.refusals import refusal_of, was_accepted
 from consilience_conformance.signed_calls import ASKING, METHODS, Method, SignedCall
-from consilience_conformance.stage import Stage, accepted, timestamp
+from consilience_conformance.stage import HEADER_LIFETIME, Stage, accepted, timestamp
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding
 from consilience_conformance.wire_values import nanoseconds_of
@@ -46,7 +46,7 @@ def _lasting(lifetime: timedelta) -> SpoilCall:
     return _with(change)
 
 
-def _moved(by: timedelta, *, lifetime: timedelta = MAX_LIFETIME) -> SpoilCall:
+def _moved(by: timedelta, *, lifetime: timedelta = HEADER_LIFETIME) -> SpoilCall:
     """Returns what moves a header in time: `by` from now until its end, or, to the future, until its beginning."""
 
     def spoil(stage: Stage, method: Method, call: SignedCall) -> SignedEnvelope:
