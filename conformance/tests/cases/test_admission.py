@@ -7,7 +7,7 @@ from random import Random
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from conformance.tests.made_transcripts import card
+from conformance.tests.made_transcripts import card, exchange, found, log, refusal, stream
 from consilience.v1 import node_pb2
 from consilience_conformance.callers import Caller
 from consilience_conformance.cases import all_checks
@@ -15,7 +15,7 @@ from consilience_conformance.checks import NotApplicableError
 from consilience_conformance.stage import Stage, Subject
 from consilience_conformance.surroundings import Surroundings
 from consilience_conformance.targets import Target, Transport
-from consilience_conformance.transcripts import Transcript
+from consilience_conformance.transcripts import Exchange, Transcript
 
 NOWHERE = "127.0.0.1:9"
 
@@ -65,3 +65,46 @@ async def test_a_limit_that_no_ask_can_reach_is_not_tried(check: str, limits: no
     finally:
         await stage.close()
     assert not stage.transcript.exchanges
+
+
+def limited(limit: str) -> tuple[Exchange, ...]:
+    return (
+        stream("at-the-limit", log("hello")),
+        refusal("over-the-limit", "LIMIT_EXCEEDED", limit=limit),
+        refusal("get-over-the-limit", "LIMIT_EXCEEDED", limit=limit),
+        refusal("state", "ANSWER_UNKNOWN"),
+        stream("control-after", log("hello")),
+    )
+
+
+LIMITS = [
+    ("turns-are-limited", "max_turns"),
+    ("input-bytes-are-limited", "max_input_bytes"),
+    ("output-tokens-are-limited", "max_output_tokens"),
+    ("run-time-is-limited", "max_run_time"),
+    ("message-bytes-are-limited", "max_message_bytes"),
+]
+
+
+@pytest.mark.parametrize(("check", "limit"), LIMITS)
+def test_an_ask_over_a_limit_must_not_be_bound(check: str, limit: str) -> None:
+    good = limited(limit)
+    assert found(check, good, maximum=1) == []
+    bound = refusal("control-after", "REQUEST_ID_REUSED")
+    assert found(check, good, bound, maximum=1) == [("ASK-IDEM-005", "control-after was not accepted")]
+    there = exchange("state", b"any")
+    assert found(check, good, there, maximum=1) == [("ASK-IDEM-005", "state was accepted")]
+
+
+def test_a_prompt_that_is_refused_must_not_be_bound() -> None:
+    good = (
+        refusal("whole", "LIMIT_EXCEEDED"),
+        refusal("truncated", "LIMIT_EXCEEDED"),
+        refusal("state", "ANSWER_UNKNOWN"),
+        stream("control-after", log("hello")),
+    )
+    assert found("prompt-is-not-dropped-in-silence", good) == []
+    bound = refusal("control-after", "REQUEST_ID_REUSED")
+    assert found("prompt-is-not-dropped-in-silence", good, bound) == [
+        ("ASK-IDEM-005", "control-after was not accepted")
+    ]

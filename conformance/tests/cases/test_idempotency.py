@@ -63,6 +63,7 @@ def test_copies_read_one_log(spoilt: Exchange, expected: Found) -> None:
 
 
 RETRIED = (
+    stream("control-before", EVENTS),
     refusal("refused-0", "STALE_CARD"),
     refusal("refused-again", "STALE_CARD", began=0.1),
     refusal("state", "ANSWER_UNKNOWN"),
@@ -74,6 +75,7 @@ RETRIED = (
     ("spoilt", "expected"),
     [
         (stream("control-after", EVENTS), []),
+        (refusal("control-before", "STALE_CARD"), [("ASK-CARD-001", "control-before was not accepted")]),
         (stream("refused-again", EVENTS), [("ASK-CARD-001", "a copy of a bad ask was accepted")]),
         (
             refusal("refused-0", "REQUEST_ID_REUSED"),

@@ -25,7 +25,6 @@ _OWN_BYTES = 4096
 """More than what an ask is made of besides its text."""
 _TURN_BYTES = 10
 """What the shortest turn takes in a request."""
-_MAX_INT64 = 2**63 - 1
 _OF_QUESTIONS = frozenset({"max_turns", "max_input_bytes"})
 """Limits that a script, which is no question, does not come near."""
 _MARGIN = timedelta(seconds=60)
@@ -35,7 +34,7 @@ _LONGEST = timedelta(days=3650)
 MakeAsk = Callable[[Stage, int], ask_pb2.Ask]
 """Returns an ask for a limit."""
 
-_AT, _OVER = "at-the-limit", "over-the-limit"
+_AT, _OVER, _AFTER = "at-the-limit", "over-the-limit", "control-after"
 
 
 def _unreadable_part(stage: Stage, ask: ask_pb2.Ask) -> SignedEnvelope:
@@ -83,18 +82,26 @@ async def _ask_by_data_class(stage: Stage) -> None:
         if data_class > highest:
             over.data_class = data_class
             await stage.send(f"{_OVER}-{data_class}", over, until=accepted)
-    over.data_class = highest
-    await stage.get("state", over)
-    await stage.let_go()
-    await stage.send("control-after", over, until=accepted)
+    await _ask_again(stage, over)
 
 
 def _judge_data_class(seen: Transcript) -> Iterator[Finding]:
     yield from was_accepted(seen[_AT], requirement="ASK-DATA-002")
     for exchange in seen.named(_OVER):
         yield from refused(exchange, "DATA_CLASS_REFUSED", requirement="ASK-DATA-002")
+    yield from _nothing_is_bound(seen)
+
+
+async def _ask_again(stage: Stage, refused_ask: ask_pb2.Ask) -> None:
+    """Reads back what became of an ask that was refused, and sends a good one under its request id."""
+    await stage.get("state", refused_ask)
+    await stage.let_go()
+    await stage.send(_AFTER, stage.ask(header=refused_ask.header), until=accepted)
+
+
+def _nothing_is_bound(seen: Transcript) -> Iterator[Finding]:
     yield from refused(seen["state"], "ANSWER_UNKNOWN", requirement="ASK-IDEM-005")
-    yield from was_accepted(seen["control-after"], requirement="ASK-IDEM-005")
+    yield from was_accepted(seen[_AFTER], requirement="ASK-IDEM-005")
 
 
 def _largest_request(stage: Stage) -> int:
@@ -125,21 +132,20 @@ def _limit_check(
         if stage.subject.scripted and limit in _OF_QUESTIONS:
             raise NotApplicableError("a script is one part of one turn")
         room = _largest_request(stage) - _OWN_BYTES
-        if not 0 < maximum <= min(most, room // unit_bytes if unit_bytes else most):
+        makes = 0 < maximum <= min(most, room // unit_bytes if unit_bytes else most)
+        if not makes or over(stage, maximum).ByteSize() > room:
             raise NotApplicableError(f"no ask that goes over {limit} fits into a request")
         good, bad = at(stage, maximum), over(stage, maximum)
-        if bad.ByteSize() > room:
-            raise NotApplicableError(f"no ask that goes over {limit} fits into a request")
         stage.note("maximum", maximum)
         await stage.send(_AT, good, until=accepted, abridged=True)
         await stage.send(_OVER, bad, until=accepted, abridged=True)
-        await stage.get("state", bad)
+        await _ask_again(stage, bad)
 
     def judge(seen: Transcript) -> Iterator[Finding]:
         maximum = int(str(seen.notes["maximum"]))
         yield from _not_beyond(seen[_AT])
         yield from _names_limit(seen[_OVER], limit=limit, maximum=maximum, requested=maximum + 1)
-        yield from refused(seen["state"], "ANSWER_UNKNOWN", requirement="ASK-IDEM-005")
+        yield from _nothing_is_bound(seen)
 
     return Check(name=name, title=title, requirements=("ASK-LIM-001", "ASK-IDEM-005"), drive=drive, judge=judge)
 
@@ -201,19 +207,17 @@ def _with_output_tokens(stage: Stage, count: int) -> ask_pb2.Ask:
 
 
 async def _ask_by_run_time(stage: Stage) -> None:
-    limits = stage.subject.skill.limits
-    own = limits if nanoseconds_of(limits.max_run_time) else stage.target.card.limits
-    longest = duration_of(own.max_run_time)
+    own, of_card = stage.subject.skill.limits.max_run_time, stage.target.card.limits.max_run_time
+    longest = duration_of(own if nanoseconds_of(own) else of_card)
     if longest is None or not _MARGIN < longest <= _LONGEST:
-        days = _LONGEST.days
-        raise NotApplicableError(f"max_run_time is absent, as short as clocks may differ, or longer than {days} days")
+        raise NotApplicableError(f"max_run_time is absent, as short as clocks may differ, or over {_LONGEST.days} days")
     stage.note("maximum", longest // timedelta(milliseconds=1))
     asks = {}
     for name, beyond in ((_AT, -_MARGIN), (_OVER, _MARGIN)):
         deadline = timestamp(datetime.now(UTC) + longest + beyond)
         asks[name] = stage.ask(limits=ask_pb2.AskLimits(deadline=deadline))
         await stage.send(name, asks[name], until=accepted)
-    await stage.get("state", asks[_OVER])
+    await _ask_again(stage, asks[_OVER])
 
 
 def _judge_run_time(seen: Transcript) -> Iterator[Finding]:
@@ -222,7 +226,7 @@ def _judge_run_time(seen: Transcript) -> Iterator[Finding]:
     yield from _names_limit(
         seen[_OVER], limit="max_run_time", maximum=maximum, requested=maximum + margin, tolerance=margin
     )
-    yield from refused(seen["state"], "ANSWER_UNKNOWN", requirement="ASK-IDEM-005")
+    yield from _nothing_is_bound(seen)
 
 
 def _padded(request: bytes, *, size: int) -> bytes:
@@ -243,7 +247,7 @@ async def _send_by_size(stage: Stage) -> None:
     for name, one, size in ((_AT, ask, maximum), (_OVER, other, maximum + 1)):
         request = ask_pb2.AskRequest(ask=stage.seal(one)).SerializeToString(deterministic=True)
         await stage.call(name, ASK, _padded(request, size=size), until=accepted, abridged=True)
-    await stage.get("state", other)
+    await _ask_again(stage, other)
     call = ask_pb2.GetAnswerCall(header=stage.header(GET), ask_request_id=ask.header.request_id)
     request = ask_pb2.GetAnswerRequest(call=stage.seal(call)).SerializeToString(deterministic=True)
     await stage.call(f"get-{_OVER}", GET, _padded(request, size=maximum + 1), abridged=True)
@@ -254,7 +258,7 @@ def _judge_size(seen: Transcript) -> Iterator[Finding]:
     yield from was_accepted(seen[_AT], requirement="ASK-LIM-001")
     for name in (_OVER, f"get-{_OVER}"):
         yield from _names_limit(seen[name], limit="max_message_bytes", maximum=maximum, requested=maximum + 1)
-    yield from refused(seen["state"], "ANSWER_UNKNOWN", requirement="ASK-IDEM-005")
+    yield from _nothing_is_bound(seen)
 
 
 async def _ask_too_much(stage: Stage) -> None:
@@ -268,16 +272,15 @@ async def _ask_too_much(stage: Stage) -> None:
     text = "a " * maximum + "b"
     turns = [ask_pb2.Turn(role=ask_pb2.ROLE_ASKER, parts=[ask_pb2.Part(text=text)])]
     whole, cut = stage.ask(turns=turns), stage.ask(turns=turns, allow_truncation=True)
-    stage.note("maximum", maximum)
     await stage.send("whole", whole, abridged=True)
     await stage.send("truncated", cut, abridged=True)
-    await stage.get("state", whole)
+    await _ask_again(stage, whole)
 
 
 def _judge_too_much(seen: Transcript) -> Iterator[Finding]:
     yield from refused(seen["whole"], "LIMIT_EXCEEDED", requirement="ASK-LIM-002")
     if not seen["whole"].accepted:
-        yield from refused(seen["state"], "ANSWER_UNKNOWN", requirement="ASK-IDEM-005")
+        yield from _nothing_is_bound(seen)
     if not seen["truncated"].accepted:
         yield from refused(seen["truncated"], "LIMIT_EXCEEDED", requirement="ASK-LIM-002")
         return
@@ -369,7 +372,7 @@ CHECKS = (
         at=_with_output_tokens,
         over=lambda stage, maximum: _with_output_tokens(stage, maximum + 1),
         unit_bytes=0,
-        most=_MAX_INT64 - 1,
+        most=2**63 - 2,
     ),
     Check(
         name="run-time-is-limited",

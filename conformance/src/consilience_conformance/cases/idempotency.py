@@ -75,6 +75,8 @@ def _judge_copies(seen: Transcript) -> Iterator[Finding]:
 
 
 async def _retry_a_refusal(stage: Stage) -> None:
+    await stage.send("control-before", stage.ask(), until=accepted)
+    await stage.let_go()
     good = stage.ask()
     bad = ask_pb2.Ask()
     bad.CopyFrom(good)
@@ -87,6 +89,7 @@ async def _retry_a_refusal(stage: Stage) -> None:
 
 
 def _judge_retried(seen: Transcript) -> Iterator[Finding]:
+    yield from was_accepted(seen["control-before"], requirement="ASK-CARD-001")
     for exchange in seen.named("refused"):
         yield from refused(exchange, "STALE_CARD", requirement="ASK-CARD-001", called="a copy of a bad ask")
     yield from refused(seen["state"], "ANSWER_UNKNOWN", requirement="ASK-IDEM-005")
