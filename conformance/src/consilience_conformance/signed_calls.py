@@ -12,6 +12,9 @@ from consilience_conformance.ask_methods import ASK, CANCEL, GET, RESUME
 from consilience_conformance.callers import Caller
 from consilience_conformance.stage import Stage
 
+ABOUT_AN_ANSWER = ("get", "resume", "cancel")
+"""The words of the methods that look an answer up."""
+
 SignedCall = ask_pb2.Ask | ask_pb2.ResumeAnswerCall | ask_pb2.GetAnswerCall | ask_pb2.CancelAnswerCall
 
 

@@ -43,6 +43,9 @@ SHORT_ANSWER_TOKENS = 16
 LET_GO_SECONDS = 5.0
 """How long a node gets to take back what a check has left with it."""
 
+LOOK_SECONDS = 0.02
+"""Between two looks at a node, where no event tells what is waited for."""
+
 PATIENCE_BUDGETS = 2
 LEAST_BUDGET_SECONDS = 0.5
 """A check that has borne `PATIENCE_BUDGETS` of silence gives up each further call after this."""

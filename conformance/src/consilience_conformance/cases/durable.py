@@ -22,6 +22,7 @@ from consilience_conformance.rules.endings import (
 )
 from consilience_conformance.rules.logs import complete, read_log
 from consilience_conformance.rules.refusals import refusal_of, refused, was_accepted
+from consilience_conformance.signed_calls import ABOUT_AN_ANSWER
 from consilience_conformance.stage import Stage, accepted, text_seen, token, wait
 from consilience_conformance.targets import Target, UnreachableError, reach
 from consilience_conformance.transcripts import Exchange, Transcript
@@ -166,9 +167,6 @@ def _judge_interrupted(seen: Transcript) -> Iterator[Finding]:
     yield from snapshot_tells(seen["get"], log, requirement="ASK-DUR-002")
 
 
-CALLS = ("get", "resume", "cancel")
-
-
 async def _at_a_replica(stage: Stage) -> None:
     """Calls at the second replica about an answer on which the first one works."""
     there = stage.elsewhere(await reach(stage.surroundings.replica))
@@ -183,7 +181,7 @@ async def _at_a_replica(stage: Stage) -> None:
 
 
 def _judge_replica(seen: Transcript) -> Iterator[Finding]:
-    for name in CALLS:
+    for name in ABOUT_AN_ANSWER:
         exchange = seen[name]
         if not exchange.accepted:
             yield from _wrong_replica(exchange)

@@ -13,7 +13,7 @@ from consilience_conformance.callers import TESTER_KEYS, Caller
 from consilience_conformance.checks import Check, Needs, NotApplicableError, UntestableError
 from consilience_conformance.rules.logs import complete
 from consilience_conformance.rules.refusals import refusal_of, refused, was_accepted
-from consilience_conformance.stage import Stage, accepted, token, wait
+from consilience_conformance.stage import LOOK_SECONDS, Stage, accepted, token, wait
 from consilience_conformance.steps import opens
 from consilience_conformance.streams import Stream
 from consilience_conformance.transcripts import Exchange, Transcript
@@ -21,9 +21,6 @@ from consilience_conformance.verdicts import Finding
 
 MOST = 128
 """Asks or readers with which a node is filled at most."""
-
-LOOK_SECONDS = 0.02
-"""Between two tries to get a place; that a reader is gone is told by no event."""
 
 
 async def _full(stage: Stage, *, callers: Sequence[Caller], one_more: Caller) -> None:

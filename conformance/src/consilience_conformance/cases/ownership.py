@@ -12,12 +12,11 @@ from consilience_conformance.rules.answers import card_of
 from consilience_conformance.rules.endings import ended_as, snapshot_of, snapshot_tells, text_is
 from consilience_conformance.rules.logs import complete, read_log
 from consilience_conformance.rules.refusals import refused, was_accepted
+from consilience_conformance.signed_calls import ABOUT_AN_ANSWER
 from consilience_conformance.stage import Stage, text_seen, token, wait
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding
 from consilience_conformance.wire_values import nanoseconds_of, shown_time
-
-CALLS = ("get", "resume", "cancel")
 
 
 async def _pry(stage: Stage, ask: ask_pb2.Ask, *, stranger: Caller) -> None:
@@ -31,7 +30,7 @@ async def _pry(stage: Stage, ask: ask_pb2.Ask, *, stranger: Caller) -> None:
 
 
 def _judge_prying(seen: Transcript) -> Iterator[Finding]:
-    for call in CALLS:
+    for call in ABOUT_AN_ANSWER:
         foreign, unknown = seen[f"foreign-{call}"], seen[f"unknown-{call}"]
         for exchange in (foreign, unknown):
             yield from refused(exchange, "ANSWER_UNKNOWN", requirement="ASK-OWN-001")

@@ -19,7 +19,7 @@ from consilience_conformance.rules.endings import (
 )
 from consilience_conformance.rules.logs import Log, complete, read_log
 from consilience_conformance.rules.refusals import was_accepted
-from consilience_conformance.stage import Stage, accepted, text_seen, timestamp, token, wait
+from consilience_conformance.stage import LOOK_SECONDS, Stage, accepted, text_seen, timestamp, token, wait
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding
 from consilience_conformance.wire_values import nanoseconds_of, shown_time
@@ -29,9 +29,6 @@ DEADLINE = timedelta(seconds=1)
 
 LONGEST_RUN = timedelta(seconds=5)
 """A max_run_time above this is not waited for."""
-
-LOOK_SECONDS = 0.02
-"""Between two looks at an answer that no stream may be opened to, since a reader is what it must not have."""
 
 
 async def _cancel_live(stage: Stage) -> None:
