@@ -35,7 +35,6 @@ OPEN_PARTS: Final[Mapping[Role, Mapping[str, str]]] = MappingProxyType(
                     "could sign them."
                 ),
                 "SEC-CONN-001": "Some ways to misuse a connection are tried; nobody can try all.",
-                "NODE-TLS-002": "The kind and size of the key are checked, but no mutant proves that check.",
                 "ASK-CARD-001": "A card that has expired: no run waits for the end of one.",
                 "ASK-ANS-001": "That the key has not expired is checked, but no mutant proves that check.",
                 "ASK-KEEP-001": "keep_until_time is checked against the card, and no run waits until it comes.",

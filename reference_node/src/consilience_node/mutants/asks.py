@@ -194,16 +194,16 @@ def _any_media_type_ok() -> None:
 
 @mutant("any-answer-schema-ok")
 def _any_answer_schema_ok() -> None:
-    """A schema for the answer is taken unread."""
+    """A schema for the answer is dropped unread."""
 
-    def unread(_: Check) -> Check:
-        async def check(*_: Any, **__: Any) -> None:
-            """Sees nothing."""
+    def dropping(admit: Check) -> Check:
+        def look(signed: Signed[Ask], **rules: Any) -> Any:
+            bare = changed(signed.value, answer_schema="")
+            return admit(Signed(value=bare, envelope=signed.envelope), **rules)
 
-        return check
+        return look
 
-    replace(admission, "_check_schema", _silent)
-    replace(plain, "require_schema_fits", unread)
+    replace(asks, "admit", dropping)
 
 
 @mutant("any-data-class-ok")

@@ -103,6 +103,12 @@ def _certificate_signed_by_another() -> None:
     replace(certificates, "self_signed", issued)
 
 
+@mutant("certificate-of-another-kind")
+def _certificate_of_another_kind() -> None:
+    """The key of the pinned certificate is on the curve P-384."""
+    replace(certificates, "_new_key", lambda _: lambda: ec.generate_private_key(ec.SECP384R1()))
+
+
 @mutant("pin-of-another-key")
 def _pin_of_another_key() -> None:
     """The pins of the card are those of the certificate, not of its key."""
