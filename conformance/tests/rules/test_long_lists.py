@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import protovalidate
 import pytest
 
 from consilience.v1 import ask_pb2, node_pb2
-from consilience_conformance.rules import fields
 from consilience_conformance.rules.fields import field_findings
 
 
 def test_the_rules_of_a_list_that_is_far_too_long_are_not_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
     evaluated: list[object] = []
-    monkeypatch.setattr(fields.protovalidate, "collect_violations", evaluated.append)
+    monkeypatch.setattr(protovalidate, "collect_violations", evaluated.append)
     card = node_pb2.NodeCard(skills=[node_pb2.Skill(id="Chat")] * 2000)
     (finding,) = field_findings(card.SerializeToString(), "consilience.v1.NodeCard", exchange="card")
     assert finding.message == "the NodeCard breaks the rule repeated.max_items"

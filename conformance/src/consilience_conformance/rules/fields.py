@@ -71,7 +71,7 @@ def _long_lists(message: Message) -> Iterator[str]:
                 yield field.name
                 continue
             del value[MOST_ITEMS:]
-        if field.type == FieldDescriptor.TYPE_MESSAGE and not field.message_type.GetOptions().map_entry:
+        if field.message_type is not None and not field.message_type.GetOptions().map_entry:
             for inner in value if field.is_repeated else (value,):
                 yield from (f"{field.name}.{path}" for path in _long_lists(inner))
 
