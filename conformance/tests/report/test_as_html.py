@@ -153,3 +153,12 @@ def test_a_name_that_is_no_name_of_a_place_is_none() -> None:
     seen = page(hostile_report())
     anchors = [attributes["id"] or "" for _, attributes in seen.tags if "id" in attributes]
     assert not any(HOSTILE in anchor for anchor in anchors)
+
+
+def test_every_square_says_of_which_level_it_is_where_the_heads_of_the_columns_are_left_out() -> None:
+    seen = page(report(result()))
+    levels = [text for tag, text in seen.texts if tag == "th" and text in {"MUST", "MUST NOT", "SHOULD", "SHOULD NOT"}]
+    cells = [one for one in seen.all("td") if "data-level" in one]
+    assert levels
+    assert [one["data-level"] for one in cells[: len(levels)]] == levels
+    assert "The bar counts checks" in seen.text()
