@@ -68,6 +68,10 @@ def test_one_message_that_parses_is_an_answer(method: str) -> None:
     assert not list(was_accepted(answered(method, event if method == ASK else b""), requirement="ASK-CARD-001"))
 
 
+def test_nothing_comes_from_behind_the_end_of_a_log() -> None:
+    assert not list(was_accepted(answered("consilience.v1.AskService/ResumeAnswer"), requirement="STRM-CUR-003"))
+
+
 def answered(method: str, *responses: bytes) -> Exchange:
     return Exchange(
         name="ask",
