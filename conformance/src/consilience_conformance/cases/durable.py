@@ -196,7 +196,7 @@ def _wrong_replica(exchange: Exchange) -> Iterator[Finding]:
     detail = refusal_of(exchange).details.get(error_details_pb2.Redirect.DESCRIPTOR.full_name)
     if isinstance(detail, error_details_pb2.Redirect) and not detail.uri:
         yield Finding(
-            requirement="ASK-DUR-004",
+            requirement="ERR-STAT-003",
             message="the refusal carries a Redirect that leads nowhere",
             expected="a URI, or no detail",
             exchange=exchange.name,
@@ -246,7 +246,7 @@ CHECKS = (
     Check(
         name="a-replica-sends-on-what-it-cannot-serve",
         title="A replica serves a call about an answer of another one, or refuses it with WRONG_REPLICA.",
-        requirements=("ASK-DUR-004",),
+        requirements=("ASK-DUR-004", "ERR-STAT-003"),
         drive=_at_a_replica,
         judge=_judge_replica,
         needs=Needs.REPLICA | Needs.SCRIPT,
