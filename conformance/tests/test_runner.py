@@ -72,3 +72,9 @@ async def test_checks_leave_room_for_each_other_on_a_small_node(limit: int, at_o
     card.CopyFrom(plan.target.card)
     card.limits.max_running_asks = limit
     assert Runner(replace(plan, target=replace(plan.target, card=card))).at_once == at_once
+
+
+def test_no_check_that_runs_beside_others_rests_on_one_that_runs_alone_which_comes_later() -> None:
+    alone = {check.name for check in all_checks() if check.alone}
+    assert alone
+    assert not [check.name for check in all_checks() if not check.alone and alone.intersection(check.after)]
