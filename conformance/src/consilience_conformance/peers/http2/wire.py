@@ -120,7 +120,9 @@ class Wire(asyncio.Protocol):
                 self.flush()
                 self._finish(ConnectionEnd.LEFT)
             if self.transport.get_write_buffer_size() == 0:
-                self.transport.close()
+                # Once: before Python 3.11.4, a TLS transport that is closed twice can no longer be aborted.
+                if not self.transport.is_closing():
+                    self.transport.close()
                 async with asyncio.timeout(_CLOSE_SECONDS):
                     await self._lost.wait()
         except TimeoutError:
@@ -131,7 +133,8 @@ class Wire(asyncio.Protocol):
     async def drop(self) -> None:
         """Closes the socket at once, whatever is under way."""
         self._finish(ConnectionEnd.LEFT)
-        self.transport.abort()
+        if not self._lost.is_set():
+            self.transport.abort()
         await self._lost.wait()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
