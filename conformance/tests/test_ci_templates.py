@@ -204,7 +204,9 @@ def test_action_passes_a_node_that_fails_as_its_list_says(github: _GitHub, mutan
         "methods-of-the-profiles-are-served = "
         '{ message = "consilience.v1.AskService/CancelAnswer is not", issue = "12", expires = 9999-12-31 }\n'
     )
-    done = github.judge(tmp_path, address=mutant.address, only="methods-of-the-profiles-are-served", known_failing=str(known))
+    done = github.judge(
+        tmp_path, address=mutant.address, only="methods-of-the-profiles-are-served", known_failing=str(known)
+    )
     assert done.code == _PASSED, done.said
     assert "known failing" in github.said_in("GITHUB_STEP_SUMMARY")
 
