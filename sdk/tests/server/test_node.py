@@ -8,6 +8,7 @@ from consilience.server import Node
 from sdk.tests.server.specimens import echo
 
 ANYWHERE = "127.0.0.1:0"
+STOP_SECONDS = 30.0
 
 _PROGRAM = """
 from consilience.server import Node
@@ -41,7 +42,10 @@ async def test_a_node_that_runs_says_where_and_what_it_serves(tmp_path: Path) ->
     try:
         said = [(await process.stderr.readline()).decode() for _ in range(2)]
         process.send_signal(signal.SIGTERM)
-        rest = await process.stderr.read()
+        async with asyncio.timeout(STOP_SECONDS):
+            rest = await process.stderr.read()
+            # Before anything else: a signal to a process that has just ended takes its exit code from who waits for it.
+            await process.wait()
     finally:
         if process.returncode is None:
             process.kill()
