@@ -6,7 +6,8 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from consilience_conformance.client_side.replies import PROTOCOL, Handshake, parse_handshake, parse_reply
+from consilience_conformance.client_side.replies import PROTOCOL, parse_reply
+from consilience_conformance.line_protocol.handshakes import Handshake, parse_handshake
 from consilience_conformance.line_protocol.processes import Budget, CommandProcess, started
 from consilience_conformance.transcripts import JsonValue
 
@@ -58,4 +59,5 @@ async def running(command: str, *, budget: Budget = BUDGET) -> AsyncIterator[Ada
     """
     async with started(command, budget=budget) as process:
         hello = await process.exchange(json.dumps({"id": 0, "protocol": PROTOCOL}).encode(), seconds=budget.start)
-        yield Adapter(process, client=parse_handshake(hello))
+        client = parse_handshake(hello, protocol=PROTOCOL, speaker="adapter", offers="supports")
+        yield Adapter(process, client=client)

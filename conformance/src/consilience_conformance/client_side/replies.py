@@ -1,4 +1,4 @@
-"""What the adapter of a client writes: its handshake, and what came of each instruction.
+"""What the adapter of a client writes: what came of each instruction.
 
 The protocol stands in docs/guides/test-your-client.md.
 
@@ -9,13 +9,9 @@ The protocol stands in docs/guides/test-your-client.md.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
 from consilience_conformance.line_protocol.lines import (
-    BreachKind,
-    CommandBreach,
     answer_to,
-    excerpt,
     malformed,
     refuse_other_fields,
 )
@@ -24,43 +20,7 @@ from consilience_conformance.transcripts import JsonValue
 PROTOCOL = "consilience-client/1"
 """What suite and adapter speak."""
 
-_NAME_CHARACTERS = 100
 _KINDS = ("answered", "rejected", "refused", "done", "unsupported")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Handshake:
-    """Who the client says it is, and which capabilities it has."""
-
-    name: str
-    language: str
-    supports: frozenset[str]
-
-
-def parse_handshake(text: bytes) -> Handshake:
-    """Reads the first line of an adapter.
-
-    Raises:
-        CommandBreach: It is no handshake, or one of another protocol.
-    """
-    content = answer_to(text, number=0, line=1)
-    match content:
-        case {"protocol": str() as protocol} if protocol != PROTOCOL:
-            raise CommandBreach(
-                f"line 1: the adapter speaks {excerpt(protocol)}, and this suite {PROTOCOL}",
-                kind=BreachKind.PROTOCOL_UNKNOWN,
-                line=1,
-            )
-        case {"protocol": str(), "name": str() as name, "language": str() as language, "supports": [*supports]} if all(
-            isinstance(said, str) and said.isprintable() and len(said) <= _NAME_CHARACTERS
-            for said in (name, language, *supports)
-        ):
-            refuse_other_fields(content, known=("id", "protocol", "name", "language", "supports"), line=1)
-            return Handshake(name=name, language=language, supports=frozenset(supports))
-        case _:
-            raise malformed(
-                "a handshake has protocol, name, language and supports, in short printable texts", text=text, line=1
-            )
 
 
 def parse_reply(text: bytes, *, number: int, line: int) -> dict[str, JsonValue]:

@@ -14,8 +14,8 @@ from consilience_conformance import __version__
 from consilience_conformance.checks import NotApplicableError, UntestableError
 from consilience_conformance.client_side.adapters import Adapter, running
 from consilience_conformance.client_side.checks import ClientCheck
-from consilience_conformance.client_side.replies import Handshake
 from consilience_conformance.client_side.stage import ClientStage
+from consilience_conformance.line_protocol.handshakes import Handshake
 from consilience_conformance.line_protocol.lines import CommandBreach
 from consilience_conformance.requirements import requirements, set_digest
 from consilience_conformance.transcripts import Transcript
@@ -125,7 +125,7 @@ class _Run:
                 return _result(
                     check, Verdict.UNTESTABLE, because=f"blocked by {name}", blocked_by=before.blocked_by or name
                 )
-        supports = self._client.supports if self._client else frozenset()
+        supports = self._client.offers if self._client else ()
         missing = [need for need in check.needs if need not in supports]
         if missing:
             # The first is what the check is about; of the others it says something along the way.

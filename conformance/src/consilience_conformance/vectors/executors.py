@@ -12,16 +12,12 @@ import time
 from collections.abc import Collection, Sequence
 
 from consilience_conformance import vectors
+from consilience_conformance.line_protocol.handshakes import Handshake, parse_handshake
 from consilience_conformance.line_protocol.lines import CommandBreach
 from consilience_conformance.line_protocol.processes import Budget, CommandProcess, started
 from consilience_conformance.vectors.judging import Outcome, VectorResult, judge
 from consilience_conformance.vectors.questions import Question, questions
-from consilience_conformance.vectors.replies import (
-    PROTOCOL,
-    Handshake,
-    parse_handshake,
-    parse_reply,
-)
+from consilience_conformance.vectors.replies import PROTOCOL, parse_reply
 from consilience_conformance.vectors.report import Breach, VectorsReport
 
 _USUAL_BUDGET = Budget()
@@ -88,10 +84,10 @@ class _Run:
             CommandBreach: The executor broke the protocol.
         """
         hello = await process.exchange(_line(id=0, protocol=PROTOCOL), seconds=budget.start)
-        self.executor = parse_handshake(hello)
+        self.executor = parse_handshake(hello, protocol=PROTOCOL, speaker="executor", offers="types")
         asked = 0
         for question in self._wanted:
-            if question.type not in self.executor.types:
+            if question.type not in self.executor.offers:
                 self._judged.append(VectorResult(question=question, outcome=Outcome.UNSUPPORTED))
                 continue
             asked += 1

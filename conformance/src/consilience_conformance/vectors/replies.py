@@ -1,4 +1,4 @@
-"""What an executor writes: its handshake and its answers, one JSON object per line, read without mercy.
+"""What an executor writes: its answers, one JSON object per line, read without mercy.
 
 The protocol stands in docs/guides/run-the-vectors.md.
 
@@ -13,27 +13,13 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from consilience_conformance.line_protocol.lines import (
-    BreachKind,
-    CommandBreach,
     answer_to,
-    excerpt,
     malformed,
     refuse_other_fields,
 )
 
 PROTOCOL = "consilience-vectors/1"
 """What suite and executor speak."""
-
-_NAME_CHARACTERS = 100
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Handshake:
-    """Who the executor says it is, and which types of vector it supports."""
-
-    name: str
-    language: str
-    types: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,32 +46,6 @@ class Unsupported:
 
 
 Reply: TypeAlias = Accepted | Refused | Unsupported
-
-
-def parse_handshake(text: bytes) -> Handshake:
-    """Reads the first line of an executor.
-
-    Raises:
-        CommandBreach: It is no handshake, or one of another protocol.
-    """
-    content = answer_to(text, number=0, line=1)
-    match content:
-        case {"protocol": str() as protocol} if protocol != PROTOCOL:
-            raise CommandBreach(
-                f"line 1: the executor speaks {excerpt(protocol)}, and this suite {PROTOCOL}",
-                kind=BreachKind.PROTOCOL_UNKNOWN,
-                line=1,
-            )
-        case {"protocol": str(), "name": str() as name, "language": str() as language, "types": [*types]} if all(
-            isinstance(said, str) and said.isprintable() and len(said) <= _NAME_CHARACTERS
-            for said in (name, language, *types)
-        ):
-            refuse_other_fields(content, known=("id", "protocol", "name", "language", "types"), line=1)
-            return Handshake(name=name, language=language, types=tuple(types))
-        case _:
-            raise malformed(
-                "a handshake has protocol, name, language and types, in short printable texts", text=text, line=1
-            )
 
 
 def parse_reply(text: bytes, *, question_id: int, line: int) -> Reply:

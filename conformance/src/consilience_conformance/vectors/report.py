@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from consilience_conformance.line_protocol.handshakes import Handshake
 from consilience_conformance.line_protocol.lines import BreachKind
 from consilience_conformance.vectors.judging import Outcome, VectorResult
-from consilience_conformance.vectors.replies import Handshake
 from consilience_conformance.verdicts import Exit
 
 
@@ -55,7 +55,7 @@ class VectorsReport:
     @property
     def unsupported_types(self) -> list[str]:
         """The types that were wanted and that the executor does not say it supports."""
-        supported = self.executor.types if self.executor else ()
+        supported = self.executor.offers if self.executor else ()
         wanted = dict.fromkeys(result.question.type for result in self.results)
         return [name for name in wanted if self.executor and name not in supported]
 
