@@ -22,7 +22,7 @@ from scripts.spec_regions import pages, without_regions
 
 AREAS = ("NODE", "ASK", "STRM", "PAY", "REV", "REG", "ERR", "SIG", "VER", "SEC")
 ROLES = ("node", "client", "both")
-PROFILES = ("core", "durable", "conformance")
+PROFILES = ("core", "durable", "pay", "conformance")
 DRAWN = ROOT / "conformance/src/consilience_conformance/requirements.json"
 REFERENCE = re.compile(rf"\b(?:{'|'.join(AREAS)})-[A-Z]+-[0-9]{{3}}\b")
 

@@ -44,7 +44,7 @@ class Check:
         judge: Reads.
         after: Names of checks without whose success this one says nothing.
         needs: What it cannot do without.
-        profile: Where it holds: `core`, `durable`, `conformance`.
+        profile: Where it holds: `core`, `durable`, `pay`, `conformance`.
         alone: No other check runs meanwhile, because it fills the node.
         callers: How many keys of the tester it takes at one time.
     """

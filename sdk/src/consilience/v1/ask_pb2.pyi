@@ -148,6 +148,10 @@ class _StopReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     """Nothing that the node knows bears on the question."""
     STOP_REASON_LOW_CONFIDENCE: _StopReason.ValueType  # 10
     """The node was not sure enough."""
+    STOP_REASON_UNPAID: _StopReason.ValueType  # 11
+    """No voucher came in time (PAY-STOP-001)."""
+    STOP_REASON_CHARGE_LIMIT: _StopReason.ValueType  # 12
+    """The charge reached what the quote or the ask allows."""
 
 class StopReason(_StopReason, metaclass=_StopReasonEnumTypeWrapper):
     """Tells what ended an answer."""
@@ -174,6 +178,10 @@ STOP_REASON_NO_KNOWLEDGE: StopReason.ValueType  # 9
 """Nothing that the node knows bears on the question."""
 STOP_REASON_LOW_CONFIDENCE: StopReason.ValueType  # 10
 """The node was not sure enough."""
+STOP_REASON_UNPAID: StopReason.ValueType  # 11
+"""No voucher came in time (PAY-STOP-001)."""
+STOP_REASON_CHARGE_LIMIT: StopReason.ValueType  # 12
+"""The charge reached what the quote or the ask allows."""
 Global___StopReason: typing_extensions.TypeAlias = StopReason
 
 class _DroppedSide:
@@ -213,6 +221,7 @@ class Ask(google.protobuf.message.Message):
     HEADER_FIELD_NUMBER: builtins.int
     SKILL_ID_FIELD_NUMBER: builtins.int
     CARD_DIGEST_FIELD_NUMBER: builtins.int
+    PAYMENT_FIELD_NUMBER: builtins.int
     TURNS_FIELD_NUMBER: builtins.int
     DATA_CLASS_FIELD_NUMBER: builtins.int
     LIMITS_FIELD_NUMBER: builtins.int
@@ -245,11 +254,14 @@ class Ask(google.protobuf.message.Message):
         """Opens the call. *Required.*"""
 
     @property
-    def turns(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Turn]:
-        """Number 4 belongs to the quote of the payment chapter.
-
-        Holds the conversation, oldest turn first; the last one is the question. *Required.*
+    def payment(self) -> Global___AskPayment:
+        """Says out of what the answer is paid. *Required* for a skill that costs something, unless the ask is to be refused with
+        the price (PAY-ASK-001).
         """
+
+    @property
+    def turns(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Turn]:
+        """Holds the conversation, oldest turn first; the last one is the question. *Required.*"""
 
     @property
     def limits(self) -> Global___AskLimits:
@@ -261,6 +273,7 @@ class Ask(google.protobuf.message.Message):
         header: consilience.v1.envelope_pb2.CallHeader | None = ...,
         skill_id: builtins.str = ...,
         card_digest: builtins.bytes = ...,
+        payment: Global___AskPayment | None = ...,
         turns: collections.abc.Iterable[Global___Turn] | None = ...,
         data_class: consilience.v1.node_pb2.DataClass.ValueType = ...,
         limits: Global___AskLimits | None = ...,
@@ -269,10 +282,32 @@ class Ask(google.protobuf.message.Message):
         allow_truncation: builtins.bool = ...,
         model_id: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["header", b"header", "limits", b"limits"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["allow_truncation", b"allow_truncation", "answer_schema", b"answer_schema", "card_digest", b"card_digest", "data_class", b"data_class", "header", b"header", "limits", b"limits", "model_id", b"model_id", "on_disconnect", b"on_disconnect", "skill_id", b"skill_id", "turns", b"turns"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["header", b"header", "limits", b"limits", "payment", b"payment"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["allow_truncation", b"allow_truncation", "answer_schema", b"answer_schema", "card_digest", b"card_digest", "data_class", b"data_class", "header", b"header", "limits", b"limits", "model_id", b"model_id", "on_disconnect", b"on_disconnect", "payment", b"payment", "skill_id", b"skill_id", "turns", b"turns"]) -> None: ...
 
 Global___Ask: typing_extensions.TypeAlias = Ask
+
+@typing.final
+class AskPayment(google.protobuf.message.Message):
+    """Says out of what an answer is paid."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    QUOTE_DIGEST_FIELD_NUMBER: builtins.int
+    SESSION_ID_FIELD_NUMBER: builtins.int
+    quote_digest: builtins.bytes
+    """Names the quote by its digest. *Required.*"""
+    session_id: builtins.bytes
+    """Names the session by the digest of its terms. *Required.*"""
+    def __init__(
+        self,
+        *,
+        quote_digest: builtins.bytes = ...,
+        session_id: builtins.bytes = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["quote_digest", b"quote_digest", "session_id", b"session_id"]) -> None: ...
+
+Global___AskPayment: typing_extensions.TypeAlias = AskPayment
 
 @typing.final
 class Turn(google.protobuf.message.Message):
@@ -355,12 +390,15 @@ class AskLimits(google.protobuf.message.Message):
     MAX_OUTPUT_TOKENS_FIELD_NUMBER: builtins.int
     MAX_HIDDEN_TOKENS_FIELD_NUMBER: builtins.int
     DEADLINE_FIELD_NUMBER: builtins.int
+    MAX_CHARGE_FIELD_NUMBER: builtins.int
     max_output_tokens: builtins.int
     """Bounds the tokens of the answer. Zero: the limit of the card. One above the card's is refused (ASK-LIM-001)."""
     max_hidden_tokens: builtins.int
     """Bounds the tokens that the model may produce without showing them, such as reasoning or a draft that is withheld.
     Absent: the node chooses; the usage tells how many there were.
     """
+    max_charge: builtins.int
+    """Bounds the charge, in units of the quote's asset. Absent: the quote's `max_charge`."""
     @property
     def deadline(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """Tells when the work ends at the latest, as an absolute time. *Optional.* (ASK-STOP-002)"""
@@ -371,9 +409,13 @@ class AskLimits(google.protobuf.message.Message):
         max_output_tokens: builtins.int = ...,
         max_hidden_tokens: builtins.int | None = ...,
         deadline: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        max_charge: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_max_hidden_tokens", b"_max_hidden_tokens", "deadline", b"deadline", "max_hidden_tokens", b"max_hidden_tokens"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_max_hidden_tokens", b"_max_hidden_tokens", "deadline", b"deadline", "max_hidden_tokens", b"max_hidden_tokens", "max_output_tokens", b"max_output_tokens"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_max_charge", b"_max_charge", "_max_hidden_tokens", b"_max_hidden_tokens", "deadline", b"deadline", "max_charge", b"max_charge", "max_hidden_tokens", b"max_hidden_tokens"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_max_charge", b"_max_charge", "_max_hidden_tokens", b"_max_hidden_tokens", "deadline", b"deadline", "max_charge", b"max_charge", "max_hidden_tokens", b"max_hidden_tokens", "max_output_tokens", b"max_output_tokens"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_max_charge", b"_max_charge"]) -> typing.Literal["max_charge"] | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_max_hidden_tokens", b"_max_hidden_tokens"]) -> typing.Literal["max_hidden_tokens"] | None: ...
 
 Global___AskLimits: typing_extensions.TypeAlias = AskLimits
@@ -385,17 +427,29 @@ class AskRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ASK_FIELD_NUMBER: builtins.int
+    VOUCHER_FIELD_NUMBER: builtins.int
+    QUOTE_FIELD_NUMBER: builtins.int
     @property
     def ask(self) -> consilience.v1.envelope_pb2.SignedEnvelope:
         """Carries an Ask. *Required.*"""
+
+    @property
+    def voucher(self) -> consilience.v1.envelope_pb2.SignedEnvelope:
+        """Carries a Voucher of the session that the ask names. *Optional.* It is taken as by SubmitVoucher."""
+
+    @property
+    def quote(self) -> consilience.v1.envelope_pb2.SignedEnvelope:
+        """Carries the Quote that the ask names. *Required* with `Ask.payment`."""
 
     def __init__(
         self,
         *,
         ask: consilience.v1.envelope_pb2.SignedEnvelope | None = ...,
+        voucher: consilience.v1.envelope_pb2.SignedEnvelope | None = ...,
+        quote: consilience.v1.envelope_pb2.SignedEnvelope | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["ask", b"ask"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["ask", b"ask"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["ask", b"ask", "quote", b"quote", "voucher", b"voucher"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["ask", b"ask", "quote", b"quote", "voucher", b"voucher"]) -> None: ...
 
 Global___AskRequest: typing_extensions.TypeAlias = AskRequest
 
@@ -652,6 +706,8 @@ class AnswerEvent(google.protobuf.message.Message):
     PROGRESS_FIELD_NUMBER: builtins.int
     GAP_FIELD_NUMBER: builtins.int
     FINAL_FIELD_NUMBER: builtins.int
+    METERED_FIELD_NUMBER: builtins.int
+    PAYMENT_NEEDED_FIELD_NUMBER: builtins.int
     sequence: builtins.int
     """Numbers the event within the log, from 1, without holes; given when the event is made (STRM-LOG-001). A delta that
     merges several carries the number of the last of them.
@@ -678,8 +734,16 @@ class AnswerEvent(google.protobuf.message.Message):
 
     @property
     def final(self) -> Global___Final:
-        """Ends every log.
-        Numbers 8 and 9 belong to the meter and the call for payment of the payment chapter, 10 to the plan of tools.
+        """Ends every log."""
+
+    @property
+    def metered(self) -> Global___Metered:
+        """Tells what the answer costs so far."""
+
+    @property
+    def payment_needed(self) -> Global___PaymentNeeded:
+        """Asks for a voucher, without which the answer stands still.
+        Number 10 belongs to the plan of tools.
         """
 
     def __init__(
@@ -692,10 +756,12 @@ class AnswerEvent(google.protobuf.message.Message):
         progress: Global___Progress | None = ...,
         gap: Global___Gap | None = ...,
         final: Global___Final | None = ...,
+        metered: Global___Metered | None = ...,
+        payment_needed: Global___PaymentNeeded | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["accepted", b"accepted", "citation", b"citation", "event", b"event", "final", b"final", "gap", b"gap", "progress", b"progress", "text_delta", b"text_delta"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["accepted", b"accepted", "citation", b"citation", "event", b"event", "final", b"final", "gap", b"gap", "progress", b"progress", "sequence", b"sequence", "text_delta", b"text_delta"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["accepted", "text_delta", "citation", "progress", "gap", "final"] | None: ...
+    def HasField(self, field_name: typing.Literal["accepted", b"accepted", "citation", b"citation", "event", b"event", "final", b"final", "gap", b"gap", "metered", b"metered", "payment_needed", b"payment_needed", "progress", b"progress", "text_delta", b"text_delta"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["accepted", b"accepted", "citation", b"citation", "event", b"event", "final", b"final", "gap", b"gap", "metered", b"metered", "payment_needed", b"payment_needed", "progress", b"progress", "sequence", b"sequence", "text_delta", b"text_delta"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["accepted", "text_delta", "citation", "progress", "gap", "final", "metered", "payment_needed"] | None: ...
 
 Global___AnswerEvent: typing_extensions.TypeAlias = AnswerEvent
 
@@ -732,19 +798,23 @@ class TextDelta(google.protobuf.message.Message):
 
     FIRST_SEQUENCE_FIELD_NUMBER: builtins.int
     TEXT_FIELD_NUMBER: builtins.int
+    OUTPUT_TOKENS_FIELD_NUMBER: builtins.int
     first_sequence: builtins.int
     """Holds the sequence of the first delta that is merged here; equal to the sequence of the event where none was.
     *Required.* (STRM-CUR-002)
     """
     text: builtins.str
     """Holds the text."""
+    output_tokens: builtins.int
+    """Counts the output tokens that the text is made of; of a merged delta, the sum. Zero where nothing counts tokens."""
     def __init__(
         self,
         *,
         first_sequence: builtins.int = ...,
         text: builtins.str = ...,
+        output_tokens: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["first_sequence", b"first_sequence", "text", b"text"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["first_sequence", b"first_sequence", "output_tokens", b"output_tokens", "text", b"text"]) -> None: ...
 
 Global___TextDelta: typing_extensions.TypeAlias = TextDelta
 
@@ -892,23 +962,75 @@ class Gap(google.protobuf.message.Message):
 Global___Gap: typing_extensions.TypeAlias = Gap
 
 @typing.final
+class Metered(google.protobuf.message.Message):
+    """Tells what the answer costs so far (PAY-MTR-001)."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    METER_FIELD_NUMBER: builtins.int
+    @property
+    def meter(self) -> consilience.v1.envelope_pb2.SignedEnvelope:
+        """Carries a Meter. *Required.*"""
+
+    def __init__(
+        self,
+        *,
+        meter: consilience.v1.envelope_pb2.SignedEnvelope | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["meter", b"meter"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["meter", b"meter"]) -> None: ...
+
+Global___Metered: typing_extensions.TypeAlias = Metered
+
+@typing.final
+class PaymentNeeded(google.protobuf.message.Message):
+    """Asks for a voucher: what is authorized is used up, and the answer stands still until more is (PAY-STOP-001)."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REQUIRED_CUMULATIVE_FIELD_NUMBER: builtins.int
+    STOP_TIME_FIELD_NUMBER: builtins.int
+    required_cumulative: builtins.int
+    """Holds the total that a voucher has to reach for the answer to go on, in units of the session's asset."""
+    @property
+    def stop_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Tells when the answer is stopped if no voucher comes. *Required.*"""
+
+    def __init__(
+        self,
+        *,
+        required_cumulative: builtins.int = ...,
+        stop_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["stop_time", b"stop_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["required_cumulative", b"required_cumulative", "stop_time", b"stop_time"]) -> None: ...
+
+Global___PaymentNeeded: typing_extensions.TypeAlias = PaymentNeeded
+
+@typing.final
 class Final(google.protobuf.message.Message):
     """Ends the log; there is exactly one, and nothing after it (STRM-LOG-003)."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ANSWER_FIELD_NUMBER: builtins.int
+    RECEIPT_FIELD_NUMBER: builtins.int
     @property
     def answer(self) -> consilience.v1.envelope_pb2.SignedEnvelope:
         """Carries an Answer. *Required.*"""
+
+    @property
+    def receipt(self) -> consilience.v1.envelope_pb2.SignedEnvelope:
+        """Carries a Receipt. Set if and only if the ask named a payment (PAY-RCP-001)."""
 
     def __init__(
         self,
         *,
         answer: consilience.v1.envelope_pb2.SignedEnvelope | None = ...,
+        receipt: consilience.v1.envelope_pb2.SignedEnvelope | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["answer", b"answer"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["answer", b"answer"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["answer", b"answer", "receipt", b"receipt"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["answer", b"answer", "receipt", b"receipt"]) -> None: ...
 
 Global___Final: typing_extensions.TypeAlias = Final
 
@@ -949,7 +1071,7 @@ class Answer(google.protobuf.message.Message):
     stop_reason: Global___StopReason.ValueType
     """Tells what ended it. *Required.*"""
     charged: builtins.bool
-    """Tells that the asker is charged for it."""
+    """Tells that the asker is charged for it: the receipt says how much."""
     detail: builtins.str
     """Explains the outcome for people, without text of the ask. *Optional.*"""
     transcript_digest: builtins.bytes

@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from consilience.v1 import envelope_pb2 as consilience_dot_v1_dot_envelope__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"consilience/v1/error_details.proto\x12\x0e\x63onsilience.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"I\n\nServerTime\x12;\n\x0bserver_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nserverTime\"]\n\rLimitExceeded\x12\x14\n\x05limit\x18\x01 \x01(\tR\x05limit\x12\x18\n\x07maximum\x18\x02 \x01(\x03R\x07maximum\x12\x1c\n\trequested\x18\x03 \x01(\x03R\trequested\"9\n\tSupported\x12\x14\n\x05\x66ield\x18\x01 \x01(\tR\x05\x66ield\x12\x16\n\x06values\x18\x02 \x03(\tR\x06values\"\x1c\n\x08Redirect\x12\x10\n\x03uri\x18\x01 \x01(\tR\x03uriBG\n\x12\x64\x65v.consilience.v1P\x01Z/consilience.dev/go/consilience/v1;consiliencev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"consilience/v1/error_details.proto\x12\x0e\x63onsilience.v1\x1a\x1d\x63onsilience/v1/envelope.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"I\n\nServerTime\x12;\n\x0bserver_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nserverTime\"]\n\rLimitExceeded\x12\x14\n\x05limit\x18\x01 \x01(\tR\x05limit\x12\x18\n\x07maximum\x18\x02 \x01(\x03R\x07maximum\x12\x1c\n\trequested\x18\x03 \x01(\x03R\trequested\"9\n\tSupported\x12\x14\n\x05\x66ield\x18\x01 \x01(\tR\x05\x66ield\x12\x16\n\x06values\x18\x02 \x03(\tR\x06values\"\x1c\n\x08Redirect\x12\x10\n\x03uri\x18\x01 \x01(\tR\x03uri\"G\n\x0fPaymentRequired\x12\x34\n\x05quote\x18\x01 \x01(\x0b\x32\x1e.consilience.v1.SignedEnvelopeR\x05quote\"\x99\x01\n\x0eSessionBalance\x12\x1c\n\tavailable\x18\x01 \x01(\x03R\tavailable\x12/\n\x13required_cumulative\x18\x02 \x01(\x03R\x12requiredCumulative\x12\x38\n\x07voucher\x18\x03 \x01(\x0b\x32\x1e.consilience.v1.SignedEnvelopeR\x07voucherBG\n\x12\x64\x65v.consilience.v1P\x01Z/consilience.dev/go/consilience/v1;consiliencev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,12 +34,16 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'consilience.v1.error_detail
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\022dev.consilience.v1P\001Z/consilience.dev/go/consilience/v1;consiliencev1'
-  _globals['_SERVERTIME']._serialized_start=87
-  _globals['_SERVERTIME']._serialized_end=160
-  _globals['_LIMITEXCEEDED']._serialized_start=162
-  _globals['_LIMITEXCEEDED']._serialized_end=255
-  _globals['_SUPPORTED']._serialized_start=257
-  _globals['_SUPPORTED']._serialized_end=314
-  _globals['_REDIRECT']._serialized_start=316
-  _globals['_REDIRECT']._serialized_end=344
+  _globals['_SERVERTIME']._serialized_start=118
+  _globals['_SERVERTIME']._serialized_end=191
+  _globals['_LIMITEXCEEDED']._serialized_start=193
+  _globals['_LIMITEXCEEDED']._serialized_end=286
+  _globals['_SUPPORTED']._serialized_start=288
+  _globals['_SUPPORTED']._serialized_end=345
+  _globals['_REDIRECT']._serialized_start=347
+  _globals['_REDIRECT']._serialized_end=375
+  _globals['_PAYMENTREQUIRED']._serialized_start=377
+  _globals['_PAYMENTREQUIRED']._serialized_end=448
+  _globals['_SESSIONBALANCE']._serialized_start=451
+  _globals['_SESSIONBALANCE']._serialized_end=604
 # @@protoc_insertion_point(module_scope)

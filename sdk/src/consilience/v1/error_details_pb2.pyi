@@ -11,6 +11,7 @@ Spec: docs/spec/5-errors.md.
 
 import builtins
 import collections.abc
+import consilience.v1.envelope_pb2
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.message
@@ -113,3 +114,53 @@ class Redirect(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["uri", b"uri"]) -> None: ...
 
 Global___Redirect: typing_extensions.TypeAlias = Redirect
+
+@typing.final
+class PaymentRequired(google.protobuf.message.Message):
+    """Carries the price of what was asked for, and what a session has to allow for it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    QUOTE_FIELD_NUMBER: builtins.int
+    @property
+    def quote(self) -> consilience.v1.envelope_pb2.SignedEnvelope:
+        """Carries a Quote, made for the caller. *Required.*"""
+
+    def __init__(
+        self,
+        *,
+        quote: consilience.v1.envelope_pb2.SignedEnvelope | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["quote", b"quote"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["quote", b"quote"]) -> None: ...
+
+Global___PaymentRequired: typing_extensions.TypeAlias = PaymentRequired
+
+@typing.final
+class SessionBalance(google.protobuf.message.Message):
+    """Tells how a session stands, with the payer's own last word on it, so that both sides can agree again."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AVAILABLE_FIELD_NUMBER: builtins.int
+    REQUIRED_CUMULATIVE_FIELD_NUMBER: builtins.int
+    VOUCHER_FIELD_NUMBER: builtins.int
+    available: builtins.int
+    """Holds up to what a voucher can go now: all that was deposited and not paid back, and the credit."""
+    required_cumulative: builtins.int
+    """Holds the total that a voucher would have had to reach, or the call asked for."""
+    @property
+    def voucher(self) -> consilience.v1.envelope_pb2.SignedEnvelope:
+        """Carries the payer's highest Voucher. Absent where there is none."""
+
+    def __init__(
+        self,
+        *,
+        available: builtins.int = ...,
+        required_cumulative: builtins.int = ...,
+        voucher: consilience.v1.envelope_pb2.SignedEnvelope | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["voucher", b"voucher"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["available", b"available", "required_cumulative", b"required_cumulative", "voucher", b"voucher"]) -> None: ...
+
+Global___SessionBalance: typing_extensions.TypeAlias = SessionBalance

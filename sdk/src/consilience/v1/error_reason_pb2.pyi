@@ -137,6 +137,42 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """The ask needs a grant, and carries none that holds for this node, this caller and this time.
     Example: a stranger asks `conformance.script`.
     """
+    ERROR_REASON_PAYMENT_REQUIRED: _ErrorReason.ValueType  # 100
+    """The ask costs something, and names no payment that holds.
+    Example: an ask without `payment` for a skill with a tariff.
+    """
+    ERROR_REASON_QUOTE_INVALID: _ErrorReason.ValueType  # 101
+    """The quote does not hold for this ask: another payer, skill, model or card, expired, used up, or not this node's.
+    Example: an ask a minute after the end of its quote.
+    """
+    ERROR_REASON_SESSION_UNKNOWN: _ErrorReason.ValueType  # 102
+    """The payer has no such session: there is none, or it is another payer's.
+    Example: GetSession with an id that was made up.
+    """
+    ERROR_REASON_SESSION_CLOSED: _ErrorReason.ValueType  # 103
+    """The session takes no asks, deposits or vouchers any more.
+    Example: a voucher after CloseSession.
+    """
+    ERROR_REASON_TERMS_REFUSED: _ErrorReason.ValueType  # 104
+    """The terms are none that the card offers: asset, rail, network, backing, issuer or credit.
+    Example: a credit limit above the rail's `max_credit`.
+    """
+    ERROR_REASON_BALANCE_TOO_LOW: _ErrorReason.ValueType  # 105
+    """The session cannot cover it: a voucher above what was deposited, an ask above what is authorized.
+    Example: a voucher over 500 on a deposit of 400.
+    """
+    ERROR_REASON_DEPOSIT_INVALID: _ErrorReason.ValueType  # 106
+    """The session has no such deposit, or its proof does not hold.
+    Example: a hold that names another session.
+    """
+    ERROR_REASON_WITHDRAWAL_INVALID: _ErrorReason.ValueType  # 107
+    """The withdrawal is more than can be paid out, or its id stands for another one.
+    Example: a withdrawal of what a voucher promised to the node.
+    """
+    ERROR_REASON_RECEIPT_UNKNOWN: _ErrorReason.ValueType  # 108
+    """The session has no such receipt, or the call repeats it wrongly.
+    Example: an acknowledgement of a receipt of another session.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Lists why a call is refused."""
@@ -246,6 +282,42 @@ Example: its database cannot be written.
 ERROR_REASON_GRANT_INVALID: ErrorReason.ValueType  # 26
 """The ask needs a grant, and carries none that holds for this node, this caller and this time.
 Example: a stranger asks `conformance.script`.
+"""
+ERROR_REASON_PAYMENT_REQUIRED: ErrorReason.ValueType  # 100
+"""The ask costs something, and names no payment that holds.
+Example: an ask without `payment` for a skill with a tariff.
+"""
+ERROR_REASON_QUOTE_INVALID: ErrorReason.ValueType  # 101
+"""The quote does not hold for this ask: another payer, skill, model or card, expired, used up, or not this node's.
+Example: an ask a minute after the end of its quote.
+"""
+ERROR_REASON_SESSION_UNKNOWN: ErrorReason.ValueType  # 102
+"""The payer has no such session: there is none, or it is another payer's.
+Example: GetSession with an id that was made up.
+"""
+ERROR_REASON_SESSION_CLOSED: ErrorReason.ValueType  # 103
+"""The session takes no asks, deposits or vouchers any more.
+Example: a voucher after CloseSession.
+"""
+ERROR_REASON_TERMS_REFUSED: ErrorReason.ValueType  # 104
+"""The terms are none that the card offers: asset, rail, network, backing, issuer or credit.
+Example: a credit limit above the rail's `max_credit`.
+"""
+ERROR_REASON_BALANCE_TOO_LOW: ErrorReason.ValueType  # 105
+"""The session cannot cover it: a voucher above what was deposited, an ask above what is authorized.
+Example: a voucher over 500 on a deposit of 400.
+"""
+ERROR_REASON_DEPOSIT_INVALID: ErrorReason.ValueType  # 106
+"""The session has no such deposit, or its proof does not hold.
+Example: a hold that names another session.
+"""
+ERROR_REASON_WITHDRAWAL_INVALID: ErrorReason.ValueType  # 107
+"""The withdrawal is more than can be paid out, or its id stands for another one.
+Example: a withdrawal of what a voucher promised to the node.
+"""
+ERROR_REASON_RECEIPT_UNKNOWN: ErrorReason.ValueType  # 108
+"""The session has no such receipt, or the call repeats it wrongly.
+Example: an acknowledgement of a receipt of another session.
 """
 Global___ErrorReason: typing_extensions.TypeAlias = ErrorReason
 

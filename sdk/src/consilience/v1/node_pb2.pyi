@@ -11,6 +11,7 @@ Spec: docs/spec/1-nodes.md.
 import builtins
 import collections.abc
 import consilience.v1.envelope_pb2
+import consilience.v1.tariff_pb2
 import google.protobuf.any_pb2
 import google.protobuf.descriptor
 import google.protobuf.duration_pb2
@@ -40,9 +41,11 @@ class _ProfileEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTy
     """GetNodeCard, Ask, ResumeAnswer, GetAnswer and CancelAnswer; answers may live in memory alone."""
     PROFILE_DURABLE: _Profile.ValueType  # 2
     """Answers and request ids outlive a restart, for 24 hours at least (ASK-DUR-001)."""
+    PROFILE_PAY: _Profile.ValueType  # 3
+    """Quotes, sessions, vouchers, meters and receipts (PAY-ASK-001)."""
     PROFILE_CONFORMANCE: _Profile.ValueType  # 8
     """The skill `conformance.script`, with which a tester decides what is answered (SEC-GRANT-001).
-    Number 3 belongs to the payment chapter, 4 to the registry, 5 to delegation, 6 to tools, 7 to status.
+    Number 4 belongs to the registry, 5 to delegation, 6 to tools, 7 to status.
     """
 
 class Profile(_Profile, metaclass=_ProfileEnumTypeWrapper):
@@ -54,9 +57,11 @@ PROFILE_CORE: Profile.ValueType  # 1
 """GetNodeCard, Ask, ResumeAnswer, GetAnswer and CancelAnswer; answers may live in memory alone."""
 PROFILE_DURABLE: Profile.ValueType  # 2
 """Answers and request ids outlive a restart, for 24 hours at least (ASK-DUR-001)."""
+PROFILE_PAY: Profile.ValueType  # 3
+"""Quotes, sessions, vouchers, meters and receipts (PAY-ASK-001)."""
 PROFILE_CONFORMANCE: Profile.ValueType  # 8
 """The skill `conformance.script`, with which a tester decides what is answered (SEC-GRANT-001).
-Number 3 belongs to the payment chapter, 4 to the registry, 5 to delegation, 6 to tools, 7 to status.
+Number 4 belongs to the registry, 5 to delegation, 6 to tools, 7 to status.
 """
 Global___Profile: typing_extensions.TypeAlias = Profile
 
@@ -156,6 +161,8 @@ class NodeCard(google.protobuf.message.Message):
     ENDPOINTS_FIELD_NUMBER: builtins.int
     SKILLS_FIELD_NUMBER: builtins.int
     MODELS_FIELD_NUMBER: builtins.int
+    TARIFFS_FIELD_NUMBER: builtins.int
+    RAILS_FIELD_NUMBER: builtins.int
     LIMITS_FIELD_NUMBER: builtins.int
     DATA_POLICY_FIELD_NUMBER: builtins.int
     PROFILES_FIELD_NUMBER: builtins.int
@@ -197,11 +204,16 @@ class NodeCard(google.protobuf.message.Message):
         """Lists the language models that may take part in an answer. Empty for a node that uses none. Ids are unique."""
 
     @property
-    def limits(self) -> Global___Limits:
-        """Numbers 11 and 12 belong to the tariffs and rails of the payment chapter.
+    def tariffs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[consilience.v1.tariff_pb2.Tariff]:
+        """Lists what answers cost. Empty: nothing does. Ids are unique. What a quote says counts for an ask."""
 
-        States the limits that hold for every skill. *Required.*
-        """
+    @property
+    def rails(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[consilience.v1.tariff_pb2.Rail]:
+        """Lists the rails on which the node is paid. Ids are unique; one at least with PROFILE_PAY (PAY-CARD-001)."""
+
+    @property
+    def limits(self) -> Global___Limits:
+        """States the limits that hold for every skill. *Required.*"""
 
     @property
     def data_policy(self) -> Global___DataPolicy:
@@ -228,13 +240,15 @@ class NodeCard(google.protobuf.message.Message):
         endpoints: collections.abc.Iterable[Global___Endpoint] | None = ...,
         skills: collections.abc.Iterable[Global___Skill] | None = ...,
         models: collections.abc.Iterable[Global___Model] | None = ...,
+        tariffs: collections.abc.Iterable[consilience.v1.tariff_pb2.Tariff] | None = ...,
+        rails: collections.abc.Iterable[consilience.v1.tariff_pb2.Rail] | None = ...,
         limits: Global___Limits | None = ...,
         data_policy: Global___DataPolicy | None = ...,
         profiles: collections.abc.Iterable[Global___Profile.ValueType] | None = ...,
         extensions: collections.abc.Mapping[builtins.str, google.protobuf.any_pb2.Any] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["data_policy", b"data_policy", "expire_time", b"expire_time", "limits", b"limits"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["data_policy", b"data_policy", "description", b"description", "endpoints", b"endpoints", "expire_time", b"expire_time", "extensions", b"extensions", "limits", b"limits", "models", b"models", "name", b"name", "next_root_digest", b"next_root_digest", "node_id", b"node_id", "profiles", b"profiles", "sequence", b"sequence", "signing_keys", b"signing_keys", "skills", b"skills"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["data_policy", b"data_policy", "description", b"description", "endpoints", b"endpoints", "expire_time", b"expire_time", "extensions", b"extensions", "limits", b"limits", "models", b"models", "name", b"name", "next_root_digest", b"next_root_digest", "node_id", b"node_id", "profiles", b"profiles", "rails", b"rails", "sequence", b"sequence", "signing_keys", b"signing_keys", "skills", b"skills", "tariffs", b"tariffs"]) -> None: ...
 
 Global___NodeCard: typing_extensions.TypeAlias = NodeCard
 
@@ -417,6 +431,7 @@ class Skill(google.protobuf.message.Message):
     MAX_DATA_CLASS_FIELD_NUMBER: builtins.int
     MEASURED_QUALITY_FIELD_NUMBER: builtins.int
     KNOWLEDGE_TIME_FIELD_NUMBER: builtins.int
+    TARIFF_IDS_FIELD_NUMBER: builtins.int
     id: builtins.str
     """Names the skill within the node: `units.convert`. *Required.*"""
     description: builtins.str
@@ -465,6 +480,10 @@ class Skill(google.protobuf.message.Message):
     def knowledge_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """Tells up to when the knowledge of the skill reaches. *Optional.*"""
 
+    @property
+    def tariff_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Lists the tariffs of the skill by their ids, the preferred one first. Empty: it is free."""
+
     def __init__(
         self,
         *,
@@ -485,9 +504,10 @@ class Skill(google.protobuf.message.Message):
         max_data_class: Global___DataClass.ValueType = ...,
         measured_quality: collections.abc.Iterable[Global___MeasuredQuality] | None = ...,
         knowledge_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        tariff_ids: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["knowledge_time", b"knowledge_time", "limits", b"limits"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["accepts_answer_schema", b"accepts_answer_schema", "description", b"description", "domains", b"domains", "gives_citations", b"gives_citations", "gives_confidence", b"gives_confidence", "gives_intake", b"gives_intake", "id", b"id", "input_media_types", b"input_media_types", "input_schema", b"input_schema", "knowledge_time", b"knowledge_time", "languages", b"languages", "limits", b"limits", "max_data_class", b"max_data_class", "measured_quality", b"measured_quality", "model_ids", b"model_ids", "output_media_type", b"output_media_type", "output_schema", b"output_schema"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accepts_answer_schema", b"accepts_answer_schema", "description", b"description", "domains", b"domains", "gives_citations", b"gives_citations", "gives_confidence", b"gives_confidence", "gives_intake", b"gives_intake", "id", b"id", "input_media_types", b"input_media_types", "input_schema", b"input_schema", "knowledge_time", b"knowledge_time", "languages", b"languages", "limits", b"limits", "max_data_class", b"max_data_class", "measured_quality", b"measured_quality", "model_ids", b"model_ids", "output_media_type", b"output_media_type", "output_schema", b"output_schema", "tariff_ids", b"tariff_ids"]) -> None: ...
 
 Global___Skill: typing_extensions.TypeAlias = Skill
 
@@ -542,8 +562,8 @@ Global___Model: typing_extensions.TypeAlias = Model
 @typing.final
 class Limits(google.protobuf.message.Message):
     """States limits. Each one is enforced, and its breach is refused with LIMIT_EXCEEDED and the name of the field
-    (ASK-LIM-001). In a card every field but `max_input_tokens` and `max_output_tokens` is set; zero there means that the
-    node counts no tokens.
+    (ASK-LIM-001). In a card every field but `max_input_tokens`, `max_output_tokens` and `max_quotes_per_minute` is set;
+    zero of the first two means that the node counts no tokens.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -558,6 +578,7 @@ class Limits(google.protobuf.message.Message):
     MAX_RUN_TIME_FIELD_NUMBER: builtins.int
     ANSWER_RETENTION_FIELD_NUMBER: builtins.int
     MAX_READERS_PER_ANSWER_FIELD_NUMBER: builtins.int
+    MAX_QUOTES_PER_MINUTE_FIELD_NUMBER: builtins.int
     max_message_bytes: builtins.int
     """Bounds an encoded request message, in bytes; at most 4 MiB."""
     max_turns: builtins.int
@@ -574,6 +595,8 @@ class Limits(google.protobuf.message.Message):
     """Bounds the same for one caller."""
     max_readers_per_answer: builtins.int
     """Bounds the streams that read one answer at one time."""
+    max_quotes_per_minute: builtins.int
+    """Bounds the calls of GetQuote by one caller within a minute. Zero for a node that is not paid."""
     @property
     def max_run_time(self) -> google.protobuf.duration_pb2.Duration:
         """Bounds the time from acceptance to Final; a deadline further away is refused."""
@@ -595,9 +618,10 @@ class Limits(google.protobuf.message.Message):
         max_run_time: google.protobuf.duration_pb2.Duration | None = ...,
         answer_retention: google.protobuf.duration_pb2.Duration | None = ...,
         max_readers_per_answer: builtins.int = ...,
+        max_quotes_per_minute: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["answer_retention", b"answer_retention", "max_run_time", b"max_run_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["answer_retention", b"answer_retention", "max_input_bytes", b"max_input_bytes", "max_input_tokens", b"max_input_tokens", "max_message_bytes", b"max_message_bytes", "max_output_tokens", b"max_output_tokens", "max_readers_per_answer", b"max_readers_per_answer", "max_run_time", b"max_run_time", "max_running_asks", b"max_running_asks", "max_running_asks_per_caller", b"max_running_asks_per_caller", "max_turns", b"max_turns"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["answer_retention", b"answer_retention", "max_input_bytes", b"max_input_bytes", "max_input_tokens", b"max_input_tokens", "max_message_bytes", b"max_message_bytes", "max_output_tokens", b"max_output_tokens", "max_quotes_per_minute", b"max_quotes_per_minute", "max_readers_per_answer", b"max_readers_per_answer", "max_run_time", b"max_run_time", "max_running_asks", b"max_running_asks", "max_running_asks_per_caller", b"max_running_asks_per_caller", "max_turns", b"max_turns"]) -> None: ...
 
 Global___Limits: typing_extensions.TypeAlias = Limits
 

@@ -20,7 +20,7 @@ const (
 	drainWait  = 5 * time.Second
 )
 
-// accept takes steps 6 to 21 of 2.2, and returns the answer with this caller among its readers.
+// accept takes steps 6 to 22 of 2.2, and returns the answer with this caller among its readers.
 func (n *Node) accept(ask *v1.Ask, digest Digest) (*answer, error) {
 	n.mutex.Lock()
 	defer n.mutex.Unlock()
@@ -115,7 +115,7 @@ func (n *Node) checkSkill(ask *v1.Ask, now time.Time) error {
 	return nil
 }
 
-// checkRoom belongs to step 21: there is room for an answer (ASK-KEEP-001).
+// checkRoom belongs to step 22: there is room for an answer (ASK-KEEP-001).
 func (n *Node) checkRoom(*v1.Ask, time.Time) error {
 	if len(n.answers) < maxAnswers {
 		return nil

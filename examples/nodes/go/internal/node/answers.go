@@ -55,7 +55,7 @@ func (n *Node) lookUp(key string, now time.Time) *answer {
 	return n.answers[key]
 }
 
-// bind is step 21 of 2.2. The work runs on a context of its own: it does not hang on the connection (ASK-STOP-003).
+// bind is step 22 of 2.2. The work runs on a context of its own: it does not hang on the connection (ASK-STOP-003).
 // Needs the mutex.
 func (n *Node) bind(key string, ask *v1.Ask, digest Digest, now time.Time) *answer {
 	ctx, stop := context.WithCancelCause(context.Background())

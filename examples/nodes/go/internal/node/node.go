@@ -41,7 +41,7 @@ type Node struct {
 	skills   map[string]*Skill
 	health   *health.Server
 
-	mutex      sync.Mutex   // guards what follows, and makes steps 6 to 21 of 2.2 one
+	mutex      sync.Mutex   // guards what follows, and makes steps 6 to 22 of 2.2 one
 	card       *v1.NodeCard // the newest
 	signedCard *v1.SignedEnvelope
 	honoured   map[Digest]time.Time // when the cards expire that were issued
