@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from consilience.envelopes import Signed
 from consilience.errors import AddressInvalidError, ProtocolError
 from consilience.identity import NODE_ID_PREFIX, next_root_digest, parse_node_id
+from consilience.tariffs import Rail, Tariff
 from consilience.units import CardSequence, Digest, NamedNumber, PublicKey, card_sequence, issue_time
 
 MAX_CARD_BYTES = 64 * 1024
@@ -27,6 +28,7 @@ class Profile(NamedNumber):
     UNKNOWN = -1
     CORE = 1
     DURABLE = 2
+    PAY = 3
     CONFORMANCE = 8
 
 
@@ -103,6 +105,7 @@ class Limits:
         max_run_time: From acceptance to Final.
         answer_retention: How long after Final an answer can be read.
         max_readers_per_answer: Streams on one answer at one time.
+        max_quotes_per_minute: Quotes for one caller.
     """
 
     max_message_bytes: int = 0
@@ -115,6 +118,7 @@ class Limits:
     max_run_time: timedelta = timedelta(0)
     answer_retention: timedelta = timedelta(0)
     max_readers_per_answer: int = 0
+    max_quotes_per_minute: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +178,7 @@ class Skill:
     max_data_class: DataClass = DataClass.UNSPECIFIED
     measured_quality: tuple[MeasuredQuality, ...] = ()
     knowledge_time: datetime | None = None
+    tariff_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,11 +198,22 @@ class NodeCard:
     description: str = ""
     next_root_digest: bytes = b""
     models: tuple[Model, ...] = ()
+    tariffs: tuple[Tariff, ...] = ()
+    rails: tuple[Rail, ...] = ()
     extensions: Mapping[str, bytes] = field(default_factory=dict)
 
     def skill(self, skill_id: str) -> Skill | None:
         """Returns the skill with an id, or None."""
         return next((skill for skill in self.skills if skill.id == skill_id), None)
+
+    def tariffs_of(self, skill: Skill) -> tuple[Tariff, ...]:
+        """Returns the tariffs of a skill, the preferred one first; none: it is free."""
+        known = {tariff.id: tariff for tariff in self.tariffs}
+        return tuple(known[tariff_id] for tariff_id in skill.tariff_ids if tariff_id in known)
+
+    def rail(self, rail_id: str) -> Rail | None:
+        """Returns the rail with an id, or None."""
+        return next((rail for rail in self.rails if rail.id == rail_id), None)
 
     def may_sign(self, public_key: PublicKey, *, at: datetime) -> bool:
         """Tells whether a key signs answers for the node at a time (ASK-ANS-001)."""

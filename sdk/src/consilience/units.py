@@ -18,6 +18,12 @@ PublicKey = NewType("PublicKey", bytes)
 RequestId = NewType("RequestId", bytes)
 """The id of a call, 16 random bytes."""
 
+EncodedAny = NewType("EncodedAny", bytes)
+"""An encoded `google.protobuf.Any`: what only a rail or an extension can read."""
+
+EncodedEnvelope = NewType("EncodedEnvelope", bytes)
+"""An encoded SignedEnvelope, not verified."""
+
 Sequence = NewType("Sequence", int)
 """The number of an event within the log of one answer, from 1."""
 

@@ -21,19 +21,27 @@ from typing import Any, TypeVar
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import DecodeError, Message
 
-from consilience import asks, conformance, envelopes, nodes
+from consilience import asks, conformance, envelopes, nodes, payments
 from consilience._wire.times import fill_duration, fill_timestamp, from_duration, from_timestamp
 from consilience._wire.violations import ViolationAtError, within
 from consilience.envelopes import Envelope, Signed
 from consilience.errors import (
     EnvelopeMalformedError,
 )
-from consilience.units import PublicKey
-from consilience.v1 import ask_pb2, conformance_pb2, envelope_pb2, error_details_pb2, node_pb2
+from consilience.units import EncodedAny, EncodedEnvelope, PublicKey
+from consilience.v1 import (
+    ask_pb2,
+    conformance_pb2,
+    envelope_pb2,
+    error_details_pb2,
+    node_pb2,
+    payment_pb2,
+    tariff_pb2,
+)
 
 T = TypeVar("T")
 
-_MODULES = (envelope_pb2, node_pb2, ask_pb2, error_details_pb2, conformance_pb2)
+_MODULES = (envelope_pb2, tariff_pb2, node_pb2, ask_pb2, payment_pb2, error_details_pb2, conformance_pb2)
 _OTHER_NAMES: dict[type, str] = {asks.AnswerSnapshot: "GetAnswerResponse"}
 MAX_ITEMS = 65_536
 """How many values one list may hold. Two bytes on the wire become a hundred times as much here."""
@@ -73,6 +81,9 @@ class _Item:
     fill: Put | None = None
 
 
+_ENCODED = (EncodedAny, EncodedEnvelope)
+"""Bytes that stand for a message which is not looked into here."""
+
 _CODECS: dict[type, _Codec] = {}
 """The codecs compiled so far."""
 
@@ -85,6 +96,22 @@ _SIGNER: dict[type, Callable[[Any], tuple[PublicKey, str]]] = {
     asks.GetAnswerCall: lambda call: (call.header.caller, "header.caller"),
     asks.CancelAnswerCall: lambda call: (call.header.caller, "header.caller"),
     asks.Answer: lambda answer: (answer.signing_key, "signing_key"),
+    payments.Quote: lambda quote: (quote.signing_key, "signing_key"),
+    payments.SessionTerms: lambda terms: (terms.payer, "payer"),
+    payments.SessionState: lambda state: (state.signing_key, "signing_key"),
+    payments.Voucher: lambda voucher: (voucher.payer, "payer"),
+    payments.Meter: lambda meter: (meter.signing_key, "signing_key"),
+    payments.Receipt: lambda receipt: (receipt.signing_key, "signing_key"),
+    payments.Hold: lambda hold: (hold.issuer, "issuer"),
+    payments.HoldRelease: lambda release: (release.signing_key, "signing_key"),
+    payments.GetQuoteCall: lambda call: (call.header.caller, "header.caller"),
+    payments.OpenSessionCall: lambda call: (call.header.caller, "header.caller"),
+    payments.ConfirmDepositCall: lambda call: (call.header.caller, "header.caller"),
+    payments.GetSessionCall: lambda call: (call.header.caller, "header.caller"),
+    payments.AcknowledgeReceiptCall: lambda call: (call.header.caller, "header.caller"),
+    payments.ListReceiptsCall: lambda call: (call.header.caller, "header.caller"),
+    payments.WithdrawCall: lambda call: (call.header.caller, "header.caller"),
+    payments.CloseSessionCall: lambda call: (call.header.caller, "header.caller"),
     conformance.ConformanceGrant: lambda grant: (grant.node_id, "node_id"),
 }
 """The role key that each signed payload names (SIG-ENV-005)."""
@@ -303,6 +330,12 @@ def _any_map(name: str) -> _Field:
 @functools.cache
 def _item(hint: Any) -> _Item:
     """Returns the codec of what stands alone or in a tuple."""
+    if hint in _ENCODED:
+        return _Item(
+            lambda message: hint(message.SerializeToString()), lambda message, data: message.ParseFromString(data)
+        )
+    if hint is Envelope:
+        return _Item(envelope_from_message, fill_envelope)
     hint = _plain(hint)
     if hint in (bytes, str, int, float, bool):
         return _Item(lambda value: value)
@@ -328,8 +361,8 @@ def _decode_nested(value_type: type, message: Message) -> Any:
 
 
 def _plain(hint: Any) -> Any:
-    """Returns what a NewType stands for."""
-    return getattr(hint, "__supertype__", hint)
+    """Returns what a NewType stands for, unless it stands for a message."""
+    return hint if hint in _ENCODED else getattr(hint, "__supertype__", hint)
 
 
 def _fill_part(message: ask_pb2.Part, part: str | asks.Blob) -> None:

@@ -23,10 +23,12 @@ from consilience.errors import (
     FieldViolation,
     FieldViolations,
     LimitExceeded,
+    PaymentRequired,
     ProtocolError,
     Redirect,
     RefusedError,
     ServerTime,
+    SessionBalance,
     Supported,
     TransportError,
     UnknownReasonError,
@@ -50,6 +52,8 @@ _DETAILS: dict[type[Message], Any] = {
     details_pb2.LimitExceeded: LimitExceeded,
     details_pb2.Supported: Supported,
     details_pb2.Redirect: Redirect,
+    details_pb2.PaymentRequired: PaymentRequired,
+    details_pb2.SessionBalance: SessionBalance,
 }
 _DETAIL_BY_NAME = {message.DESCRIPTOR.full_name: message for message in _DETAILS}
 

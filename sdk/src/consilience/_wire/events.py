@@ -18,6 +18,8 @@ from consilience.asks import (
     Event,
     Final,
     Gap,
+    Metered,
+    PaymentNeeded,
     Progress,
     TextDelta,
     UnknownEvent,
@@ -26,7 +28,14 @@ from consilience.errors import EnvelopeMalformedError
 from consilience.units import Sequence
 from consilience.v1 import ask_pb2
 
-_KINDS: dict[str, type] = {"accepted": Accepted, "citation": Citation, "progress": Progress, "gap": Gap}
+_KINDS: dict[str, type] = {
+    "accepted": Accepted,
+    "citation": Citation,
+    "progress": Progress,
+    "gap": Gap,
+    "metered": Metered,
+    "payment_needed": PaymentNeeded,
+}
 _FIELDS: dict[type, str] = {kind: field for field, kind in _KINDS.items()}
 
 
@@ -36,12 +45,13 @@ def encode_event(entry: AnswerEvent) -> bytes:
     message = response.events.add()
     message.sequence = entry.sequence
     match entry.event:
-        case TextDelta(first_sequence=first, text=text):
+        case TextDelta(first_sequence=first, text=text, output_tokens=tokens):
             delta = message.text_delta
             delta.first_sequence = first
             delta.text = text
-        case Final(answer=answer):
-            convert.fill_envelope(message.final.answer, answer.envelope)
+            delta.output_tokens = tokens
+        case Final() as final:
+            _fill_final(message.final, final)
         case UnknownEvent():
             raise ValueError("an unknown event cannot be sent")
         case event:
@@ -74,12 +84,17 @@ def decode_event(received: bytes) -> AnswerEvent:
 
 def final_from_message(message: ask_pb2.Final) -> Final:
     """Returns the end of a log, its answer verified; raises as `decode_event`."""
-    return Final(answer=convert.open_envelope(convert.envelope_from_message(message.answer), Answer))
+    return Final(
+        answer=convert.open_envelope(convert.envelope_from_message(message.answer), Answer),
+        receipt=convert.envelope_from_message(message.receipt) if message.HasField("receipt") else None,
+    )
 
 
 def final_to_message(final: Final) -> ask_pb2.Final:
     """Returns the message of the end of a log."""
-    return ask_pb2.Final(answer=convert.envelope_to_message(final.answer.envelope))
+    message = ask_pb2.Final()
+    _fill_final(message, final)
+    return message
 
 
 def snapshot_to_message(snapshot: AnswerSnapshot) -> ask_pb2.GetAnswerResponse:
@@ -93,11 +108,19 @@ def snapshot_from_message(message: ask_pb2.GetAnswerResponse) -> AnswerSnapshot:
     return convert.from_message(message, AnswerSnapshot)
 
 
+def _fill_final(message: ask_pb2.Final, final: Final) -> None:
+    convert.fill_envelope(message.answer, final.answer.envelope)
+    if final.receipt is not None:
+        convert.fill_envelope(message.receipt, final.receipt)
+
+
 def _event(message: ask_pb2.AnswerEvent) -> Event:
     match message.WhichOneof("event"):
         case "text_delta":
             delta = message.text_delta
-            return TextDelta(first_sequence=Sequence(delta.first_sequence), text=delta.text)
+            return TextDelta(
+                first_sequence=Sequence(delta.first_sequence), text=delta.text, output_tokens=delta.output_tokens
+            )
         case "final":
             return final_from_message(message.final)
         case str(kind) if kind in _KINDS:

@@ -39,6 +39,8 @@ class StopReason(NamedNumber):
     POLICY = 8
     NO_KNOWLEDGE = 9
     LOW_CONFIDENCE = 10
+    UNPAID = 11
+    CHARGE_LIMIT = 12
 
 
 class DroppedSide(NamedNumber):

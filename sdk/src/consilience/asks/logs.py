@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from consilience.asks.answers import MAX_CITATIONS, Answer, Citation
-from consilience.envelopes import Signed
+from consilience.envelopes import Envelope, Signed
 from consilience.errors import ProtocolError
 from consilience.units import Digest, PublicKey, Sequence
 
@@ -22,10 +22,11 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextDelta:
-    """The next text; `first_sequence` is that of the first delta that is merged here."""
+    """The next text; `first_sequence` is that of the first delta that is merged here, `output_tokens` their sum."""
 
     first_sequence: Sequence
     text: str
+    output_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +46,26 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Metered:
+    """What the answer costs so far: a `consilience.payments.Meter`, for whoever pays to open."""
+
+    meter: Envelope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentNeeded:
+    """The answer stands still until a voucher reaches `required_cumulative`, and is stopped at `stop_time`."""
+
+    required_cumulative: int
+    stop_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Final:
-    """The end of the log."""
+    """The end of the log; `receipt` holds a `consilience.payments.Receipt` where the ask was paid for."""
 
     answer: Signed[Answer]
+    receipt: Envelope | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +73,7 @@ class UnknownEvent:
     """An event of a kind that this version does not know; readers skip it (VER-EVT-001)."""
 
 
-Event = Accepted | TextDelta | Citation | Progress | Gap | Final | UnknownEvent
+Event = Accepted | TextDelta | Citation | Progress | Gap | Metered | PaymentNeeded | Final | UnknownEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +113,7 @@ class Transcript:
     0
     """
 
-    __slots__ = ("_hash", "_pieces", "citations", "final", "gaps", "last_sequence", "size_bytes")
+    __slots__ = ("_hash", "_pieces", "citations", "final", "gaps", "last_sequence", "output_tokens", "size_bytes")
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
@@ -106,6 +123,7 @@ class Transcript:
         self.final: Final | None = None
         self.last_sequence = Sequence(0)
         self.size_bytes = 0
+        self.output_tokens = 0
 
     @property
     def text(self) -> str:
@@ -136,8 +154,9 @@ class Transcript:
         if isinstance(event, Accepted) != (entry.sequence == 1):
             raise ProtocolError("Accepted is the first event and no other", requirement="STRM-LOG-002")
         match event:
-            case TextDelta(text=text):
+            case TextDelta(text=text, output_tokens=tokens):
                 encoded = text.encode()
+                self.output_tokens += tokens
                 self._hash.update(encoded)
                 self.size_bytes += len(encoded)
                 self._pieces.append(text)

@@ -77,11 +77,23 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskLimits:
-    """Bounds on the work. Zero output tokens: the limit of the card. No bound on hidden tokens: the node chooses."""
+    """Bounds on the work. Zero output tokens: the limit of the card. No bound on hidden tokens: the node chooses.
+
+    `max_charge` is in units of the quote's asset; None: the quote's own.
+    """
 
     max_output_tokens: int = 0
     max_hidden_tokens: int | None = None
     deadline: datetime | None = None
+    max_charge: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskPayment:
+    """Out of what an answer is paid: a quote and a session, each by its digest, 32 bytes."""
+
+    quote_digest: Digest
+    session_id: Digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +110,7 @@ class Ask:
     on_disconnect: OnDisconnect = OnDisconnect.UNSPECIFIED
     allow_truncation: bool = False
     model_id: str = ""
+    payment: AskPayment | None = None
 
     @property
     def text(self) -> str:
@@ -136,7 +149,7 @@ def check_ask(ask: Ask) -> None:
     Raises:
         FieldInvalidError: With the violations found, by their paths in the payload.
     """
-    refuse_violations(chain(_header_violations(ask.header), _ask_violations(ask), _turn_violations(ask.turns)))
+    refuse_violations(chain(header_violations(ask.header), _ask_violations(ask), _turn_violations(ask.turns)))
 
 
 def check_call(call: ResumeAnswerCall | GetAnswerCall | CancelAnswerCall) -> None:
@@ -145,7 +158,7 @@ def check_call(call: ResumeAnswerCall | GetAnswerCall | CancelAnswerCall) -> Non
     Raises:
         FieldInvalidError: With the violations found, by their paths in the payload.
     """
-    refuse_violations(chain(_header_violations(call.header), _call_violations(call)))
+    refuse_violations(chain(header_violations(call.header), _call_violations(call)))
 
 
 def refuse_violations(found: Iterator[FieldViolation]) -> None:
@@ -164,7 +177,8 @@ def _call_violations(call: ResumeAnswerCall | GetAnswerCall | CancelAnswerCall) 
         yield FieldViolation(field="ask_request_id", description=f"must be {REQUEST_ID_BYTES} bytes")
 
 
-def _header_violations(header: CallHeader) -> Iterator[FieldViolation]:
+def header_violations(header: CallHeader) -> Iterator[FieldViolation]:
+    """Tells what breaks the rules of a header, by its path in the payload of a call."""
     if not 1 <= len(header.method) <= MAX_METHOD_CHARACTERS:
         yield FieldViolation(field="header.method", description="must have 1 to 128 characters")
     for name, size in (("audience", 32), ("caller", 32), ("request_id", 16)):
@@ -198,16 +212,23 @@ def _ask_violations(ask: Ask) -> Iterator[FieldViolation]:
         yield FieldViolation(field="data_class", description="must be a class of this version, not unspecified")
     if ask.on_disconnect is OnDisconnect.UNKNOWN:
         yield FieldViolation(field="on_disconnect", description="must be a value of this version")
-    if ask.limits.max_output_tokens < 0:
-        yield FieldViolation(field="limits.max_output_tokens", description="must not be negative")
-    if (ask.limits.max_hidden_tokens or 0) < 0:
-        yield FieldViolation(field="limits.max_hidden_tokens", description="must not be negative")
+    for limit in ("max_output_tokens", "max_hidden_tokens", "max_charge"):
+        if (getattr(ask.limits, limit) or 0) < 0:
+            yield FieldViolation(field=f"limits.{limit}", description="must not be negative")
+    if ask.payment is not None:
+        yield from _payment_violations(ask.payment)
     if len(ask.answer_schema) > MAX_ANSWER_SCHEMA_CHARACTERS:
         yield FieldViolation(
             field="answer_schema", description=f"must have at most {MAX_ANSWER_SCHEMA_CHARACTERS} characters"
         )
     if len(ask.model_id) > MAX_MODEL_ID_CHARACTERS:
         yield FieldViolation(field="model_id", description=f"must have at most {MAX_MODEL_ID_CHARACTERS} characters")
+
+
+def _payment_violations(payment: AskPayment) -> Iterator[FieldViolation]:
+    for name in AskPayment.__slots__:
+        if len(getattr(payment, name)) != DIGEST_BYTES:
+            yield FieldViolation(field=f"payment.{name}", description=f"must be {DIGEST_BYTES} bytes")
 
 
 def _turn_violations(turns: tuple[Turn, ...]) -> Iterator[FieldViolation]:

@@ -14,10 +14,12 @@ from consilience.errors import (
     FieldViolations,
     FirstTokenTimeoutError,
     LimitExceeded,
+    PaymentRequired,
     ProtocolError,
     Redirect,
     RefusedError,
     ServerTime,
+    SessionBalance,
     Supported,
 )
 
@@ -68,5 +70,9 @@ def _words(detail: Detail) -> list[str]:
             return [f"the clock of the node: {moment:%F %T} UTC"]
         case Redirect(uri=uri):
             return [f"the endpoint to call: {uri}"]
+        case PaymentRequired():
+            return ["the node sent its price along"]
+        case SessionBalance(available=available, required_cumulative=required):
+            return [f"a voucher can go up to {available}, and {required} was wanted, in units of the session's asset"]
         case FieldViolations(violations=violations):
             return [f"{violation.field}: {violation.description}" for violation in violations]

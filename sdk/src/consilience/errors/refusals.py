@@ -213,6 +213,78 @@ class GrantInvalidError(RefusedError):
     remedy = "Ask the operator of the node for a grant for your key; one holds for an hour at most."
 
 
+class PaymentRequiredError(RefusedError):
+    """The ask costs something, and names no payment; the detail carries the price."""
+
+    reason = "PAYMENT_REQUIRED"
+    code = "FAILED_PRECONDITION"
+    remedy = "Pay with `Client(wallet=…, budget=…)`, or ask a free skill."
+
+
+class QuoteInvalidError(RefusedError):
+    """The quote does not hold for this ask, or not any more."""
+
+    reason = "QUOTE_INVALID"
+    code = "FAILED_PRECONDITION"
+    remedy = "Get a new quote for this skill, model and card, and sign the ask anew."
+
+
+class SessionUnknownError(RefusedError):
+    """The payer has no such session."""
+
+    reason = "SESSION_UNKNOWN"
+    code = "NOT_FOUND"
+    remedy = "Open a session with this key; a node without a database forgets its sessions when it restarts."
+
+
+class SessionClosedError(RefusedError):
+    """The session takes no asks, deposits or vouchers any more."""
+
+    reason = "SESSION_CLOSED"
+    code = "FAILED_PRECONDITION"
+    remedy = "Open another session, with a salt of its own."
+
+
+class TermsRefusedError(RefusedError):
+    """The terms are none that the card offers."""
+
+    reason = "TERMS_REFUSED"
+    code = "FAILED_PRECONDITION"
+    remedy = "Take rail, network, asset and backing from the card, and no more credit than it lends."
+
+
+class BalanceTooLowError(RefusedError):
+    """The session cannot cover what was asked of it."""
+
+    reason = "BALANCE_TOO_LOW"
+    code = "FAILED_PRECONDITION"
+    remedy = "Send a higher voucher, after a deposit where `available` is too low."
+
+
+class DepositInvalidError(RefusedError):
+    """The session has no such deposit, or its proof does not hold."""
+
+    reason = "DEPOSIT_INVALID"
+    code = "INVALID_ARGUMENT"
+    remedy = "Start the deposit with OpenSession, and prove the same one, with the amount that was agreed on."
+
+
+class WithdrawalInvalidError(RefusedError):
+    """The withdrawal is more than can be paid out, or its id stands for another one."""
+
+    reason = "WITHDRAWAL_INVALID"
+    code = "FAILED_PRECONDITION"
+    remedy = "Ask for no more than was deposited and is not promised to the node; close the session to free the rest."
+
+
+class ReceiptUnknownError(RefusedError):
+    """The session has no such receipt."""
+
+    reason = "RECEIPT_UNKNOWN"
+    code = "NOT_FOUND"
+    remedy = "Acknowledge a receipt that ListReceipts brings, with its session_spent."
+
+
 REFUSALS: dict[str, type[RefusedError]] = {
     refusal.reason: refusal for refusal in RefusedError.__subclasses__() if refusal.reason
 }

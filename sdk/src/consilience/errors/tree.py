@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar
 
+from consilience.units import EncodedEnvelope
+
 ERROR_DOMAIN = "consilience.dev"
 """The domain of every ErrorInfo (ERR-STAT-001)."""
 
@@ -138,6 +140,28 @@ class Redirect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentRequired:
+    """The price of what was asked for: an encoded SignedEnvelope with a quote for the caller."""
+
+    quote: EncodedEnvelope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionBalance:
+    """How a session stands, in units of its asset.
+
+    Attributes:
+        available: Up to what a voucher can go.
+        required_cumulative: What a voucher would have had to reach, or the call asked for.
+        voucher: The payer's highest, as an encoded SignedEnvelope; None: there is none.
+    """
+
+    available: int = 0
+    required_cumulative: int = 0
+    voucher: EncodedEnvelope | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FieldViolation:
     """One field of the payload that breaks its declared constraint."""
 
@@ -152,7 +176,7 @@ class FieldViolations:
     violations: tuple[FieldViolation, ...]
 
 
-Detail = ServerTime | LimitExceeded | Supported | Redirect | FieldViolations
+Detail = ServerTime | LimitExceeded | Supported | Redirect | PaymentRequired | SessionBalance | FieldViolations
 
 
 class RefusedError(ConsilienceError):

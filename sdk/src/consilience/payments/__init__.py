@@ -1,0 +1,85 @@
+"""Payments: what an answer costs, the account it is paid from, and the receipt (spec chapter 3). Rules, no I/O."""
+
+from __future__ import annotations
+
+from consilience.payments.amounts import Amount
+from consilience.payments.calls import (
+    ACKNOWLEDGE_METHOD,
+    CLOSE_METHOD,
+    CONFIRM_METHOD,
+    GET_SESSION_METHOD,
+    LIST_METHOD,
+    OPEN_METHOD,
+    QUOTE_METHOD,
+    VOUCHER_METHOD,
+    WITHDRAW_METHOD,
+    AcknowledgeReceiptCall,
+    CloseSessionCall,
+    ConfirmDepositCall,
+    GetQuoteCall,
+    GetSessionCall,
+    ListReceiptsCall,
+    OpenSessionCall,
+    PaymentCall,
+    WithdrawCall,
+    check_payment_call,
+)
+from consilience.payments.costs import MAX_AMOUNT, charge_of, cost
+from consilience.payments.quotes import MAX_QUOTE_LIFETIME, Quote, check_quote
+from consilience.payments.receipts import Meter, Receipt, check_meter, check_receipt, funding_commitment
+from consilience.payments.sessions import (
+    Account,
+    SessionState,
+    SessionStatus,
+    SessionTerms,
+    Voucher,
+    check_terms,
+    check_voucher,
+)
+from consilience.payments.transfers import DepositInstruction, Hold, HoldRelease, TransferStatus, check_hold
+
+__all__ = [
+    "ACKNOWLEDGE_METHOD",
+    "CLOSE_METHOD",
+    "CONFIRM_METHOD",
+    "GET_SESSION_METHOD",
+    "LIST_METHOD",
+    "MAX_AMOUNT",
+    "MAX_QUOTE_LIFETIME",
+    "OPEN_METHOD",
+    "QUOTE_METHOD",
+    "VOUCHER_METHOD",
+    "WITHDRAW_METHOD",
+    "Account",
+    "AcknowledgeReceiptCall",
+    "Amount",
+    "CloseSessionCall",
+    "ConfirmDepositCall",
+    "DepositInstruction",
+    "GetQuoteCall",
+    "GetSessionCall",
+    "Hold",
+    "HoldRelease",
+    "ListReceiptsCall",
+    "Meter",
+    "OpenSessionCall",
+    "PaymentCall",
+    "Quote",
+    "Receipt",
+    "SessionState",
+    "SessionStatus",
+    "SessionTerms",
+    "TransferStatus",
+    "Voucher",
+    "WithdrawCall",
+    "charge_of",
+    "check_hold",
+    "check_meter",
+    "check_payment_call",
+    "check_quote",
+    "check_receipt",
+    "check_terms",
+    "check_voucher",
+    "cost",
+    "funding_commitment",
+]
