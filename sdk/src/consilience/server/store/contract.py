@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
 from consilience.errors import ConsilienceError
-from consilience.units import CardSequence, Digest, PublicKey, RequestId, Sequence
+from consilience.units import CardSequence, Digest, EncodedEnvelope, PublicKey, RequestId, Sequence
 
 MIN_DURABLE_RETENTION = timedelta(hours=24)
 """How long after acceptance a durable store keeps an answer at the least (ASK-DUR-001)."""
@@ -144,6 +144,50 @@ class StoredAsk:
         return self.finish_time is not None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredReceipt:
+    """A receipt of a session: its number, digest, what it charges (a refund: gives back), and the signed bytes.
+
+    `refund_of` is the digest of the receipt that it refunds, or empty.
+    """
+
+    session_id: Digest
+    number: int
+    digest: Digest
+    charge: int
+    envelope: EncodedEnvelope
+    refund_of: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskReservation:
+    """What an ask is paid out of, and what is set aside for it.
+
+    Attributes:
+        session_id: Of the session.
+        quote: The signed quote, encoded.
+        quote_digest: Its digest.
+        max_asks, total_max_charge: The bounds of the quote.
+        ceiling: The most that the ask can be charged, in units of the asset.
+        reserved: What is set aside now, in units of the asset.
+    """
+
+    session_id: Digest
+    quote: EncodedEnvelope
+    quote_digest: Digest
+    max_asks: int
+    total_max_charge: int
+    ceiling: int
+    reserved: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """The receipt with which a paid ask ends; its charge is at most what is reserved for the ask."""
+
+    receipt: StoredReceipt
+
+
 @runtime_checkable
 class AnswerStore(Protocol):
     """Keeps asks, logs and cards. Every method but `open` needs an open store; all belong to one event loop.
@@ -183,7 +227,9 @@ class AnswerStore(Protocol):
         Running asks stay as they are: the next life of this replica claims them. Returns in bounded time.
         """
 
-    async def bind(self, ask: StoredAsk, *, first: LogEntry) -> StoredAsk | None:
+    async def bind(
+        self, ask: StoredAsk, *, first: LogEntry, reservation: AskReservation | None = None
+    ) -> StoredAsk | None:
         """Binds a key to an ask, with the first entry of its log, unless the key is bound (ASK-IDEM-002).
 
         Of any number of binds of one key, in whatever replicas, exactly one binds.
@@ -191,12 +237,14 @@ class AnswerStore(Protocol):
         Args:
             ask: As it is to be stored: running, of this replica, with `last_sequence` 1.
             first: `Accepted`, with sequence 1.
+            reservation: What the ask is paid out of, and what is set aside for it, in the same step (PAY-ASK-003).
 
         Returns:
             None: bound now. Otherwise the ask that holds the key, finished or not.
 
         Raises:
             StoreFullError: The key is free, and the store takes no more.
+            StoreError: The key is free, and the session does not allow the reservation; see `ledger`.
         """
 
     async def find(self, key: AskKey) -> StoredAsk | None:
@@ -223,6 +271,7 @@ class AnswerStore(Protocol):
         epoch: int,
         finish_time: datetime,
         keep_until_time: datetime,
+        settlement: Settlement | None = None,
     ) -> None:
         """Appends the last entries of a log, of which the last is Final, and marks the ask finished, in one step.
 
@@ -232,10 +281,13 @@ class AnswerStore(Protocol):
             epoch: The epoch of the ask as the writer holds it.
             finish_time: As the signed answer states it, aware UTC.
             keep_until_time: When `forget` may drop the answer, aware UTC.
+            settlement: The receipt that Final carries, for an ask with a reservation, and only for such a one: in the
+                same step the receipt is kept, its charge spent, and the reservation free again.
 
         Raises:
             LeaseLostError: The epoch is not the present one, or the ask is finished or gone.
             LogOrderError: The entries do not continue the log.
+            StoreError: The receipt is not the next of its session (`ledger.ChainMovedError`), or charges too much.
         """
 
     async def read(self, key: AskKey, *, after: Sequence, limit: int) -> tuple[LogEntry, ...]:
