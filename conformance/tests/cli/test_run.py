@@ -56,6 +56,13 @@ def test_a_healthy_node_passes_and_a_report_is_written_in_every_format(address: 
     assert files == {"report.html", "report.json", "junit.xml", "summary.md"}
 
 
+def test_a_healthy_node_passes_by_scripts_alone(address: str, tmp_path: Path) -> None:
+    key_file, grant = write_grant(tmp_path, key=KEY)
+    result = _run(address, "--mode", "scripted", "--grant", grant, "--tester-key", key_file)
+    assert result.exit_code == 0, result.output
+    assert "core, conformance · scripted · seed" in result.stdout
+
+
 def test_what_a_grant_is_missing_for_is_told_beside_the_sum(address: str) -> None:
     result = _run(address, "--only", "cancel-stops-the-work")
     assert result.exit_code == 3
