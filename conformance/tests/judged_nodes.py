@@ -7,15 +7,18 @@ from datetime import timedelta
 from pathlib import Path
 
 from consilience.identity import KeyPair
+from consilience.nodes import Limits
 from consilience.server import IncomingAsk, Node
 from consilience.server.grants import grant_tester
 from consilience.units import PublicKey, utc_now
 from consilience_conformance.callers import Tester
 
 
-def talking_node(name: str = "desk", *, key: KeyPair | None = None, conformance: bool = False) -> Node:
+def talking_node(
+    name: str = "desk", *, key: KeyPair | None = None, conformance: bool = False, limits: Limits | None = None
+) -> Node:
     """Returns a node with one skill, `say`, that reads plain text."""
-    node = Node(name, key=key or KeyPair.generate(), conformance=conformance)
+    node = Node(name, key=key or KeyPair.generate(), conformance=conformance, limits=limits)
 
     @node.skill("say", domains=["talk"])
     async def say(_ask: IncomingAsk) -> AsyncIterator[str]:

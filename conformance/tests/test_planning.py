@@ -10,6 +10,7 @@ import pytest
 
 from conformance.tests.judged_nodes import talking_node, write_grant
 from consilience.identity import KeyPair
+from consilience.nodes import Limits
 from consilience.testing.nodes import serving_in_thread
 from consilience_conformance import callers
 from consilience_conformance.grants import GrantError
@@ -111,6 +112,15 @@ async def test_a_node_without_the_script_is_not_judged_by_scripts(tmp_path: Path
         pytest.raises(NotPreparedError, match="or judge the node with --mode live"),
     ):
         await prepare(_order(running.address, grant=grant, tester_key=key_file))
+
+
+@pytest.mark.parametrize("narrow", [Limits(max_running_asks_per_caller=1), Limits(max_running_asks=1)])
+async def test_a_node_that_bears_one_ask_at_a_time_is_judged_live_alone(narrow: Limits, tmp_path: Path) -> None:
+    key_file, grant = write_grant(tmp_path, key=KEY)
+    with serving_in_thread(talking_node(key=KEY, conformance=True, limits=narrow)) as running:
+        with pytest.raises(NotPreparedError, match=r"the card has max_running_asks\w* of 1; .* or with --mode live"):
+            await prepare(_order(running.address, grant=grant, tester_key=key_file))
+        assert (await prepare(_order(running.address))).scripted is None
 
 
 async def test_nothing_but_an_address_is_an_address() -> None:

@@ -28,6 +28,8 @@ DEFAULT_QUESTION = "Say in a few words what you can do."
 _CORE = "core"
 _PROFILE_PREFIX = "PROFILE_"
 _PLAIN_TEXT = "text/plain"
+_LEAST_ASKS = 2
+"""One that waits at a gate, and one that opens it."""
 
 
 class NotPreparedError(Exception):
@@ -138,6 +140,17 @@ def how_to_get_a_grant(address: str) -> str:
     )
 
 
+def too_narrow_for_scripts(card: node_pb2.NodeCard) -> str:
+    """Returns which limit of a card keeps a tester from opening gates, or nothing."""
+    skill = _skill(card, SCRIPT_SKILL)
+    for name in ("max_running_asks", "max_running_asks_per_caller"):
+        limit = getattr(skill.limits, name) if skill else 0
+        # A limit of zero is none that the card states, which is for a check to say.
+        if 0 < (limit or getattr(card.limits, name)) < _LEAST_ASKS:
+            return f"a script that waits is let go on by a second ask of its caller, and the card has {name} of 1"
+    return ""
+
+
 def _with_script(plan: Plan, *, order: Order) -> Plan:
     skill = _skill(plan.target.card, SCRIPT_SKILL)
     if skill is None:
@@ -145,6 +158,8 @@ def _with_script(plan: Plan, *, order: Order) -> Plan:
             f"the card offers no skill {SCRIPT_SKILL}: serve it (`consilience-node serve --conformance`), or judge the "
             "node with --mode live"
         )
+    if narrow := too_narrow_for_scripts(plan.target.card):
+        raise NotPreparedError(f"{narrow}; judge the node with a wider one, or with --mode live")
     if order.grant is None:
         raise NotPreparedError(f"scripted mode needs a grant. {how_to_get_a_grant(order.address)}")
     testers = Tester.of(order.tester_key).callers

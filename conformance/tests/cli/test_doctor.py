@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from conformance.tests.judged_nodes import talking_node
+from consilience.nodes import Limits
 from consilience.testing.nodes import serving_in_thread
 from consilience_conformance.cli import doctor, main
 from consilience_conformance.diagnosis import Clock, Diagnosis, diagnose
@@ -39,6 +40,13 @@ def test_a_node_without_the_script_is_told_what_scripted_mode_lacks() -> None:
     with serving_in_thread(talking_node()) as running:
         result = CliRunner().invoke(main, ["doctor", running.address])
     assert "which the card does not offer" in result.stdout
+
+
+def test_a_node_that_bears_one_ask_of_a_caller_is_told_that_no_script_can_go_on() -> None:
+    with serving_in_thread(talking_node(conformance=True, limits=Limits(max_running_asks_per_caller=1))) as running:
+        result = CliRunner().invoke(main, ["doctor", running.address])
+    assert "scripted   cannot be: a script that waits is let go on by a second ask" in result.stdout
+    assert result.exit_code == 0
 
 
 def test_a_card_that_breaks_a_rule_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from conformance.tests.judged_nodes import talking_node, write_grant
 from consilience.identity import KeyPair
+from consilience.nodes import Limits
 from consilience.testing.nodes import serving_in_thread
 from consilience_conformance.cli import main
 from consilience_conformance.cli.terminal import sentence
@@ -54,6 +55,22 @@ def test_a_healthy_node_passes_and_a_report_is_written_in_every_format(address: 
     assert result.stdout.splitlines()[-2] == "PASSED"
     files = {file.name for file in (tmp_path / "new" / "out").iterdir()}
     assert files == {"report.html", "report.json", "junit.xml", "summary.md"}
+
+
+def test_a_healthy_node_passes_by_scripts_alone(address: str, tmp_path: Path) -> None:
+    key_file, grant = write_grant(tmp_path, key=KEY)
+    result = _run(address, "--mode", "scripted", "--grant", grant, "--tester-key", key_file)
+    assert result.exit_code == 0, result.output
+    assert "core, conformance · scripted · seed" in result.stdout
+
+
+def test_a_node_with_little_room_passes_as_well(tmp_path: Path) -> None:
+    narrow = Limits(max_input_bytes=4096, max_running_asks=2, max_running_asks_per_caller=2, max_readers_per_answer=1)
+    names = "ASK-LIM-001,ASK-STOP-001,SEC-SCRIPT-002,STRM-CUR-001,vanished-connection-does-not-stop-the-work"
+    key_file, grant = write_grant(tmp_path, key=KEY)
+    with serving_in_thread(talking_node(key=KEY, conformance=True, limits=narrow)) as running:
+        result = _run(running.address, "--grant", grant, "--tester-key", key_file, "--only", names)
+    assert result.exit_code == 0, result.output
 
 
 def test_what_a_grant_is_missing_for_is_told_beside_the_sum(address: str) -> None:

@@ -15,9 +15,9 @@ from consilience_conformance.callers import Caller
 from consilience_conformance.checks import Check
 from consilience_conformance.forgeries import cofactored_only, mixed_order_ask, signed_with_other_nonce, small_order
 from consilience_conformance.rules.logs import read_log
-from consilience_conformance.rules.refusals import was_accepted
+from consilience_conformance.rules.refusals import refused, was_accepted
 from consilience_conformance.signed_calls import ASKING, METHODS, Method, SignedCall
-from consilience_conformance.stage import Stage, accepted
+from consilience_conformance.stage import SCRIPT_SKILL, Stage, accepted
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding
 from consilience_conformance.wire_bytes import VARINT, Field, field_of, fields_of, varint
@@ -263,7 +263,13 @@ async def _ask_with_mixed_order(stage: Stage) -> None:
 
 
 def _judge_mixed_order(seen: Transcript) -> Iterator[Finding]:
-    yield from was_accepted(seen["mixed-order"], requirement="SIG-ENV-001")
+    asked = seen["mixed-order"]
+    ask = ask_pb2.Ask.FromString(ASKING.envelope_of(asked.request).payload)
+    if ask.skill_id == SCRIPT_SKILL:
+        # No grant names a key that is made in the run. Whoever refuses by the grant has accepted the signature before.
+        yield from refused(asked, "GRANT_INVALID", requirement="SIG-ENV-001")
+    else:
+        yield from was_accepted(asked, requirement="SIG-ENV-001")
 
 
 CHECKS = (

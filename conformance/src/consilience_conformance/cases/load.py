@@ -42,7 +42,8 @@ async def _full(stage: Stage, *, callers: Sequence[Caller], one_more: Caller) ->
     late = stage.seal(stage.ask(*map(opens, gates), caller=one_more), caller=one_more)
     await stage.send("one-more", late, until=accepted)
     await stage.get("state", ask_pb2.Ask.FromString(late.payload), caller=one_more)
-    await stage.send("copy", stage.seal(asks[-1], caller=callers[-1]), until=accepted)
+    if stage.limit("max_readers_per_answer") != 1:  # else the one that reads takes the only place
+        await stage.send("copy", stage.seal(asks[-1], caller=callers[-1]), until=accepted)
     await stage.cancel("make-room", asks[0], caller=callers[0])
     await _until_there_is_room(stage, lambda name: stage.send(name, late))
     await asyncio.gather(*(stream.until(budget=stage.budget) for stream in streams))
@@ -92,7 +93,8 @@ def _judge_full(limit: str) -> Callable[[Transcript], Iterator[Finding]]:
             return
         yield from _names(seen, "one-more", limit)
         yield from refused(seen["state"], "ANSWER_UNKNOWN", requirement="ASK-IDEM-005")
-        yield from was_accepted(seen["copy"], requirement="ASK-IDEM-003")
+        for copy in seen.named("copy"):
+            yield from was_accepted(copy, requirement="ASK-IDEM-003")
         last = seen[f"try-{seen.notes['tries']}"]
         yield from was_accepted(last, requirement="ASK-LIM-001", called="an ask in the place of one that is over")
         for filled in seen.named("fill-"):

@@ -19,7 +19,7 @@ from consilience_conformance.verdicts import Finding
 GATES = 900
 """Opened before the first of them is passed. A node remembers 1024; the rest is for checks that run meanwhile."""
 
-GATES_PER_ASK = 225
+MOST_GATES_PER_ASK = 225
 
 BEFORE_THE_GATE = "one two three "
 
@@ -83,10 +83,18 @@ def _finding(message: str, *, expected: str, got: str, name: str) -> Finding:
     return Finding(requirement="SEC-SCRIPT-001", message=message, expected=expected, got=got, exchange=name)
 
 
+def _gates_per_ask(stage: Stage) -> int:
+    """Returns how many gates a script can open within what the card lets an ask hold."""
+    one, two = (_script_bytes(stage.ask(*[opens(stage.gate())] * count)) for count in (1, 2))
+    room = stage.limit("max_input_bytes") - one
+    return max(1, min(MOST_GATES_PER_ASK, 1 + room // (two - one)))
+
+
 async def _many_gates(stage: Stage) -> None:
     gates = [stage.gate() for _ in range(GATES)]
-    for start in range(0, GATES, GATES_PER_ASK):
-        await stage.send(f"open-{start}", stage.ask(*map(opens, gates[start : start + GATES_PER_ASK])))
+    at_once = _gates_per_ask(stage)
+    for start in range(0, GATES, at_once):
+        await stage.send(f"open-{start}", stage.ask(*map(opens, gates[start : start + at_once])))
     ask = stage.ask(wait(gates[0]), wait(gates[-1]), wait(gates[0]), token("passed"))
     await stage.send("pass", ask)
 
@@ -94,6 +102,10 @@ async def _many_gates(stage: Stage) -> None:
 def _judge_many_gates(seen: Transcript) -> Iterator[Finding]:
     yield from complete(seen["pass"], requirement="SEC-SCRIPT-002")
     yield from text_is(read_log(seen["pass"]), "passed", requirement="SEC-SCRIPT-002", name="pass")
+
+
+def _script_bytes(ask: ask_pb2.Ask) -> int:
+    return len(ask.turns[-1].parts[0].blob.data)
 
 
 def _script_of(ask: ask_pb2.Ask) -> conformance_pb2.ConformanceScript:

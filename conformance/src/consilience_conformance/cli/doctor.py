@@ -13,7 +13,7 @@ from consilience.v1 import node_pb2
 from consilience_conformance import node_ids
 from consilience_conformance.cli.terminal import say
 from consilience_conformance.diagnosis import Clock, Diagnosis, diagnose
-from consilience_conformance.planning import declared_profiles, how_to_get_a_grant
+from consilience_conformance.planning import declared_profiles, how_to_get_a_grant, too_narrow_for_scripts
 from consilience_conformance.report.printable import printable
 from consilience_conformance.stage import SCRIPT_SKILL
 from consilience_conformance.verdicts import Exit
@@ -90,7 +90,9 @@ def _needs(seen: Diagnosis) -> Iterator[str]:
     yield click.style("A full run", bold=True)
     yield f"  live       consilience-conformance run {address}"
     offered = any(skill.id == SCRIPT_SKILL for skill in card.skills)
-    if offered:
+    if offered and (narrow := too_narrow_for_scripts(card)):
+        yield f"  scripted   cannot be: {narrow}"
+    elif offered:
         yield f"  scripted   needs a grant. {how_to_get_a_grant(address)}"
     else:
         yield f"  scripted   needs the skill {SCRIPT_SKILL}, which the card does not offer"
