@@ -60,6 +60,13 @@ def test_what_was_not_judged_is_skipped_with_the_reason(address: str, tmp_path: 
     assert "--grant FILE" in done.stdout
 
 
+def test_nothing_judged_is_no_success_even_beside_tests_of_ones_own(address: str, tmp_path: Path) -> None:
+    (tmp_path / "test_own.py").write_text("def test_ask(): pass\n")
+    done = _pytest(tmp_path, "--consilience-node", address, "-k", "test_ask or cancel-stops-the-work")
+    assert "1 passed, 1 skipped" in done.stdout
+    assert done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
 def test_a_check_that_fails_is_a_test_that_fails_and_says_what_to_mend(tmp_path: Path) -> None:
     (tmp_path / "script.toml").write_text('[[programs]]\nsteps = [{ emit = "Done." }]\n')
     (tmp_path / "node.toml").write_text(CONFIG)

@@ -44,6 +44,12 @@ def check_items(session: pytest.Session) -> Iterable[pytest.Item]:
     return SharedRun.from_parent(session, name="consilience", nodeid="consilience", order=order).collect()
 
 
+def nothing_was_judged(items: Iterable[pytest.Item]) -> bool:
+    """Tells whether checks were run, and all of them skipped."""
+    ran = [item.judged for item in items if isinstance(item, CheckItem) and item.judged is not None]
+    return bool(ran) and not any(ran)
+
+
 class BreachError(Exception):
     """A check that did not pass; its text is what the terminal would show."""
 
@@ -74,10 +80,15 @@ class SharedRun(pytest.Collector):
 
 
 class CheckItem(pytest.Item):
-    """One check."""
+    """One check.
+
+    Attributes:
+        judged: Whether the node was judged by it; None before it ran.
+    """
 
     def __init__(self, *, check: Check, **others: Any) -> None:  # noqa: ANN401 - pytest's own
         super().__init__(**others)
+        self.judged: bool | None = None
         self._check = check
 
     def runtest(self) -> None:
@@ -87,7 +98,8 @@ class CheckItem(pytest.Item):
             raise TypeError("a check is collected by a run")
         report = shared.report()
         result = next(one for one in report.run.results if one.check == self.name)
-        if result.verdict in {Verdict.NOT_TESTED, Verdict.NOT_APPLICABLE}:
+        self.judged = result.verdict not in {Verdict.NOT_TESTED, Verdict.NOT_APPLICABLE}
+        if not self.judged:
             pytest.skip(f"{result.verdict}: {result.because}")
         text = "\n".join(click.unstyle(line) for line in result_lines(result, report=report))
         if result.verdict is Verdict.WARN:

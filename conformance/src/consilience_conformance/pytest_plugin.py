@@ -31,3 +31,18 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
         from consilience_conformance.pytest_items import check_items  # noqa: PLC0415 - costs nothing where it is not used
 
         items.extend(check_items(session))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Ends a session in which no check was judged as one without tests: skipped is no success of a node."""
+    if exitstatus == pytest.ExitCode.OK and _nothing_was_judged(session.config, session.items):
+        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def _nothing_was_judged(config: pytest.Config, items: list[pytest.Item]) -> bool:
+    if not config.getoption("--consilience-node"):
+        return False
+    from consilience_conformance.pytest_items import nothing_was_judged  # noqa: PLC0415 - as above
+
+    return nothing_was_judged(items)
