@@ -66,12 +66,13 @@ class Receipt:
     refund_of: bytes = b""
 
 
-def funding_commitment(references: Iterable[bytes]) -> bytes:
+def funding_commitment(references: Iterable[bytes], *, before: bytes = b"") -> bytes:
     """Returns the commitment to deposits by their references of 32 bytes, in the order of crediting; none: nothing.
 
     It is a chain: with each deposit, SHA-256 of itself, at first 32 zero bytes, and the reference (spec section 3.4).
+    It goes on from the commitment to the deposits `before`, where there were any.
     """
-    commitment = b""
+    commitment = before
     for reference in references:
         commitment = hashlib.sha256((commitment or bytes(32)) + reference).digest()
     return commitment

@@ -142,7 +142,13 @@ class Account:
         return self if 0 <= cumulative <= self.authorized else replace(self, authorized=cumulative)
 
     def reserving(self, amount: int) -> Account:
-        """Returns the account with more set aside for an ask; raises AccountError beyond what is free."""
+        """Returns the account with more set aside for an ask.
+
+        Raises:
+            AccountError: It is more than what is free, or below zero.
+        """
+        if amount < 0:
+            raise AccountError(f"{amount} cannot be set aside")
         return replace(self, reserved=self.reserved + amount)
 
     def settling(self, *, reserved: int, charge: int) -> Account:

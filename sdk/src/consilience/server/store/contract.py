@@ -244,7 +244,8 @@ class AnswerStore(Protocol):
 
         Raises:
             StoreFullError: The key is free, and the store takes no more.
-            StoreError: The key is free, and the session does not allow the reservation; see `ledger`.
+            StoreError: The key is free, and the session does not allow the reservation. The first that holds, of
+                `ledger`: SessionMissingError, SessionShutError, QuoteUsedUpError, BalanceError.
         """
 
     async def find(self, key: AskKey) -> StoredAsk | None:
@@ -287,7 +288,9 @@ class AnswerStore(Protocol):
         Raises:
             LeaseLostError: The epoch is not the present one, or the ask is finished or gone.
             LogOrderError: The entries do not continue the log.
-            StoreError: The receipt is not the next of its session (`ledger.ChainMovedError`), or charges too much.
+            StoreError: The receipt is not the next of its session (`ledger.ChainMovedError`), or charges too much
+                (`ledger.BalanceError`); or there is a settlement without a reservation, or the other way round
+                (`ledger.SettlementError`).
         """
 
     async def read(self, key: AskKey, *, after: Sequence, limit: int) -> tuple[LogEntry, ...]:

@@ -62,6 +62,12 @@ class ChainMovedError(StoreError):
     remedy = "Make the receipt again, behind the one that came first."
 
 
+class SettlementError(StoreError):
+    """A paid ask would end without its receipt, or with one that is not its own: a defect of the writer."""
+
+    remedy = "Report this: an ask ends with a receipt if, and only if, something is reserved for it."
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSession:
     """A session as it stands.
@@ -141,7 +147,11 @@ class Ledger(Protocol):
     """
 
     async def open_session(self, session: StoredSession) -> StoredSession:
-        """Stores a new session, or returns the one that is there under its id, as it stands (PAY-SES-002)."""
+        """Stores a new session, or returns the one that is there under its id, as it stands (PAY-SES-002).
+
+        Raises:
+            StoreFullError: It would be new, and the store takes no more of them.
+        """
 
     async def find_session(self, session_id: Digest) -> StoredSession | None:
         """Returns a session as it stands, or None."""
@@ -152,6 +162,7 @@ class Ledger(Protocol):
         Raises:
             SessionMissingError, SessionShutError: There is no open session for a new one.
             TransferConflictError: The id stands for another amount, or the `rail_ref` for another deposit.
+            StoreFullError: It would be new, and the store takes no more of them.
         """
 
     async def find_deposit(self, session_id: Digest, deposit_id: bytes) -> StoredDeposit | None:
@@ -172,10 +183,15 @@ class Ledger(Protocol):
         Raises:
             SessionMissingError: There is no such session or deposit.
             TransferConflictError: The reference proves another deposit already, or this one has FAILED.
+            BalanceError: It is no amount, or more than a session can hold.
         """
 
     async def fail_deposit(self, session_id: Digest, deposit_id: bytes) -> None:
-        """Notes that a pending deposit has FAILED; one that was credited stays so."""
+        """Notes that a pending deposit has FAILED; one that was credited stays so.
+
+        Raises:
+            SessionMissingError: There is no such session or deposit.
+        """
 
     async def authorize(self, session_id: Digest, *, cumulative: int, voucher: EncodedEnvelope) -> StoredSession:
         """Takes a voucher: a higher one is kept, any other changes nothing (PAY-VCH-002).
@@ -192,7 +208,7 @@ class Ledger(Protocol):
         """Raises what is reserved for a running ask, and returns that and the session.
 
         To `most`, or as far towards it as the session allows, provided that this reaches `least`; else nothing changes.
-        What is reserved never falls.
+        What is reserved never falls, and never rises above the ceiling of the ask.
 
         Raises:
             LeaseLostError: The ask has ended.
@@ -235,7 +251,11 @@ class Ledger(Protocol):
     async def end_withdrawal(
         self, session_id: Digest, withdrawal_id: bytes, *, status: TransferStatus, detail: EncodedAny | None = None
     ) -> StoredWithdrawal:
-        """Notes how a payout ended; one that FAILED is taken back. The first end counts; PENDING changes nothing."""
+        """Notes how a payout ended; one that FAILED is taken back. The first end counts; PENDING changes nothing.
+
+        Raises:
+            SessionMissingError: There is no such session or payout.
+        """
 
     async def pending_withdrawals(self) -> tuple[StoredWithdrawal, ...]:
         """Returns the payouts of which the rail has not said how they ended, oldest first."""

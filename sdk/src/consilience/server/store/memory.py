@@ -17,13 +17,16 @@ from consilience.errors import UsageError
 from consilience.server.store.contract import (
     AnswerForgottenError,
     AskKey,
+    AskReservation,
     LeaseLostError,
     LogEntry,
+    Settlement,
     StoredAsk,
     StoreFullError,
     StoreUnavailableError,
     check_write,
 )
+from consilience.server.store.memory_ledger import DEFAULT_MAX_LEDGER_BYTES, MemoryLedger
 from consilience.units import CardSequence, Digest, Sequence
 
 DEFAULT_MAX_BYTES = 512 * 1024 * 1024
@@ -61,11 +64,12 @@ class MemoryStore:
 
     durable = False
 
-    def __init__(self, *, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
+    def __init__(self, *, max_bytes: int = DEFAULT_MAX_BYTES, max_ledger_bytes: int = DEFAULT_MAX_LEDGER_BYTES) -> None:
         """Makes an empty store.
 
         Args:
             max_bytes: Of memory for asks and answers, about, above which it binds no new ask.
+            max_ledger_bytes: Of memory for sessions, about, above which it takes no new session and no new deposit.
         """
         self._max_bytes = max_bytes
         self._size_bytes = 0
@@ -73,6 +77,12 @@ class MemoryStore:
         self._answers: dict[AskKey, _Answer] = {}
         self._cards: dict[Digest, datetime] = {}
         self._last_card_sequence = CardSequence(0)
+        self._ledger = MemoryLedger(max_bytes=max_ledger_bytes)
+
+    @property
+    def ledger(self) -> MemoryLedger:
+        """The sessions, deposits, receipts and payouts; usable while the store is open."""
+        return self._ledger
 
     @property
     def replica(self) -> str:
@@ -84,6 +94,7 @@ class MemoryStore:
         if self._replica is not None:
             raise UsageError("the store is open already")
         self._replica = replica
+        self._ledger.open()
 
     async def close(self) -> None:
         """Drops everything but the last card sequence."""
@@ -91,8 +102,11 @@ class MemoryStore:
         self._answers.clear()
         self._size_bytes = 0
         self._cards.clear()
+        self._ledger.close()
 
-    async def bind(self, ask: StoredAsk, *, first: LogEntry) -> StoredAsk | None:
+    async def bind(
+        self, ask: StoredAsk, *, first: LogEntry, reservation: AskReservation | None = None
+    ) -> StoredAsk | None:
         """Binds a key that is free; see `AnswerStore.bind`."""
         answers = self._open_answers()
         if (earlier := answers.get(ask.key)) is not None:
@@ -101,6 +115,8 @@ class MemoryStore:
             ends = (answer.ask.keep_until_time for answer in answers.values() if answer.ask.finished)
             # In the order of acceptance, so the first that has ended is about the first to go.
             raise StoreFullError(f"the store holds {self._size_bytes} bytes of answers", room_time=next(ends, None))
+        if reservation is not None:
+            self._ledger.reserve(ask.key, reservation, now=ask.accept_time)
         answer = answers[ask.key] = _Answer(ask=ask, entries=[first], size_bytes=0)
         self._count(answer, ANSWER_BYTES + _size_of(first))
         return None
@@ -112,7 +128,7 @@ class MemoryStore:
 
     async def append(self, key: AskKey, entries: tuple[LogEntry, ...], *, epoch: int) -> None:
         """Appends to the log of a running ask; see `AnswerStore.append`."""
-        self._append(key, entries, epoch=epoch)
+        self._append(self._writable(key, entries, epoch=epoch), entries)
 
     async def finish(
         self,
@@ -122,9 +138,12 @@ class MemoryStore:
         epoch: int,
         finish_time: datetime,
         keep_until_time: datetime,
+        settlement: Settlement | None = None,
     ) -> None:
         """Appends the end of a log; see `AnswerStore.finish`."""
-        answer = self._append(key, entries, epoch=epoch)
+        answer = self._writable(key, entries, epoch=epoch)
+        self._ledger.settle(key, settlement)
+        self._append(answer, entries)
         answer.ask = replace(answer.ask, finish_time=finish_time, keep_until_time=keep_until_time)
 
     async def read(self, key: AskKey, *, after: Sequence, limit: int) -> tuple[LogEntry, ...]:
@@ -150,6 +169,7 @@ class MemoryStore:
         for key in passed:
             self._size_bytes -= answers.pop(key).size_bytes
         self._cards = {digest: end for digest, end in self._cards.items() if end > now}
+        self._ledger.forget_quotes(now=now)
         return len(passed)
 
     async def reserve_card_sequence(self, *, at_least: CardSequence) -> CardSequence:
@@ -174,14 +194,16 @@ class MemoryStore:
             raise StoreUnavailableError("the store is not open")
         return self._answers
 
-    def _append(self, key: AskKey, entries: tuple[LogEntry, ...], *, epoch: int) -> _Answer:
+    def _writable(self, key: AskKey, entries: tuple[LogEntry, ...], *, epoch: int) -> _Answer:
         answer = self._open_answers().get(key)
         if answer is None:
             raise LeaseLostError("the ask is not in the store any more")
         check_write(answer.ask, entries, epoch=epoch, last_sequence=answer.last_sequence)
+        return answer
+
+    def _append(self, answer: _Answer, entries: tuple[LogEntry, ...]) -> None:
         answer.entries.extend(entries)
         self._count(answer, sum(map(_size_of, entries)))
-        return answer
 
     def _count(self, answer: _Answer, size_bytes: int) -> None:
         answer.size_bytes += size_bytes

@@ -1,4 +1,4 @@
-"""The tables of the SQLite store, and the version that they have.
+"""The tables of the SQLite store, but for those of its ledger (`ledger_schema`).
 
 Times are integers, microseconds since the Unix epoch, so that they compare and index as numbers.
 """
@@ -10,7 +10,6 @@ from datetime import datetime
 from sqlalchemy import (
     BigInteger,
     Column,
-    Connection,
     Dialect,
     ForeignKey,
     Index,
@@ -20,15 +19,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    inspect,
-    select,
 )
 from sqlalchemy.types import TypeDecorator
 
-from consilience.server.store.contract import SchemaTooNewError
 from consilience.units import EPOCH, MICROSECOND
-
-SCHEMA_VERSION = 1
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -102,20 +96,3 @@ CARDS = Table(
     Column("expire_time", UtcTime, nullable=False),
     sqlite_with_rowid=False,
 )
-
-
-def prepare(connection: Connection) -> None:
-    """Creates the tables of an empty file, or checks the version of those that are there, within a transaction.
-
-    Raises:
-        SchemaTooNewError: A later version of this library made the file.
-    """
-    if inspect(connection).has_table(STORE.name):
-        version = connection.execute(select(STORE.c.schema_version)).scalar_one()
-        if version > SCHEMA_VERSION:
-            raise SchemaTooNewError(
-                f"the file has schema {version}, this version of the library reads up to {SCHEMA_VERSION}"
-            )
-    else:
-        TABLES.create_all(connection)
-        connection.execute(STORE.insert().values(schema_version=SCHEMA_VERSION, last_card_sequence=0))

@@ -20,17 +20,20 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine
 
 from consilience.errors import UsageError
-from consilience.server.store import schema, statements
+from consilience.server.store import ledger_statements, migrations, statements
 from consilience.server.store.contract import (
     AnswerForgottenError,
     AskKey,
+    AskReservation,
     LogEntry,
+    Settlement,
     StoredAsk,
     StoreUnavailableError,
 )
 from consilience.server.store.database import connect_writer, create_private_file, engine_of, fault_named, faults_named
 from consilience.server.store.group_commit import GroupCommit
 from consilience.server.store.replica_lock import ReplicaLock
+from consilience.server.store.sqlite_ledger import SqliteLedger
 from consilience.units import CardSequence, Digest, Sequence
 
 T = TypeVar("T")
@@ -65,6 +68,12 @@ class SqliteStore:
         self._path = path
         self._opened: _Opened | None = None
         self._cards: dict[Digest, datetime] = {}
+        self._ledger = SqliteLedger(write=self._write, read=self._read)
+
+    @property
+    def ledger(self) -> SqliteLedger:
+        """The sessions, deposits, receipts and payouts; usable while the store is open."""
+        return self._ledger
 
     @property
     def replica(self) -> str:
@@ -103,10 +112,13 @@ class SqliteStore:
         if opened is not None:
             await opened.resources.aclose()
 
-    async def bind(self, ask: StoredAsk, *, first: LogEntry) -> StoredAsk | None:
+    async def bind(
+        self, ask: StoredAsk, *, first: LogEntry, reservation: AskReservation | None = None
+    ) -> StoredAsk | None:
         """Binds a key that is free; see `AnswerStore.bind`."""
         life = self._open_file().life
-        return await self._write(partial(statements.bind, ask=ask, first=first, life=life), on_disk=True)
+        bind = partial(statements.bind, ask=ask, first=first, life=life, reservation=reservation)
+        return await self._write(bind, on_disk=True)
 
     async def find(self, key: AskKey) -> StoredAsk | None:
         """Returns what is bound to a key, or None."""
@@ -124,6 +136,7 @@ class SqliteStore:
         epoch: int,
         finish_time: datetime,
         keep_until_time: datetime,
+        settlement: Settlement | None = None,
     ) -> None:
         """Appends the end of a log; see `AnswerStore.finish`."""
         finish = partial(
@@ -133,6 +146,7 @@ class SqliteStore:
             epoch=epoch,
             finish_time=finish_time,
             keep_until_time=keep_until_time,
+            settlement=settlement,
         )
         await self._write(finish, on_disk=True)
 
@@ -158,6 +172,7 @@ class SqliteStore:
         """Drops answers and cards whose time has passed, some at a time; see `AnswerStore.forget`."""
         self._cards = {digest: end for digest, end in self._cards.items() if end > now}
         await self._write(partial(statements.forget_cards, now=now), on_disk=False)
+        await self._write(partial(ledger_statements.forget_quotes, now=now), on_disk=False)
         forgotten = 0
         while some := await self._write(partial(statements.forget_some, now=now), on_disk=False):
             forgotten += some
@@ -204,5 +219,5 @@ class SqliteStore:
 
 
 def _begin_life(connection: Connection, *, replica: str, lease_until: datetime) -> int:
-    schema.prepare(connection)
+    migrations.prepare(connection)
     return statements.begin_life(connection, replica=replica, lease_until=lease_until)

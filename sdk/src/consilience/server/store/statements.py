@@ -13,11 +13,14 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select
 from sqlalchemy.dialects.sqlite import insert
 
+from consilience.server.store import ledger_statements
 from consilience.server.store.contract import (
     MIN_DURABLE_RETENTION,
     AskKey,
+    AskReservation,
     LeaseLostError,
     LogEntry,
+    Settlement,
     StoredAsk,
     check_write,
 )
@@ -54,12 +57,16 @@ def renew(connection: Connection, *, replica: str, until: datetime) -> None:
     connection.execute(REPLICAS.update().where(REPLICAS.c.name == replica).values(lease_until=until))
 
 
-def bind(connection: Connection, ask: StoredAsk, *, first: LogEntry, life: int) -> StoredAsk | None:
-    """Inserts an ask with its first entry, or returns the one that holds its key."""
+def bind(
+    connection: Connection, ask: StoredAsk, *, first: LogEntry, life: int, reservation: AskReservation | None
+) -> StoredAsk | None:
+    """Inserts an ask with its first entry and what is reserved for it, or returns the one that holds its key."""
     if (earlier := find(connection, ask.key)) is not None:
         return earlier
     inserted = connection.execute(ASKS.insert(), _row_of(ask, life=life))
     _insert_entries(connection, (first,), ask_id=inserted.lastrowid)
+    if reservation is not None:
+        ledger_statements.reserve(connection, reservation, ask_id=inserted.lastrowid, now=ask.accept_time)
     return None
 
 
@@ -90,9 +97,11 @@ def finish(
     epoch: int,
     finish_time: datetime,
     keep_until_time: datetime,
+    settlement: Settlement | None,
 ) -> None:
-    """Appends the end of a log and marks its ask finished."""
+    """Appends the end of a log, marks its ask finished, and settles what was reserved for it."""
     ask_id = append(connection, key, entries, epoch=epoch)
+    ledger_statements.settle(connection, settlement, ask_id=ask_id)
     end = {"finish_time": finish_time, "keep_until_time": keep_until_time}
     connection.execute(ASKS.update().where(ASKS.c.id == ask_id).values(end))
 

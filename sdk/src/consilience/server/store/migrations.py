@@ -1,0 +1,42 @@
+"""Migrations: how the SQLite file gets its tables, and how one that an earlier version made gets the present ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, inspect, select
+
+from consilience.server.store.contract import SchemaTooNewError
+from consilience.server.store.ledger_schema import LEDGER_TABLES
+from consilience.server.store.schema import STORE, TABLES
+
+SCHEMA_VERSION = 2
+
+
+def prepare(connection: Connection) -> None:
+    """Creates the tables of an empty file, or brings those that are there to this version, within a transaction.
+
+    Raises:
+        SchemaTooNewError: A later version of this library made the file.
+    """
+    if not inspect(connection).has_table(STORE.name):
+        TABLES.create_all(connection)
+        connection.execute(STORE.insert().values(schema_version=SCHEMA_VERSION, last_card_sequence=0))
+        return
+    version = connection.execute(select(STORE.c.schema_version)).scalar_one()
+    if version > SCHEMA_VERSION:
+        raise SchemaTooNewError(
+            f"the file has schema {version}, this version of the library reads up to {SCHEMA_VERSION}"
+        )
+    for step in range(version, SCHEMA_VERSION):
+        _STEPS[step](connection)
+    if version < SCHEMA_VERSION:
+        connection.execute(STORE.update().values(schema_version=SCHEMA_VERSION))
+
+
+def _add_ledger(connection: Connection) -> None:
+    """From 1 to 2: a ledger beside the answers, which stay as they are."""
+    TABLES.create_all(connection, tables=LEDGER_TABLES, checkfirst=False)
+
+
+_STEPS: dict[int, Callable[[Connection], None]] = {1: _add_ledger}
