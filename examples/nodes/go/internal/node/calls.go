@@ -4,9 +4,7 @@
 package node
 
 import (
-	"bytes"
 	"log"
-	"slices"
 	"strings"
 	"time"
 
@@ -22,14 +20,11 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
+	"consilience.dev/examples/units/internal/wire"
 )
 
-const (
-	// ClockSkew is by how much two clocks may differ.
-	ClockSkew = 30 * time.Second
-	// libraryMargin lets messages pass that are a little too long, so that they are refused by name (0.5).
-	libraryMargin = 4 << 20
-)
+// libraryMargin lets messages pass that are a little too long, so that they are refused by name (0.5).
+const libraryMargin = 4 << 20
 
 // NewServer returns a server with the services of a node.
 //
@@ -75,19 +70,19 @@ func handler[R proto.Message](n *Node, handle func(grpc.ServerStream, R) error) 
 			fault := recover()
 			if _, isStatus := status.FromError(err); fault != nil || !isStatus {
 				log.Printf("a call failed: panic %T, error %T", fault, err) // without their texts (SEC-LOG-001)
-				err = Refuse(v1.ErrorReason_ERROR_REASON_NODE_FAULT, "the node failed")
+				err = wire.Refuse(v1.ErrorReason_ERROR_REASON_NODE_FAULT, "the node failed")
 			}
 		}()
 		var encoded []byte
 		if err := stream.RecvMsg(&encoded); err != nil {
 			return err
 		}
-		if err := checkLimit("max_message_bytes", n.limits().GetMaxMessageBytes(), len(encoded)); err != nil {
+		if err := wire.CheckLimit("max_message_bytes", n.limits().GetMaxMessageBytes(), len(encoded)); err != nil {
 			return err
 		}
 		request := newMessage[R]()
 		if err := proto.Unmarshal(encoded, request); err != nil {
-			return Refuse(v1.ErrorReason_ERROR_REASON_ENVELOPE_MALFORMED, "the request does not parse")
+			return wire.Refuse(v1.ErrorReason_ERROR_REASON_ENVELOPE_MALFORMED, "the request does not parse")
 		}
 		return handle(stream, request)
 	}
@@ -101,24 +96,24 @@ type signedCall interface {
 
 // signed takes steps 3 to 5 of 2.2, and hands on the payload with its digest.
 func signed[R proto.Message, C signedCall](
-	n *Node, envelopeOf func(R) *v1.SignedEnvelope, handle func(grpc.ServerStream, C, Digest) error,
+	n *Node, envelopeOf func(R) *v1.SignedEnvelope, handle func(grpc.ServerStream, C, wire.Digest) error,
 ) func(grpc.ServerStream, R) error {
 	return func(stream grpc.ServerStream, request R) error {
 		envelope, call := envelopeOf(request), newMessage[C]()
 		if envelope == nil {
-			return Refuse(v1.ErrorReason_ERROR_REASON_ENVELOPE_MALFORMED, "the request carries no envelope")
+			return wire.Refuse(v1.ErrorReason_ERROR_REASON_ENVELOPE_MALFORMED, "the request carries no envelope")
 		}
-		if err := Open(envelope, call, func(opened C) []byte { return opened.GetHeader().GetCaller() }); err != nil {
+		if err := wire.Open(envelope, call, func(opened C) []byte { return opened.GetHeader().GetCaller() }); err != nil {
 			return err
 		}
-		if err := CheckFields(call, nil); err != nil {
+		if err := wire.CheckFields(call); err != nil {
 			return err
 		}
 		method, _ := grpc.MethodFromServerStream(stream)
-		if err := CheckAddress(call.GetHeader(), strings.TrimPrefix(method, "/"), n.ID(), nil); err != nil {
+		if err := wire.CheckAddress(call.GetHeader(), strings.TrimPrefix(method, "/"), n.ID(), nil); err != nil {
 			return err
 		}
-		return handle(stream, call, DigestOf(envelope))
+		return handle(stream, call, wire.DigestOf(envelope))
 	}
 }
 
@@ -126,45 +121,20 @@ func signed[R proto.Message, C signedCall](
 func about[C interface {
 	signedCall
 	GetAskRequestId() []byte
-}](n *Node, handle func(grpc.ServerStream, C, *answer) error) func(grpc.ServerStream, C, Digest) error {
-	return func(stream grpc.ServerStream, call C, _ Digest) error {
+}](n *Node, handle func(grpc.ServerStream, C, *answer) error) func(grpc.ServerStream, C, wire.Digest) error {
+	return func(stream grpc.ServerStream, call C, _ wire.Digest) error {
 		now := time.Now()
-		if err := CheckFreshness(call.GetHeader(), now); err != nil {
+		if err := wire.CheckFreshness(call.GetHeader(), now); err != nil {
 			return err
 		}
 		n.mutex.Lock()
 		found := n.lookUp(keyOf(call.GetHeader().GetCaller(), call.GetAskRequestId()), now)
 		n.mutex.Unlock()
 		if found == nil {
-			return Refuse(v1.ErrorReason_ERROR_REASON_ANSWER_UNKNOWN, "there is no such answer")
+			return wire.Refuse(v1.ErrorReason_ERROR_REASON_ANSWER_UNKNOWN, "there is no such answer")
 		}
 		return handle(stream, call, found)
 	}
-}
-
-// CheckAddress takes steps 2 to 4 of 0.4: the header is for this method, this node, and extensions that it knows.
-func CheckAddress(header *v1.CallHeader, method string, node []byte, extensions []string) error {
-	unknown := func(extension string) bool { return !slices.Contains(extensions, extension) }
-	switch {
-	case header.GetMethod() != method:
-		return Refuse(v1.ErrorReason_ERROR_REASON_METHOD_WRONG, "this is "+method)
-	case !bytes.Equal(header.GetAudience(), node):
-		return Refuse(v1.ErrorReason_ERROR_REASON_AUDIENCE_WRONG, "the call is for another node")
-	case slices.ContainsFunc(header.GetRequiredExtensions(), unknown):
-		return refuseUnsupported(v1.ErrorReason_ERROR_REASON_EXTENSION_UNSUPPORTED, "header.required_extensions", extensions)
-	}
-	return nil
-}
-
-// CheckFreshness takes steps 5 and 6 of 0.4: the call is of now.
-func CheckFreshness(header *v1.CallHeader, now time.Time) error {
-	switch {
-	case now.After(header.GetExpireTime().AsTime().Add(ClockSkew)):
-		return refuseAt(now, v1.ErrorReason_ERROR_REASON_CALL_EXPIRED)
-	case now.Before(header.GetIssueTime().AsTime().Add(-ClockSkew)):
-		return refuseAt(now, v1.ErrorReason_ERROR_REASON_CALL_NOT_YET_VALID)
-	}
-	return nil
 }
 
 func newMessage[M proto.Message]() M {

@@ -26,6 +26,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
+	"consilience.dev/examples/units/internal/wire"
 )
 
 const (
@@ -44,8 +45,8 @@ type Node struct {
 	mutex      sync.Mutex   // guards what follows, and makes steps 6 to 22 of 2.2 one
 	card       *v1.NodeCard // the newest
 	signedCard *v1.SignedEnvelope
-	honoured   map[Digest]time.Time // when the cards expire that were issued
-	answers    map[string]*answer   // by the caller and the request id of their asks
+	honoured   map[wire.Digest]time.Time // when the cards expire that were issued
+	answers    map[string]*answer        // by the caller and the request id of their asks
 	draining   bool
 }
 
@@ -53,7 +54,7 @@ type Node struct {
 func New(root ed25519.PrivateKey, template *v1.NodeCard, skills ...*Skill) (*Node, error) {
 	n := &Node{
 		root: root, template: template, skills: map[string]*Skill{}, health: health.NewServer(),
-		honoured: map[Digest]time.Time{}, answers: map[string]*answer{},
+		honoured: map[wire.Digest]time.Time{}, answers: map[string]*answer{},
 	}
 	template.NodeId = n.ID()
 	for _, skill := range skills {
@@ -115,15 +116,15 @@ func (n *Node) currentCard(now time.Time) (*v1.SignedEnvelope, error) {
 	issueTime := time.UnixMicro(card.Sequence)
 	card.ExpireTime = timestamppb.New(issueTime.Add(cardLife))
 	card.SigningKeys = []*v1.SigningKey{{PublicKey: n.ID(), ExpireTime: timestamppb.New(issueTime.Add(keyLife))}}
-	if err := CheckFields(card, nil); err != nil {
+	if err := wire.CheckFields(card); err != nil {
 		return nil, err
 	}
-	signed, err := Sign(n.root, card)
+	signed, err := wire.Sign(n.root, card)
 	if err != nil {
 		return nil, err
 	}
 	n.card, n.signedCard = card, signed
-	n.honoured[DigestOf(signed)] = card.ExpireTime.AsTime()
+	n.honoured[wire.DigestOf(signed)] = card.ExpireTime.AsTime()
 	return signed, nil
 }
 

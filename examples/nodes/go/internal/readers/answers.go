@@ -11,26 +11,26 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
-	"consilience.dev/examples/units/internal/node"
+	"consilience.dev/examples/units/internal/wire"
 )
 
 // CheckExchange checks the answer at the end of a log against the card and the ask (2.5).
 func CheckExchange(cardEnvelope, askEnvelope *v1.SignedEnvelope, log *Log) error {
 	card, ask, answer := &v1.NodeCard{}, &v1.Ask{}, &v1.Answer{}
-	if err := node.Open(cardEnvelope, card, (*v1.NodeCard).GetNodeId); err != nil {
+	if err := wire.Open(cardEnvelope, card, (*v1.NodeCard).GetNodeId); err != nil {
 		return err
 	}
 	caller := func(opened *v1.Ask) []byte { return opened.GetHeader().GetCaller() }
-	if err := node.Open(askEnvelope, ask, caller); err != nil {
+	if err := wire.Open(askEnvelope, ask, caller); err != nil {
 		return err
 	}
 	if log.Final == nil {
 		return broken("STRM-LOG-003", "the log does not end with a Final")
 	}
-	if err := node.Open(log.Final.GetAnswer(), answer, (*v1.Answer).GetSigningKey); err != nil {
+	if err := wire.Open(log.Final.GetAnswer(), answer, (*v1.Answer).GetSigningKey); err != nil {
 		return err
 	}
-	askDigest, cardDigest := node.DigestOf(askEnvelope), node.DigestOf(cardEnvelope)
+	askDigest, cardDigest := wire.DigestOf(askEnvelope), wire.DigestOf(cardEnvelope)
 	signs := func(key *v1.SigningKey) bool {
 		return bytes.Equal(key.GetPublicKey(), answer.GetSigningKey()) &&
 			!answer.GetFinishTime().AsTime().After(key.GetExpireTime().AsTime())

@@ -1,7 +1,9 @@
 // Copyright 2026 The Consilience Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package node
+// Package wire is what every room of the node stands on: envelopes, the header of a call, rules of fields, and refusals
+// as they travel. docs/spec, chapters 0 and 5.
+package wire
 
 import (
 	"bytes"
