@@ -52,7 +52,7 @@ func startNode(t *testing.T) *asker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	serving, err := newNode(root, endpoint, true)
+	serving, err := newNode(root, endpoint, true, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,8 @@ const (
 )
 
 // accept takes steps 6 to 22 of 2.2, and returns the answer with this caller among its readers.
-func (n *Node) accept(ask *v1.Ask, digest wire.Digest) (*answer, error) {
+func (n *Node) accept(request *v1.AskRequest, ask *v1.Ask) (*answer, error) {
+	digest := wire.DigestOf(request.GetAsk())
 	n.mutex.Lock()
 	defer n.mutex.Unlock()
 	now := time.Now()
@@ -35,12 +36,20 @@ func (n *Node) accept(ask *v1.Ask, digest wire.Digest) (*answer, error) {
 		return nil, err
 	}
 	if bound == nil {
-		for _, check := range []func(*v1.Ask, time.Time) error{n.checkOffer, n.checkBounds, n.checkSkill, n.checkRoom} {
+		for _, check := range []func(*v1.Ask, time.Time) error{n.checkOffer, n.checkBounds, n.checkSkill} {
 			if err := check(ask, now); err != nil {
 				return nil, err
 			}
 		}
-		bound = n.bind(key, ask, digest, now)
+		bill, err := n.admitPayment(request, ask, digest, now)
+		if err != nil {
+			return nil, err
+		}
+		if err := n.checkRoom(); err != nil {
+			bill.Abandon()
+			return nil, err
+		}
+		bound = n.bind(key, ask, digest, bill, now)
 	}
 	return bound, n.enter(bound)
 }
@@ -48,22 +57,20 @@ func (n *Node) accept(ask *v1.Ask, digest wire.Digest) (*answer, error) {
 // checkOffer takes steps 9 to 16: the node takes asks, and the card offers what is asked for.
 func (n *Node) checkOffer(ask *v1.Ask, now time.Time) error {
 	expireTime, issued := n.honoured[wire.Digest(ask.GetCardDigest())]
-	var skill *v1.Skill
-	if found := n.skills[ask.GetSkillId()]; found != nil {
-		skill = found.Card
-	}
-	unread := unreadPart(ask, skill.GetInputMediaTypes())
-	highest := n.template.GetDataPolicy().GetMaxDataClass()
-	deadline := ask.GetLimits().GetDeadline()
 	switch {
 	case n.draining:
 		return wire.RefuseFor(drainWait, v1.ErrorReason_ERROR_REASON_NODE_DRAINING, "the node is shutting down")
 	case !issued || now.After(expireTime):
 		return wire.Refuse(v1.ErrorReason_ERROR_REASON_STALE_CARD, "the ask relies on a card that is not honoured here")
-	case skill == nil:
-		return wire.RefuseUnsupported(v1.ErrorReason_ERROR_REASON_SKILL_UNKNOWN, "skill_id", slices.Sorted(maps.Keys(n.skills)))
-	case ask.GetModelId() != "" && !slices.Contains(skill.GetModelIds(), ask.GetModelId()):
-		return wire.RefuseUnsupported(v1.ErrorReason_ERROR_REASON_MODEL_UNKNOWN, "model_id", skill.GetModelIds())
+	}
+	skill, err := n.offered(ask.GetSkillId(), ask.GetModelId())
+	if err != nil {
+		return err
+	}
+	unread := unreadPart(ask, skill.GetInputMediaTypes())
+	highest := n.template.GetDataPolicy().GetMaxDataClass()
+	deadline := ask.GetLimits().GetDeadline()
+	switch {
 	case unread != "":
 		return wire.RefuseUnsupported(v1.ErrorReason_ERROR_REASON_MEDIA_TYPE_UNSUPPORTED, unread, skill.GetInputMediaTypes())
 	case ask.GetAnswerSchema() != "" && !skill.GetAcceptsAnswerSchema():
@@ -74,6 +81,19 @@ func (n *Node) checkOffer(ask *v1.Ask, now time.Time) error {
 		return wire.RefuseAt(now, v1.ErrorReason_ERROR_REASON_DEADLINE_PASSED)
 	}
 	return nil
+}
+
+// offered takes steps 11 and 12: it returns a skill as the card lists it, for the model where one is named.
+func (n *Node) offered(skillID, modelID string) (*v1.Skill, error) {
+	skill := n.skills[skillID]
+	if skill == nil {
+		ids := slices.Sorted(maps.Keys(n.skills))
+		return nil, wire.RefuseUnsupported(v1.ErrorReason_ERROR_REASON_SKILL_UNKNOWN, "skill_id", ids)
+	}
+	if models := skill.Card.GetModelIds(); modelID != "" && !slices.Contains(models, modelID) {
+		return nil, wire.RefuseUnsupported(v1.ErrorReason_ERROR_REASON_MODEL_UNKNOWN, "model_id", models)
+	}
+	return skill.Card, nil
 }
 
 // checkBounds takes steps 17 to 19: time, size, and how much is at work, this ask with it.
@@ -117,7 +137,7 @@ func (n *Node) checkSkill(ask *v1.Ask, now time.Time) error {
 }
 
 // checkRoom belongs to step 22: there is room for an answer (ASK-KEEP-001).
-func (n *Node) checkRoom(*v1.Ask, time.Time) error {
+func (n *Node) checkRoom() error {
 	if len(n.answers) < maxAnswers {
 		return nil
 	}

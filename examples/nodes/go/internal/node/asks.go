@@ -16,8 +16,12 @@ import (
 const maxBatchBytes = 128 << 10
 
 // ask starts the work on an ask, or attaches to it, and streams its log from the beginning.
-func (n *Node) ask(stream grpc.ServerStream, ask *v1.Ask, digest wire.Digest) error {
-	read, err := n.accept(ask, digest)
+func (n *Node) ask(stream grpc.ServerStream, request *v1.AskRequest) error {
+	ask, err := open[*v1.Ask](n, stream, request.GetAsk())
+	if err != nil {
+		return err
+	}
+	read, err := n.accept(request, ask)
 	if err != nil {
 		return err
 	}

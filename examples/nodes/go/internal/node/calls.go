@@ -40,17 +40,21 @@ func (n *Node) NewServer(transport credentials.TransportCredentials) *grpc.Serve
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	)
-	for service, methods := range map[string]map[string]grpc.StreamHandler{
+	services := map[string]map[string]grpc.StreamHandler{
 		v1.NodeService_ServiceDesc.ServiceName: {
 			"GetNodeCard": handler(n, n.getNodeCard),
 		},
 		v1.AskService_ServiceDesc.ServiceName: {
-			"Ask":          handler(n, signed(n, (*v1.AskRequest).GetAsk, n.ask)),
+			"Ask":          handler(n, n.ask),
 			"ResumeAnswer": handler(n, signed(n, (*v1.ResumeAnswerRequest).GetCall, about(n, n.resumeAnswer))),
 			"GetAnswer":    handler(n, signed(n, (*v1.GetAnswerRequest).GetCall, about(n, n.getAnswer))),
 			"CancelAnswer": handler(n, signed(n, (*v1.CancelAnswerRequest).GetCall, about(n, n.cancelAnswer))),
 		},
-	} {
+	}
+	if n.payments != nil {
+		services[v1.PaymentService_ServiceDesc.ServiceName] = n.paymentMethods()
+	}
+	for service, methods := range services {
 		description := &grpc.ServiceDesc{ServiceName: service}
 		for name, handler := range methods {
 			description.Streams = append(description.Streams, grpc.StreamDesc{StreamName: name, Handler: handler})
@@ -94,39 +98,45 @@ type signedCall interface {
 	GetHeader() *v1.CallHeader
 }
 
-// signed takes steps 3 to 5 of 2.2, and hands on the payload with its digest.
-func signed[R proto.Message, C signedCall](
-	n *Node, envelopeOf func(R) *v1.SignedEnvelope, handle func(grpc.ServerStream, C, wire.Digest) error,
-) func(grpc.ServerStream, R) error {
-	return func(stream grpc.ServerStream, request R) error {
-		envelope, call := envelopeOf(request), newMessage[C]()
-		if envelope == nil {
-			return wire.Refuse(v1.ErrorReason_ERROR_REASON_ENVELOPE_MALFORMED, "the request carries no envelope")
-		}
-		if err := wire.Open(envelope, call, func(opened C) []byte { return opened.GetHeader().GetCaller() }); err != nil {
-			return err
-		}
-		if err := wire.CheckFields(call); err != nil {
-			return err
-		}
-		method, _ := grpc.MethodFromServerStream(stream)
-		if err := wire.CheckAddress(call.GetHeader(), strings.TrimPrefix(method, "/"), n.ID(), nil); err != nil {
-			return err
-		}
-		return handle(stream, call, wire.DigestOf(envelope))
+// open takes steps 3 to 5 of 2.2, and returns the payload of a call.
+func open[C signedCall](n *Node, stream grpc.ServerStream, envelope *v1.SignedEnvelope) (C, error) {
+	call := newMessage[C]()
+	if envelope == nil {
+		return call, wire.Refuse(v1.ErrorReason_ERROR_REASON_ENVELOPE_MALFORMED, "the request carries no envelope")
 	}
+	if err := wire.Open(envelope, call, func(opened C) []byte { return opened.GetHeader().GetCaller() }); err != nil {
+		return call, err
+	}
+	if err := wire.CheckFields(call); err != nil {
+		return call, err
+	}
+	method, _ := grpc.MethodFromServerStream(stream)
+	return call, wire.CheckAddress(call.GetHeader(), strings.TrimPrefix(method, "/"), n.ID(), nil)
 }
 
-// about checks that a call is of now, and hands on the answer that it names, if it is the caller's (2.6, ASK-OWN-001).
-func about[C interface {
-	signedCall
-	GetAskRequestId() []byte
-}](n *Node, handle func(grpc.ServerStream, C, *answer) error) func(grpc.ServerStream, C, wire.Digest) error {
-	return func(stream grpc.ServerStream, call C, _ wire.Digest) error {
+// signed opens a call, and checks that it is of now.
+func signed[R proto.Message, C signedCall](
+	n *Node, envelopeOf func(R) *v1.SignedEnvelope, handle func(grpc.ServerStream, C, time.Time) error,
+) func(grpc.ServerStream, R) error {
+	return func(stream grpc.ServerStream, request R) error {
+		call, err := open[C](n, stream, envelopeOf(request))
+		if err != nil {
+			return err
+		}
 		now := time.Now()
 		if err := wire.CheckFreshness(call.GetHeader(), now); err != nil {
 			return err
 		}
+		return handle(stream, call, now)
+	}
+}
+
+// about hands on the answer that a call names, if it is the caller's (2.6, ASK-OWN-001).
+func about[C interface {
+	signedCall
+	GetAskRequestId() []byte
+}](n *Node, handle func(grpc.ServerStream, C, *answer) error) func(grpc.ServerStream, C, time.Time) error {
+	return func(stream grpc.ServerStream, call C, now time.Time) error {
 		n.mutex.Lock()
 		found := n.lookUp(keyOf(call.GetHeader().GetCaller(), call.GetAskRequestId()), now)
 		n.mutex.Unlock()

@@ -36,7 +36,7 @@ func newNode(t *testing.T) *Node {
 		Limits:     &v1.Limits{MaxRunTime: durationpb.New(time.Minute)},
 		DataPolicy: &v1.DataPolicy{MaxDataClass: v1.DataClass_DATA_CLASS_PUBLIC},
 		Profiles:   []v1.Profile{v1.Profile_PROFILE_CORE},
-	}, &Skill{Card: &v1.Skill{Id: "units.convert"}})
+	}, nil, &Skill{Card: &v1.Skill{Id: "units.convert"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestCertificateNamesTheNodeAndKeepsItsPin(t *testing.T) {
 	}
 	trusted := x509.NewCertPool()
 	trusted.AddCert(first.Leaf)
-	name := IDText(root.Public().(ed25519.PublicKey))
+	name := wire.IDText(root.Public().(ed25519.PublicKey))
 	if _, err := first.Leaf.Verify(x509.VerifyOptions{Roots: trusted, DNSName: name}); err != nil {
 		t.Errorf("a library that trusts this one certificate: %v", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
 	"consilience.dev/examples/units/internal/wire"
@@ -31,16 +32,12 @@ func CheckExchange(cardEnvelope, askEnvelope *v1.SignedEnvelope, log *Log) error
 		return err
 	}
 	askDigest, cardDigest := wire.DigestOf(askEnvelope), wire.DigestOf(cardEnvelope)
-	signs := func(key *v1.SigningKey) bool {
-		return bytes.Equal(key.GetPublicKey(), answer.GetSigningKey()) &&
-			!answer.GetFinishTime().AsTime().After(key.GetExpireTime().AsTime())
-	}
 	switch {
 	case !bytes.Equal(answer.GetAskDigest(), askDigest[:]):
 		return broken("ASK-ANS-002", "the answer belongs to another ask")
 	case !bytes.Equal(answer.GetCardDigest(), cardDigest[:]), !bytes.Equal(answer.GetNodeId(), card.GetNodeId()):
 		return broken("ASK-ANS-002", "the answer belongs to another card or node")
-	case !slices.ContainsFunc(card.GetSigningKeys(), signs):
+	case !signs(card, answer.GetSigningKey(), answer.GetFinishTime()):
 		return broken("ASK-ANS-001", "the key may not sign answers, or had expired")
 	case answer.GetFinalSequence() != log.FinalAt:
 		return broken("STRM-LOG-003", "the answer ends another log")
@@ -51,6 +48,13 @@ func CheckExchange(cardEnvelope, askEnvelope *v1.SignedEnvelope, log *Log) error
 		return err
 	}
 	return checkPromises(card, ask, answer)
+}
+
+// signs tells whether a key of the card may sign at a time.
+func signs(card *v1.NodeCard, key []byte, at *timestamppb.Timestamp) bool {
+	return slices.ContainsFunc(card.GetSigningKeys(), func(listed *v1.SigningKey) bool {
+		return bytes.Equal(listed.GetPublicKey(), key) && !at.AsTime().After(listed.GetExpireTime().AsTime())
+	})
 }
 
 // checkWhole compares the answer with what was read, where all of it was.

@@ -23,6 +23,9 @@ import (
 	"consilience.dev/examples/units/internal/wire"
 )
 
+// ID is that of the skill.
+const ID = "conformance.script"
+
 const mediaType = "application/vnd.consilience.script"
 
 // Model is what the card says of the model that answers.
@@ -35,13 +38,14 @@ func Skill(id ed25519.PublicKey) *node.Skill {
 	gates := &gates{waiting: map[string]*gate{}}
 	return &node.Skill{
 		Card: &v1.Skill{
-			Id:              "conformance.script",
+			Id:              ID,
 			Description:     "Answers what a tester writes, for testers with a grant.",
 			InputMediaTypes: []string{mediaType},
 			ModelIds:        []string{Model.GetId()},
 		},
-		Model: Model,
-		Admit: func(ask *v1.Ask, now time.Time) error { return admit(ask, id, now) },
+		Model:         Model,
+		FreeOnRequest: true,
+		Admit:         func(ask *v1.Ask, now time.Time) error { return admit(ask, id, now) },
 		Answer: func(ctx context.Context, ask *v1.Ask, writer *node.Writer) (*v1.Answer, error) {
 			program := &v1.ConformanceScript{}
 			if err := proto.Unmarshal(scriptOf(ask), program); err != nil {

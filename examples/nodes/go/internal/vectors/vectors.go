@@ -19,7 +19,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
-	"consilience.dev/examples/units/internal/node"
 	"consilience.dev/examples/units/internal/readers"
 	"consilience.dev/examples/units/internal/wire"
 )
@@ -118,7 +117,7 @@ func nodeIDText(in Input) (Values, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Values{"publicKey": Bytes(key), "text": node.IDText(key)}, nil
+	return Values{"publicKey": Bytes(key), "text": wire.IDText(key)}, nil
 }
 
 func cardSelection(in Input) (Values, error) {

@@ -9,9 +9,11 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"encoding/base32"
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -85,6 +87,11 @@ func Verify(envelope *v1.SignedEnvelope, expectedType string) error {
 		return Refuse(v1.ErrorReason_ERROR_REASON_SIGNATURE_INVALID, "the signature does not verify")
 	}
 	return nil
+}
+
+// IDText returns the text form of a key (1.1).
+func IDText(key []byte) string {
+	return "cn1" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(key))
 }
 
 func payloadType(message proto.Message) string {
