@@ -17,7 +17,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
-	"consilience.dev/examples/units/internal/node"
+	"consilience.dev/examples/units/internal/wire"
 )
 
 // defect changes an ask on its way into an envelope, at one of three points.
@@ -117,7 +117,7 @@ func apply(t *testing.T, who *asker, chosen ...defect) *v1.SignedEnvelope {
 			payload = each.payload(payload)
 		}
 	}
-	envelope := node.SignPayload(who.key, "consilience.v1.Ask", payload)
+	envelope := wire.SignPayload(who.key, "consilience.v1.Ask", payload)
 	for _, each := range chosen {
 		if each.envelope != nil {
 			each.envelope(envelope)
@@ -139,7 +139,7 @@ func TestOfTwoDefectsTheOneThatIsCheckedFirstIsReported(t *testing.T) {
 				if reason != first.reason {
 					t.Errorf("refused as %s, expected %s", reason, first.reason)
 				}
-				_, detail := node.Catalogue(v1.ErrorReason(v1.ErrorReason_value["ERROR_REASON_"+reason]))
+				_, detail := wire.Catalogue(v1.ErrorReason(v1.ErrorReason_value["ERROR_REASON_"+reason]))
 				if detail != "" && !slices.Equal(details, []string{detail}) {
 					t.Errorf("the details are %v, expected %s", details, detail)
 				}

@@ -15,21 +15,28 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
 	"consilience.dev/examples/units/internal/node"
+	"consilience.dev/examples/units/internal/payments"
 	"consilience.dev/examples/units/internal/script"
 	"consilience.dev/examples/units/internal/units"
+	"consilience.dev/examples/units/internal/wire"
 )
 
 var (
 	address     = flag.String("address", "127.0.0.1:7342", "where to listen; port 0 takes a free one")
 	keyFile     = flag.String("key", "root.key", "file of the root key; made if absent")
 	withTLS     = flag.Bool("tls", false, "use TLS with a certificate of its own, pinned in the card")
+	pay         = flag.Bool("pay", false, "also serve units.table, which costs units of TEST/0, and take payments by hold.v1")
+	holdOpen    = flag.Duration("hold-open", 5*time.Second, "how long an answer waits for a voucher")
+	issuers     = flag.String("escrow-issuers", "", "node ids, with commas, whose holds are taken in escrow")
 	conformance = flag.Bool("conformance", false, "also serve conformance.script, to testers with a grant")
 	pace        = flag.Duration("pace", 0, "how long to wait after each word of an answer")
 	readyFile   = flag.String("ready-file", "", "write the address there, too, once it can be called")
@@ -73,14 +80,18 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	serving, err := newNode(root, endpoint, *conformance)
+	var costs *prices
+	if *pay {
+		costs = &prices{holdOpen: *holdOpen, issuers: strings.FieldsFunc(*issuers, func(r rune) bool { return r == ',' })}
+	}
+	serving, err := newNode(root, endpoint, *conformance, costs)
 	if err != nil {
 		return err
 	}
 	server := serving.NewServer(transport)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	if err := introduce(fmt.Sprintf("%s@%s\n", node.IDText(serving.ID()), listener.Addr())); err != nil {
+	if err := introduce(fmt.Sprintf("%s@%s\n", wire.IDText(serving.ID()), listener.Addr())); err != nil {
 		return err
 	}
 
@@ -114,20 +125,30 @@ func introduce(address string) error {
 	return os.Rename(*readyFile+".new", *readyFile)
 }
 
-// newNode makes the node that is reached at an endpoint.
-func newNode(root ed25519.PrivateKey, endpoint *v1.Endpoint, conformance bool) (*node.Node, error) {
+// newNode makes the node that is reached at an endpoint. Without prices all that it does is free.
+func newNode(root ed25519.PrivateKey, endpoint *v1.Endpoint, conformance bool, costs *prices) (*node.Node, error) {
 	card := &v1.NodeCard{
 		Name:       "units",
 		Endpoints:  []*v1.Endpoint{endpoint},
-		Limits:     limits,
+		Limits:     proto.CloneOf(limits),
 		DataPolicy: &v1.DataPolicy{MaxDataClass: v1.DataClass_DATA_CLASS_INTERNAL},
 		Profiles:   []v1.Profile{v1.Profile_PROFILE_CORE},
 	}
 	skills := []*node.Skill{units.Skill(*pace)}
+	if costs != nil {
+		skills = append(skills, units.TableSkill(*pace))
+	}
 	if conformance {
 		skills = append(skills, script.Skill(root.Public().(ed25519.PublicKey)))
 		card.Profiles = append(card.Profiles, v1.Profile_PROFILE_CONFORMANCE)
 		card.Models = append(card.Models, script.Model)
 	}
-	return node.New(root, card, skills...)
+	var paid *payments.Payments
+	if costs != nil {
+		var err error
+		if paid, err = costs.put(card, root, skills...); err != nil {
+			return nil, err
+		}
+	}
+	return node.New(root, card, paid, skills...)
 }

@@ -21,6 +21,7 @@ import (
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
 	"consilience.dev/examples/units/internal/node"
 	"consilience.dev/examples/units/internal/readers"
+	"consilience.dev/examples/units/internal/wire"
 )
 
 const patience = 20 * time.Second
@@ -51,7 +52,7 @@ func startNode(t *testing.T) *asker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	serving, err := newNode(root, endpoint, true)
+	serving, err := newNode(root, endpoint, true, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +107,7 @@ func (a *asker) header(method string) *v1.CallHeader {
 }
 
 func (a *asker) question(text string) *v1.Ask {
-	digest := node.DigestOf(a.card)
+	digest := wire.DigestOf(a.card)
 	return &v1.Ask{
 		Header:     a.header("Ask"),
 		SkillId:    "units.convert",
@@ -143,7 +144,7 @@ func (a *asker) withScript(program *v1.ConformanceScript) *v1.Ask {
 
 func (a *asker) signed(key ed25519.PrivateKey, message proto.Message) *v1.SignedEnvelope {
 	a.t.Helper()
-	envelope, err := node.Sign(key, message)
+	envelope, err := wire.Sign(key, message)
 	if err != nil {
 		a.t.Fatal(err)
 	}
@@ -229,7 +230,7 @@ func (a *asker) untilFinal(ask *v1.Ask) {
 func (a *asker) answerIn(final *v1.Final) *v1.Answer {
 	a.t.Helper()
 	answer := &v1.Answer{}
-	if err := node.Open(final.GetAnswer(), answer, (*v1.Answer).GetSigningKey); err != nil {
+	if err := wire.Open(final.GetAnswer(), answer, (*v1.Answer).GetSigningKey); err != nil {
 		a.t.Fatal(err)
 	}
 	return answer
@@ -305,7 +306,7 @@ func refusalOf(t *testing.T, err error) (reason string, details []string) {
 	if size := proto.Size(encoded); size > 4096 {
 		t.Errorf("a status of %d bytes", size)
 	}
-	grpcCode, _ := node.Catalogue(v1.ErrorReason(v1.ErrorReason_value["ERROR_REASON_"+reason]))
+	grpcCode, _ := wire.Catalogue(v1.ErrorReason(v1.ErrorReason_value["ERROR_REASON_"+reason]))
 	if status.Code(err) != grpcCode {
 		t.Errorf("%s came with %s", reason, status.Code(err))
 	}

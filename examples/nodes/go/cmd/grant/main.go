@@ -20,6 +20,7 @@ import (
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
 	"consilience.dev/examples/units/internal/node"
 	"consilience.dev/examples/units/internal/readers"
+	"consilience.dev/examples/units/internal/wire"
 )
 
 func main() {
@@ -54,10 +55,10 @@ func write(output, keyFile string, life time.Duration, testers []string) error {
 		}
 		grant.Testers = append(grant.Testers, key)
 	}
-	if node.CheckFields(grant, nil) != nil {
+	if wire.CheckFields(grant) != nil {
 		return errors.New("a grant names 1 to 64 testers, and holds for an hour at most")
 	}
-	envelope, err := node.Sign(root, grant)
+	envelope, err := wire.Sign(root, grant)
 	if err != nil {
 		return err
 	}

@@ -12,15 +12,17 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
+	"consilience.dev/examples/units/internal/payments"
+	"consilience.dev/examples/units/internal/wire"
 )
 
 // answer is what the node holds of an ask that it has accepted.
 type answer struct {
 	ask       *v1.Ask
-	askDigest Digest
+	askDigest wire.Digest
+	bill      *payments.Bill // nil if free
 	log       *eventLog
 	stop      context.CancelCauseFunc
 	ended     chan struct{} // closed once the Final stands in the log
@@ -57,10 +59,12 @@ func (n *Node) lookUp(key string, now time.Time) *answer {
 
 // bind is step 22 of 2.2. The work runs on a context of its own: it does not hang on the connection (ASK-STOP-003).
 // Needs the mutex.
-func (n *Node) bind(key string, ask *v1.Ask, digest Digest, now time.Time) *answer {
+func (n *Node) bind(key string, ask *v1.Ask, digest wire.Digest, bill *payments.Bill, now time.Time) *answer {
 	ctx, stop := context.WithCancelCause(context.Background())
-	accepted := &v1.Accepted{AskDigest: digest[:], AcceptTime: instant(now)}
-	bound := &answer{ask: ask, askDigest: digest, log: newLog(accepted), stop: stop, ended: make(chan struct{})}
+	accepted := &v1.Accepted{AskDigest: digest[:], AcceptTime: wire.Instant(now)}
+	bound := &answer{
+		ask: ask, askDigest: digest, bill: bill, log: newLog(accepted), stop: stop, ended: make(chan struct{}),
+	}
 	n.answers[key] = bound
 	go n.work(ctx, bound, now)
 	return bound
@@ -68,7 +72,7 @@ func (n *Node) bind(key string, ask *v1.Ask, digest Digest, now time.Time) *answ
 
 // enter counts one more reader of an answer. Needs the mutex.
 func (n *Node) enter(read *answer) error {
-	if err := checkLimit("max_readers_per_answer", n.limits().GetMaxReadersPerAnswer(), read.readers+1); err != nil {
+	if err := wire.CheckLimit("max_readers_per_answer", n.limits().GetMaxReadersPerAnswer(), read.readers+1); err != nil {
 		return err
 	}
 	read.readers++
@@ -94,15 +98,17 @@ func (n *Node) work(ctx context.Context, bound *answer, acceptTime time.Time) {
 	}
 	ctx, release := context.WithDeadlineCause(ctx, end, overdue)
 	defer release()
-	writer := &Writer{ctx: ctx, log: bound.log, maxTokens: limits.GetMaxOutputTokens()}
+	writer := &Writer{ctx: ctx, log: bound.log, bill: bound.bill, maxTokens: limits.GetMaxOutputTokens()}
 	if asked.GetMaxOutputTokens() > 0 {
 		writer.maxTokens = asked.GetMaxOutputTokens()
 	}
 	skill := n.skills[bound.ask.GetSkillId()]
 	stated, err := run(ctx, skill, bound.ask, writer)
 	if err != nil {
-		stopped := engineFailure
-		if !errors.As(err, &stopped) {
+		stopped, unpaid := engineFailure, payments.Stop(0)
+		if errors.As(err, &unpaid) {
+			stopped = halt{v1.Outcome_OUTCOME_TRUNCATED, v1.StopReason(unpaid)}
+		} else if !errors.As(err, &stopped) {
 			errors.As(context.Cause(ctx), &stopped)
 		}
 		stated = &v1.Answer{Outcome: stopped.outcome, StopReason: stopped.reason}
@@ -124,7 +130,7 @@ func run(ctx context.Context, skill *Skill, ask *v1.Ask, writer *Writer) (stated
 }
 
 // finish adds what the node knows to what the skill stated (2.5), signs it, and ends the log with it. Whoever has read
-// the Final finds the ask no longer counted as running.
+// the Final finds the ask no longer counted as running, and what was reserved for it free.
 func (n *Node) finish(bound *answer, answer *v1.Answer, acceptTime time.Time) {
 	duration := time.Since(acceptTime)
 	finishTime := acceptTime.Add(duration)
@@ -138,23 +144,24 @@ func (n *Node) finish(bound *answer, answer *v1.Answer, acceptTime time.Time) {
 	answer.Citations = citationsIn(events)
 	answer.Usage.OutputBytes = int64(len(text))
 	answer.Usage.Duration = durationpb.New(duration.Truncate(time.Microsecond))
-	answer.AcceptTime, answer.FinishTime = instant(acceptTime), instant(finishTime)
-	envelope, err := Sign(n.root, answer)
+	answer.AcceptTime, answer.FinishTime = wire.Instant(acceptTime), wire.Instant(finishTime)
+	charge := bound.bill.Charge(answer)
+	answer.Charged = charge > 0
+	envelope, err := wire.Sign(n.root, answer)
 	if err != nil {
 		log.Panicf("an answer cannot be encoded: %v", err) // all text in it is UTF-8
+	}
+	receipt, err := bound.bill.Settle(answer, envelope, charge)
+	if err != nil {
+		log.Panicf("a receipt cannot be encoded: %v", err)
 	}
 	n.mutex.Lock()
 	defer n.mutex.Unlock()
 	bound.keepUntil = finishTime.Add(n.limits().GetAnswerRetention().AsDuration())
-	if fresh := bound.ask.GetHeader().GetExpireTime().AsTime().Add(ClockSkew); bound.keepUntil.Before(fresh) {
+	if fresh := bound.ask.GetHeader().GetExpireTime().AsTime().Add(wire.ClockSkew); bound.keepUntil.Before(fresh) {
 		bound.keepUntil = fresh // until then a copy of the ask might pass (ASK-IDEM-006)
 	}
-	bound.log.write(&v1.AnswerEvent{Event: &v1.AnswerEvent_Final{Final: &v1.Final{Answer: envelope}}})
+	bound.log.write(&v1.AnswerEvent{Event: &v1.AnswerEvent_Final{Final: &v1.Final{Answer: envelope, Receipt: receipt}}})
 	bound.ask.Turns = nil // nobody needs them any more
 	close(bound.ended)
-}
-
-// instant cuts a time off to microseconds, which is what the protocol counts.
-func instant(at time.Time) *timestamppb.Timestamp {
-	return timestamppb.New(at.Truncate(time.Microsecond))
 }

@@ -9,14 +9,19 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
+	"consilience.dev/examples/units/internal/wire"
 )
 
 // maxBatchBytes bounds what goes out together, but for its last event. With that it stays below 4 MiB (STRM-SIZE-001).
 const maxBatchBytes = 128 << 10
 
 // ask starts the work on an ask, or attaches to it, and streams its log from the beginning.
-func (n *Node) ask(stream grpc.ServerStream, ask *v1.Ask, digest Digest) error {
-	read, err := n.accept(ask, digest)
+func (n *Node) ask(stream grpc.ServerStream, request *v1.AskRequest) error {
+	ask, err := open[*v1.Ask](n, stream, request.GetAsk())
+	if err != nil {
+		return err
+	}
+	read, err := n.accept(request, ask)
 	if err != nil {
 		return err
 	}
@@ -28,7 +33,7 @@ func (n *Node) ask(stream grpc.ServerStream, ask *v1.Ask, digest Digest) error {
 // resumeAnswer streams the log of an answer from behind a sequence.
 func (n *Node) resumeAnswer(stream grpc.ServerStream, call *v1.ResumeAnswerCall, read *answer) error {
 	if events, _ := read.log.read(); call.GetAfterSequence() > uint64(len(events)) {
-		return Refuse(v1.ErrorReason_ERROR_REASON_SEQUENCE_UNKNOWN, "the log has not reached this sequence")
+		return wire.Refuse(v1.ErrorReason_ERROR_REASON_SEQUENCE_UNKNOWN, "the log has not reached this sequence")
 	}
 	n.mutex.Lock()
 	err := n.enter(read)
@@ -83,7 +88,7 @@ func (n *Node) getAnswer(stream grpc.ServerStream, _ *v1.GetAnswerCall, shown *a
 	n.mutex.Unlock()
 	response := &v1.GetAnswerResponse{LastSequence: uint64(len(events)), Text: textIn(events), Final: finalIn(events)}
 	if !keepUntil.IsZero() {
-		response.KeepUntilTime = instant(keepUntil)
+		response.KeepUntilTime = wire.Instant(keepUntil)
 	}
 	return stream.SendMsg(response)
 }

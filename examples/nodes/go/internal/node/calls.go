@@ -4,9 +4,7 @@
 package node
 
 import (
-	"bytes"
 	"log"
-	"slices"
 	"strings"
 	"time"
 
@@ -22,14 +20,11 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
+	"consilience.dev/examples/units/internal/wire"
 )
 
-const (
-	// ClockSkew is by how much two clocks may differ.
-	ClockSkew = 30 * time.Second
-	// libraryMargin lets messages pass that are a little too long, so that they are refused by name (0.5).
-	libraryMargin = 4 << 20
-)
+// libraryMargin lets messages pass that are a little too long, so that they are refused by name (0.5).
+const libraryMargin = 4 << 20
 
 // NewServer returns a server with the services of a node.
 //
@@ -45,17 +40,21 @@ func (n *Node) NewServer(transport credentials.TransportCredentials) *grpc.Serve
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	)
-	for service, methods := range map[string]map[string]grpc.StreamHandler{
+	services := map[string]map[string]grpc.StreamHandler{
 		v1.NodeService_ServiceDesc.ServiceName: {
 			"GetNodeCard": handler(n, n.getNodeCard),
 		},
 		v1.AskService_ServiceDesc.ServiceName: {
-			"Ask":          handler(n, signed(n, (*v1.AskRequest).GetAsk, n.ask)),
+			"Ask":          handler(n, n.ask),
 			"ResumeAnswer": handler(n, signed(n, (*v1.ResumeAnswerRequest).GetCall, about(n, n.resumeAnswer))),
 			"GetAnswer":    handler(n, signed(n, (*v1.GetAnswerRequest).GetCall, about(n, n.getAnswer))),
 			"CancelAnswer": handler(n, signed(n, (*v1.CancelAnswerRequest).GetCall, about(n, n.cancelAnswer))),
 		},
-	} {
+	}
+	if n.payments != nil {
+		services[v1.PaymentService_ServiceDesc.ServiceName] = n.paymentMethods()
+	}
+	for service, methods := range services {
 		description := &grpc.ServiceDesc{ServiceName: service}
 		for name, handler := range methods {
 			description.Streams = append(description.Streams, grpc.StreamDesc{StreamName: name, Handler: handler})
@@ -75,19 +74,19 @@ func handler[R proto.Message](n *Node, handle func(grpc.ServerStream, R) error) 
 			fault := recover()
 			if _, isStatus := status.FromError(err); fault != nil || !isStatus {
 				log.Printf("a call failed: panic %T, error %T", fault, err) // without their texts (SEC-LOG-001)
-				err = Refuse(v1.ErrorReason_ERROR_REASON_NODE_FAULT, "the node failed")
+				err = wire.Refuse(v1.ErrorReason_ERROR_REASON_NODE_FAULT, "the node failed")
 			}
 		}()
 		var encoded []byte
 		if err := stream.RecvMsg(&encoded); err != nil {
 			return err
 		}
-		if err := checkLimit("max_message_bytes", n.limits().GetMaxMessageBytes(), len(encoded)); err != nil {
+		if err := wire.CheckLimit("max_message_bytes", n.limits().GetMaxMessageBytes(), len(encoded)); err != nil {
 			return err
 		}
 		request := newMessage[R]()
 		if err := proto.Unmarshal(encoded, request); err != nil {
-			return Refuse(v1.ErrorReason_ERROR_REASON_ENVELOPE_MALFORMED, "the request does not parse")
+			return wire.Refuse(v1.ErrorReason_ERROR_REASON_ENVELOPE_MALFORMED, "the request does not parse")
 		}
 		return handle(stream, request)
 	}
@@ -99,72 +98,53 @@ type signedCall interface {
 	GetHeader() *v1.CallHeader
 }
 
-// signed takes steps 3 to 5 of 2.2, and hands on the payload with its digest.
+// open takes steps 3 to 5 of 2.2, and returns the payload of a call.
+func open[C signedCall](n *Node, stream grpc.ServerStream, envelope *v1.SignedEnvelope) (C, error) {
+	call := newMessage[C]()
+	if envelope == nil {
+		return call, wire.Refuse(v1.ErrorReason_ERROR_REASON_ENVELOPE_MALFORMED, "the request carries no envelope")
+	}
+	if err := wire.Open(envelope, call, func(opened C) []byte { return opened.GetHeader().GetCaller() }); err != nil {
+		return call, err
+	}
+	if err := wire.CheckFields(call); err != nil {
+		return call, err
+	}
+	method, _ := grpc.MethodFromServerStream(stream)
+	return call, wire.CheckAddress(call.GetHeader(), strings.TrimPrefix(method, "/"), n.ID(), nil)
+}
+
+// signed opens a call, and checks that it is of now.
 func signed[R proto.Message, C signedCall](
-	n *Node, envelopeOf func(R) *v1.SignedEnvelope, handle func(grpc.ServerStream, C, Digest) error,
+	n *Node, envelopeOf func(R) *v1.SignedEnvelope, handle func(grpc.ServerStream, C, time.Time) error,
 ) func(grpc.ServerStream, R) error {
 	return func(stream grpc.ServerStream, request R) error {
-		envelope, call := envelopeOf(request), newMessage[C]()
-		if envelope == nil {
-			return Refuse(v1.ErrorReason_ERROR_REASON_ENVELOPE_MALFORMED, "the request carries no envelope")
-		}
-		if err := Open(envelope, call, func(opened C) []byte { return opened.GetHeader().GetCaller() }); err != nil {
+		call, err := open[C](n, stream, envelopeOf(request))
+		if err != nil {
 			return err
 		}
-		if err := CheckFields(call, nil); err != nil {
+		now := time.Now()
+		if err := wire.CheckFreshness(call.GetHeader(), now); err != nil {
 			return err
 		}
-		method, _ := grpc.MethodFromServerStream(stream)
-		if err := CheckAddress(call.GetHeader(), strings.TrimPrefix(method, "/"), n.ID(), nil); err != nil {
-			return err
-		}
-		return handle(stream, call, DigestOf(envelope))
+		return handle(stream, call, now)
 	}
 }
 
-// about checks that a call is of now, and hands on the answer that it names, if it is the caller's (2.6, ASK-OWN-001).
+// about hands on the answer that a call names, if it is the caller's (2.6, ASK-OWN-001).
 func about[C interface {
 	signedCall
 	GetAskRequestId() []byte
-}](n *Node, handle func(grpc.ServerStream, C, *answer) error) func(grpc.ServerStream, C, Digest) error {
-	return func(stream grpc.ServerStream, call C, _ Digest) error {
-		now := time.Now()
-		if err := CheckFreshness(call.GetHeader(), now); err != nil {
-			return err
-		}
+}](n *Node, handle func(grpc.ServerStream, C, *answer) error) func(grpc.ServerStream, C, time.Time) error {
+	return func(stream grpc.ServerStream, call C, now time.Time) error {
 		n.mutex.Lock()
 		found := n.lookUp(keyOf(call.GetHeader().GetCaller(), call.GetAskRequestId()), now)
 		n.mutex.Unlock()
 		if found == nil {
-			return Refuse(v1.ErrorReason_ERROR_REASON_ANSWER_UNKNOWN, "there is no such answer")
+			return wire.Refuse(v1.ErrorReason_ERROR_REASON_ANSWER_UNKNOWN, "there is no such answer")
 		}
 		return handle(stream, call, found)
 	}
-}
-
-// CheckAddress takes steps 2 to 4 of 0.4: the header is for this method, this node, and extensions that it knows.
-func CheckAddress(header *v1.CallHeader, method string, node []byte, extensions []string) error {
-	unknown := func(extension string) bool { return !slices.Contains(extensions, extension) }
-	switch {
-	case header.GetMethod() != method:
-		return Refuse(v1.ErrorReason_ERROR_REASON_METHOD_WRONG, "this is "+method)
-	case !bytes.Equal(header.GetAudience(), node):
-		return Refuse(v1.ErrorReason_ERROR_REASON_AUDIENCE_WRONG, "the call is for another node")
-	case slices.ContainsFunc(header.GetRequiredExtensions(), unknown):
-		return refuseUnsupported(v1.ErrorReason_ERROR_REASON_EXTENSION_UNSUPPORTED, "header.required_extensions", extensions)
-	}
-	return nil
-}
-
-// CheckFreshness takes steps 5 and 6 of 0.4: the call is of now.
-func CheckFreshness(header *v1.CallHeader, now time.Time) error {
-	switch {
-	case now.After(header.GetExpireTime().AsTime().Add(ClockSkew)):
-		return refuseAt(now, v1.ErrorReason_ERROR_REASON_CALL_EXPIRED)
-	case now.Before(header.GetIssueTime().AsTime().Add(-ClockSkew)):
-		return refuseAt(now, v1.ErrorReason_ERROR_REASON_CALL_NOT_YET_VALID)
-	}
-	return nil
 }
 
 func newMessage[M proto.Message]() M {

@@ -8,7 +8,6 @@ package node
 import (
 	"context"
 	"crypto/ed25519"
-	"encoding/base32"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -26,6 +25,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
+	"consilience.dev/examples/units/internal/payments"
+	"consilience.dev/examples/units/internal/wire"
 )
 
 const (
@@ -39,21 +40,23 @@ type Node struct {
 	root     ed25519.PrivateKey
 	template *v1.NodeCard // what does not change from card to card
 	skills   map[string]*Skill
+	payments *payments.Payments // nil where all skills are free
 	health   *health.Server
 
 	mutex      sync.Mutex   // guards what follows, and makes steps 6 to 22 of 2.2 one
 	card       *v1.NodeCard // the newest
 	signedCard *v1.SignedEnvelope
-	honoured   map[Digest]time.Time // when the cards expire that were issued
-	answers    map[string]*answer   // by the caller and the request id of their asks
+	honoured   map[wire.Digest]time.Time // when the cards expire that were issued
+	answers    map[string]*answer        // by the caller and the request id of their asks
 	draining   bool
 }
 
-// New makes a node. The template is a card without ids, keys, times and skills.
-func New(root ed25519.PrivateKey, template *v1.NodeCard, skills ...*Skill) (*Node, error) {
+// New makes a node. The template is a card without ids, keys, times and skills; it lists tariffs and rails where the node
+// is paid.
+func New(root ed25519.PrivateKey, template *v1.NodeCard, paid *payments.Payments, skills ...*Skill) (*Node, error) {
 	n := &Node{
-		root: root, template: template, skills: map[string]*Skill{}, health: health.NewServer(),
-		honoured: map[Digest]time.Time{}, answers: map[string]*answer{},
+		root: root, template: template, skills: map[string]*Skill{}, payments: paid, health: health.NewServer(),
+		honoured: map[wire.Digest]time.Time{}, answers: map[string]*answer{},
 	}
 	template.NodeId = n.ID()
 	for _, skill := range skills {
@@ -87,11 +90,6 @@ func RootKey(file string) (ed25519.PrivateKey, error) {
 // ID returns the public root key, which is the node.
 func (n *Node) ID() []byte { return n.root.Public().(ed25519.PublicKey) }
 
-// IDText returns the text form of a key (1.1).
-func IDText(key []byte) string {
-	return "cn1" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(key))
-}
-
 func (n *Node) limits() *v1.Limits { return n.template.GetLimits() }
 
 // getNodeCard gives out the card to everyone.
@@ -115,15 +113,15 @@ func (n *Node) currentCard(now time.Time) (*v1.SignedEnvelope, error) {
 	issueTime := time.UnixMicro(card.Sequence)
 	card.ExpireTime = timestamppb.New(issueTime.Add(cardLife))
 	card.SigningKeys = []*v1.SigningKey{{PublicKey: n.ID(), ExpireTime: timestamppb.New(issueTime.Add(keyLife))}}
-	if err := CheckFields(card, nil); err != nil {
+	if err := wire.CheckFields(card); err != nil {
 		return nil, err
 	}
-	signed, err := Sign(n.root, card)
+	signed, err := wire.Sign(n.root, card)
 	if err != nil {
 		return nil, err
 	}
 	n.card, n.signedCard = card, signed
-	n.honoured[DigestOf(signed)] = card.ExpireTime.AsTime()
+	n.honoured[wire.DigestOf(signed)] = card.ExpireTime.AsTime()
 	return signed, nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
+	"consilience.dev/examples/units/internal/wire"
 )
 
 func newRoot(t *testing.T) ed25519.PrivateKey {
@@ -35,7 +36,7 @@ func newNode(t *testing.T) *Node {
 		Limits:     &v1.Limits{MaxRunTime: durationpb.New(time.Minute)},
 		DataPolicy: &v1.DataPolicy{MaxDataClass: v1.DataClass_DATA_CLASS_PUBLIC},
 		Profiles:   []v1.Profile{v1.Profile_PROFILE_CORE},
-	}, &Skill{Card: &v1.Skill{Id: "units.convert"}})
+	}, nil, &Skill{Card: &v1.Skill{Id: "units.convert"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,17 +44,17 @@ func newNode(t *testing.T) *Node {
 }
 
 // cardAt returns the card that is current at a time, and checks that the root key has signed it.
-func cardAt(t *testing.T, of *Node, now time.Time) (*v1.NodeCard, Digest) {
+func cardAt(t *testing.T, of *Node, now time.Time) (*v1.NodeCard, wire.Digest) {
 	t.Helper()
 	envelope, err := of.currentCard(now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	card := &v1.NodeCard{}
-	if err := Open(envelope, card, (*v1.NodeCard).GetNodeId); err != nil {
+	if err := wire.Open(envelope, card, (*v1.NodeCard).GetNodeId); err != nil {
 		t.Fatal(err)
 	}
-	return card, DigestOf(envelope)
+	return card, wire.DigestOf(envelope)
 }
 
 func TestRootKeyIsTheSameAfterARestart(t *testing.T) {
@@ -96,7 +97,7 @@ func TestCertificateNamesTheNodeAndKeepsItsPin(t *testing.T) {
 	}
 	trusted := x509.NewCertPool()
 	trusted.AddCert(first.Leaf)
-	name := IDText(root.Public().(ed25519.PublicKey))
+	name := wire.IDText(root.Public().(ed25519.PublicKey))
 	if _, err := first.Leaf.Verify(x509.VerifyOptions{Roots: trusted, DNSName: name}); err != nil {
 		t.Errorf("a library that trusts this one certificate: %v", err)
 	}
@@ -111,7 +112,7 @@ func TestNewCardIsIssuedAtHalfLifeAndBothAreHonoured(t *testing.T) {
 	if second.GetSequence() <= first.GetSequence() {
 		t.Errorf("the next card has sequence %d after %d", second.GetSequence(), first.GetSequence())
 	}
-	expectHonoured := func(digest Digest, now time.Time, honoured bool) {
+	expectHonoured := func(digest wire.Digest, now time.Time, honoured bool) {
 		t.Helper()
 		ask := &v1.Ask{CardDigest: digest[:], SkillId: "units.convert"}
 		if err := made.checkOffer(ask, now); strings.Contains(fmt.Sprint(err), "card") == honoured {

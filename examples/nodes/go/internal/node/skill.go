@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
+	"consilience.dev/examples/units/internal/payments"
 )
 
 // Skill is one thing that the node can be asked.
@@ -20,6 +21,8 @@ type Skill struct {
 	Model *v1.Model
 	// Admit refuses an ask that the skill cannot take, before it is accepted. Nil: it takes all.
 	Admit func(ask *v1.Ask, now time.Time) error
+	// FreeOnRequest tells that an ask without a payment is free, although the card names tariffs (7.1).
+	FreeOnRequest bool
 	// Answer writes the answer, and returns how it ended and what is known about it: outcome, stop reason, and what the
 	// node does not know itself. An error of the writer or of the context is handed on; any other is one of the engine.
 	Answer func(ctx context.Context, ask *v1.Ask, writer *Writer) (*v1.Answer, error)
@@ -36,9 +39,11 @@ const (
 type Writer struct {
 	ctx       context.Context
 	log       *eventLog
+	bill      *payments.Bill // nil if free
 	maxTokens int64
 	tokens    int64
-	written   int // in bytes
+	unwritten int64 // of them, those whose characters are not whole yet
+	written   int   // in bytes
 	citations int
 }
 
@@ -48,6 +53,7 @@ func (w *Writer) Token(text string) error {
 		return err
 	}
 	w.tokens++
+	w.unwritten++
 	if err := w.Text(text); err != nil {
 		return err
 	}
@@ -57,13 +63,22 @@ func (w *Writer) Token(text string) error {
 	return nil
 }
 
-// Text writes text that is no token of its own.
+// Text writes text that is no token of its own, in pieces where it costs much.
 func (w *Writer) Text(text string) error {
-	if text == "" {
-		return nil
+	text = strings.ToValidUTF8(text, "\uFFFD") // STRM-TXT-001
+	for text != "" {
+		piece, err := w.bill.Authorize(w.ctx, text, w.unwritten, w.log.write)
+		if err != nil {
+			return err
+		}
+		delta := &v1.TextDelta{Text: piece, OutputTokens: w.unwritten}
+		if err := w.Write(&v1.AnswerEvent{Event: &v1.AnswerEvent_TextDelta{TextDelta: delta}}); err != nil {
+			return err
+		}
+		w.bill.Delivered(piece, w.unwritten, w.log.write)
+		text, w.unwritten = text[len(piece):], 0
 	}
-	delta := &v1.TextDelta{Text: strings.ToValidUTF8(text, "\uFFFD")} // STRM-TXT-001
-	return w.Write(&v1.AnswerEvent{Event: &v1.AnswerEvent_TextDelta{TextDelta: delta}})
+	return nil
 }
 
 // Write writes an event: a citation, or progress.

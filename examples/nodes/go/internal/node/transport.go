@@ -22,6 +22,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
+	"consilience.dev/examples/units/internal/wire"
 )
 
 const certificateLife = 10 * 365 * 24 * time.Hour
@@ -65,7 +66,7 @@ func pinnedCertificate(root ed25519.PrivateKey) (tls.Certificate, [sha256.Size]b
 	if err != nil {
 		return tls.Certificate{}, pin, err
 	}
-	name := IDText(root.Public().(ed25519.PublicKey))
+	name := wire.IDText(root.Public().(ed25519.PublicKey))
 	template := &x509.Certificate{
 		SerialNumber:          serial,
 		Subject:               pkix.Name{CommonName: name},

@@ -9,38 +9,35 @@ import (
 	"slices"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
-	"consilience.dev/examples/units/internal/node"
+	"consilience.dev/examples/units/internal/wire"
 )
 
 // CheckExchange checks the answer at the end of a log against the card and the ask (2.5).
 func CheckExchange(cardEnvelope, askEnvelope *v1.SignedEnvelope, log *Log) error {
 	card, ask, answer := &v1.NodeCard{}, &v1.Ask{}, &v1.Answer{}
-	if err := node.Open(cardEnvelope, card, (*v1.NodeCard).GetNodeId); err != nil {
+	if err := wire.Open(cardEnvelope, card, (*v1.NodeCard).GetNodeId); err != nil {
 		return err
 	}
 	caller := func(opened *v1.Ask) []byte { return opened.GetHeader().GetCaller() }
-	if err := node.Open(askEnvelope, ask, caller); err != nil {
+	if err := wire.Open(askEnvelope, ask, caller); err != nil {
 		return err
 	}
 	if log.Final == nil {
 		return broken("STRM-LOG-003", "the log does not end with a Final")
 	}
-	if err := node.Open(log.Final.GetAnswer(), answer, (*v1.Answer).GetSigningKey); err != nil {
+	if err := wire.Open(log.Final.GetAnswer(), answer, (*v1.Answer).GetSigningKey); err != nil {
 		return err
 	}
-	askDigest, cardDigest := node.DigestOf(askEnvelope), node.DigestOf(cardEnvelope)
-	signs := func(key *v1.SigningKey) bool {
-		return bytes.Equal(key.GetPublicKey(), answer.GetSigningKey()) &&
-			!answer.GetFinishTime().AsTime().After(key.GetExpireTime().AsTime())
-	}
+	askDigest, cardDigest := wire.DigestOf(askEnvelope), wire.DigestOf(cardEnvelope)
 	switch {
 	case !bytes.Equal(answer.GetAskDigest(), askDigest[:]):
 		return broken("ASK-ANS-002", "the answer belongs to another ask")
 	case !bytes.Equal(answer.GetCardDigest(), cardDigest[:]), !bytes.Equal(answer.GetNodeId(), card.GetNodeId()):
 		return broken("ASK-ANS-002", "the answer belongs to another card or node")
-	case !slices.ContainsFunc(card.GetSigningKeys(), signs):
+	case !signs(card, answer.GetSigningKey(), answer.GetFinishTime()):
 		return broken("ASK-ANS-001", "the key may not sign answers, or had expired")
 	case answer.GetFinalSequence() != log.FinalAt:
 		return broken("STRM-LOG-003", "the answer ends another log")
@@ -51,6 +48,13 @@ func CheckExchange(cardEnvelope, askEnvelope *v1.SignedEnvelope, log *Log) error
 		return err
 	}
 	return checkPromises(card, ask, answer)
+}
+
+// signs tells whether a key of the card may sign at a time.
+func signs(card *v1.NodeCard, key []byte, at *timestamppb.Timestamp) bool {
+	return slices.ContainsFunc(card.GetSigningKeys(), func(listed *v1.SigningKey) bool {
+		return bytes.Equal(listed.GetPublicKey(), key) && !at.AsTime().After(listed.GetExpireTime().AsTime())
+	})
 }
 
 // checkWhole compares the answer with what was read, where all of it was.

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
-	"consilience.dev/examples/units/internal/node"
+	"consilience.dev/examples/units/internal/wire"
 )
 
 const (
@@ -35,13 +35,13 @@ func CheckCard(envelope *v1.SignedEnvelope, now time.Time) error {
 		return broken("NODE-CARD-002", "the card is too long")
 	}
 	card := &v1.NodeCard{}
-	if err := node.Open(envelope, card, (*v1.NodeCard).GetNodeId); err != nil {
+	if err := wire.Open(envelope, card, (*v1.NodeCard).GetNodeId); err != nil {
 		return err
 	}
 	switch {
-	case card.GetSequence() > now.Add(node.ClockSkew).UnixMicro():
+	case card.GetSequence() > now.Add(wire.ClockSkew).UnixMicro():
 		return broken("NODE-CARD-003", "the card is of the future")
-	case card.GetExpireTime().AsTime().Before(now.Add(-node.ClockSkew)):
+	case card.GetExpireTime().AsTime().Before(now.Add(-wire.ClockSkew)):
 		return broken("NODE-CARD-005", "the card has expired")
 	case !slices.Contains(card.GetProfiles(), v1.Profile_PROFILE_CORE):
 		return broken("NODE-CARD-006", "the card does not declare the core profile")
@@ -74,12 +74,12 @@ func SelectCard(first, second *v1.SignedEnvelope) (winner int, err error) {
 	var sequences [2]int64
 	for i, envelope := range []*v1.SignedEnvelope{first, second} {
 		card := &v1.NodeCard{}
-		if err := node.Open(envelope, card, (*v1.NodeCard).GetNodeId); err != nil {
+		if err := wire.Open(envelope, card, (*v1.NodeCard).GetNodeId); err != nil {
 			return 0, err
 		}
 		sequences[i] = card.GetSequence()
 	}
-	digests := [2]node.Digest{node.DigestOf(first), node.DigestOf(second)}
+	digests := [2]wire.Digest{wire.DigestOf(first), wire.DigestOf(second)}
 	secondWins := sequences[1] > sequences[0] ||
 		sequences[1] == sequences[0] && bytes.Compare(digests[1][:], digests[0][:]) < 0
 	if secondWins {
@@ -91,15 +91,15 @@ func SelectCard(first, second *v1.SignedEnvelope) (winner int, err error) {
 // CheckSuccession follows one succession from the newest card of the old root key (1.3).
 func CheckSuccession(oldCard, succession *v1.SignedEnvelope) error {
 	old := &v1.NodeCard{}
-	if err := node.Open(oldCard, old, (*v1.NodeCard).GetNodeId); err != nil {
+	if err := wire.Open(oldCard, old, (*v1.NodeCard).GetNodeId); err != nil {
 		return err
 	}
 	handedOn := &v1.KeySuccession{}
-	if err := node.Open(succession, handedOn, (*v1.KeySuccession).GetOldNodeId); err != nil {
+	if err := wire.Open(succession, handedOn, (*v1.KeySuccession).GetOldNodeId); err != nil {
 		return err
 	}
 	accepted := &v1.KeyAcceptance{}
-	if err := node.Open(handedOn.GetAcceptance(), accepted, (*v1.KeyAcceptance).GetNewNodeId); err != nil {
+	if err := wire.Open(handedOn.GetAcceptance(), accepted, (*v1.KeyAcceptance).GetNewNodeId); err != nil {
 		return err
 	}
 	committed := sha256.Sum256(accepted.GetNewNodeId())

@@ -17,8 +17,17 @@ type Log struct {
 	Text         string
 	Citations    []*v1.Citation
 	HasGap       bool
+	Meters       []Metered
 	Final        *v1.Final
 	FinalAt      uint64
+	tokens       int64
+}
+
+// Metered is a Meter, with what stood in the log before it.
+type Metered struct {
+	Meter  *v1.SignedEnvelope
+	Text   string
+	Tokens int64
 }
 
 // ReadLog reads encoded events in their order (2.4).
@@ -57,6 +66,9 @@ func (l *Log) take(event *v1.AnswerEvent, text *strings.Builder) error {
 	switch kind := event.GetEvent().(type) {
 	case *v1.AnswerEvent_TextDelta:
 		text.WriteString(kind.TextDelta.GetText())
+		l.tokens += kind.TextDelta.GetOutputTokens()
+	case *v1.AnswerEvent_Metered:
+		l.Meters = append(l.Meters, Metered{Meter: kind.Metered.GetMeter(), Text: text.String(), Tokens: l.tokens})
 	case *v1.AnswerEvent_Citation:
 		l.Citations = append(l.Citations, kind.Citation)
 	case *v1.AnswerEvent_Gap:

@@ -7,7 +7,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/genproto/googleapis/rpc/status"
 
-	"consilience.dev/examples/units/internal/node"
+	"consilience.dev/examples/units/internal/wire"
 )
 
 // ReadRefusal returns the reason in a status, and the full names of its other details (5.3).
@@ -16,7 +16,7 @@ func ReadRefusal(received *status.Status) (reason string, details []string, err 
 	details = []string{}
 	for _, detail := range received.GetDetails() {
 		info := &errdetails.ErrorInfo{}
-		if detail.UnmarshalTo(info) == nil && info.GetDomain() == node.Domain {
+		if detail.UnmarshalTo(info) == nil && info.GetDomain() == wire.Domain {
 			reason, refused = info.GetReason(), true
 		} else if !detail.MessageIs(info) {
 			details = append(details, string(detail.MessageName()))

@@ -11,18 +11,20 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 
-	"buf.build/go/protovalidate"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
 	"consilience.dev/examples/units/internal/node"
+	"consilience.dev/examples/units/internal/wire"
 )
+
+// ID is that of the skill.
+const ID = "conformance.script"
 
 const mediaType = "application/vnd.consilience.script"
 
@@ -36,13 +38,14 @@ func Skill(id ed25519.PublicKey) *node.Skill {
 	gates := &gates{waiting: map[string]*gate{}}
 	return &node.Skill{
 		Card: &v1.Skill{
-			Id:              "conformance.script",
+			Id:              ID,
 			Description:     "Answers what a tester writes, for testers with a grant.",
 			InputMediaTypes: []string{mediaType},
 			ModelIds:        []string{Model.GetId()},
 		},
-		Model: Model,
-		Admit: func(ask *v1.Ask, now time.Time) error { return admit(ask, id, now) },
+		Model:         Model,
+		FreeOnRequest: true,
+		Admit:         func(ask *v1.Ask, now time.Time) error { return admit(ask, id, now) },
 		Answer: func(ctx context.Context, ask *v1.Ask, writer *node.Writer) (*v1.Answer, error) {
 			program := &v1.ConformanceScript{}
 			if err := proto.Unmarshal(scriptOf(ask), program); err != nil {
@@ -70,19 +73,19 @@ func admit(ask *v1.Ask, id ed25519.PublicKey, now time.Time) error {
 	encoded := scriptOf(ask)
 	program := &v1.ConformanceScript{}
 	if encoded == nil || proto.Unmarshal(encoded, program) != nil {
-		return node.Refuse(v1.ErrorReason_ERROR_REASON_FIELD_INVALID, "the last turn holds no script",
+		return wire.Refuse(v1.ErrorReason_ERROR_REASON_FIELD_INVALID, "the last turn holds no script",
 			&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{
 				Field:       fmt.Sprintf("turns[%d].parts", len(ask.GetTurns())-1),
 				Description: "one blob that holds a ConformanceScript",
 			}}})
 	}
-	if err := node.CheckFields(program, isOutsideGrant); err != nil {
+	if err := wire.CheckFields(program); err != nil {
 		return err
 	}
 	grant := &v1.ConformanceGrant{}
-	err := node.Open(program.GetGrant(), grant, (*v1.ConformanceGrant).GetNodeId)
+	err := wire.Open(program.GetGrant(), grant, (*v1.ConformanceGrant).GetNodeId)
 	if err == nil {
-		err = node.CheckFields(grant, nil)
+		err = wire.CheckFields(grant)
 	}
 	isCaller := func(tester []byte) bool { return bytes.Equal(tester, ask.GetHeader().GetCaller()) }
 	switch {
@@ -92,19 +95,14 @@ func admit(ask *v1.Ask, id ed25519.PublicKey, now time.Time) error {
 		return invalid("the grant is for another node")
 	case !slices.ContainsFunc(grant.GetTesters(), isCaller):
 		return invalid("the grant is for other testers")
-	case now.Before(grant.GetIssueTime().AsTime().Add(-node.ClockSkew)), now.After(grant.GetExpireTime().AsTime()):
+	case now.Before(grant.GetIssueTime().AsTime().Add(-wire.ClockSkew)), now.After(grant.GetExpireTime().AsTime()):
 		return invalid("the grant does not hold now")
 	}
 	return nil
 }
 
 func invalid(why string) error {
-	return node.Refuse(v1.ErrorReason_ERROR_REASON_GRANT_INVALID, why)
-}
-
-// isOutsideGrant leaves the fields of an envelope to the step that opens it.
-func isOutsideGrant(violation *protovalidate.Violation) bool {
-	return !strings.HasPrefix(protovalidate.FieldPathString(violation.Proto.GetField()), "grant.")
+	return wire.Refuse(v1.ErrorReason_ERROR_REASON_GRANT_INVALID, why)
 }
 
 // scriptOf returns the data of the one part of the last turn, or nil where there is no such blob.

@@ -4,10 +4,13 @@
 package units
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math/big"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,19 +35,28 @@ var questions = []*regexp.Regexp{
 
 // Skill converts units. Between two words it waits for pace, so that its answers can be watched coming.
 func Skill(pace time.Duration) *node.Skill {
+	return skill(pace, answer, "units.convert", "Converts between units of length, mass, time, volume, area and data: "+
+		"“How many feet are 12 inches?”")
+}
+
+// TableSkill answers the same questions, and goes on with all other units of the kind.
+func TableSkill(pace time.Duration) *node.Skill {
+	return skill(pace, tabulate, "units.table", "Says an amount in all units of its kind: “How many feet are 12 inches?”")
+}
+
+func skill(pace time.Duration, find func(question string) finding, id, description string) *node.Skill {
 	readTime := timestamppb.New(time.Now().Truncate(time.Microsecond))
 	return &node.Skill{
 		Card: &v1.Skill{
-			Id: "units.convert",
-			Description: "Converts between units of length, mass, time, volume, area and data: " +
-				"“How many feet are 12 inches?”",
+			Id:              id,
+			Description:     description,
 			Domains:         []string{"units"},
 			Languages:       []string{"en"},
 			InputMediaTypes: []string{"text/plain"},
 			GivesCitations:  true,
 		},
 		Answer: func(ctx context.Context, ask *v1.Ask, writer *node.Writer) (*v1.Answer, error) {
-			found := answer(lastQuestion(ask))
+			found := find(lastQuestion(ask))
 			for _, word := range strings.SplitAfter(found.text, " ") {
 				if err := writer.Token(word); err != nil {
 					return nil, err
@@ -107,6 +119,24 @@ func answer(question string) finding {
 			written(amount), source.name(amount), verb, written(result), target.name(result)),
 		outcome: v1.Outcome_OUTCOME_ANSWERED, reason: v1.StopReason_STOP_REASON_COMPLETE, sources: sources,
 	}
+}
+
+// tabulate answers, and says the amount in the units that were not asked for as well.
+func tabulate(question string) finding {
+	found := answer(question)
+	if found.outcome != v1.Outcome_OUTCOME_ANSWERED {
+		return found
+	}
+	amount, from, _, _ := parse(question)
+	byPlace := func(a, b *unit) int { return cmp.Compare(a.place.GetStartByte(), b.place.GetStartByte()) }
+	for _, other := range slices.SortedFunc(maps.Values(table), byPlace) {
+		if other.quantity == table[from].quantity && !slices.Contains(found.sources, other) {
+			result := convert(amount, table[from], other)
+			found.text += fmt.Sprintf(" That is %s %s.", written(result), other.name(result))
+			found.sources = append(found.sources, other)
+		}
+	}
+	return found
 }
 
 func asksBack(text, detail string) finding {

@@ -27,6 +27,21 @@ func TestQuestionsAreAnsweredExactly(t *testing.T) {
 	}
 }
 
+func TestTableHasEachUnitOfAKindOnce(t *testing.T) {
+	for question, text := range map[string]string{
+		"1 mebibyte in kibibytes": "1 mebibyte is 1024 kibibytes. That is 8388608 bits.",
+		"3 feet in metres":        "3 feet are 0.9144 metres. That is 36 inches. That is 1 yard.",
+	} {
+		found := tabulate(question)
+		if !strings.HasPrefix(found.text, text) || strings.Count(found.text, "That is") != len(found.sources)-2 {
+			t.Errorf("%s %q with %d sources", question, found.text, len(found.sources))
+		}
+	}
+	if found := tabulate("3 parsecs in miles"); found.outcome != v1.Outcome_OUTCOME_ABSTAINED {
+		t.Errorf("%q, %s", found.text, found.outcome)
+	}
+}
+
 func TestWhatIsNotKnownIsSaidToBeNotKnown(t *testing.T) {
 	for _, question := range []string{"3 parsecs in miles", "3 miles in parsecs"} {
 		found := answer(question)

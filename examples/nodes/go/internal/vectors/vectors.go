@@ -19,8 +19,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
-	"consilience.dev/examples/units/internal/node"
 	"consilience.dev/examples/units/internal/readers"
+	"consilience.dev/examples/units/internal/wire"
 )
 
 // Bytes are written in hexadecimal.
@@ -76,17 +76,17 @@ func RefusedAs(err error) string {
 	if errors.As(err, &broken) {
 		return broken.Requirement
 	}
-	return node.Name(v1.ErrorReason_ERROR_REASON_ENVELOPE_MALFORMED)
+	return wire.Name(v1.ErrorReason_ERROR_REASON_ENVELOPE_MALFORMED)
 }
 
 func preAuthenticationEncoding(in Input) (Values, error) {
-	pae := node.PAE(in.PayloadType, in.Payload)
+	pae := wire.PAE(in.PayloadType, in.Payload)
 	digest := sha256.Sum256(pae)
 	return Values{"pae": Bytes(pae), "digest": Bytes(digest[:])}, nil
 }
 
 func envelopeSign(in Input) (Values, error) {
-	signed := node.SignPayload(ed25519.NewKeyFromSeed(in.Seed), in.PayloadType, in.Payload)
+	signed := wire.SignPayload(ed25519.NewKeyFromSeed(in.Seed), in.PayloadType, in.Payload)
 	return Values{"publicKey": Bytes(signed.GetPublicKey()), "signature": Bytes(signed.GetSignature())}, nil
 }
 
@@ -94,8 +94,8 @@ func envelopeVerify(in Input) (Values, error) {
 	envelope := &v1.SignedEnvelope{
 		PayloadType: in.PayloadType, Payload: in.Payload, PublicKey: in.PublicKey, Signature: in.Signature,
 	}
-	digest := node.DigestOf(envelope)
-	return Values{"digest": Bytes(digest[:])}, node.Verify(envelope, in.ExpectedType)
+	digest := wire.DigestOf(envelope)
+	return Values{"digest": Bytes(digest[:])}, wire.Verify(envelope, in.ExpectedType)
 }
 
 func callHeaderCheck(in Input) (Values, error) {
@@ -103,13 +103,13 @@ func callHeaderCheck(in Input) (Values, error) {
 	if err := proto.Unmarshal(in.EncodedHeader, header); err != nil {
 		return nil, err
 	}
-	if err := node.CheckFields(header, nil); err != nil {
+	if err := wire.CheckFields(header); err != nil {
 		return nil, err
 	}
-	if err := node.CheckAddress(header, in.Method, in.Node, in.KnownExtensions); err != nil {
+	if err := wire.CheckAddress(header, in.Method, in.Node, in.KnownExtensions); err != nil {
 		return nil, err
 	}
-	return Values{}, node.CheckFreshness(header, in.Now)
+	return Values{}, wire.CheckFreshness(header, in.Now)
 }
 
 func nodeIDText(in Input) (Values, error) {
@@ -117,7 +117,7 @@ func nodeIDText(in Input) (Values, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Values{"publicKey": Bytes(key), "text": node.IDText(key)}, nil
+	return Values{"publicKey": Bytes(key), "text": wire.IDText(key)}, nil
 }
 
 func cardSelection(in Input) (Values, error) {
@@ -179,7 +179,7 @@ func reasonCode(in Input) (Values, error) {
 	if !known {
 		return nil, fmt.Errorf("no reason %q in the catalogue", in.ErrorReason)
 	}
-	grpcCode, detail := node.Catalogue(v1.ErrorReason(number))
+	grpcCode, detail := wire.Catalogue(v1.ErrorReason(number))
 	return Values{
 		"number": number, "code": code.Code(grpcCode).String(), "codeNumber": grpcCode, "detail": detail,
 	}, nil

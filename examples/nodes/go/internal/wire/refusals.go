@@ -1,7 +1,7 @@
 // Copyright 2026 The Consilience Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package node
+package wire
 
 import (
 	"fmt"
@@ -62,23 +62,23 @@ func Catalogue(reason v1.ErrorReason) (codes.Code, string) {
 // Name returns a reason as it travels.
 func Name(reason v1.ErrorReason) string { return strings.TrimPrefix(reason.String(), "ERROR_REASON_") }
 
-// refuseUnsupported refuses the value of a field, and lists those that would do.
-func refuseUnsupported(reason v1.ErrorReason, field string, values []string) error {
+// RefuseUnsupported refuses the value of a field, and lists those that would do.
+func RefuseUnsupported(reason v1.ErrorReason, field string, values []string) error {
 	return Refuse(reason, field+" names what is not offered here", &v1.Supported{Field: field, Values: values})
 }
 
-// refuseAt refuses for what the node's clock says.
-func refuseAt(now time.Time, reason v1.ErrorReason) error {
-	return Refuse(reason, "by this clock it is another time", &v1.ServerTime{ServerTime: instant(now)})
+// RefuseAt refuses for what the node's clock says.
+func RefuseAt(now time.Time, reason v1.ErrorReason) error {
+	return Refuse(reason, "by this clock it is another time", &v1.ServerTime{ServerTime: Instant(now)})
 }
 
-// refuseFor refuses for now, and tells how long to wait.
-func refuseFor(wait time.Duration, reason v1.ErrorReason, message string) error {
+// RefuseFor refuses for now, and tells how long to wait.
+func RefuseFor(wait time.Duration, reason v1.ErrorReason, message string) error {
 	return Refuse(reason, message, &errdetails.RetryInfo{RetryDelay: durationpb.New(wait)})
 }
 
-// checkLimit refuses what breaks a limit of the card.
-func checkLimit[M, R int | int32 | int64](limit string, maximum M, requested R) error {
+// CheckLimit refuses what breaks a limit of the card.
+func CheckLimit[M, R int | int32 | int64](limit string, maximum M, requested R) error {
 	if int64(requested) <= int64(maximum) {
 		return nil
 	}

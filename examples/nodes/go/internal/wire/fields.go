@@ -1,7 +1,7 @@
 // Copyright 2026 The Consilience Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package node
+package wire
 
 import (
 	"errors"
@@ -18,13 +18,17 @@ import (
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
 )
 
+var envelope = (&v1.SignedEnvelope{}).ProtoReflect().Descriptor()
+
 type violations = []*errdetails.BadRequest_FieldViolation
 
-// CheckFields refuses a message of which fields break their rules, and lists all that do (ERR-FLD-001).
-//
-// counts tells which of the declared rules are looked at; nil stands for all.
-func CheckFields(message proto.Message, counts func(*protovalidate.Violation) bool) error {
-	broken, err := brokenRules(message, counts)
+// CheckFields refuses a message of which fields break their rules, and lists all that do (ERR-FLD-001). The fields of an
+// envelope in it are left to the step that opens it (0.3).
+func CheckFields(message proto.Message) error {
+	broken, err := brokenRules(message, func(violation *protovalidate.Violation) bool {
+		field := violation.FieldDescriptor
+		return field == nil || field.ContainingMessage() != envelope
+	})
 	if broken = append(broken, invalidTimes(message)...); len(broken) > 0 {
 		return refuseFields(broken)
 	}
@@ -43,7 +47,7 @@ func checkPresence(message proto.Message) error {
 	return err
 }
 
-// brokenRules returns the breaches of the rules that the protos declare.
+// brokenRules returns the breaches of the rules that the protos declare, as far as they count.
 func brokenRules(message proto.Message, counts func(*protovalidate.Violation) bool) (broken violations, err error) {
 	err = protovalidate.Validate(message)
 	var invalid *protovalidate.ValidationError
@@ -51,7 +55,7 @@ func brokenRules(message proto.Message, counts func(*protovalidate.Violation) bo
 		return nil, err
 	}
 	for _, violation := range invalid.Violations {
-		if counts == nil || counts(violation) {
+		if counts(violation) {
 			path := protovalidate.FieldPathString(violation.Proto.GetField())
 			wrong := violation.Proto.GetMessage()
 			broken = append(broken, &errdetails.BadRequest_FieldViolation{Field: path, Description: wrong})

@@ -1,15 +1,19 @@
 // Copyright 2026 The Consilience Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package node
+// Package wire is what every room of the node stands on: envelopes, the header of a call, rules of fields, and refusals
+// as they travel. docs/spec, chapters 0 and 5.
+package wire
 
 import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"encoding/base32"
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -83,6 +87,11 @@ func Verify(envelope *v1.SignedEnvelope, expectedType string) error {
 		return Refuse(v1.ErrorReason_ERROR_REASON_SIGNATURE_INVALID, "the signature does not verify")
 	}
 	return nil
+}
+
+// IDText returns the text form of a key (1.1).
+func IDText(key []byte) string {
+	return "cn1" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(key))
 }
 
 func payloadType(message proto.Message) string {
