@@ -10,16 +10,17 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
 
-from consilience.v1 import ask_pb2, conformance_pb2, node_pb2
+from consilience.v1 import ask_pb2, conformance_pb2, node_pb2, payment_pb2
 from consilience.v1 import error_details_pb2 as details_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance import edwards, envelopes
-from consilience_conformance.vectors.generator import errors, exchanges, messages
+from consilience_conformance.vectors.generator import errors, exchanges, messages, payments
 from consilience_conformance.vectors.generator.actors import (
     ASKER,
     NEXT_ROOT,
     NODE,
     NOON,
+    SIGNING_KEY,
     Actor,
     fixed_bytes,
     timestamp,
@@ -192,6 +193,21 @@ def _wrapped(text: str) -> list[str]:
     return [text[start : start + _WIDTH] for start in range(0, len(text), _WIDTH)]
 
 
+def _payment() -> str:
+    voucher = payments.sealed_voucher(cumulative=20)
+    return "\n\n".join(
+        [
+            "The node of [1.6](1-nodes.md#16-example) takes 5 for an answer and 3 for every 10 bytes beyond 20:",
+            _sealed(payments.sealed_quote(), payment_pb2.Quote, signer=SIGNING_KEY),
+            "An answer of 33 bytes costs 5 + 13 · 3 / 10 = 8.9, which is 9.",
+            "The asker opens a session on credit. Its id is the digest of these terms:",
+            _sealed(payments.sealed_terms(), payment_pb2.SessionTerms, signer=ASKER),
+            "With the ask goes a voucher over the first window:",
+            _sealed(voucher, payment_pb2.Voucher, signer=ASKER),
+        ]
+    )
+
+
 def _unknown() -> str:
     return "\n\n".join(
         [
@@ -235,6 +251,7 @@ _EXAMPLES: dict[str, Callable[[], str]] = {
     "envelope": _envelope,
     "card": _card,
     "ask": _ask,
+    "payment": _payment,
     "refusal": _refusal,
     "unknown": _unknown,
     "script": _script,

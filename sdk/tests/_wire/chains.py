@@ -7,6 +7,7 @@ from consilience import asks, calls, nodes
 from consilience._wire import envelopes
 from consilience.envelopes import Signed
 from consilience.identity import KeyPair
+from consilience.tariffs import Backing, PricedUnit, Rail, Tariff, UnitPrice
 from consilience.units import Digest, RequestId, Sequence, card_sequence
 
 NOW = datetime(2026, 11, 23, 12, 30, 15, 123456, tzinfo=UTC)
@@ -41,6 +42,7 @@ def full_card(node: KeyPair) -> nodes.NodeCard:
         max_run_time=timedelta(minutes=5, microseconds=1),
         answer_retention=timedelta(hours=24),
         max_readers_per_answer=8,
+        max_quotes_per_minute=60,
     )
     quality = nodes.MeasuredQuality(
         dataset_name="quiz", dataset_digest=b"q" * 32, sample_count=300, score_milli=385, calibration_digest=b"c" * 32
@@ -63,6 +65,7 @@ def full_card(node: KeyPair) -> nodes.NodeCard:
         max_data_class=nodes.DataClass.INTERNAL,
         measured_quality=(quality,),
         knowledge_time=NOW,
+        tariff_ids=("standard",),
     )
     return nodes.NodeCard(
         node_id=node.public_key,
@@ -82,6 +85,8 @@ def full_card(node: KeyPair) -> nodes.NodeCard:
         ),
         skills=(skill,),
         models=(full_model(),),
+        tariffs=(full_tariff(),),
+        rails=(full_rail(node),),
         limits=limits,
         data_policy=nodes.DataPolicy(
             max_data_class=nodes.DataClass.CONFIDENTIAL,
@@ -90,7 +95,7 @@ def full_card(node: KeyPair) -> nodes.NodeCard:
             forwards_asks=True,
             jurisdictions=("DE",),
         ),
-        profiles=(nodes.Profile.CORE, nodes.Profile.DURABLE),
+        profiles=(nodes.Profile.CORE, nodes.Profile.DURABLE, nodes.Profile.PAY),
         extensions={"https://example.org/x": b"\n\x01t\x12\x01v"},
     )
 
@@ -105,6 +110,30 @@ def full_model() -> nodes.Model:
         context_length_tokens=2048,
         adapters=("foldoc",),
         engine="llama.cpp 0.3.36",
+    )
+
+
+def full_tariff() -> Tariff:
+    return Tariff(
+        id="standard",
+        asset="TEST/0",
+        prices=(UnitPrice(unit=PricedUnit.OUTPUT_TOKEN, price=3, per=10, included=5),),
+        minimum_charge=1,
+        tokenizer="SmolLM2-135M",
+        model_ids=("smollm2",),
+    )
+
+
+def full_rail(node: KeyPair) -> Rail:
+    return Rail(
+        id="hold.v1",
+        network="test",
+        assets=("TEST/0",),
+        backings=(Backing.PREPAID, Backing.ESCROW),
+        issuers=(node.public_key,),
+        max_credit=100,
+        min_deposit=1,
+        max_deposit=1000,
     )
 
 
@@ -128,11 +157,14 @@ def full_ask(node: KeyPair, asker: KeyPair, card_digest: Digest) -> asks.Ask:
             asks.Turn(role=asks.Role.NODE, parts=("A bug.",)),
         ),
         data_class=nodes.DataClass.PUBLIC,
-        limits=asks.AskLimits(max_output_tokens=64, max_hidden_tokens=0, deadline=NOW + timedelta(minutes=1)),
+        limits=asks.AskLimits(
+            max_output_tokens=64, max_hidden_tokens=0, deadline=NOW + timedelta(minutes=1), max_charge=50
+        ),
         answer_schema='{"type":"string"}',
         on_disconnect=asks.OnDisconnect.CANCEL,
         allow_truncation=True,
         model_id="smollm2",
+        payment=asks.AskPayment(quote_digest=Digest(b"o" * 32), session_id=Digest(b"s" * 32)),
     )
 
 

@@ -15,12 +15,15 @@ ONE = Sequence(1)
 def _all_kinds(chain: Chain) -> list[asks.Event]:
     return [
         asks.Accepted(ask_digest=chain.ask.digest, accept_time=NOW),
-        asks.TextDelta(first_sequence=ONE, text="Grüße 🐛"),
+        asks.TextDelta(first_sequence=ONE, text="Grüße 🐛", output_tokens=3),
         *chain.answer.value.citations,
         asks.Progress(message="reading", done_milli=0),
         asks.Progress(message="reading"),
         asks.Gap(first_sequence=ONE, detail="lost"),
+        asks.Metered(meter=chain.answer.envelope),
+        asks.PaymentNeeded(required_cumulative=70, stop_time=NOW),
         asks.Final(answer=chain.answer),
+        asks.Final(answer=chain.answer, receipt=chain.answer.envelope),
     ]
 
 
