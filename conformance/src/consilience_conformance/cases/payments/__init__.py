@@ -1,0 +1,14 @@
+"""Payments (spec chapter 3), one module per topic, in the order of the specification."""
+
+from __future__ import annotations
+
+from consilience_conformance.cases.payments import (
+    asks,
+    quotes,
+    sessions,
+)
+
+ROOMS = (quotes, sessions, asks)
+"""The modules whose checks run among the others; those of `crashes` come last, as each stops the node."""
+
+__all__ = ["ROOMS"]
