@@ -17,6 +17,24 @@ from consilience_conformance.rules.receipts import Deal, final_findings
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding
 
+PAID_ANSWER = (
+    "PAY-TRF-001",
+    "PAY-LIM-001",
+    "PAY-MTR-001",
+    "PAY-MTR-002",
+    "PAY-RCP-001",
+    "PAY-CHG-001",
+    "PAY-CHG-002",
+    "STRM-LOG-001",
+    "STRM-LOG-002",
+    "STRM-LOG-003",
+    "STRM-TXT-001",
+    "SIG-ENV-001",
+    "SIG-ENV-005",
+    "ERR-FLD-001",
+)
+"""What a paid answer breaks, where its log and all that is signed in it are read."""
+
 
 def deal_of(seen: Transcript, exchange: Exchange) -> Deal:
     """Returns on what an ask was made that a driver signed and sent."""

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from consilience_conformance.cases.payments import (
     asks,
+    closing,
+    deposits,
+    meters,
     quotes,
+    receipts,
     sessions,
+    terms,
+    vouchers,
 )
 
-ROOMS = (quotes, sessions, asks)
+ROOMS = (quotes, sessions, terms, deposits, vouchers, asks, meters, receipts, closing)
 """The modules whose checks run among the others; those of `crashes` come last, as each stops the node."""
 
 __all__ = ["ROOMS"]

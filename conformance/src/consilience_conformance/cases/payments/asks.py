@@ -17,7 +17,7 @@ from consilience_conformance.checks import Check, Needs, NotApplicableError
 from consilience_conformance.payers import Account, Payer, Price
 from consilience_conformance.rules import tariffs
 from consilience_conformance.rules.answers import answer_findings, card_of
-from consilience_conformance.rules.deals import deal_of, paid_answer_findings, session_of
+from consilience_conformance.rules.deals import PAID_ANSWER, paid_answer_findings
 from consilience_conformance.rules.logs import complete, read_log
 from consilience_conformance.rules.meters import meters_in, needs_in
 from consilience_conformance.rules.payments import differs, lacks, offered_in, receipt_of, receipts_in
@@ -389,31 +389,18 @@ CHECKS = (
         name="a-paid-ask-is-answered",
         title="An ask that is paid as its Meters say is answered, charged by its quote, and has a receipt that fits.",
         requirements=(
+            *PAID_ANSWER,
             "PAY-ASK-002",
-            "PAY-TRF-001",
-            "PAY-LIM-001",
-            "PAY-MTR-001",
-            "PAY-MTR-002",
-            "PAY-RCP-001",
             "PAY-RCP-002",
             "PAY-RCP-003",
             "PAY-RCP-004",
-            "PAY-CHG-001",
-            "PAY-CHG-002",
             "PAY-CHG-003",
-            "STRM-LOG-001",
-            "STRM-LOG-002",
-            "STRM-LOG-003",
-            "STRM-TXT-001",
             "STRM-TXT-002",
             "ASK-ANS-001",
             "ASK-ANS-002",
             "ASK-ANS-003",
             "ASK-ANS-004",
             "ASK-ANS-005",
-            "SIG-ENV-001",
-            "SIG-ENV-005",
-            "ERR-FLD-001",
         ),
         drive=_pay_for_an_answer,
         judge=_judge_paid_answer,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from consilience.v1 import ask_pb2, conformance_pb2, tariff_pb2
 from consilience_conformance.checks import NotApplicableError, UntestableError
-from consilience_conformance.payers import Price
+from consilience_conformance.payers import Payer, Price
+from consilience_conformance.purses import Offer
 from consilience_conformance.rules import tariffs
 from consilience_conformance.stage import Stage, token
 
@@ -61,9 +62,10 @@ def tokens_worth(price: Price, amount: int, *, stage: Stage) -> tuple[int, int]:
 
 def _count(tariff: tariff_pb2.Tariff, amount: int, *, size: int, most: int) -> int | None:
     """Returns the least number of tokens for which so much is paid, or None: more than are wanted."""
-    low, high = 0, most
+    high = most
     if cost_of_text(tariff, size=size, count=high) < amount:
         return None
+    low = 1
     while low < high:
         middle = (low + high) // 2
         if cost_of_text(tariff, size=size, count=middle) < amount:
@@ -87,6 +89,14 @@ def steps_within(price: Price, amount: int, *, stage: Stage) -> tuple[int, int]:
     return size, count
 
 
-def prices_only(tariff: tariff_pb2.Tariff, *units: int) -> bool:
-    """Tells whether a tariff prices no other units than these."""
-    return tariffs.priced_units(tariff) <= set(units)
+def untimed(payer: Payer) -> Offer:
+    """Returns the first way to pay in which time costs nothing, so that a charge is known before.
+
+    Raises:
+        NotApplicableError: There is none.
+    """
+    for offer in payer.offers:
+        if tariff_pb2.PRICED_UNIT_MILLISECOND not in tariffs.priced_units(offer.tariff):
+            return offer
+    raise NotApplicableError("every tariff of the script prices time, so that nobody knows a charge before")
+

@@ -16,7 +16,7 @@ from consilience_conformance.rules.answers import card_of
 from consilience_conformance.rules.deals import deal_of, paid_answer_findings
 from consilience_conformance.rules.logs import complete
 from consilience_conformance.rules.meters import meters_in
-from consilience_conformance.rules.payments import differs, lacks, quote_in
+from consilience_conformance.rules.payments import differs, lacks, quote_in, response_of
 from consilience_conformance.rules.quotes import Wish, quote_findings, rail_findings, tariffs_of
 from consilience_conformance.rules.refusals import refusal_of, refused, was_accepted
 from consilience_conformance.rules.sessions import unchanged
@@ -40,17 +40,13 @@ LONGEST_QUOTE_SECONDS = 10
 """A quote that lives longer is not waited for."""
 
 
-def _no_drive_needed(seen: Transcript) -> node_pb2.NodeCard:
-    return card_of(seen)[1]
-
-
 async def _look_at_the_card(stage: Stage) -> None:
     await stage.call("card", GET_NODE_CARD, b"")
 
 
 def _judge_rails(seen: Transcript) -> Iterator[Finding]:
     """Yields that a card lists no rail, and which quotes are paid by others than it lists."""
-    card = _no_drive_needed(seen)
+    card = card_of(seen)[1]
     if not card.rails:
         yield Finding(requirement="PAY-CARD-001", message="the card of a node that is paid lists no rail")
     for exchange in seen.named("quote-"):
@@ -60,7 +56,7 @@ def _judge_rails(seen: Transcript) -> Iterator[Finding]:
 
 
 def _judge_networks(seen: Transcript) -> Iterator[Finding]:
-    card = _no_drive_needed(seen)
+    card = card_of(seen)[1]
     if node_pb2.PROFILE_DURABLE in card.profiles:
         return
     for rail in card.rails:
@@ -112,8 +108,9 @@ def _judge_every_price(seen: Transcript) -> Iterator[Finding]:
 
 
 def _card_digest(exchange: Exchange) -> Iterator[bytes]:
-    for response in exchange.responses:
-        yield envelopes.envelope_digest(node_pb2.GetNodeCardResponse.FromString(response.data).card)
+    response = response_of(exchange, node_pb2.GetNodeCardResponse)
+    if response is not None:
+        yield envelopes.envelope_digest(response.card)
 
 
 async def _ask_for_prices_of_nothing(stage: Stage) -> None:

@@ -18,7 +18,7 @@ from consilience_conformance.payers import Account, Payer, Price
 from consilience_conformance.rules.answers import card_of
 from consilience_conformance.rules.deals import session_of, terms_of
 from consilience_conformance.rules.logs import read_log
-from consilience_conformance.rules.payments import Signed, differs, receipt_of, receipts_in, state_in
+from consilience_conformance.rules.payments import Signed, differs, quote_in, receipt_of, receipts_in, state_in
 from consilience_conformance.rules.receipts import chain_findings
 from consilience_conformance.rules.refusals import outcome_of, refused, was_accepted
 from consilience_conformance.rules.sessions import (
@@ -200,10 +200,8 @@ def _judge_counted(seen: Transcript) -> Iterator[Finding]:
 
 
 def _first_window(seen: Transcript) -> int:
-    quote = payment_pb2.Quote.FromString(
-        payment_pb2.GetQuoteResponse.FromString(seen["quote"].responses[0].data).quote.payload
-    )
-    return int(min(quote.window, quote.max_charge))
+    quote = quote_in(seen["quote"])
+    return int(min(quote.value.window, quote.value.max_charge)) if quote is not None else 0
 
 
 async def _ask_in_parallel(stage: Stage) -> None:
