@@ -18,7 +18,7 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 
 from consilience.v1 import ask_pb2, conformance_pb2, payment_pb2, tariff_pb2
-from consilience.v1.envelope_pb2 import SignedEnvelope
+from consilience.v1.envelope_pb2 import CallHeader, SignedEnvelope
 from consilience_conformance.ask_methods import ASK
 from consilience_conformance.callers import Caller
 from consilience_conformance.checks import NotApplicableError, UntestableError
@@ -201,7 +201,13 @@ class Payer:
         return account
 
     async def call_open(
-        self, name: str, terms: SignedEnvelope, *, deposit_id: bytes = b"", deposit: int = 0, caller: Caller | None = None
+        self,
+        name: str,
+        terms: SignedEnvelope,
+        *,
+        deposit_id: bytes = b"",
+        deposit: int = 0,
+        caller: Caller | None = None,
     ) -> Exchange:
         """Calls OpenSession."""
         call = payment_pb2.OpenSessionCall(
@@ -261,9 +267,7 @@ class Payer:
             receipt_digest=digest,
             session_spent=spent,
         )
-        return await self.stage.call(
-            name, ACKNOWLEDGE, payment_pb2.AcknowledgeReceiptRequest(call=self.seal(call))
-        )
+        return await self.stage.call(name, ACKNOWLEDGE, payment_pb2.AcknowledgeReceiptRequest(call=self.seal(call)))
 
     async def receipts(self, name: str, account: Account, *, after: int = 0, page_size: int = 0) -> Exchange:
         """Calls ListReceipts."""
@@ -318,9 +322,7 @@ class Payer:
         """Asks, and reads the answer to its end, or until something was seen."""
         return await self.stage.call(name, ASK, self.request(ask, price=price, voucher=voucher), until=until)
 
-    def open_ask(
-        self, name: str, ask: ask_pb2.Ask, *, price: Price, voucher: SignedEnvelope | None = None
-    ) -> Stream:
+    def open_ask(self, name: str, ask: ask_pb2.Ask, *, price: Price, voucher: SignedEnvelope | None = None) -> Stream:
         """Begins to read the answer to a paid ask."""
         return self.stage.open(name, ASK, self.request(ask, price=price, voucher=voucher))
 
@@ -328,7 +330,7 @@ class Payer:
         """Signs as the payer, or as another caller."""
         return (caller or self.caller).seal(message)
 
-    def _header(self, method: str) -> object:
+    def _header(self, method: str) -> CallHeader:
         return self.stage.header(method, caller=self.caller)
 
 

@@ -117,8 +117,8 @@ def plan_of(order: Order, *, target: Target, checks: Sequence[Check]) -> Plan:
     live = None if order.mode == "scripted" else _live_subject(target.card, order=order)
     if live is None and not scripted:
         raise NotPreparedError(
-            f"no free skill of the node reads {_PLAIN_TEXT}: name one that can be asked with --skill, or let the node be "
-            f"judged by scripts. {how_to_get_a_grant(order.address)}"
+            f"no free skill of the node reads {_PLAIN_TEXT}: name one that can be asked with --skill, or let the node "
+            f"be judged by scripts. {how_to_get_a_grant(order.address)}"
         )
     plan = Plan(
         target=target,

@@ -142,12 +142,8 @@ class Runner:
         self._on_result(result)
 
     async def _result(self, check: Check) -> CheckResult:
-        if check.profile not in self._plan.profiles:
-            return _undriven(check, Verdict.NOT_APPLICABLE, because=f"the card does not declare {check.profile}")
-        if missing := self._missing(check):
-            return _undriven(check, Verdict.NOT_TESTED, because=missing)
-        if Needs.PRICE in check.needs and self._priced(check) is None:
-            return self._unpaid(check)
+        if out_of_scope := self._out_of_scope(check):
+            return out_of_scope
         for name in check.after:
             before = await self._results[name]
             if before.verdict in _PROCEED:
@@ -171,6 +167,16 @@ class Runner:
                     self._first_silent = self._first_silent or check.name
             return result
 
+    def _out_of_scope(self, check: Check) -> CheckResult | None:
+        """Returns the result of a check that this run does not make, whatever the others say; None: it makes it."""
+        if check.profile not in self._plan.profiles:
+            return _undriven(check, Verdict.NOT_APPLICABLE, because=f"the card does not declare {check.profile}")
+        if missing := self._missing(check):
+            return _undriven(check, Verdict.NOT_TESTED, because=missing)
+        if Needs.PRICE in check.needs and self._priced(check) is None:
+            return self._unpaid(check)
+        return None
+
     def _missing(self, check: Check) -> str:
         """Returns what the scope of the run lacks for a check, or nothing."""
         have = self._plan.surroundings.offered
@@ -179,7 +185,7 @@ class Runner:
         return "; ".join(words for need, words in _WITHOUT.items() if need in check.needs and need not in have)
 
     def _priced(self, check: Check) -> Subject | None:
-        """Returns what a check pays for: the priced skill, or the script, where that is what it needs, or all there is."""
+        """Returns what a check pays for: the priced skill, or the script, where that is needed or all there is."""
         scripted, purse = self._plan.scripted, self._plan.surroundings.purse
         if scripted is not None and not offers(self._plan.target.card, scripted.skill, purse=purse):
             scripted = None

@@ -1,4 +1,4 @@
-"""Surroundings: what the operator lends to a run beyond the address: a restart, a second replica, something to spend."""
+"""Surroundings: what the operator lends to a run beyond the address: a restart, a replica, something to spend."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ _MODULES = (
     scripts,
     *payments.ROOMS,
     durable,
-
+    payments.crashes,
 )
 
 

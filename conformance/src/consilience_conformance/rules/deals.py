@@ -1,4 +1,4 @@
-"""Deals as a transcript tells them: the quote, the terms and the vouchers of a paid ask, from the calls that were made."""
+"""Deals as a transcript tells them: the quote, the terms and the vouchers of a paid ask."""
 
 from __future__ import annotations
 

@@ -150,9 +150,7 @@ def _meter(
         ("output_tokens", reading.output_tokens, meter.usage.output_tokens),
     ):
         if expected != got:
-            yield differs(
-                "PAY-MTR-002", f"a Meter tells another {what}", expected=expected, got=got, exchange=exchange
-            )
+            yield differs("PAY-MTR-002", f"a Meter tells another {what}", expected=expected, got=got, exchange=exchange)
     yield from _never_lower(meter, reading.meter, exchange=exchange)
     charge = deal.charge(meter.usage)
     if meter.charge != charge:
@@ -176,16 +174,18 @@ def _meter(
     reading.meter, reading.base = meter, meter.charge
 
 
-def _never_lower(
-    meter: payment_pb2.Meter, before: payment_pb2.Meter | None, *, exchange: str
-) -> Iterator[Finding]:
+def _never_lower(meter: payment_pb2.Meter, before: payment_pb2.Meter | None, *, exchange: str) -> Iterator[Finding]:
     if before is None:
         return
     for name in (*_COUNTS, "duration"):
         was, now = (_count(one.usage, name) for one in (before, meter))
         if now < was:
             yield differs(
-                "PAY-MTR-002", f"a Meter counts less {name} than the one before", expected=was, got=now, exchange=exchange
+                "PAY-MTR-002",
+                f"a Meter counts less {name} than the one before",
+                expected=was,
+                got=now,
+                exchange=exchange,
             )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from google.protobuf.message import Message
 
-from consilience.v1 import ask_pb2, payment_pb2, tariff_pb2
+from consilience.v1 import payment_pb2, tariff_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance.cases.payments.pricing import untimed, worth
 from consilience_conformance.checks import Check, Needs
@@ -27,7 +27,7 @@ from consilience_conformance.rules.payments import (
     state_in,
 )
 from consilience_conformance.rules.refusals import refused, was_accepted
-from consilience_conformance.rules.sessions import counters_are, state_findings, unchanged
+from consilience_conformance.rules.sessions import counters_are, unchanged
 from consilience_conformance.stage import Stage, accepted, token, wait
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding
@@ -268,7 +268,7 @@ CHECKS = (
     ),
     Check(
         name="one-withdrawal-id-is-one-payout",
-        title="A withdrawal that is asked for again is the payout that was made, and under another amount it is refused.",
+        title="A withdrawal that is asked for again is the payout that was made; under another amount it is refused.",
         requirements=("PAY-WDR-002",),
         drive=_withdraw,
         judge=_judge_once,

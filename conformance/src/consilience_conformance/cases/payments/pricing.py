@@ -99,4 +99,3 @@ def untimed(payer: Payer) -> Offer:
         if tariff_pb2.PRICED_UNIT_MILLISECOND not in tariffs.priced_units(offer.tariff):
             return offer
     raise NotApplicableError("every tariff of the script prices time, so that nobody knows a charge before")
-

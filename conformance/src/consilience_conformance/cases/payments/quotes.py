@@ -5,22 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
-from consilience.v1 import ask_pb2, error_details_pb2, node_pb2, payment_pb2
+from consilience.v1 import error_details_pb2, node_pb2
 from consilience_conformance import envelopes
 from consilience_conformance.cases.payments.pricing import worth
 from consilience_conformance.checks import Check, Needs, NotApplicableError, UntestableError
 from consilience_conformance.payers import Payer, Price
-from consilience_conformance.payment_methods import GET_QUOTE
 from consilience_conformance.purses import TEST_NETWORK
 from consilience_conformance.rules.answers import card_of
-from consilience_conformance.rules.deals import deal_of, paid_answer_findings
-from consilience_conformance.rules.logs import complete
+from consilience_conformance.rules.deals import deal_of
 from consilience_conformance.rules.meters import meters_in
 from consilience_conformance.rules.payments import differs, lacks, quote_in, response_of
 from consilience_conformance.rules.quotes import Wish, quote_findings, rail_findings, tariffs_of
 from consilience_conformance.rules.refusals import refusal_of, refused, was_accepted
 from consilience_conformance.rules.sessions import unchanged
-from consilience_conformance.stage import SCRIPT_SKILL, Stage, accepted, wait
+from consilience_conformance.stage import Stage, accepted, wait
 from consilience_conformance.steps import fails
 from consilience_conformance.targets import GET_NODE_CARD
 from consilience_conformance.transcripts import Exchange, Transcript
@@ -74,13 +72,14 @@ def _wishes(card: node_pb2.NodeCard, payer: bytes) -> list[Wish]:
     """Returns what a price can be asked for: each skill, and each model and asset that its tariffs name."""
     found = []
     for skill in card.skills:
-        found.append(Wish(payer=payer, skill_id=skill.id))
         tariffs = tariffs_of(card, skill)
-        for asset in dict.fromkeys(tariff.asset for tariff in tariffs):
-            found.append(Wish(payer=payer, skill_id=skill.id, asset=asset))
-        for model in skill.model_ids:
-            if any(not tariff.model_ids or model in tariff.model_ids for tariff in tariffs):
-                found.append(Wish(payer=payer, skill_id=skill.id, model_id=model))
+        assets = dict.fromkeys(("", *(tariff.asset for tariff in tariffs)))
+        found += [Wish(payer=payer, skill_id=skill.id, asset=asset) for asset in assets]
+        found += [
+            Wish(payer=payer, skill_id=skill.id, model_id=model)
+            for model in skill.model_ids
+            if any(not tariff.model_ids or model in tariff.model_ids for tariff in tariffs)
+        ]
     return found[:MOST_WISHES]
 
 
@@ -137,7 +136,9 @@ async def _ask_for_too_many(stage: Stage) -> None:
     if not limit:
         raise UntestableError("the card does not set max_quotes_per_minute: see the check card-is-complete")
     if limit > MOST_QUOTES:
-        raise NotApplicableError(f"a caller may have {limit} quotes a minute, and more than {MOST_QUOTES} are not tried")
+        raise NotApplicableError(
+            f"a caller may have {limit} quotes a minute, and more than {MOST_QUOTES} are not tried"
+        )
     skill, eager, other = stage.subject.skill.id, Payer(stage, caller=stage.stranger()), stage.stranger()
     stage.note("limit", limit)
     for start in range(0, limit, 32):
@@ -212,6 +213,11 @@ async def _use_a_quote_up(stage: Stage) -> None:
     await payer.send("one-more", late, price=price, until=accepted)
     await stage.get("answer", late)
     await payer.state("after", account)
+    # The steps before and after that of the quote, in a session without a voucher and in one that is closed.
+    poor = await payer.open("open-poor", price=price)
+    await payer.send("one-more-unpaid", payer.ask(price=price, account=poor), price=price, until=accepted)
+    await payer.close("close", poor)
+    await payer.send("one-more-closed", payer.ask(price=price, account=poor), price=price, until=accepted)
     another = await payer.quote("another-quote")
     await payer.send("under-another", payer.ask(price=another, account=account), price=another, until=accepted)
 
@@ -220,6 +226,8 @@ def _judge_used_up(seen: Transcript) -> Iterator[Finding]:
     for exchange in seen.named("ask-"):
         yield from was_accepted(exchange, requirement="PAY-QUO-003", called="an ask within max_asks")
     yield from refused(seen["one-more"], "QUOTE_INVALID", requirement="PAY-QUO-003")
+    yield from refused(seen["one-more-unpaid"], "QUOTE_INVALID", requirement="PAY-ASK-002")
+    yield from refused(seen["one-more-closed"], "SESSION_CLOSED", requirement="PAY-ASK-002")
     yield from refused(seen["answer"], "ANSWER_UNKNOWN", requirement="ASK-IDEM-005")
     yield from unchanged(seen["before"], seen["after"], requirement="PAY-ASK-002")
     yield from was_accepted(seen["under-another"], requirement="PAY-QUO-003")
@@ -278,7 +286,9 @@ async def _outlive_a_quote(stage: Stage) -> None:
     value = price.quote.value
     life = (nanoseconds_of(value.expire_time) - nanoseconds_of(value.issue_time)) / 10**9
     if life > LONGEST_QUOTE_SECONDS:
-        raise NotApplicableError(f"a quote lives for {life:g} s, and no more than {LONGEST_QUOTE_SECONDS} are waited for")
+        raise NotApplicableError(
+            f"a quote lives for {life:g} s, and no more than {LONGEST_QUOTE_SECONDS} are waited for"
+        )
     first, late = (payer.ask(price=price, account=account) for _ in range(2))
     await payer.send("in-time", first, price=price, voucher=payer.voucher(account, account.amount))
     await payer.state("before", account)
@@ -367,7 +377,7 @@ CHECKS = (
     ),
     Check(
         name="charges-under-a-quote-are-bounded",
-        title="An ask that could bring the charges of a quote above its total is refused, and taken when there is room.",
+        title="An ask that could bring the charges of a quote above its total is refused, until there is room.",
         requirements=("PAY-QUO-003", "PAY-ASK-002"),
         drive=_fill_a_quote,
         judge=_judge_filled,

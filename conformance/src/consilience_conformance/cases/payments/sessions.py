@@ -9,12 +9,10 @@ from collections.abc import Iterator
 from google.protobuf.any_pb2 import Any
 
 from consilience.v1 import payment_pb2
-from consilience.v1.envelope_pb2 import SignedEnvelope
-from consilience_conformance import envelopes
 from consilience_conformance.cases.payments.pricing import worth
 from consilience_conformance.checks import Check, Needs
 from consilience_conformance.forgeries import signed_with_other_nonce
-from consilience_conformance.payers import Account, Payer, Price
+from consilience_conformance.payers import Account, Payer
 from consilience_conformance.rules.answers import card_of
 from consilience_conformance.rules.deals import session_of, terms_of
 from consilience_conformance.rules.logs import read_log
@@ -22,13 +20,12 @@ from consilience_conformance.rules.payments import Signed, differs, quote_in, re
 from consilience_conformance.rules.receipts import chain_findings
 from consilience_conformance.rules.refusals import outcome_of, refused, was_accepted
 from consilience_conformance.rules.sessions import (
-    balance_findings,
     counters_are,
     never_falls,
     state_findings,
     unchanged,
 )
-from consilience_conformance.stage import Stage, accepted, text_seen, token, wait
+from consilience_conformance.stage import Stage, accepted, token, wait
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding
 

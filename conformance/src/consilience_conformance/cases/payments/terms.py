@@ -1,4 +1,4 @@
-"""The terms of sessions (spec section 3.3): what the card does not offer opens nothing, for the first reason that holds."""
+"""The terms of sessions (spec section 3.3): what the card does not offer opens nothing."""
 
 from __future__ import annotations
 
@@ -261,7 +261,7 @@ def _judge_order(seen: Transcript) -> Iterator[Finding]:
 CHECKS = (
     Check(
         name="terms-that-are-not-offered-are-refused",
-        title="Terms that break a rule, or that the card does not offer, are refused for their reason, and open nothing.",
+        title="Terms that break a rule, or that the card does not offer, are refused, and open nothing.",
         requirements=("PAY-SES-005",),
         drive=_spoil_terms,
         judge=_judge_spoilt_terms,

@@ -15,7 +15,7 @@ from consilience_conformance.payment_methods import SUBMIT
 from consilience_conformance.rules.payments import balance_in, differs, lacks, opened, state_in
 from consilience_conformance.rules.refusals import refused, was_accepted
 from consilience_conformance.rules.sessions import available, counters_are, never_falls, unchanged
-from consilience_conformance.stage import Stage
+from consilience_conformance.stage import Stage, accepted
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding
 
@@ -31,7 +31,7 @@ def _of_a_stranger(payer: Payer, account: Account) -> SignedEnvelope:
     return payer.voucher(account, account.amount, payer=payer.caller.key[:-1] + bytes([payer.caller.key[-1] ^ 1]))
 
 
-def _signed_by_a_stranger(payer: Payer, account: Account) -> SignedEnvelope:
+def _signed_by_a_stranger(_: Payer, account: Account) -> SignedEnvelope:
     stranger = Caller.new()
     voucher = payment_pb2.Voucher(payer=stranger.key, session_id=account.session_id, cumulative=account.amount)
     return stranger.seal(voucher)
@@ -154,10 +154,10 @@ async def _forget(stage: Stage) -> None:
     await payer.submit("too-high", payer.voucher(account, account.amount + 1))
     full = payer.ask(price=price, account=account)
     late = payer.voucher(account, account.amount + 1)
-    await payer.send("ask-too-high", full, price=price, voucher=late, until=lambda events: bool(events))
+    await payer.send("ask-too-high", full, price=price, voucher=late, until=accepted)
     await payer.close("close", account)
     await payer.submit("closed", payer.voucher(account, account.amount))
-    await payer.send("ask-closed", full, price=price, until=lambda events: bool(events))
+    await payer.send("ask-closed", full, price=price, until=accepted)
 
 
 def _judge_forgotten(seen: Transcript) -> Iterator[Finding]:
@@ -210,7 +210,7 @@ def _carries(exchange: Exchange, sent: SignedEnvelope | None) -> Iterator[Findin
 CHECKS = (
     Check(
         name="a-voucher-that-does-not-hold-is-refused",
-        title="A voucher that is not the payer's, not of the session or above what there is is refused, and changes nothing.",
+        title="A voucher of another payer, of another session or above what there is is refused, and changes nothing.",
         requirements=("PAY-VCH-001",),
         drive=_spoil_vouchers,
         judge=_judge_spoilt_vouchers,
@@ -220,7 +220,7 @@ CHECKS = (
     ),
     Check(
         name="vouchers-only-rise",
-        title="A voucher that is lower or equal changes nothing and is no error, and of many at once the highest counts.",
+        title="A voucher that is lower or equal changes nothing and is no error; of many at once the highest counts.",
         requirements=("PAY-VCH-002", "PAY-SES-001"),
         drive=_rise_and_fall,
         judge=_judge_risen,
