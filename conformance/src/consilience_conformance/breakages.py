@@ -25,6 +25,7 @@ Change = Callable[[Draft], None]
 
 _OWN_PACKAGE = "consilience.v1."
 _FILLER = "x"
+_EMPTY = "empty"
 _SECOND = 1_000_000_000
 
 _SAMPLES: dict[str, dict[str, Any]] = {"consilience.v1.Blob": {"media_type": "text/plain", "data": b"text"}}
@@ -101,7 +102,11 @@ def _of_message(descriptor: Descriptor, place: _Place) -> Iterator[Breakage]:
             yield _at(place, oneof.name, "required", _clearing(oneof.name), whole=True)
     for field in descriptor.fields:
         yield from _of_field(field, place)
-        if field.message_type is not None and field.message_type.full_name.startswith(_OWN_PACKAGE):
+        if (
+            field.message_type is not None
+            and field.message_type.full_name.startswith(_OWN_PACKAGE)
+            and not _sealed(field)
+        ):
             yield from _of_message(field.message_type, _within(field, place))
 
 
@@ -110,6 +115,11 @@ def _at(place: _Place, name: str, rule: str, change: Change, *, variant: str = "
     return Breakage(
         path=path, rule=rule, variant=variant, whole=whole, change=lambda message: change(place.reach(message))
     )
+
+
+def _sealed(field: FieldDescriptor) -> bool:
+    """Tells whether a field holds an envelope, whose own fields the steps of opening it judge (section 0.3)."""
+    return _type_of(field).full_name == "consilience.v1.SignedEnvelope"
 
 
 def _type_of(field: FieldDescriptor) -> Descriptor:
@@ -147,9 +157,14 @@ def _of_field(field: FieldDescriptor, place: _Place) -> Iterator[Breakage]:
         if kind.name == "required":
             yield _at(place, field.name, "required", _clearing(field.name))
             continue
+        if kind.name == "ignore" and value == validate_pb2.IGNORE_IF_ZERO_VALUE:
+            continue
         if not isinstance(value, Message):
             raise UndrawableRuleError(f"{field.full_name}: nothing here breaks {kind.name}")
-        yield from _of_kind(field, place, kind.name, value)
+        broken = _of_kind(field, place, kind.name, value)
+        # What is empty keeps the rules of a field that may be so.
+        may_be_empty = rules.ignore == validate_pb2.IGNORE_IF_ZERO_VALUE
+        yield from (one for one in broken if not (may_be_empty and one.variant == _EMPTY))
 
 
 def _of_kind(field: FieldDescriptor, place: _Place, kind: str, rules: Message) -> Iterator[Breakage]:
@@ -211,7 +226,7 @@ def _too_long(field: FieldDescriptor, most: int) -> Variants:
 
 def _unmatched(field: FieldDescriptor, pattern: str) -> Variants:
     for variant, text in (
-        ("empty", ""),
+        (_EMPTY, ""),
         ("with a space", " a"),
         ("not ASCII", "\N{LATIN SMALL LETTER U WITH DIAERESIS}"),
     ):
@@ -220,7 +235,7 @@ def _unmatched(field: FieldDescriptor, pattern: str) -> Variants:
 
 
 def _of_other_size(field: FieldDescriptor, size: int) -> Variants:
-    for variant, wrong in (("empty", 0), ("a byte less", size - 1), ("a byte more", size + 1)):
+    for variant, wrong in ((_EMPTY, 0), ("a byte less", size - 1), ("a byte more", size + 1)):
         yield variant, _setting(field, bytes([1]) * wrong)
 
 
@@ -263,6 +278,10 @@ def _below(field: FieldDescriptor, least: int) -> Variants:
     yield "", _setting(field, least - 1)
 
 
+def _not_above(field: FieldDescriptor, bound: int) -> Variants:
+    yield "", _setting(field, bound)
+
+
 _BREAKERS: dict[str, Callable[[FieldDescriptor, Any], Variants]] = {
     "string.min_len": _too_short,
     "string.max_len": _too_long,
@@ -274,7 +293,9 @@ _BREAKERS: dict[str, Callable[[FieldDescriptor, Any], Variants]] = {
     "map.max_pairs": _too_many_pairs,
     "enum.defined_only": _undefined,
     "enum.not_in": _unwanted,
+    "int32.gte": _below,
     "int64.gte": _below,
+    "int64.gt": _not_above,
 }
 
 
@@ -282,10 +303,28 @@ def _lasting(nanoseconds: int) -> Change:
     return lambda header: header.expire_time.FromNanoseconds(header.issue_time.ToNanoseconds() + nanoseconds)
 
 
+def _putting(**values: object) -> Change:
+    def change(message: Draft) -> None:
+        for name, value in values.items():
+            setattr(message, name, value)
+
+    return change
+
+
+def _turn_credit_round(terms: Draft) -> None:
+    terms.credit_limit = 0 if terms.credit_limit else 1
+
+
 _EXPRESSIONS: dict[str, dict[str, Change]] = {
     "call_header.lifetime": {
         "none": _lasting(0),
         "turned round": _lasting(-_SECOND),
         "ten minutes and a microsecond": _lasting(600 * _SECOND + 1000),
-    }
+    },
+    "open_session_call.deposit": {
+        "an id alone": _putting(deposit_id=bytes([1]) * 16, deposit=0),
+        "an amount alone": _putting(deposit_id=b"", deposit=1),
+    },
+    "session_terms.issuer": {"": _putting(issuer=bytes([1]) * 32)},
+    "session_terms.credit": {"": _turn_credit_round},
 }

@@ -30,6 +30,8 @@ class Needs(enum.Flag):
     """A command that restarts the node."""
     REPLICA = enum.auto()
     """The address of a second replica."""
+    PRICE = enum.auto()
+    """A skill that costs something, for which the run may pay; with `SCRIPT`, that skill is the scripted one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ EXCLUSIONS: Final[Mapping[Role, Mapping[str, str]]] = MappingProxyType(
                 "NODE-ID-001": "No call hands a node a key in its text form; the vectors decide what a reader refuses.",
                 "NODE-KEY-002": "The card shows the digest alone; the key behind it is kept secret until a succession.",
                 "STRM-LOG-004": "No tester makes a node lose events; a hole that it hides is found by STRM-LOG-001.",
+                "PAY-RAIL-001": "No transfer by hold.v1 is ever unknown, and no tester makes another rail silent.",
                 "ASK-DATA-004": "What reaches the template of a model is not seen from outside.",
             }
         ),

@@ -14,6 +14,7 @@ from consilience_conformance.callers import Tester
 from consilience_conformance.cases import all_checks
 from consilience_conformance.checks import Check
 from consilience_conformance.grants import read_grant
+from consilience_conformance.purses import offers
 from consilience_conformance.runner import Plan
 from consilience_conformance.selection import demanded, selected
 from consilience_conformance.stage import SCRIPT_SKILL, Subject
@@ -116,8 +117,8 @@ def plan_of(order: Order, *, target: Target, checks: Sequence[Check]) -> Plan:
     live = None if order.mode == "scripted" else _live_subject(target.card, order=order)
     if live is None and not scripted:
         raise NotPreparedError(
-            f"no skill of the node reads {_PLAIN_TEXT}: name one that can be asked with --skill, or let the node be "
-            f"judged by scripts. {how_to_get_a_grant(order.address)}"
+            f"no free skill of the node reads {_PLAIN_TEXT}: name one that can be asked with --skill, or let the node "
+            f"be judged by scripts. {how_to_get_a_grant(order.address)}"
         )
     plan = Plan(
         target=target,
@@ -125,6 +126,7 @@ def plan_of(order: Order, *, target: Target, checks: Sequence[Check]) -> Plan:
         profiles=_profiles(order, card=target.card),
         live=live,
         scripted=None,
+        priced=None if order.mode == "scripted" else _priced_subject(target.card, order=order),
         surroundings=order.surroundings,
         seed=order.seed,
         demands=(*demanded(all_checks(), only=order.only), *_demanded_profiles(order, checks=checks)),
@@ -168,7 +170,7 @@ def _with_script(plan: Plan, *, order: Order) -> Plan:
 
 
 def _live_subject(card: node_pb2.NodeCard, *, order: Order) -> Subject | None:
-    """Returns what is asked live: the named skill, or the first that reads plain text; None: there is none."""
+    """Returns what is asked live: the named skill, or the first that reads plain text, if it is free; None: none is."""
     if order.skill == SCRIPT_SKILL:
         raise NotPreparedError(f"{SCRIPT_SKILL} is not asked live: use --mode scripted, or name another skill")
     if order.skill:
@@ -176,15 +178,30 @@ def _live_subject(card: node_pb2.NodeCard, *, order: Order) -> Subject | None:
         if skill is None:
             offered = ", ".join(one.id for one in card.skills if one.id != SCRIPT_SKILL) or "none"
             raise NotPreparedError(f"the card offers no skill {order.skill}; it offers {offered}")
-        return Subject(skill=skill, question=order.question)
+        if not skill.tariff_ids:
+            return Subject(skill=skill, question=order.question)
+    return next((Subject(skill=one, question=order.question) for one in _readers(card) if not one.tariff_ids), None)
+
+
+def _priced_subject(card: node_pb2.NodeCard, *, order: Order) -> Subject | None:
+    """Returns what is asked where an answer has to cost something, and this run may pay for it; None: there is none."""
+    purse = order.surroundings.purse
+    named = [skill for skill in _readers(card) if skill.id == order.skill]
     return next(
         (
             Subject(skill=one, question=order.question)
-            for one in card.skills
-            if one.id != SCRIPT_SKILL and (_PLAIN_TEXT in one.input_media_types or not one.input_media_types)
+            for one in (*named, *_readers(card))
+            if offers(card, one, purse=purse)
         ),
         None,
     )
+
+
+def _readers(card: node_pb2.NodeCard) -> Iterator[node_pb2.Skill]:
+    """Yields the skills that read plain text, but for the scripted one."""
+    for skill in card.skills:
+        if skill.id != SCRIPT_SKILL and (_PLAIN_TEXT in skill.input_media_types or not skill.input_media_types):
+            yield skill
 
 
 def _skill(card: node_pb2.NodeCard, identifier: str) -> node_pb2.Skill | None:

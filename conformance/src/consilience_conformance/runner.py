@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance.callers import Caller
 from consilience_conformance.checks import Check, Needs, NotApplicableError, UntestableError
+from consilience_conformance.purses import offers, why_unpaid
 from consilience_conformance.requirements import requirements
 from consilience_conformance.silence import Silence
-from consilience_conformance.stage import Stage, Subject
+from consilience_conformance.stage import SCRIPT_SKILL, Stage, Subject
 from consilience_conformance.surroundings import Surroundings
 from consilience_conformance.targets import Target
 from consilience_conformance.transcripts import Ended, Transcript
@@ -58,6 +59,7 @@ class Plan:
         checks: In the order of the report; what each comes `after` is among them.
         profiles: Those that are judged.
         live: What is asked where it does not matter what is answered, or None: the script.
+        priced: What is asked live where an answer has to cost something, or None: the script.
         scripted: The scripted skill, or None: it is out of scope.
         grant: Opens it.
         testers: The callers that the grant names.
@@ -71,6 +73,7 @@ class Plan:
     profiles: frozenset[str]
     live: Subject | None
     scripted: Subject | None
+    priced: Subject | None = None
     grant: SignedEnvelope | None = None
     testers: Sequence[Caller] = ()
     surroundings: Surroundings = field(default_factory=Surroundings)
@@ -139,10 +142,8 @@ class Runner:
         self._on_result(result)
 
     async def _result(self, check: Check) -> CheckResult:
-        if check.profile not in self._plan.profiles:
-            return _undriven(check, Verdict.NOT_APPLICABLE, because=f"the card does not declare {check.profile}")
-        if missing := self._missing(check):
-            return _undriven(check, Verdict.NOT_TESTED, because=missing)
+        if out_of_scope := self._out_of_scope(check):
+            return out_of_scope
         for name in check.after:
             before = await self._results[name]
             if before.verdict in _PROCEED:
@@ -166,12 +167,40 @@ class Runner:
                     self._first_silent = self._first_silent or check.name
             return result
 
+    def _out_of_scope(self, check: Check) -> CheckResult | None:
+        """Returns the result of a check that this run does not make, whatever the others say; None: it makes it."""
+        if check.profile not in self._plan.profiles:
+            return _undriven(check, Verdict.NOT_APPLICABLE, because=f"the card does not declare {check.profile}")
+        if missing := self._missing(check):
+            return _undriven(check, Verdict.NOT_TESTED, because=missing)
+        if Needs.PRICE in check.needs and self._priced(check) is None:
+            return self._unpaid(check)
+        return None
+
     def _missing(self, check: Check) -> str:
         """Returns what the scope of the run lacks for a check, or nothing."""
         have = self._plan.surroundings.offered
         if self._plan.scripted is not None:
             have |= Needs.SCRIPT
         return "; ".join(words for need, words in _WITHOUT.items() if need in check.needs and need not in have)
+
+    def _priced(self, check: Check) -> Subject | None:
+        """Returns what a check pays for: the priced skill, or the script, where that is needed or all there is."""
+        scripted, purse = self._plan.scripted, self._plan.surroundings.purse
+        if scripted is not None and not offers(self._plan.target.card, scripted.skill, purse=purse):
+            scripted = None
+        return scripted if Needs.SCRIPT in check.needs else self._plan.priced or scripted
+
+    def _unpaid(self, check: Check) -> CheckResult:
+        """Returns the result of a check for which there is nothing that the run may pay for."""
+        card = self._plan.target.card
+        costly = [skill for skill in card.skills if skill.tariff_ids]
+        if Needs.SCRIPT in check.needs:
+            costly = [skill for skill in costly if skill.id == SCRIPT_SKILL]
+        if not costly:
+            because = f"no {'script' if Needs.SCRIPT in check.needs else 'skill'} of the card costs anything"
+            return _undriven(check, Verdict.NOT_APPLICABLE, because=because)
+        return _undriven(check, Verdict.NOT_TESTED, because=why_unpaid(card, costly[0]))
 
     async def _driven(self, check: Check) -> CheckResult:
         transcript = Transcript(check=check.name)
@@ -209,11 +238,17 @@ class Runner:
         return await loop.run_in_executor(self._judges, lambda: tuple(check.judge(transcript)))
 
     def _is_scripted(self, check: Check) -> bool:
-        return Needs.SCRIPT in check.needs or self._plan.live is None
+        live = self._plan.priced if Needs.PRICE in check.needs else self._plan.live
+        return Needs.SCRIPT in check.needs or live is None
+
+    def _subject(self, check: Check, *, scripted: bool) -> Subject | None:
+        if Needs.PRICE in check.needs:
+            return self._priced(check)
+        return self._plan.scripted if scripted else self._plan.live
 
     @asynccontextmanager
     async def _staged(self, check: Check, *, transcript: Transcript, scripted: bool) -> AsyncIterator[Stage]:
-        subject = self._plan.scripted if scripted else self._plan.live
+        subject = self._subject(check, scripted=scripted)
         if subject is None:
             raise UntestableError("the node has no skill that can be asked")
         random = Random(f"{self._plan.seed} {check.name}")  # noqa: S311 - nothing is kept secret by it

@@ -71,3 +71,8 @@ RESUMING = Method(word="resume", name=RESUME, payload_type="consilience.v1.Resum
 GETTING = Method(word="get", name=GET, payload_type="consilience.v1.GetAnswerCall")
 CANCELLING = Method(word="cancel", name=CANCEL, payload_type="consilience.v1.CancelAnswerCall")
 METHODS = (ASKING, RESUMING, GETTING, CANCELLING)
+
+
+def another(method: Method) -> Method:
+    """Returns another method than this one, for which its calls are not meant."""
+    return METHODS[(METHODS.index(method) + 1) % len(METHODS)] if method in METHODS else GETTING

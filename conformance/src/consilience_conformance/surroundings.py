@@ -1,4 +1,4 @@
-"""Surroundings: what the operator lends to a run beyond the address: a way to restart the node, a second replica."""
+"""Surroundings: what the operator lends to a run beyond the address: a restart, a replica, something to spend."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import asyncio
 import os
 import signal
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 
 from consilience_conformance.checks import Needs, UntestableError
+from consilience_conformance.purses import Purse
 from consilience_conformance.targets import Target, UnreachableError, reach
 
 RESTART_SECONDS = 60.0
@@ -26,10 +27,12 @@ class Surroundings:
         restart_command: A shell command that stops the node at once, as a crash would, starts it again, and returns;
             empty: there is none.
         replica: The address of a second replica; empty: there is none.
+        purse: What may be spent.
     """
 
     restart_command: str = ""
     replica: str = ""
+    purse: Purse = field(default_factory=Purse)
 
     @property
     def offered(self) -> Needs:

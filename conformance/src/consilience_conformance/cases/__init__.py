@@ -21,6 +21,7 @@ from consilience_conformance.cases import (
     nodes,
     order,
     ownership,
+    payments,
     refusals,
     refused_cancels,
     scripts,
@@ -49,7 +50,9 @@ _MODULES = (
     ownership,
     load,
     scripts,
+    *payments.ROOMS,
     durable,
+    payments.crashes,
 )
 
 

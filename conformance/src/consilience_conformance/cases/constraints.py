@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2
 
 from consilience.v1.envelope_pb2 import SignedEnvelope
@@ -14,7 +13,7 @@ from consilience_conformance.batches import Defect, Look, Spoil, batch
 from consilience_conformance.breakages import Breakage, breakages
 from consilience_conformance.checks import Check
 from consilience_conformance.image import message_class
-from consilience_conformance.rules.fields import field_findings
+from consilience_conformance.rules.fields import deep_field_findings
 from consilience_conformance.rules.refusals import refusal_of
 from consilience_conformance.signed_calls import METHODS, Method, SignedCall
 from consilience_conformance.stage import Stage
@@ -37,7 +36,9 @@ def _broken(breakage: Breakage) -> Spoil:
     return spoil
 
 
-def _names(breakage: Breakage) -> Look:
+def names_the_field(breakage: Breakage) -> Look:
+    """Returns what looks whether the detail of FIELD_INVALID names the field that was broken."""
+
     def look(exchange: Exchange) -> Iterator[Finding]:
         """Yields that the refusal does not name the field that is wrong."""
         refusal = refusal_of(exchange)
@@ -65,7 +66,7 @@ def defects_of(method: Method) -> tuple[Defect, ...]:
             requirement=_RULE,
             reason=EARLIER.get(breakage.path, "FIELD_INVALID"),
             spoil=_broken(breakage),
-            look=_names(breakage),
+            look=names_the_field(breakage),
         )
         for breakage in breakages(method.payload_type)
     )
@@ -93,30 +94,7 @@ def _judge_tour(seen: Transcript) -> Iterator[Finding]:
     for exchange in seen.exchanges:
         kind = _RESPONSES[exchange.method]
         for response in exchange.responses:
-            yield from _violations(kind, response.data, exchange=exchange)
-
-
-def _violations(kind: str, data: bytes, *, exchange: Exchange) -> Iterator[Finding]:
-    """Yields how an encoded message breaks its rules, and what is signed within it."""
-    yield from field_findings(data, kind, exchange=exchange.name)
-    try:
-        message = message_class(kind).FromString(data)
-    except DecodeError:
-        return
-    for envelope in _envelopes_in(message):
-        if envelope.payload_type in {"consilience.v1.NodeCard", "consilience.v1.Answer"}:
-            yield from _violations(envelope.payload_type, envelope.payload, exchange=exchange)
-
-
-def _envelopes_in(message: Message) -> Iterator[SignedEnvelope]:
-    if message.DESCRIPTOR.full_name == SignedEnvelope.DESCRIPTOR.full_name:
-        yield SignedEnvelope.FromString(message.SerializeToString())
-        return
-    for field, value in message.ListFields():
-        if field.message_type is None or field.message_type.GetOptions().map_entry:
-            continue
-        for one in value if field.is_repeated else (value,):
-            yield from _envelopes_in(one)
+            yield from deep_field_findings(response.data, kind, exchange=exchange.name)
 
 
 CHECKS = (

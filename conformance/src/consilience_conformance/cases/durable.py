@@ -45,7 +45,7 @@ def _is_durable(target: Target) -> bool:
     return node_pb2.PROFILE_DURABLE in target.card.profiles
 
 
-async def _present(stage: Stage) -> Stage:
+async def present(stage: Stage) -> Stage:
     """Returns a stage that relies on the card that the node shows now: an earlier check may have restarted it."""
     try:
         present = stage.elsewhere(await reach(stage.target.address))
@@ -63,7 +63,7 @@ async def _forgotten_card(stage: Stage) -> None:
 
 async def _across(stage: Stage) -> None:
     """Asks with the present card, restarts the node, asks with the same card again, and then with the new one."""
-    before = await _present(stage)
+    before = await present(stage)
     _note_card(stage, "card-before", before.target)
     await before.send("before", before.ask(), until=accepted)
     after = stage.elsewhere(await stage.surroundings.restart(stage.target))
@@ -102,7 +102,7 @@ def _judge_honoured_card(seen: Transcript) -> Iterator[Finding]:
 
 
 async def _outlive(stage: Stage) -> None:
-    before = await _present(stage)
+    before = await present(stage)
     ask = before.ask()
     envelope = before.seal(ask)
     first = await before.send("ask", envelope)
@@ -142,7 +142,7 @@ def _judge_outlive(seen: Transcript) -> Iterator[Finding]:
 
 async def _interrupt(stage: Stage) -> None:
     """Restarts the node while it stands in the middle of an answer."""
-    before = await _present(stage)
+    before = await present(stage)
     ask = before.ask(token("so far"), wait(before.gate()), token(" and on"))
     envelope = before.seal(ask)
     reader = before.open_ask("ask", envelope)

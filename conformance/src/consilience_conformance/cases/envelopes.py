@@ -16,7 +16,7 @@ from consilience_conformance.checks import Check
 from consilience_conformance.forgeries import cofactored_only, mixed_order_ask, signed_with_other_nonce, small_order
 from consilience_conformance.rules.logs import read_log
 from consilience_conformance.rules.refusals import refused, was_accepted
-from consilience_conformance.signed_calls import ASKING, METHODS, Method, SignedCall
+from consilience_conformance.signed_calls import ASKING, METHODS, Method, SignedCall, another
 from consilience_conformance.stage import SCRIPT_SKILL, Stage, accepted
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding
@@ -51,7 +51,7 @@ def _signed_as(payload_type: Callable[[Method], str]) -> SpoilCall:
 
 
 def _another_type(method: Method) -> str:
-    return METHODS[(METHODS.index(method) + 1) % len(METHODS)].payload_type
+    return another(method).payload_type
 
 
 def _signs_payload_alone(stage: Stage, _: Method, call: SignedCall) -> SignedEnvelope:

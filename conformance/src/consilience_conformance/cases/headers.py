@@ -11,7 +11,7 @@ from consilience_conformance.batches import Defect, SpoilCall, batch
 from consilience_conformance.callers import Caller
 from consilience_conformance.checks import Check
 from consilience_conformance.rules.refusals import refusal_of, was_accepted
-from consilience_conformance.signed_calls import ASKING, METHODS, Method, SignedCall
+from consilience_conformance.signed_calls import ASKING, METHODS, Method, SignedCall, another
 from consilience_conformance.stage import HEADER_LIFETIME, Stage, accepted, timestamp
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding
@@ -60,7 +60,7 @@ def _moved(by: timedelta, *, lifetime: timedelta = HEADER_LIFETIME) -> SpoilCall
 
 
 def _for_another_method(stage: Stage, method: Method, call: SignedCall) -> SignedEnvelope:
-    call.header.method = METHODS[(METHODS.index(method) + 1) % len(METHODS)].name
+    call.header.method = another(method).name
     return stage.seal(call)
 
 

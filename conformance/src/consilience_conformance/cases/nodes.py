@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import DecodeError
 
-from consilience.v1 import ask_pb2, node_pb2
+from consilience.v1 import ask_pb2, node_pb2, payment_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance import envelopes
 from consilience_conformance.checks import Check, NotApplicableError
@@ -28,7 +29,8 @@ _SERVICES = (
     node_pb2.DESCRIPTOR.services_by_name["NodeService"],
     ask_pb2.DESCRIPTOR.services_by_name["AskService"],
 )
-_METHODS = tuple(f"{service.full_name}/{method.name}" for service in _SERVICES for method in service.methods)
+_SERVICES_OF_PROFILES = {node_pb2.PROFILE_PAY: payment_pb2.DESCRIPTOR.services_by_name["PaymentService"]}
+"""What nodes of a profile serve besides."""
 _NO_METHODS = ("consilience.v1.AskService/NoSuchMethod", "consilience.v1.NoSuchService/Ask")
 
 _HEALTH = "grpc.health.v1.Health/Check"
@@ -129,13 +131,24 @@ def _judge_unknown_field(seen: Transcript) -> Iterator[Finding]:
     yield from was_accepted(seen["unknown-field"], requirement="VER-FLD-001")
 
 
+def _services(card: node_pb2.NodeCard) -> Iterator[ServiceDescriptor]:
+    yield from _SERVICES
+    yield from (service for profile, service in _SERVICES_OF_PROFILES.items() if profile in card.profiles)
+
+
+def _methods(card: node_pb2.NodeCard) -> Iterator[str]:
+    """Yields the methods that a card promises, by their full names."""
+    for service in _services(card):
+        yield from (f"{service.full_name}/{method.name}" for method in service.methods)
+
+
 async def _call_the_methods(stage: Stage) -> None:
-    for method in _METHODS:
+    for method in _methods(stage.target.card):
         await stage.call(method, method, b"", until=accepted)
 
 
 def _judge_methods(seen: Transcript) -> Iterator[Finding]:
-    for method in _METHODS:
+    for method in _methods(card_of(seen)[1]):
         if seen[method].code == "UNIMPLEMENTED":
             yield _unserved(method, message=f"{method} is not served", expected="anything but UNIMPLEMENTED", seen=seen)
 
@@ -216,7 +229,7 @@ async def _list_services(stage: Stage) -> None:
 
 def _judge_reflection(seen: Transcript) -> Iterator[Finding]:
     listed = b"".join(response.data for method in _REFLECTIONS for response in seen[method].responses)
-    for service in _SERVICES:
+    for service in _services(card_of(seen)[1]):
         name = service.full_name.encode()
         # In the list each name stands as field 1 of its entry: tag, length, text.
         if b"\x0a" + bytes([len(name)]) + name not in listed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from consilience_conformance.cli.tester import DEFAULT_KEY_FILE
 from consilience_conformance.cli.writing import among, formats, listed, made, written
 from consilience_conformance.known_failing import KnownFailure, read_known_failing, with_known_failures
 from consilience_conformance.planning import DEFAULT_QUESTION, Mode, Order, known_profiles, prepare
+from consilience_conformance.purses import Purse
 from consilience_conformance.report.summary import Report
 from consilience_conformance.surroundings import Surroundings
 from consilience_conformance.targets import AddressError
@@ -26,11 +28,26 @@ from consilience_conformance.verdicts import RunResult
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 _MAX_SEED = 2**32 - 1
+_ASSET = re.compile("[A-Z][A-Z0-9]{1,15}/[0-9]{1,2}")
 
 
 def _profiles(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     named = tuple(name for name in listed(context, parameter, values) if name != "auto")
     return among(named, known=known_profiles())
+
+
+def _purse(_context: click.Context, _parameter: click.Parameter, value: str) -> Purse:
+    """Returns the purse of `AMOUNT ASSET`.
+
+    Raises:
+        click.BadParameter: It is written otherwise.
+    """
+    if not value:
+        return Purse()
+    amount, _, asset = value.partition(" ")
+    if not (amount.isascii() and amount.isdecimal() and _ASSET.fullmatch(asset)):
+        raise click.BadParameter(f"{value!r} is no amount of an asset: write '5000 USD/6', which is half a cent")
+    return Purse(asset=asset, amount=int(amount))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +91,14 @@ class _Wish:
 )
 @click.option("--restart", default="", metavar="CMD", help="Kills the node, starts it again, and returns.")
 @click.option("--replica", default="", metavar="ADDRESS", help="A second replica of the node.")
+@click.option(
+    "--max-spend",
+    "purse",
+    default="",
+    callback=_purse,
+    metavar="'AMOUNT ASSET'",
+    help="Spend so much at most, as '5000 USD/6'; else nothing but units of test networks.",
+)
 @click.option("--known-failing", type=_FILE, help="What fails today: TOML, one entry a check; stale entries fail.")
 @click.option("--out", "folder", type=click.Path(path_type=Path, file_okay=False), help="Write the report here.")
 @click.option("--format", "wanted", multiple=True, callback=formats, help="Of html,json,junit,md; all by default.")
@@ -93,6 +118,7 @@ def run_command(
     tester_key: Path,
     restart: str,
     replica: str,
+    purse: Purse,
     known_failing: Path | None,
     folder: Path | None,
     wanted: tuple[str, ...],
@@ -114,7 +140,7 @@ def run_command(
         seed=secrets.randbelow(_MAX_SEED) if seed is None else seed,
         grant=grant,
         tester_key=tester_key,
-        surroundings=Surroundings(restart_command=restart, replica=replica),
+        surroundings=Surroundings(restart_command=restart, replica=replica, purse=purse),
     )
     wish = _Wish(
         time_limit=time_limit,
@@ -194,6 +220,7 @@ def again(order: Order) -> tuple[str, ...]:
         "--tester-key": "" if order.tester_key == DEFAULT_KEY_FILE else str(order.tester_key),
         "--restart": order.surroundings.restart_command,
         "--replica": order.surroundings.replica,
+        "--max-spend": str(order.surroundings.purse),
         "--seed": str(order.seed),
     }
     given = (word for name, value in options.items() if value for word in (name, value))

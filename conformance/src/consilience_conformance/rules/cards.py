@@ -27,6 +27,8 @@ MIN_RSA_BITS = 2048
 MAX_KEY_LIFETIME = timedelta(days=30)
 
 _OPTIONAL_LIMITS = {"max_input_tokens", "max_output_tokens"}
+_LIMITS_OF_PROFILES = {"max_quotes_per_minute": node_pb2.PROFILE_PAY}
+"""Limits that mean something in nodes of a profile alone."""
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -52,7 +54,9 @@ def content_findings(envelope: SignedEnvelope) -> Iterator[Finding]:
     for field in card.limits.DESCRIPTOR.fields:
         value = getattr(card.limits, field.name)
         is_set = nanoseconds_of(value) if field.message_type else value
-        if not is_set and field.name not in _OPTIONAL_LIMITS:
+        profile = _LIMITS_OF_PROFILES.get(field.name)
+        is_needed = field.name not in _OPTIONAL_LIMITS and (profile is None or profile in card.profiles)
+        if is_needed and not is_set:
             yield Finding(
                 requirement="ERR-FLD-001",
                 message=f"the card leaves a limit open: {field.name}",

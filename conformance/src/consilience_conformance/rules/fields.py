@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError, Message
 from protovalidate.validator import Violation
 
 from buf.validate import validate_pb2
+from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance.image import message_class
 from consilience_conformance.verdicts import Finding
 
@@ -45,6 +46,36 @@ def field_findings(data: bytes, kind: str, *, exchange: str) -> Iterator[Finding
             got=f"{path} that does not",
             exchange=exchange,
         )
+
+
+SIGNED_BY_NODES = frozenset(
+    f"consilience.v1.{name}"
+    for name in ("NodeCard", "Answer", "Quote", "SessionState", "Meter", "Receipt", "Hold", "HoldRelease")
+)
+"""What is signed within the responses of a node, by it or by those who deal with it."""
+
+
+def deep_field_findings(data: bytes, kind: str, *, exchange: str) -> Iterator[Finding]:
+    """Yields which rules an encoded message breaks, and what a node signed within it."""
+    yield from field_findings(data, kind, exchange=exchange)
+    try:
+        message = message_class(kind).FromString(data)
+    except DecodeError:
+        return
+    for envelope in _envelopes_in(message):
+        if envelope.payload_type in SIGNED_BY_NODES:
+            yield from deep_field_findings(envelope.payload, envelope.payload_type, exchange=exchange)
+
+
+def _envelopes_in(message: Message) -> Iterator[SignedEnvelope]:
+    if message.DESCRIPTOR.full_name == SignedEnvelope.DESCRIPTOR.full_name:
+        yield SignedEnvelope.FromString(message.SerializeToString())
+        return
+    for field, value in message.ListFields():
+        if field.message_type is None or field.message_type.GetOptions().map_entry:
+            continue
+        for one in value if field.is_repeated else (value,):
+            yield from _envelopes_in(one)
 
 
 @functools.lru_cache(maxsize=256)

@@ -29,6 +29,8 @@ _DETAILS: Mapping[str, type[Message]] = {
         details_pb2.LimitExceeded,
         details_pb2.Supported,
         details_pb2.Redirect,
+        details_pb2.PaymentRequired,
+        details_pb2.SessionBalance,
     )
 }
 

@@ -1,0 +1,247 @@
+"""Waiting for vouchers (spec section 3.6): an answer that stands still, goes on when it is paid, and else ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from consilience.v1 import ask_pb2
+from consilience_conformance.cases.payments.pricing import (
+    steps_within,
+    text_of,
+    untimed,
+    worth,
+)
+from consilience_conformance.checks import Check, Needs, NotApplicableError
+from consilience_conformance.payers import Account, Payer, Price
+from consilience_conformance.rules.deals import PAID_ANSWER, deal_of, paid_answer_findings
+from consilience_conformance.rules.endings import ended_as
+from consilience_conformance.rules.logs import complete, read_log
+from consilience_conformance.rules.meters import needs_in
+from consilience_conformance.rules.payments import differs, voucher_sent
+from consilience_conformance.rules.refusals import was_accepted
+from consilience_conformance.stage import Stage, wait
+from consilience_conformance.streams import Seen
+from consilience_conformance.transcripts import Exchange, Transcript
+from consilience_conformance.verdicts import Finding
+from consilience_conformance.wire_values import nanoseconds_of, shown_time
+
+_PAID = ("a-paid-ask-is-answered",)
+
+LONGEST_HOLD = timedelta(seconds=60)
+"""A node that waits longer for a voucher is not waited for."""
+TRIES = 5
+"""How often a voucher is sent in time at most: a node may wait for less than a busy machine takes."""
+
+_SECOND = 10**9
+
+
+def hold_open(price: Price) -> float:
+    """Returns for how many seconds an answer waits for a voucher.
+
+    Raises:
+        NotApplicableError: It is longer than any run waits.
+    """
+    seconds = nanoseconds_of(price.quote.value.hold_open) / _SECOND
+    if seconds > LONGEST_HOLD.total_seconds():
+        raise NotApplicableError(
+            f"an answer waits for {seconds:g} s, and no more than {LONGEST_HOLD.seconds} are waited"
+        )
+    return seconds
+
+
+def _needs_payment(events: list[ask_pb2.AnswerEvent]) -> bool:
+    return any(event.HasField("payment_needed") for event in events)
+
+
+async def _use_authority_up(stage: Stage) -> None:
+    """Authorizes text up to a gate exactly, passes it, and pays on when the answer stands still."""
+    payer = Payer(stage)
+    for number in range(TRIES):
+        price = await payer.quote(f"quote-{number}", offer=untimed(payer))
+        hold_open(price)
+        account = await payer.open(f"open-{number}", price=price)
+        if await _stand_still(payer, price, account, number=number):
+            return
+
+
+async def _stand_still(payer: Payer, price: Price, account: Account, *, number: int) -> bool:
+    """Goes through it once; returns whether the voucher came in time, as far as the answer tells."""
+    stage = payer.stage
+    stage.note("last", number)
+    size, count = steps_within(price, price.first_window, stage=stage)
+    gate = stage.gate()
+    steps = (text_of(size=size, count=count), wait(gate), worth(price, price.window, stage=stage))
+    ask = payer.ask(*steps, price=price, account=account)
+    reader = payer.open_ask(f"ask-{number}", ask, price=price, voucher=payer.voucher(account, price.first_window))
+    if not await reader.until(bytes_seen(size * count), budget=stage.budget):
+        return True
+    await payer.state(f"at-the-gate-{number}", account)
+    await stage.open_gate(f"gate-{number}", gate)
+    if not await reader.until(_needs_payment, budget=stage.budget):
+        return True
+    wanted = next(event.payment_needed for event in reader.events if event.HasField("payment_needed"))
+    required = wanted.required_cumulative
+    await payer.submit(f"voucher-{number}", payer.voucher(account, min(required, account.amount)))
+    # So much and no more lets it go on; whether with a token or a window of them is the node's affair.
+    await reader.until(bytes_seen(size * count + 1), budget=stage.budget)
+    await payer.submit(f"rest-{number}", payer.voucher(account, account.amount))
+    await reader.until(budget=stage.budget)
+    answer = read_log(stage.transcript[f"ask-{number}"]).answer
+    late = answer is not None and answer.stop_reason == ask_pb2.STOP_REASON_UNPAID
+    return not late
+
+
+def bytes_seen(size: int) -> Seen:
+    """Returns what tells whether a log brought so many bytes of text."""
+    return lambda events: sum(len(event.text_delta.text.encode()) for event in events) >= size
+
+
+def _judge_stood_still(seen: Transcript) -> Iterator[Finding]:
+    number = seen.notes["last"]
+    exchange = seen[f"ask-{number}"]
+    yield from was_accepted(exchange, requirement="PAY-STOP-001")
+    if not exchange.accepted:
+        return
+    yield from complete(exchange)
+    yield from paid_answer_findings(seen, exchange)
+    log = read_log(exchange)
+    if not needs_in(exchange):
+        yield Finding(
+            requirement="PAY-STOP-001",
+            message="authority was used up, and the log does not say PaymentNeeded",
+            expected="PaymentNeeded",
+            got=", ".join(log.kinds()),
+            exchange=exchange.name,
+        )
+    yield from ended_as(log, "ANSWERED COMPLETE", requirement="PAY-STOP-001", name=exchange.name)
+    yield from _needed_rightly(seen, exchange)
+
+
+def _needed_rightly(seen: Transcript, exchange: Exchange) -> Iterator[Finding]:
+    """Yields what a PaymentNeeded asks for that is none: what is authorized already, or more than ever is charged."""
+    deal = deal_of(seen, exchange)
+    authorized = _taken_along(exchange)
+    for needed in needs_in(exchange)[:1]:
+        if needed.required_cumulative <= authorized:
+            yield differs(
+                "PAY-STOP-001",
+                "PaymentNeeded asks for what is authorized already",
+                expected=f"above {authorized}",
+                got=needed.required_cumulative,
+                exchange=exchange.name,
+            )
+        if needed.required_cumulative > deal.ceiling:
+            yield differs(
+                "PAY-STOP-001",
+                "PaymentNeeded asks for more than the answer can cost",
+                expected=f"at most {deal.ceiling}",
+                got=needed.required_cumulative,
+                exchange=exchange.name,
+            )
+
+
+def _taken_along(exchange: Exchange) -> int:
+    """Returns what was authorized when the ask was made: the voucher that it took along."""
+    voucher = voucher_sent(exchange)
+    return int(voucher.cumulative) if voucher is not None else 0
+
+
+async def _pay_no_more(stage: Stage) -> None:
+    """Uses authority up at a gate, and sends no voucher until the answer has ended."""
+    payer = Payer(stage)
+    price, account = await payer.deal(offer=untimed(payer))
+    hold = hold_open(price)
+    size, count = steps_within(price, price.first_window, stage=stage)
+    gate = stage.gate()
+    steps = (text_of(size=size, count=count), wait(gate), worth(price, 2 * price.window, stage=stage))
+    ask = payer.ask(*steps, price=price, account=account)
+    voucher = payer.voucher(account, price.first_window)
+    reader = payer.open_ask("ask", ask, price=price, voucher=voucher)
+    await reader.until(bytes_seen(size * count), budget=stage.budget)
+    await stage.open_gate("gate", gate)
+    await reader.until(budget=stage.budget + hold)
+    await payer.state("state", account)
+    # The answer has ended: a voucher now is taken, and changes nothing about it.
+    await payer.submit("late-voucher", payer.voucher(account, account.amount))
+    await stage.resume("again", ask)
+
+
+def _judge_unpaid(seen: Transcript) -> Iterator[Finding]:
+    exchange = seen["ask"]
+    yield from was_accepted(exchange, requirement="PAY-STOP-001")
+    if not exchange.accepted:
+        return
+    yield from complete(exchange)
+    yield from paid_answer_findings(seen, exchange)
+    log = read_log(exchange)
+    yield from ended_as(log, "TRUNCATED UNPAID", requirement="PAY-STOP-001", name="ask")
+    needed = needs_in(exchange)
+    if not needed:
+        yield Finding(
+            requirement="PAY-STOP-001",
+            message="authority was used up, and the log does not say PaymentNeeded",
+            expected="PaymentNeeded",
+            got=", ".join(log.kinds()),
+            exchange="ask",
+        )
+    yield from _not_too_soon(seen, exchange, needed)
+    yield from was_accepted(seen["late-voucher"], requirement="PAY-STOP-001")
+    again = read_log(seen["again"])
+    if (again.text, again.answer) != (log.text, log.answer):
+        yield Finding(
+            requirement="PAY-STOP-001",
+            message="an answer that was stopped went on",
+            expected=f"{len(log.text)} characters",
+            got=f"{len(again.text)} characters",
+            exchange="again",
+        )
+
+
+def _not_too_soon(seen: Transcript, exchange: Exchange, needed: list[ask_pb2.PaymentNeeded]) -> Iterator[Finding]:
+    """Yields that an answer was stopped before its time: by the tester's clock, and by the node's own word."""
+    hold = nanoseconds_of(deal_of(seen, exchange).quote.value.hold_open)
+    # It cannot have stood still before the gate was asked to open, nor have ended after the tester read so.
+    waited = round((exchange.ended_at - seen["gate"].began) * _SECOND)
+    if waited < hold:
+        yield differs(
+            "PAY-STOP-001",
+            "the answer was stopped before hold_open had passed",
+            expected=f"{hold / _SECOND:g} s after it stood still, or later",
+            got=f"{waited / _SECOND:.3f} s after the gate opened",
+            exchange="ask",
+        )
+    answer = read_log(exchange).answer
+    for one in needed[-1:]:
+        if answer is not None and nanoseconds_of(answer.finish_time) < nanoseconds_of(one.stop_time):
+            yield differs(
+                "PAY-STOP-001",
+                "the answer was stopped before the time that PaymentNeeded tells",
+                expected=shown_time(one.stop_time),
+                got=shown_time(answer.finish_time),
+                exchange="ask",
+            )
+
+
+CHECKS = (
+    Check(
+        name="an-answer-waits-for-a-voucher",
+        title="An answer whose authority is used up says PaymentNeeded, and goes on when the voucher comes.",
+        requirements=(*PAID_ANSWER, "PAY-STOP-001"),
+        drive=_use_authority_up,
+        judge=_judge_stood_still,
+        after=_PAID,
+        needs=Needs.PRICE | Needs.SCRIPT,
+        profile="pay",
+    ),
+    Check(
+        name="an-unpaid-answer-is-stopped-in-time",
+        title="An answer for which no voucher comes ends as UNPAID, not sooner than the quote says, without more text.",
+        requirements=(*PAID_ANSWER, "PAY-STOP-001"),
+        drive=_pay_no_more,
+        judge=_judge_unpaid,
+        after=_PAID,
+        needs=Needs.PRICE | Needs.SCRIPT,
+        profile="pay",
+    ),
+)
