@@ -11,6 +11,8 @@ from typing import Final
 
 from consilience_conformance.requirements import Role
 
+_NO_WALLET: Final = "Adapters have no instruction yet with which a client pays."
+
 EXCLUSIONS: Final[Mapping[Role, Mapping[str, str]]] = MappingProxyType(
     {
         "node": MappingProxyType(
@@ -22,7 +24,16 @@ EXCLUSIONS: Final[Mapping[Role, Mapping[str, str]]] = MappingProxyType(
                 "ASK-DATA-004": "What reaches the template of a model is not seen from outside.",
             }
         ),
-        "client": MappingProxyType({}),
+        "client": MappingProxyType(
+            {
+                "PAY-TRF-001": _NO_WALLET,
+                "PAY-QUO-004": _NO_WALLET,
+                "PAY-RAIL-001": _NO_WALLET,
+                "PAY-VCH-004": _NO_WALLET,
+                "PAY-MTR-003": _NO_WALLET,
+                "PAY-RCP-005": _NO_WALLET,
+            }
+        ),
     }
 )
 """By who is judged: the id of a MUST, and why nothing that can be seen from outside shows whether it is kept."""
