@@ -13,7 +13,7 @@ from scripts.machine_cache import ROOT
 
 FOLDER = ROOT / "examples/nodes/go"
 _PROGRAMS = {"node": ".", "vector-executor": "./cmd/vector-executor", "grant": "./cmd/grant"}
-_SERVE = ("--tls", "--conformance", "--drain", "1s")
+_SERVE = ("--tls", "--conformance", "--drain", "1s", "--pay", "--hold-open", "300ms")
 
 
 def built(folder: Path) -> Candidate:
