@@ -43,6 +43,12 @@ type asker struct {
 // startNode serves a node at a free port, and returns somebody who can ask it.
 func startNode(t *testing.T) *asker {
 	t.Helper()
+	return startNodeWith(t, nil)
+}
+
+// startNodeWith serves one that has prices, if there are any.
+func startNodeWith(t *testing.T, costs *prices) *asker {
+	t.Helper()
 	root := newKey(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -52,7 +58,7 @@ func startNode(t *testing.T) *asker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	serving, err := newNode(root, endpoint, true, nil)
+	serving, err := newNode(root, endpoint, true, costs)
 	if err != nil {
 		t.Fatal(err)
 	}
