@@ -26,7 +26,14 @@ from consilience.payments.calls import (
 )
 from consilience.payments.costs import MAX_AMOUNT, charge_of, cost
 from consilience.payments.quotes import MAX_QUOTE_LIFETIME, Quote, check_quote
-from consilience.payments.receipts import Meter, Receipt, check_meter, check_receipt, funding_commitment
+from consilience.payments.receipts import (
+    Meter,
+    Receipt,
+    check_meter,
+    check_receipt,
+    check_refund,
+    funding_commitment,
+)
 from consilience.payments.sessions import (
     Account,
     SessionState,
@@ -78,6 +85,7 @@ __all__ = [
     "check_payment_call",
     "check_quote",
     "check_receipt",
+    "check_refund",
     "check_terms",
     "check_voucher",
     "cost",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +17,8 @@ from consilience.tariffs import Backing
 from consilience.units import Digest, PublicKey, RequestId
 
 _COUNTS = ("input_tokens", "cached_input_tokens", "output_tokens", "hidden_tokens", "output_bytes", "duration")
+_REPEATED = ("request_id", "quote_digest", "ask_digest", "answer_digest", "usage", "outcome")
+"""What a refund repeats of the charge that it gives back of."""
 _METER = "PAY-MTR-003"
 _RECEIPT = "PAY-RCP-005"
 
@@ -172,6 +174,27 @@ def check_chain(receipt: Signed[Receipt], *, before: Signed[Receipt] | None) -> 
     refunded += value.charge if value.refund_of else 0
     if (value.session_spent, value.session_refunded) != (spent, refunded):
         raise ProtocolError("the receipt does not add up with the one before it", requirement="PAY-RCP-003")
+
+
+def check_refund(refund: Signed[Receipt], *, earlier: Sequence[Signed[Receipt]]) -> None:
+    """Checks that a refund gives back of a charge what is left of it (PAY-RCP-003); its place in the chain apart.
+
+    Args:
+        refund: A receipt with `refund_of`.
+        earlier: All receipts of the session before it.
+
+    Raises:
+        ProtocolError: It names no charge among those, repeats it otherwise than it is, or gives back more than is left.
+    """
+    value = refund.value
+    charge = next((one.value for one in earlier if one.digest == value.refund_of), None)
+    if charge is None or charge.refund_of:
+        raise ProtocolError("the refund names no charge of the session", requirement="PAY-RCP-003")
+    if any(getattr(value, name) != getattr(charge, name) for name in _REPEATED):
+        raise ProtocolError("the refund is for something else than the charge", requirement="PAY-RCP-003")
+    left = charge.charge - sum(one.value.charge for one in earlier if one.value.refund_of == value.refund_of)
+    if not 0 < value.charge <= left:
+        raise ProtocolError(f"{value.charge} are given back of {left}", requirement="PAY-RCP-003")
 
 
 def _check_charge(receipt: Receipt, *, quote: Quote, ask: Ask, answer: Answer) -> None:
