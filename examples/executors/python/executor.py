@@ -18,15 +18,17 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 
-from consilience import asks, calls, envelopes, nodes
+from consilience import asks, calls, envelopes, nodes, payments
 from consilience._wire import convert, errors, events
 from consilience._wire.envelopes import from_bytes, open_envelope
-from consilience.asks import AnswerEvent, Ask, Transcript
+from consilience.asks import Answer, AnswerEvent, Ask, Transcript
 from consilience.calls import CallHeader
 from consilience.envelopes import Envelope, Signed
 from consilience.errors import REFUSALS, AddressInvalidError, ConsilienceError, ProtocolError, RefusedError
 from consilience.identity import KeyPair, format_node_id, parse_node_id
 from consilience.nodes import KeySuccession, NodeCard
+from consilience.payments import Quote, Receipt, SessionTerms
+from consilience.tariffs import Tariff, tariff_violations
 from consilience.units import PublicKey, RequestId
 from consilience.v1 import ask_pb2, error_reason_pb2
 
@@ -141,6 +143,35 @@ def check_exchange(test: Input) -> Values:
     return {}
 
 
+def price(test: Input) -> Values:
+    """TariffCost: what usage costs; a tariff that breaks its rules has no cost."""
+    tariff = convert.parse(bytes.fromhex(test["tariff"]), Tariff)
+    for path, description in tariff_violations(tariff):
+        raise ProtocolError(f"{path} {description}", requirement="PAY-TRF-001")
+    return {"cost": str(payments.cost(tariff, convert.parse(bytes.fromhex(test["usage"]), asks.Usage)))}
+
+
+def check_receipts(test: Input) -> Values:
+    """ReceiptChain: all receipts of a session, with what they are for."""
+    card, quote = _opened(test["card"], NodeCard), _opened(test["quote"], Quote)
+    terms = _opened(test["terms"], SessionTerms)
+    receipts: list[Signed[Receipt]] = []
+    for exchange in test["exchanges"]:
+        ask, answer = _opened(exchange["ask"], Ask), _opened(exchange["answer"], Answer)
+        receipt = _opened(exchange["receipt"], Receipt)
+        if not card.value.may_sign(receipt.value.signing_key, at=receipt.value.finish_time):
+            raise ProtocolError("the key is not the node's to use", requirement="PAY-RCP-005")
+        before = receipts[-1] if receipts else None
+        payments.check_receipt(receipt, quote=quote, ask=ask, answer=answer, terms=terms, before=before)
+        if before is None and receipt.value.number != 1:
+            raise ProtocolError("the first receipt is missing", requirement="PAY-RCP-002")
+        if receipt.value.refund_of:
+            payments.check_refund(receipt, earlier=receipts)
+        receipts.append(receipt)
+    last = receipts[-1].value
+    return {"sessionSpent": str(last.session_spent), "sessionRefunded": str(last.session_refunded)}
+
+
 def look_up(test: Input) -> Values:
     """ReasonCode: what the catalogue says of a reason."""
     code = REFUSALS[test["errorReason"]].code
@@ -175,6 +206,8 @@ FUNCTIONS: Mapping[str, Callable[[Input], Values]] = {
     "TranscriptFraming": frame,
     "EventLog": read_log,
     "ExchangeCheck": check_exchange,
+    "TariffCost": price,
+    "ReceiptChain": check_receipts,
     "ReasonCode": look_up,
     "RefusalStatus": read_status,
 }

@@ -9,6 +9,8 @@ from consilience_conformance.vectors.generator import (
     exchanges,
     headers,
     node_ids,
+    receipts,
+    tariffs,
     transcripts,
 )
 from consilience_conformance.vectors.generator.layout import VectorFile
@@ -16,5 +18,5 @@ from consilience_conformance.vectors.generator.layout import VectorFile
 
 def all_files() -> list[VectorFile]:
     """Makes every file."""
-    makers = (envelopes, headers, node_ids, cards, transcripts, exchanges, errors)
+    makers = (envelopes, headers, node_ids, cards, transcripts, exchanges, tariffs, receipts, errors)
     return [maker.make() for maker in makers]

@@ -30,6 +30,8 @@ class BugType(enum.StrEnum):
     """It is off at a limit."""
     DATA_LOSS = "DATA_LOSS"
     """It loses, repeats or changes part of an answer."""
+    WRONG_AMOUNT = "WRONG_AMOUNT"
+    """It comes to another amount of money than others, or takes one that does not add up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
