@@ -34,7 +34,7 @@ var (
 	address     = flag.String("address", "127.0.0.1:7342", "where to listen; port 0 takes a free one")
 	keyFile     = flag.String("key", "root.key", "file of the root key; made if absent")
 	withTLS     = flag.Bool("tls", false, "use TLS with a certificate of its own, pinned in the card")
-	pay         = flag.Bool("pay", false, "also serve units.table, which costs units of TEST/0, and take payments by hold.v1")
+	pay         = flag.Bool("pay", false, "also serve units.table, which costs units of TEST/0; take payments by hold.v1")
 	holdOpen    = flag.Duration("hold-open", 5*time.Second, "how long an answer waits for a voucher")
 	issuers     = flag.String("escrow-issuers", "", "node ids, with commas, whose holds are taken in escrow")
 	conformance = flag.Bool("conformance", false, "also serve conformance.script, to testers with a grant")

@@ -212,6 +212,7 @@ func TestParallelAsksNeverOverdrawTheirSession(t *testing.T) {
 	ended := make(chan error)
 	for range 20 { // which cost some 2000 together
 		ask := who.under(quote, who.scripted(times(token("twenty bytes of text"), 10)))
+		ask.Limits = &v1.AskLimits{MaxCharge: proto.Int64(500)} // so that all of them fit into the quote
 		request := &v1.AskRequest{Ask: who.signed(who.key, ask), Quote: quote}
 		go func() { ended <- who.readPatiently(request) }()
 	}

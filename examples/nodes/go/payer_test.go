@@ -260,11 +260,8 @@ func (p *payer) settled(quote *v1.SignedEnvelope, ask *v1.Ask, previous *v1.Sign
 	if err := readers.CheckMeters(held, log); err != nil {
 		p.t.Fatal(err)
 	}
-	if err := readers.CheckReceipt(held, log.Final.GetReceipt()); err != nil {
-		p.t.Fatal(err)
-	}
-	receipt := &v1.Receipt{}
-	if err := wire.Open(log.Final.GetReceipt(), receipt, (*v1.Receipt).GetSigningKey); err != nil {
+	receipt, err := readers.CheckReceipt(held, log.Final.GetReceipt())
+	if err != nil {
 		p.t.Fatal(err)
 	}
 	return log, answer, receipt

@@ -80,7 +80,7 @@ func offersOf(skillID string) []*v1.Quote {
 				{Unit: v1.PricedUnit_PRICED_UNIT_OUTPUT_TOKEN, Price: 1, Per: 3},
 				{Unit: v1.PricedUnit_PRICED_UNIT_OUTPUT_BYTE, Price: 1, Per: 2},
 			}},
-			Window: 50, MaxCharge: 2000, MaxAsks: 20, TotalMaxCharge: 10_000,
+			Window: 50, MaxCharge: 2000, MaxAsks: 20, TotalMaxCharge: 6000,
 		}}
 	}
 	return nil

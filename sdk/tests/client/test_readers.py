@@ -72,8 +72,8 @@ async def test_an_event_of_an_unknown_kind_is_skipped(client: Client, node: Scri
         yield log.accepted()
         unknown = encode_event(AnswerEvent(sequence=Sequence(2), event=TextDelta(first_sequence=Sequence(2), text="")))
         log.text("")
-        # Field 8 of AnswerEvent, which this version does not have, in place of field 3.
-        yield unknown.replace(b"\x1a\x02\x08\x02", b"\x42\x02\x08\x02")
+        # Field 14 of AnswerEvent, which this version does not have, in place of field 3.
+        yield unknown.replace(b"\x1a\x02\x08\x02", b"\x72\x02\x08\x02")
         yield log.text("words")
         yield log.final()
 

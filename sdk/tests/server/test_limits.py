@@ -234,9 +234,9 @@ async def test_limits_that_are_not_stated_are_the_defaults_and_stand_in_the_card
     serve_test_skills(plain, Counting())
     async with plain.serving(ANYWHERE) as running:
         assert running.card.value.limits == DEFAULT_LIMITS
-        # A card states every limit but those on tokens (proto: Limits).
+        # A card states every limit but those on tokens, and that on quotes, where it is not paid (proto: Limits).
         unset = {name for name in Limits.__slots__ if not getattr(running.card.value.limits, name)}
-        assert unset == {"max_input_tokens", "max_output_tokens"}
+        assert unset == {"max_input_tokens", "max_output_tokens", "max_quotes_per_minute"}
 
 
 async def test_a_node_may_allow_more_than_the_defaults(key: KeyPair) -> None:

@@ -74,7 +74,7 @@ def _rules_of_headers_ignored() -> None:
     """A header may name as many extensions as it likes, and one of them often."""
     replace(
         questions,
-        "_header_violations",
+        "header_violations",
         lambda check: lambda header: check(changed(header, required_extensions=(), extensions={})),
     )
 

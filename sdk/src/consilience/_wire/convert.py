@@ -104,14 +104,7 @@ _SIGNER: dict[type, Callable[[Any], tuple[PublicKey, str]]] = {
     payments.Receipt: lambda receipt: (receipt.signing_key, "signing_key"),
     payments.Hold: lambda hold: (hold.issuer, "issuer"),
     payments.HoldRelease: lambda release: (release.signing_key, "signing_key"),
-    payments.GetQuoteCall: lambda call: (call.header.caller, "header.caller"),
-    payments.OpenSessionCall: lambda call: (call.header.caller, "header.caller"),
-    payments.ConfirmDepositCall: lambda call: (call.header.caller, "header.caller"),
-    payments.GetSessionCall: lambda call: (call.header.caller, "header.caller"),
-    payments.AcknowledgeReceiptCall: lambda call: (call.header.caller, "header.caller"),
-    payments.ListReceiptsCall: lambda call: (call.header.caller, "header.caller"),
-    payments.WithdrawCall: lambda call: (call.header.caller, "header.caller"),
-    payments.CloseSessionCall: lambda call: (call.header.caller, "header.caller"),
+    **dict.fromkeys(typing.get_args(payments.PaymentCall), lambda call: (call.header.caller, "header.caller")),
     conformance.ConformanceGrant: lambda grant: (grant.node_id, "node_id"),
 }
 """The role key that each signed payload names (SIG-ENV-005)."""

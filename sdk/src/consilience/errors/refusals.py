@@ -218,7 +218,7 @@ class PaymentRequiredError(RefusedError):
 
     reason = "PAYMENT_REQUIRED"
     code = "FAILED_PRECONDITION"
-    remedy = "Pay with `Client(wallet=…, budget=…)`, or ask a free skill."
+    remedy = "Pay the price that the detail carries, or ask a free skill."
 
 
 class QuoteInvalidError(RefusedError):

@@ -1021,7 +1021,7 @@ class Final(google.protobuf.message.Message):
 
     @property
     def receipt(self) -> consilience.v1.envelope_pb2.SignedEnvelope:
-        """Carries a Receipt. Set if and only if the ask named a payment (PAY-RCP-001)."""
+        """Carries a Receipt. Set if and only if the ask is paid: a free one is not, whatever it names (PAY-RCP-001)."""
 
     def __init__(
         self,

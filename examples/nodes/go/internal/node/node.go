@@ -51,8 +51,8 @@ type Node struct {
 	draining   bool
 }
 
-// New makes a node. The template is a card without ids, keys, times and skills; it lists tariffs and rails where the node
-// is paid.
+// New makes a node. The template is a card without ids, keys, times and skills; it lists tariffs and rails if the node is
+// paid.
 func New(root ed25519.PrivateKey, template *v1.NodeCard, paid *payments.Payments, skills ...*Skill) (*Node, error) {
 	n := &Node{
 		root: root, template: template, skills: map[string]*Skill{}, payments: paid, health: health.NewServer(),

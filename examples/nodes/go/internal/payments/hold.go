@@ -32,7 +32,7 @@ type withdrawal struct {
 	detail *anypb.Any
 }
 
-// start tells how to make a deposit. Prepaid, the node gives it: on a network of no value there is nothing to pay it with.
+// start tells how to make a deposit. Prepaid, the node gives it: on a network of no value there is nothing to pay with.
 func (p *Payments) start(s *session, depositID []byte, amount int64, now time.Time) (*deposit, error) {
 	instruction := &v1.DepositInstruction{
 		DepositId: depositID, Amount: amount, ExpireTime: wire.Instant(now.Add(holdLife)),

@@ -69,7 +69,7 @@ func (p *Payments) Challenge(ask *v1.Ask, skill *v1.Skill, now time.Time) error 
 		&v1.PaymentRequired{Quote: quote})
 }
 
-// offer returns what a quote says of the first tariff of a skill that prices the model in the asset, where one is named.
+// offer returns what a quote says of the first tariff of a skill that prices the model, in the asset if one is named.
 func (p *Payments) offer(skill *v1.Skill, modelID, asset string) (*v1.Quote, error) {
 	if len(skill.GetTariffIds()) == 0 {
 		return &v1.Quote{}, nil

@@ -119,43 +119,83 @@ func CheckMeters(held *Payment, log *Log) error {
 	return nil
 }
 
-// CheckReceipt checks a receipt by 3.6.
-func CheckReceipt(held *Payment, envelope *v1.SignedEnvelope) error {
+// CheckReceipt checks a receipt by 3.6, and returns it. Of a refund it does not know what is given back.
+func CheckReceipt(held *Payment, envelope *v1.SignedEnvelope) (*v1.Receipt, error) {
 	o, err := held.open()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	receipt, previous := &v1.Receipt{}, &v1.Receipt{}
 	if err := wire.Open(envelope, receipt, (*v1.Receipt).GetSigningKey); err != nil {
-		return err
+		return nil, err
 	}
 	if err := wire.CheckFields(receipt); err != nil {
-		return err
+		return nil, err
 	}
 	if held.Previous != nil {
 		if err := wire.Open(held.Previous, previous, (*v1.Receipt).GetSigningKey); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if err := o.checkNames(held, receipt); err != nil {
-		return err
+		return nil, err
+	}
+	charge, refund := receipt.GetCharge(), int64(0)
+	highest := min(payments.Cost(o.quote.GetTariff(), receipt.GetUsage()), o.ceiling())
+	if o.answer.GetOutcome() == v1.Outcome_OUTCOME_FAILED && o.answer.GetTranscriptBytes() == 0 {
+		highest = 0
+	}
+	isRefund := len(receipt.GetRefundOf()) > 0
+	if isRefund {
+		charge, refund = 0, charge
 	}
 	previousDigest := wire.DigestOf(held.Previous)
-	failedUnread := o.answer.GetOutcome() == v1.Outcome_OUTCOME_FAILED && o.answer.GetTranscriptBytes() == 0
-	cost := payments.Cost(o.quote.GetTariff(), receipt.GetUsage())
+	unknown := held.Previous == nil && receipt.GetNumber() > 1 // the one before
 	switch {
-	case receipt.GetCharge() > min(cost, o.ceiling()), failedUnread && receipt.GetCharge() > 0:
-		return broken("PAY-CHG-001", "the charge is too high")
-	case o.answer.GetCharged() != (receipt.GetCharge() > 0):
-		return broken("PAY-CHG-002", "the answer tells otherwise whether it is charged")
-	case held.Previous != nil && !bytes.Equal(receipt.GetPreviousDigest(), previousDigest[:]),
-		receipt.GetNumber() == 1 && receipt.GetSessionSpent() != receipt.GetCharge(),
-		held.Previous != nil && receipt.GetNumber() != previous.GetNumber()+1:
-		return broken("PAY-RCP-002", "the chain of receipts has a hole")
-	case held.Previous != nil && receipt.GetSessionSpent() != previous.GetSessionSpent()+receipt.GetCharge():
-		return broken("PAY-RCP-003", "the receipts do not add up")
+	case receipt.GetCharge() > highest:
+		return nil, broken("PAY-RCP-005", "the charge is too high")
+	case !isRefund && o.answer.GetCharged() != (charge > 0):
+		return nil, broken("PAY-CHG-002", "the answer tells otherwise whether it is charged")
+	case !unknown && receipt.GetNumber() != previous.GetNumber()+1,
+		held.Previous != nil && !bytes.Equal(receipt.GetPreviousDigest(), previousDigest[:]):
+		return nil, broken("PAY-RCP-002", "the chain of receipts has a hole")
+	case !unknown && receipt.GetSessionSpent()-charge != previous.GetSessionSpent(),
+		!unknown && receipt.GetSessionRefunded()-refund != previous.GetSessionRefunded():
+		return nil, broken("PAY-RCP-003", "the receipts do not add up")
 	}
-	return nil
+	return receipt, nil
+}
+
+// Exchange is one receipt of a session, with what it is for. All are envelopes.
+type Exchange struct{ Ask, Answer, Receipt *v1.SignedEnvelope }
+
+// CheckChain checks all receipts of a session from the first on, and returns the last.
+func CheckChain(card, quote, terms *v1.SignedEnvelope, exchanges []Exchange) (*v1.Receipt, error) {
+	charged := map[wire.Digest]*v1.Receipt{}
+	left := map[wire.Digest]int64{} // to give back
+	held, last := &Payment{Card: card, Quote: quote, Terms: terms}, &v1.Receipt{}
+	for _, exchange := range exchanges {
+		held.Ask, held.Answer = exchange.Ask, exchange.Answer
+		receipt, err := CheckReceipt(held, exchange.Receipt)
+		if err != nil {
+			return nil, err
+		}
+		if held.Previous == nil && receipt.GetNumber() != 1 {
+			return nil, broken("PAY-RCP-002", "the first receipt is missing")
+		}
+		digest := wire.DigestOf(exchange.Receipt)
+		if len(receipt.GetRefundOf()) == 0 {
+			charged[digest], left[digest] = receipt, receipt.GetCharge()
+		} else {
+			of := wire.Digest(receipt.GetRefundOf())
+			if left[of] -= receipt.GetCharge(); left[of] < 0 || receipt.GetCharge() == 0 ||
+				!bytes.Equal(charged[of].GetAnswerDigest(), receipt.GetAnswerDigest()) {
+				return nil, broken("PAY-RCP-003", "more is given back than was charged, or for something else")
+			}
+		}
+		held.Previous, last = exchange.Receipt, receipt
+	}
+	return last, nil
 }
 
 // checkNames takes steps 2 and 3, and of step 4 what the receipt repeats of the answer.
@@ -165,16 +205,16 @@ func (o *opened) checkNames(held *Payment, receipt *v1.Receipt) error {
 	switch {
 	case !bytes.Equal(receipt.GetNodeId(), o.card.GetNodeId()),
 		!signs(o.card, receipt.GetSigningKey(), receipt.GetFinishTime()):
-		return broken("ASK-ANS-001", "the receipt is of another node, or of a key that does not sign for it")
+		return broken("PAY-RCP-005", "the receipt is of another node, or of a key that does not sign for it")
 	case !bytes.Equal(receipt.GetSessionId(), sessionID[:]), !bytes.Equal(receipt.GetPayer(), o.terms.GetPayer()),
 		receipt.GetAsset() != o.terms.GetAsset(), receipt.GetBacking() != o.terms.GetBacking(),
 		!bytes.Equal(receipt.GetIssuer(), o.terms.GetIssuer()),
 		!bytes.Equal(receipt.GetRequestId(), o.ask.GetHeader().GetRequestId()),
 		!bytes.Equal(receipt.GetAskDigest(), askDigest[:]), !bytes.Equal(receipt.GetQuoteDigest(), quoteDigest[:]),
 		!bytes.Equal(receipt.GetAnswerDigest(), answerDigest[:]):
-		return broken("PAY-RCP-001", "the receipt is of another session, ask, quote or answer")
+		return broken("PAY-RCP-005", "the receipt is of another session, ask, quote or answer")
 	case !proto.Equal(receipt.GetUsage(), o.answer.GetUsage()), receipt.GetOutcome() != o.answer.GetOutcome():
-		return broken("PAY-RCP-001", "the receipt repeats usage or outcome wrongly")
+		return broken("PAY-RCP-005", "the receipt repeats usage or outcome wrongly")
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/code"
@@ -19,6 +20,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
+	"consilience.dev/examples/units/internal/payments"
 	"consilience.dev/examples/units/internal/readers"
 	"consilience.dev/examples/units/internal/wire"
 )
@@ -39,10 +41,13 @@ func (b Bytes) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, b), 
 type Input struct {
 	Seed, Payload, PublicKey, Signature, Node, EncodedHeader, Card, OldCard, Succession, Ask, Status Bytes
 
+	Tariff, Usage, Quote, Terms Bytes
+
 	PayloadType, ExpectedType, Method, Text, ErrorReason string
 
 	KnownExtensions []string
 	Cards, Events   []Bytes
+	Exchanges       []struct{ Ask, Answer, Receipt Bytes }
 	Now             time.Time
 }
 
@@ -64,6 +69,8 @@ var Types = map[string]func(Input) (Values, error){
 	"ExchangeCheck":             exchangeCheck,
 	"ReasonCode":                reasonCode,
 	"RefusalStatus":             refusalStatus,
+	"TariffCost":                tariffCost,
+	"ReceiptChain":              receiptChain,
 }
 
 // RefusedAs returns the reason of a refusal, or the requirement that is broken where there is no reason. All other
@@ -196,6 +203,40 @@ func refusalStatus(in Input) (Values, error) {
 	}
 	return Values{"errorReason": reason, "code": code.Code(received.GetCode()).String(), "details": details}, nil
 }
+
+func tariffCost(in Input) (Values, error) {
+	tariff, usage := &v1.Tariff{}, &v1.Usage{}
+	if err := errors.Join(proto.Unmarshal(in.Tariff, tariff), proto.Unmarshal(in.Usage, usage)); err != nil {
+		return nil, err
+	}
+	if err := wire.CheckFields(tariff); err != nil {
+		return nil, err
+	}
+	return Values{"cost": amount(payments.Cost(tariff, usage))}, nil
+}
+
+func receiptChain(in Input) (Values, error) {
+	card, quote, terms := &v1.SignedEnvelope{}, &v1.SignedEnvelope{}, &v1.SignedEnvelope{}
+	sources := map[*v1.SignedEnvelope]Bytes{card: in.Card, quote: in.Quote, terms: in.Terms}
+	var exchanges []readers.Exchange
+	for _, each := range in.Exchanges {
+		exchange := readers.Exchange{
+			Ask: &v1.SignedEnvelope{}, Answer: &v1.SignedEnvelope{}, Receipt: &v1.SignedEnvelope{},
+		}
+		sources[exchange.Ask], sources[exchange.Answer], sources[exchange.Receipt] = each.Ask, each.Answer, each.Receipt
+		exchanges = append(exchanges, exchange)
+	}
+	if err := parse(sources); err != nil {
+		return nil, err
+	}
+	last, err := readers.CheckChain(card, quote, terms, exchanges)
+	return Values{
+		"sessionSpent": amount(last.GetSessionSpent()), "sessionRefunded": amount(last.GetSessionRefunded()),
+	}, err
+}
+
+// amount writes a number of 64 bits as a text, because not every reader of JSON has those.
+func amount(of int64) string { return strconv.FormatInt(of, 10) }
 
 func parse(sources map[*v1.SignedEnvelope]Bytes) error {
 	for envelope, source := range sources {

@@ -22,8 +22,8 @@ var envelope = (&v1.SignedEnvelope{}).ProtoReflect().Descriptor()
 
 type violations = []*errdetails.BadRequest_FieldViolation
 
-// CheckFields refuses a message of which fields break their rules, and lists all that do (ERR-FLD-001). The fields of an
-// envelope in it are left to the step that opens it (0.3).
+// CheckFields refuses a message of which fields break their rules, and lists all that do (ERR-FLD-001). Those of an
+// envelope in it are left to the steps that open it (0.3).
 func CheckFields(message proto.Message) error {
 	broken, err := brokenRules(message, func(violation *protovalidate.Violation) bool {
 		field := violation.FieldDescriptor
