@@ -4,14 +4,17 @@ from typing import Any
 
 import pytest
 
-from consilience import asks, nodes
+from consilience import asks, nodes, payments, tariffs
 from consilience._wire import convert, envelopes
 from consilience.envelopes import Signed
 from consilience.errors import EnvelopeMalformedError, FieldInvalidError, FieldViolations, SignatureInvalidError
 from consilience.identity import KeyPair
 from consilience.units import EPOCH
-from consilience.v1 import ask_pb2, node_pb2
+from consilience.v1 import ask_pb2, node_pb2, payment_pb2, tariff_pb2
 from sdk.tests._wire.chains import NOW, Chain
+from sdk.tests._wire.payments import full_payments
+
+FULL_PAYMENTS = full_payments()
 
 
 @pytest.mark.parametrize("name", ["card", "ask", "answer"])
@@ -27,9 +30,24 @@ def test_the_full_example_leaves_no_field_of_the_message_unset(chain: Chain, nam
     assert {field.name for field, _ in message.ListFields()} == {field.name for field in message.DESCRIPTOR.fields}
 
 
+@pytest.mark.parametrize("name", FULL_PAYMENTS)
+def test_a_payment_with_every_field_set_comes_back_equal(name: str) -> None:
+    value = FULL_PAYMENTS[name]
+    message = convert.to_message(value)
+    assert convert.from_message(message, type(value)) == value
+    assert {field.name for field, _ in message.ListFields()} == {field.name for field in message.DESCRIPTOR.fields}
+
+
+def test_every_object_and_call_of_payments_is_among_the_full_examples() -> None:
+    of_payments = {value for value in vars(payments).values() if isinstance(value, type)}
+    assert {value for value in _value_types() if value in of_payments} == {*map(type, FULL_PAYMENTS.values())}
+
+
 def _value_types() -> list[type]:
-    types = [value for module in (nodes, asks) for value in vars(module).values() if dataclasses.is_dataclass(value)]
+    modules = (nodes, asks, payments, tariffs)
+    types = [value for module in modules for value in vars(module).values() if dataclasses.is_dataclass(value)]
     without_message = {Signed, nodes.NodeAddress, asks.UnknownEvent, asks.AnswerEvent}
+    without_message |= {payments.Account, payments.Amount}
     return sorted({t for t in types if isinstance(t, type)} - without_message, key=lambda t: t.__name__)
 
 
@@ -53,6 +71,10 @@ def test_enums_have_the_numbers_and_names_of_the_wire() -> None:
         (asks.Outcome, ask_pb2.Outcome, "OUTCOME_"),
         (asks.StopReason, ask_pb2.StopReason, "STOP_REASON_"),
         (asks.DroppedSide, ask_pb2.DroppedSide, "DROPPED_SIDE_"),
+        (tariffs.PricedUnit, tariff_pb2.PricedUnit, "PRICED_UNIT_"),
+        (tariffs.Backing, tariff_pb2.Backing, "BACKING_"),
+        (payments.SessionStatus, payment_pb2.SessionStatus, "SESSION_STATUS_"),
+        (payments.TransferStatus, payment_pb2.TransferStatus, "TRANSFER_STATUS_"),
     ]
     for ours, wire, prefix in pairs:
         numbers = {f"{prefix}{member.name}": int(member) for member in ours if member >= 0}

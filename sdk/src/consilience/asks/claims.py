@@ -19,7 +19,7 @@ from consilience.asks.answers import (
     Intake,
     Usage,
 )
-from consilience.asks.logs import Event, Final, Gap, Progress, TextDelta
+from consilience.asks.logs import Event, Final, Gap, PaymentNeeded, Progress, TextDelta
 from consilience.errors import FieldInvalidError, FieldViolation, FieldViolations
 from consilience.nodes import Model
 
@@ -72,6 +72,8 @@ def _violations(event: Event) -> Violations:
                 yield "progress.done_milli", "must be 0 to 1000"
         case Gap(detail=detail):
             yield from _longer("gap.detail", detail, MAX_NOTE_CHARACTERS)
+        case PaymentNeeded():
+            yield from _negative("payment_needed", event, "required_cumulative")
         case Final(answer=answer):
             yield from _of_answer("answer", answer.value)
 

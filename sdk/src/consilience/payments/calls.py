@@ -10,6 +10,7 @@ from consilience.asks.questions import header_violations, refuse_violations
 from consilience.calls import CallHeader
 from consilience.envelopes import Signed
 from consilience.errors import FieldViolation
+from consilience.payments.quotes import MAX_MODEL_ID_CHARACTERS
 from consilience.payments.sessions import SessionTerms
 from consilience.payments.transfers import TRANSFER_ID_BYTES
 from consilience.tariffs import is_asset, is_id
@@ -25,7 +26,6 @@ LIST_METHOD = "consilience.v1.PaymentService/ListReceipts"
 WITHDRAW_METHOD = "consilience.v1.PaymentService/Withdraw"
 CLOSE_METHOD = "consilience.v1.PaymentService/CloseSession"
 
-MAX_MODEL_ID_CHARACTERS = 128
 DIGEST_BYTES = 32
 
 

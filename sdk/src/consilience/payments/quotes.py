@@ -16,6 +16,7 @@ from consilience.units import Digest, PublicKey
 
 MAX_QUOTE_LIFETIME = timedelta(hours=1)
 MAX_QUOTE_RAILS = 16
+MAX_MODEL_ID_CHARACTERS = 128
 
 _PRICED = ("window", "max_charge", "max_asks", "total_max_charge")
 
@@ -95,6 +96,8 @@ def quote_violations(quote: Quote) -> Iterator[tuple[str, str]]:
             yield name, "must be 32 bytes"
     if not is_id(quote.skill_id):
         yield "skill_id", "must be the id of a skill"
+    if len(quote.model_id) > MAX_MODEL_ID_CHARACTERS:
+        yield "model_id", f"must have at most {MAX_MODEL_ID_CHARACTERS} characters"
     for name in _PRICED:
         value = getattr(quote, name)
         if value < 0 or (quote.tariff is not None and not value):

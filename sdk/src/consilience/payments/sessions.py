@@ -230,7 +230,9 @@ def _terms_violations(terms: SessionTerms) -> Iterator[FieldViolation]:
         yield FieldViolation(field="backing", description="must be a backing of this version")
     elif not _issuer_fits(terms):
         yield FieldViolation(field="session_terms", description="must have the issuer of its backing")
-    if (terms.backing is Backing.CREDIT) != (terms.credit_limit > 0) or terms.credit_limit < 0:
+    if terms.credit_limit < 0:
+        yield FieldViolation(field="credit_limit", description="must not be negative")
+    if (terms.backing is Backing.CREDIT) != (terms.credit_limit > 0):
         yield FieldViolation(field="session_terms", description="must have a credit limit on credit alone")
 
 
