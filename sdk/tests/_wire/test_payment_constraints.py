@@ -8,7 +8,7 @@ import pytest
 
 from consilience import payments
 from consilience._wire import convert
-from consilience.errors import FieldInvalidError, FieldViolations
+from consilience.errors import FieldInvalidError
 from consilience.payments.quotes import quote_violations
 from consilience.tariffs import Tariff, tariff_violations
 from sdk.tests._wire.chains import full_tariff
@@ -141,8 +141,7 @@ def _found(message: Any, name: str) -> set[str]:
         value = convert.parse(message.SerializeToString(), type(EXAMPLES[name]))
         paths = [path for path, _ in _violations(value)]
     except FieldInvalidError as error:
-        detail = error.detail if isinstance(error.detail, FieldViolations) else FieldViolations()
-        paths = [violation.field for violation in detail.violations]
+        paths = [violation.field for violation in getattr(error.detail, "violations", ())]
     return {re.sub(r"\[\d+\]", "", path) for path in paths}
 
 

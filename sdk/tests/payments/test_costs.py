@@ -1,5 +1,6 @@
 from datetime import timedelta
 from fractions import Fraction
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -88,6 +89,19 @@ def test_more_usage_never_costs_less(tariff: Tariff, one: Usage, other: Usage) -
         output_bytes=one.output_bytes + other.output_bytes,
     )
     assert cost(tariff, both) >= cost(tariff, one)
+
+
+@given(tariffs, st.lists(st.integers(0, 2**30), max_size=8), st.randoms(use_true_random=False))
+def test_in_how_many_pieces_a_text_came_does_not_change_what_it_costs(
+    tariff: Tariff, sizes: list[int], random: Random
+) -> None:
+    whole = cost(tariff, Usage(output_bytes=sum(sizes), output_tokens=len(sizes)))
+    seen = [0]
+    for size in random.sample(sizes, len(sizes)):
+        seen.append(seen[-1] + size)
+    costs = [cost(tariff, Usage(output_bytes=size, output_tokens=count)) for count, size in enumerate(seen)]
+    assert costs == sorted(costs)
+    assert costs[-1] == whole
 
 
 @given(tariffs, usages)

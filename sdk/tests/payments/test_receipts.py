@@ -1,7 +1,5 @@
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,120 +8,11 @@ from consilience import asks
 from consilience._wire import envelopes
 from consilience.envelopes import Signed
 from consilience.errors import ProtocolError
-from consilience.identity import KeyPair
-from consilience.payments import (
-    Meter,
-    Quote,
-    Receipt,
-    SessionTerms,
-    check_meter,
-    check_quote,
-    check_receipt,
-    funding_commitment,
-)
-from consilience.tariffs import Backing, PricedUnit, Tariff, UnitPrice
+from consilience.payments import Meter, Receipt, check_meter, check_receipt, check_refund, funding_commitment
+from consilience.tariffs import Backing
 from consilience.units import Digest, Sequence
-from sdk.tests._wire.chains import NOW, Chain, make_chain
-
-TEXT = "ten bytes."
-TARIFF = Tariff(id="t", asset="TEST/0", prices=(UnitPrice(unit=PricedUnit.OUTPUT_BYTE, price=1),))
-
-
-@dataclass(frozen=True)
-class Deal:
-    """All that a receipt binds."""
-
-    chain: Chain
-    quote: Signed[Quote]
-    terms: Signed[SessionTerms]
-    ask: Signed[asks.Ask]
-    answer: Signed[asks.Answer]
-    receipt: Signed[Receipt]
-
-    def check(self, **changed: Any) -> None:
-        receipt = envelopes.seal(replace(self.receipt.value, **changed), signer=self.chain.node)
-        check_receipt(receipt, quote=self.quote, ask=self.ask, answer=self.answer, terms=self.terms)
-
-
-def _quote(chain: Chain, **changed: Any) -> Quote:
-    fields: dict[str, Any] = {
-        "node_id": chain.node.public_key,
-        "signing_key": chain.node.public_key,
-        "card_digest": chain.card.digest,
-        "payer": chain.asker.public_key,
-        "skill_id": "computing.define",
-        "tariff": TARIFF,
-        "window": 5,
-        "max_charge": 40,
-        "max_asks": 2,
-        "total_max_charge": 80,
-        "rail_ids": ("hold.v1",),
-        "issue_time": NOW,
-        "expire_time": NOW + timedelta(minutes=5),
-    }
-    return Quote(**(fields | changed))
-
-
-@pytest.fixture
-def deal() -> Deal:
-    chain = make_chain()
-    node, asker = chain.node, chain.asker
-    quote = envelopes.seal(_quote(chain), signer=node)
-    terms = envelopes.seal(
-        SessionTerms(
-            payer=asker.public_key,
-            payee=node.public_key,
-            asset="TEST/0",
-            rail_id="hold.v1",
-            network="test",
-            backing=Backing.PREPAID,
-            issuer=node.public_key,
-            salt=b"s" * 16,
-        ),
-        signer=asker,
-    )
-    ask = envelopes.seal(
-        replace(chain.ask.value, payment=asks.AskPayment(quote_digest=quote.digest, session_id=terms.digest)),
-        signer=asker,
-    )
-    usage = asks.Usage(output_bytes=len(TEXT), output_tokens=2)
-    answer = envelopes.seal(
-        replace(
-            chain.answer.value,
-            ask_digest=ask.digest,
-            outcome=asks.Outcome.ANSWERED,
-            charged=True,
-            usage=usage,
-            transcript_bytes=len(TEXT),
-            transcript_digest=Digest(hashlib.sha256(TEXT.encode()).digest()),
-        ),
-        signer=node,
-    )
-    receipt = envelopes.seal(
-        Receipt(
-            node_id=node.public_key,
-            signing_key=node.public_key,
-            session_id=terms.digest,
-            number=1,
-            payer=asker.public_key,
-            request_id=ask.value.header.request_id,
-            quote_digest=quote.digest,
-            ask_digest=ask.digest,
-            answer_digest=answer.digest,
-            usage=usage,
-            asset="TEST/0",
-            outcome=asks.Outcome.ANSWERED,
-            start_time=NOW,
-            finish_time=NOW,
-            backing=Backing.PREPAID,
-            issuer=node.public_key,
-            charge=10,
-            session_spent=10,
-            session_authorized=12,
-        ),
-        signer=node,
-    )
-    return Deal(chain, quote, terms, ask, answer, receipt)
+from sdk.tests._wire.chains import NOW
+from sdk.tests.payments.deals import TEXT, Deal
 
 
 def test_a_receipt_that_fits_is_taken(deal: Deal) -> None:
@@ -178,6 +67,61 @@ def test_receipts_follow_each_other(deal: Deal) -> None:
     for wrong in ({"number": 3}, {"previous_digest": b"x" * 32}, {"session_spent": 10}):
         with pytest.raises(ProtocolError):
             check(replace(second, **wrong))
+
+
+def _refund(deal: Deal, **changed: Any) -> Signed[Receipt]:
+    fields: dict[str, Any] = {
+        "number": 2,
+        "previous_digest": deal.receipt.digest,
+        "charge": 4,
+        "session_refunded": 4,
+        "refund_of": deal.receipt.digest,
+    }
+    return envelopes.seal(replace(deal.receipt.value, **(fields | changed)), signer=deal.chain.node)
+
+
+def _check_refund(deal: Deal, refund: Signed[Receipt], *earlier: Signed[Receipt]) -> None:
+    before = (deal.receipt, *earlier)
+    check_receipt(refund, quote=deal.quote, ask=deal.ask, answer=deal.answer, terms=deal.terms, before=before[-1])
+    check_refund(refund, earlier=before)
+
+
+def test_a_refund_counts_apart_from_what_is_spent(deal: Deal) -> None:
+    first = _refund(deal)
+    _check_refund(deal, first)
+    rest = _refund(deal, number=3, previous_digest=first.digest, charge=6, session_refunded=10)
+    _check_refund(deal, rest, first)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"charge": 11, "session_refunded": 11},
+        {"charge": 0, "session_refunded": 0},
+        {"charge": -1, "session_refunded": -1},
+        {"session_spent": 14},
+        {"session_spent": 6},
+        {"session_refunded": 0},
+        {"refund_of": b"x" * 32},
+    ],
+)
+def test_a_refund_with_one_defect_is_refused(deal: Deal, changed: dict[str, Any]) -> None:
+    with pytest.raises(ProtocolError, match="PAY-RCP-003"):
+        _check_refund(deal, _refund(deal, **changed))
+
+
+def test_no_more_is_given_back_than_was_charged_however_often(deal: Deal) -> None:
+    first = _refund(deal)
+    more = _refund(deal, number=3, previous_digest=first.digest, charge=7, session_refunded=11)
+    with pytest.raises(ProtocolError, match="7 are given back of 6"):
+        _check_refund(deal, more, first)
+
+
+def test_a_refund_of_a_refund_is_refused(deal: Deal) -> None:
+    first = _refund(deal)
+    again = _refund(deal, number=3, previous_digest=first.digest, refund_of=first.digest, session_refunded=8)
+    with pytest.raises(ProtocolError, match="names no charge"):
+        _check_refund(deal, again, first)
 
 
 def _meter(deal: Deal, **changed: Any) -> Signed[Meter]:
@@ -241,49 +185,3 @@ def test_a_funding_commitment_is_a_chain_over_references() -> None:
     first = hashlib.sha256(bytes(32) + one).digest()
     assert funding_commitment([]) == b""
     assert funding_commitment([one, two]) == hashlib.sha256(first + two).digest() != funding_commitment([two, one])
-
-
-Change = Callable[[Chain], dict[str, Any]]
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda _: {"payer": b"x" * 32},
-        lambda _: {"skill_id": "other"},
-        lambda _: {"model_id": "other"},
-        lambda _: {"card_digest": b"x" * 32},
-        lambda _: {"signing_key": KeyPair(b"x" * 32).public_key},
-        lambda _: {"node_id": b"x" * 32},
-        lambda _: {"window": 0},
-        lambda _: {"expire_time": NOW + timedelta(hours=2)},
-        lambda _: {"issue_time": NOW + timedelta(minutes=2), "expire_time": NOW + timedelta(minutes=3)},
-        lambda _: {"issue_time": NOW - timedelta(minutes=3), "expire_time": NOW - timedelta(minutes=2)},
-        lambda _: {"tariff": replace(TARIFF, asset="USD/6")},
-        lambda _: {"tariff": replace(TARIFF, prices=())},
-    ],
-)
-def test_a_quote_that_was_not_asked_for_is_refused(deal: Deal, change: Change) -> None:
-    value = _quote(deal.chain, **change(deal.chain))
-    signer = KeyPair(b"x" * 32) if value.signing_key == KeyPair(b"x" * 32).public_key else deal.chain.node
-    with pytest.raises(ProtocolError, match="PAY-QUO-004"):
-        _check_quote(deal, envelopes.seal(value, signer=signer), now=NOW)
-
-
-def test_a_quote_that_was_asked_for_is_taken_until_it_expires(deal: Deal) -> None:
-    _check_quote(deal, deal.quote, now=NOW)
-    _check_quote(deal, deal.quote, now=NOW + timedelta(minutes=5))
-    with pytest.raises(ProtocolError):
-        _check_quote(deal, deal.quote, now=NOW + timedelta(minutes=5, microseconds=1))
-
-
-def _check_quote(deal: Deal, quote: Signed[Quote], *, now: datetime) -> None:
-    assert now.tzinfo is UTC
-    check_quote(
-        quote,
-        card=deal.chain.card,
-        payer=deal.chain.asker.public_key,
-        skill_id="computing.define",
-        asset="TEST/0",
-        now=now,
-    )

@@ -91,13 +91,7 @@ def check_quote(
 
 def quote_violations(quote: Quote) -> Iterator[tuple[str, str]]:
     """Tells what breaks the rules of payment.proto: paths of fields, and what they must be."""
-    for name in ("node_id", "signing_key", "card_digest", "payer"):
-        if len(getattr(quote, name)) != 32:  # noqa: PLR2004 - keys and digests
-            yield name, "must be 32 bytes"
-    if not is_id(quote.skill_id):
-        yield "skill_id", "must be the id of a skill"
-    if len(quote.model_id) > MAX_MODEL_ID_CHARACTERS:
-        yield "model_id", f"must have at most {MAX_MODEL_ID_CHARACTERS} characters"
+    yield from _wrong_names(quote)
     for name in _PRICED:
         value = getattr(quote, name)
         if value < 0 or (quote.tariff is not None and not value):
@@ -110,3 +104,13 @@ def quote_violations(quote: Quote) -> Iterator[tuple[str, str]]:
         yield "expire_time", "must lie after issue_time and at most an hour later"
     if quote.tariff is not None:
         yield from tariff_violations(quote.tariff)
+
+
+def _wrong_names(quote: Quote) -> Iterator[tuple[str, str]]:
+    for name in ("node_id", "signing_key", "card_digest", "payer"):
+        if len(getattr(quote, name)) != 32:  # noqa: PLR2004 - keys and digests
+            yield name, "must be 32 bytes"
+    if not is_id(quote.skill_id):
+        yield "skill_id", "must be the id of a skill"
+    if len(quote.model_id) > MAX_MODEL_ID_CHARACTERS:
+        yield "model_id", f"must have at most {MAX_MODEL_ID_CHARACTERS} characters"
