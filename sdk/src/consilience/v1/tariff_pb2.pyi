@@ -113,7 +113,7 @@ class Tariff(google.protobuf.message.Message):
     asset: builtins.str
     """Names the asset in which all its amounts are, with its scale: `BTC/11` counts units of 10^-11 bitcoin. *Required.*"""
     minimum_charge: builtins.int
-    """Holds the least that an answer costs that costs anything, in units of the asset."""
+    """Holds the least that an answer costs, in units of the asset, even where the prices come to zero."""
     tokenizer: builtins.str
     """Names what counts the tokens: `SmolLM2-135M`. *Required* where tokens are priced."""
     @property
