@@ -38,10 +38,12 @@ certify: $(READY) ## build the node in Go, and let the judge certify it; the rep
 
 .PHONY: selftest
 selftest: $(READY) ## judge the judge: nodes with one fault each, and each fault has to be found
+	@rm -rf build/selftest
 	consilience-conformance selftest --out build/selftest
 
 .PHONY: flakes
 flakes: $(READY) ## judge healthy nodes 200 times on a busy machine; nothing may be found (for the night)
+	@rm -rf build/flakes
 	python -m consilience_conformance.selftest.flakes --out build/flakes
 
 .PHONY: lint

@@ -40,16 +40,21 @@ def hunt(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
 
 
-def test_a_run_that_finds_something_is_told_with_its_seed(tmp_path: Path) -> None:
+def test_a_run_that_finds_something_is_told_with_its_seed_and_leaves_its_report_in_place_of_an_earlier_one(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "node.py").write_text(MUTANT)
-    ended = hunt(
-        "--runs", "1", "--seed", "7", "--node-command", shlex.join([sys.executable, str(tmp_path / "node.py")])
-    )
+    report = tmp_path / "out" / "7" / "report.json"
+    report.parent.mkdir(parents=True)
+    report.write_text("of last night")
+    words = ("--runs", "1", "--seed", "7", "--out", str(tmp_path / "out"))
+    ended = hunt(*words, "--node-command", shlex.join([sys.executable, str(tmp_path / "node.py")]))
     assert ended.returncode == Exit.FAILED, ended.stderr
     first, *told = ended.stdout.splitlines()
     assert first.startswith("FLAKE  plain      --seed 7 ")
     assert "another-ask-under-a-bound-id-is-refused says fail" in ended.stdout
     assert told[-1] == "1 runs, 1 of them with a flake"
+    assert "another-ask-under-a-bound-id-is-refused" in report.read_text()
 
 
 def test_a_node_that_does_not_serve_is_no_flake(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ async def _flakes(command: NodeCommand, *, seeds: range, load: int, folder: Path
                     if _tell(judged, seed=seed, variant=variant, seconds=monotonic() - began):
                         flakes += 1
                         if out is not None:
-                            shutil.copytree(room / "report", out / str(seed))
+                            shutil.copytree(room / "report", out / str(seed), dirs_exist_ok=True)
     return flakes
 
 
