@@ -34,11 +34,12 @@ Refusal = type[StoreError] | None
 
 SESSIONS = st.sampled_from([0, 0, 1, 1, 1, 2])
 TRANSFERS = st.integers(0, 2)
+PROOFS = st.integers(0, 5)
 PLACES = st.integers(0, 9)
 LIMITS = st.one_of(st.integers(0, 25), st.sampled_from(["at", "at", "beyond"]))
 """An amount, or where it lies beside the limit of the moment."""
 
-ENDS = {TransferStatus.SUCCEEDED: "succeeded", TransferStatus.FAILED: "failed"}
+ENDS = (TransferStatus.SUCCEEDED, TransferStatus.FAILED)
 
 
 def beside(limit: int, amount: int | str) -> int:
@@ -92,17 +93,17 @@ class PayerMachine(RuleBasedStateMachine):
             return SessionMissingError
         return None if self.books[session].status == "open" else SessionShutError
 
-    @initialize(amount=st.integers(40, 100))
-    def begin(self, amount: int) -> None:
-        self.top_up(session=0, transfer=0, amount=amount)
-        self.top_up(session=1, transfer=0, amount=amount)
+    @initialize(amount=st.integers(40, 100), promised=st.integers(20, 40))
+    def begin(self, amount: int, promised: int) -> None:
+        for session, lent in ((0, 0), (1, 25)):
+            self.open(session, lent)
+            self.top_up(session, transfer=0, amount=amount, proof=session)
+            self.authorize(session, promised)
 
-    @rule(session=SESSIONS, transfer=TRANSFERS, amount=st.integers(1, 100))
-    def top_up(self, session: int, transfer: int, amount: int) -> None:
-        self.open(session, lent=0)
+    @rule(session=SESSIONS, transfer=TRANSFERS, amount=st.integers(1, 100), proof=PROOFS)
+    def top_up(self, session: int, transfer: int, amount: int, proof: int) -> None:
         self.begin_deposit(session, transfer, amount)
-        self.credit(session, transfer, amount, proof=session * 3 + transfer)
-        self.authorize(session, "at")
+        self.credit(session, transfer, amount, proof)
 
     @rule(session=SESSIONS, lent=st.sampled_from([0, 25]))
     def open(self, session: int, lent: int) -> None:
@@ -128,7 +129,7 @@ class PayerMachine(RuleBasedStateMachine):
         if self.does(self.store.ledger.begin_deposit(deposit), unless=unless):
             self.deposits.setdefault(of, Transfer(amount))
 
-    @rule(session=SESSIONS, transfer=TRANSFERS, amount=st.integers(-1, 50), proof=st.integers(0, 9))
+    @rule(session=SESSIONS, transfer=TRANSFERS, amount=st.integers(-1, 50), proof=PROOFS)
     def credit(self, session: int, transfer: int, amount: int, proof: int) -> None:
         deposit, reference = self.deposits.get((session, transfer)), bytes([proof]) * 32
         unless: Refusal = None
@@ -192,13 +193,14 @@ class PayerMachine(RuleBasedStateMachine):
             self.books[session].paid_out += value
 
     @precondition(lambda self: self.payouts)
-    @rule(which=PLACES, status=st.sampled_from(TransferStatus))
-    def end_withdrawal(self, which: int, status: TransferStatus) -> None:
+    @rule(which=PLACES, said=st.lists(st.sampled_from(TransferStatus), min_size=1, max_size=3))
+    def end_withdrawal(self, which: int, said: list[TransferStatus]) -> None:
         (session, transfer), payout = list(self.payouts.items())[which % len(self.payouts)]
-        self.run(self.store.ledger.end_withdrawal(session_id(session), bytes([transfer]) * 16, status=status))
-        if payout.status == "pending" and status in ENDS:
-            payout.status = "failed" if status is TransferStatus.FAILED else "succeeded"
-            self.books[session].paid_out -= payout.amount if status is TransferStatus.FAILED else 0
+        for status in said:
+            self.run(self.store.ledger.end_withdrawal(session_id(session), bytes([transfer]) * 16, status=status))
+            if payout.status == "pending" and status in ENDS:
+                payout.status = "failed" if status is TransferStatus.FAILED else "succeeded"
+                self.books[session].paid_out -= payout.amount if status is TransferStatus.FAILED else 0
 
     @rule(session=SESSIONS, number=st.integers(0, 4))
     def acknowledge(self, session: int, number: int) -> None:

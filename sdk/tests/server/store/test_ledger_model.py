@@ -18,7 +18,7 @@ from consilience.server.store.ledger import (
 )
 from consilience.server.store.sqlite import SqliteStore
 from consilience.units import Digest, EncodedEnvelope
-from sdk.tests.server.store.ledger_books import Transfer, Work, number_of, session_id
+from sdk.tests.server.store.ledger_books import Books, Transfer, Work, number_of, session_id
 from sdk.tests.server.store.ledger_payers import LIMITS, PLACES, SESSIONS, PayerMachine, Refusal, Step, beside
 from sdk.tests.server.store.ledger_specimens import receipt, receipt_digest
 from sdk.tests.server.store.specimens import (
@@ -33,7 +33,11 @@ from sdk.tests.server.store.specimens import (
 )
 
 QUOTES = st.integers(0, 2)
-MOSTLY = st.sampled_from([True] * 9 + [False])
+PERCENTS = st.lists(st.integers(0, 100), min_size=1, max_size=3)
+FIRST_PLACES = st.sampled_from([0, 1, 1, 1, 2, 2, 3, 9])
+MOSTLY = st.sampled_from([True, True, True, False])
+WRONG = st.sampled_from([None] * 4 + [BalanceError, ChainMovedError, LeaseLostError, SettlementError])
+"""What is wrong with the end of an ask, by what it is refused with."""
 
 
 class LedgerMachine(PayerMachine):
@@ -68,12 +72,13 @@ class LedgerMachine(PayerMachine):
             self.running.append(Work(ask, self.books[session], quote, reserved + more, reserved))
             self.books[session].set_aside += reserved
 
-    @rule(session=SESSIONS, quote=QUOTES, reserved=st.integers(0, 15), percent=st.integers(0, 100))
-    def answer(self, session: int, quote: int, reserved: int, percent: int) -> None:
-        before = len(self.running)
-        self.bind(session, quote, reserved, more=10)
-        if len(self.running) > before:
-            self.finish(-1, percent, fits=True, follows=True, settles=True, holds=True)
+    @rule(session=SESSIONS, quote=QUOTES, reserved=st.integers(0, 9), percents=PERCENTS)
+    def answer(self, session: int, quote: int, reserved: int, percents: list[int]) -> None:
+        for percent in percents:
+            before = len(self.running)
+            self.bind(session, quote, reserved, more=9)
+            if len(self.running) > before:
+                self.finish(-1, percent, wrong=None)
 
     @precondition(lambda self: self.running)
     @rule(which=PLACES, amount=LIMITS, more=st.integers(0, 30))
@@ -89,21 +94,15 @@ class LedgerMachine(PayerMachine):
         assert session == work.books.session()
 
     @precondition(lambda self: self.running)
-    @rule(which=PLACES, percent=st.integers(0, 100), fits=MOSTLY, follows=MOSTLY, settles=MOSTLY, holds=MOSTLY)
-    def finish(self, which: int, percent: int, *, fits: bool, follows: bool, settles: bool, holds: bool) -> None:
+    @rule(which=PLACES, percent=st.integers(0, 100), wrong=WRONG)
+    def finish(self, which: int, percent: int, wrong: Refusal) -> None:
         work = self.running[which % len(self.running)]
-        charge = work.reserved * percent // 100 if fits else work.reserved + 1
-        number = len(work.books.receipts) + (1 if follows else percent % 2 * 2)
-        reasons = (
-            (holds, LeaseLostError),
-            (settles, SettlementError),
-            (follows, ChainMovedError),
-            (fits, BalanceError),
-        )
-        unless: Refusal = next((reason for fine, reason in reasons if not fine), None)
+        charge = work.reserved + 1 if wrong is BalanceError else work.reserved * percent // 100
+        number = len(work.books.receipts) + (percent % 2 * 2 if wrong is ChainMovedError else 1)
         settlement = Settlement(receipt=receipt(session_id(work.books.number), number, charge=charge))
-        ending = self.end(work, settlement if settles else None, epoch=work.epoch + (not holds))
-        done = self.does(ending, unless=unless)
+        epoch = work.epoch + (wrong is LeaseLostError)
+        ending = self.end(work, None if wrong is SettlementError else settlement, epoch=epoch)
+        done = self.does(ending, unless=wrong)
         found = self.run(self.store.find(work.ask.key))
         assert found is not None
         assert found.finished == done
@@ -136,10 +135,13 @@ class LedgerMachine(PayerMachine):
         )
 
     @precondition(lambda self: any(books.receipts for books in self.books.values()))
-    @rule(which=PLACES, place=PLACES, amount=LIMITS, follows=MOSTLY)
-    def refund(self, which: int, place: int, amount: int | str, *, follows: bool) -> None:
+    @rule(which=PLACES, place=FIRST_PLACES, amounts=st.lists(LIMITS, min_size=1, max_size=2), follows=MOSTLY)
+    def refund(self, which: int, place: int, amounts: list[int | str], *, follows: bool) -> None:
         charged = [books for books in self.books.values() if books.receipts]
-        books = charged[which % len(charged)]
+        for amount in amounts:
+            self.refund_once(charged[which % len(charged)], place, amount, follows=follows)
+
+    def refund_once(self, books: Books, place: int, amount: int | str, *, follows: bool) -> None:
         number = place % (len(books.receipts) + 2)  # 0, and one behind the last, are none
         refundable = books.refundable(number)
         value = beside(refundable or 0, amount)
@@ -226,6 +228,6 @@ class SqliteLedgerMachine(LedgerMachine):
 
 
 TestMemoryLedger = MemoryLedgerMachine.TestCase
-TestMemoryLedger.settings = settings(deadline=None, stateful_step_count=40, max_examples=80)
+TestMemoryLedger.settings = settings(deadline=None, stateful_step_count=40, max_examples=100)
 TestSqliteLedger = SqliteLedgerMachine.TestCase
-TestSqliteLedger.settings = settings(deadline=None, stateful_step_count=40, max_examples=12)
+TestSqliteLedger.settings = settings(deadline=None, stateful_step_count=40, max_examples=20)
