@@ -33,7 +33,7 @@ from sdk.tests.server.store.specimens import (
 )
 
 QUOTES = st.integers(0, 2)
-PERCENTS = st.lists(st.integers(0, 100), min_size=1, max_size=3)
+PERCENTS = st.lists(st.sampled_from([100, 60, 60, 0]), min_size=1, max_size=3)
 FIRST_PLACES = st.sampled_from([0, 1, 1, 1, 2, 2, 3, 9])
 MOSTLY = st.sampled_from([True, True, True, False])
 WRONG = st.sampled_from([None] * 4 + [BalanceError, ChainMovedError, LeaseLostError, SettlementError])
@@ -72,7 +72,7 @@ class LedgerMachine(PayerMachine):
             self.running.append(Work(ask, self.books[session], quote, reserved + more, reserved))
             self.books[session].set_aside += reserved
 
-    @rule(session=SESSIONS, quote=QUOTES, reserved=st.integers(0, 9), percents=PERCENTS)
+    @rule(session=SESSIONS, quote=QUOTES, reserved=st.integers(1, 9), percents=PERCENTS)
     def answer(self, session: int, quote: int, reserved: int, percents: list[int]) -> None:
         for percent in percents:
             before = len(self.running)
@@ -135,7 +135,7 @@ class LedgerMachine(PayerMachine):
         )
 
     @precondition(lambda self: any(books.receipts for books in self.books.values()))
-    @rule(which=PLACES, place=FIRST_PLACES, amounts=st.lists(LIMITS, min_size=1, max_size=2), follows=MOSTLY)
+    @rule(which=PLACES, place=FIRST_PLACES, amounts=st.lists(LIMITS, min_size=1, max_size=3), follows=MOSTLY)
     def refund(self, which: int, place: int, amounts: list[int | str], *, follows: bool) -> None:
         charged = [books for books in self.books.values() if books.receipts]
         for amount in amounts:
@@ -228,6 +228,6 @@ class SqliteLedgerMachine(LedgerMachine):
 
 
 TestMemoryLedger = MemoryLedgerMachine.TestCase
-TestMemoryLedger.settings = settings(deadline=None, stateful_step_count=40, max_examples=100)
+TestMemoryLedger.settings = settings(deadline=None, stateful_step_count=40, max_examples=250)
 TestSqliteLedger = SqliteLedgerMachine.TestCase
 TestSqliteLedger.settings = settings(deadline=None, stateful_step_count=40, max_examples=20)
