@@ -44,6 +44,10 @@ selftest: $(READY) ## judge the judge: nodes with one fault each, and each fault
 flakes: $(READY) ## judge healthy nodes 200 times on a busy machine; nothing may be found (for the night)
 	python -m consilience_conformance.selftest.flakes --out build/flakes
 
+.PHONY: crashes
+crashes: $(READY) ## kill a process that keeps a ledger 1,000 times; nothing may be lost (for the night); RUNS=50 for fewer
+	python -m sdk.tests.server.store.crashes --runs $(or $(RUNS),1000)
+
 .PHONY: lint
 lint: $(READY) ## style, types, layers, protos
 	ruff check

@@ -40,7 +40,7 @@ class Findings:
 _QUERIES = {
     "sessions": "SELECT session_id AS it, * FROM sessions",
     "deposits": "SELECT deposit_id AS it, s.session_id AS of, d.* FROM deposits d JOIN sessions s ON s.id = session",
-    "payouts": "SELECT withdrawal_id AS it, s.session_id AS of, w.* FROM withdrawals w JOIN sessions s ON session = s.id",
+    "payouts": "SELECT withdrawal_id AS it, session_id AS of, w.* FROM withdrawals w JOIN sessions s ON s.id = session",
     "receipts": "SELECT digest AS it, s.session_id AS of, r.* FROM receipts r JOIN sessions s ON s.id = session",
     "reservations": (
         "SELECT a.request_id AS it, s.session_id AS of, r.* FROM reservations r "
