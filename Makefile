@@ -46,6 +46,10 @@ flakes: $(READY) ## judge healthy nodes 200 times on a busy machine; nothing may
 	@rm -rf build/flakes
 	python -m consilience_conformance.selftest.flakes --out build/flakes
 
+.PHONY: crashes
+crashes: $(READY) ## kill a process that keeps a ledger 1,000 times; nothing may be lost (for the night); RUNS=50 for fewer
+	python -m sdk.tests.server.store.crashes --runs $(or $(RUNS),1000)
+
 .PHONY: lint
 lint: $(READY) ## style, types, layers, protos
 	ruff check

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from consilience.server.store import AnswerStore, MemoryStore
+from consilience.server.store import MemoryStore
+from consilience.server.store.ledger import PayingStore
 from consilience.server.store.sqlite import SqliteStore
 from sdk.tests.server.store.specimens import LEASE_END, OTHER_REPLICA, REPLICA
 
@@ -16,12 +17,12 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-def closed_store(request: pytest.FixtureRequest, path: Path) -> AnswerStore:
+def closed_store(request: pytest.FixtureRequest, path: Path) -> PayingStore:
     return MemoryStore() if request.param == "memory" else SqliteStore(path)
 
 
 @pytest.fixture
-async def store(closed_store: AnswerStore) -> AsyncIterator[AnswerStore]:
+async def store(closed_store: PayingStore) -> AsyncIterator[PayingStore]:
     await closed_store.open(replica=REPLICA, lease_until=LEASE_END)
     yield closed_store
     await closed_store.close()

@@ -4,15 +4,19 @@ Run as `python -m sdk.tests.server.store.processes DEED FILE [ARGUMENT…]`; eac
 """
 
 import asyncio
+import itertools
 import resource
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 
 from consilience.server.store.contract import AskKey, LogEntry, StoreUnavailableError
+from consilience.server.store.ledger import BalanceError, ChainMovedError, StoredSession
 from consilience.server.store.sqlite import SqliteStore
-from consilience.units import PublicKey, RequestId, Sequence
+from consilience.units import Digest, PublicKey, RequestId, Sequence
+from sdk.tests.server.store.ledger_specimens import Paid, bind, finish, new_reservation, receipt
 from sdk.tests.server.store.specimens import ACCEPTED, LEASE_END, REPLICA, entry, running_ask
 
 ROOT = Path(__file__).parents[4]
@@ -77,6 +81,45 @@ async def bind_shared_keys(path: Path, replica: str) -> None:
     await store.close()
 
 
+async def spend_a_session(path: Path, replica: str, session_id: str) -> None:
+    """Once it reads a line, has asks of a session run and end, four at a time, until nothing is left of it.
+
+    Says how much the receipts that it got charge in all.
+    """
+    store = await opened(path, replica=replica)
+    session = await store.ledger.find_session(Digest(bytes.fromhex(session_id)))
+    assert session is not None
+    say("ready")
+    await asyncio.to_thread(sys.stdin.readline)
+    spent = sum(await asyncio.gather(*(_spend(store, session) for _ in range(4))))
+    say(spent)
+    await store.close()
+
+
+async def _spend(store: SqliteStore, session: StoredSession) -> int:
+    spent = 0
+    for amount in itertools.cycle((7, 5, 3, 2, 1)):
+        try:
+            paid = await bind(store, new_reservation(session, reserved=amount, ceiling=amount))
+        except BalanceError as error:
+            account = error.session.account
+            if not account.free and not account.reserved:
+                break
+            continue  # a smaller ask may fit, and what is set aside for others may come back
+        charge = max(1, amount - 1)
+        await _settle(store, paid, charge=charge)
+        spent += charge
+    return spent
+
+
+async def _settle(store: SqliteStore, paid: Paid, *, charge: int) -> None:
+    while True:
+        session = await store.ledger.find_session(paid.reservation.session_id)
+        assert session is not None
+        with suppress(ChainMovedError):
+            return await finish(store, paid, receipt(session.session_id, session.receipt_count + 1, charge=charge))
+
+
 async def hold(path: Path) -> None:
     """Opens the store and keeps it until it is killed."""
     await opened(path)
@@ -119,7 +162,8 @@ def large_entry(sequence: int) -> LogEntry:
 
 
 DEEDS: dict[str, Callable[..., Coroutine[None, None, None]]] = {
-    deed.__name__: deed for deed in (bind_shared_keys, fill_the_disk, forget_to_close, grow_for_ever, hold)
+    deed.__name__: deed
+    for deed in (bind_shared_keys, fill_the_disk, forget_to_close, grow_for_ever, hold, spend_a_session)
 }
 
 if __name__ == "__main__":

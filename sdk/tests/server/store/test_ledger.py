@@ -1,299 +1,369 @@
-"""What every ledger keeps to, in memory and in SQLite alike."""
+"""What every ledger keeps to, in memory and in SQLite alike: sessions, deposits, vouchers, payouts."""
 
 import asyncio
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from consilience.payments import Account, SessionStatus, TransferStatus
-from consilience.server.store.contract import AskKey, LeaseLostError, Settlement, StoredAsk
+from consilience.payments import MAX_AMOUNT, Account, SessionStatus, TransferStatus, funding_commitment
+from consilience.server.store.contract import StoreUnavailableError
 from consilience.server.store.ledger import (
     BalanceError,
-    ChainMovedError,
     Ledger,
     PayingStore,
-    QuoteUsedUpError,
     SessionMissingError,
     SessionShutError,
-    SettlementError,
     StoredSession,
     TransferConflictError,
 )
-from consilience.server.store.ledger_schema import LEDGER_TABLES
-from consilience.server.store.sqlite import SqliteStore
-from consilience.units import Digest
+from consilience.units import EncodedAny, EncodedEnvelope
 from sdk.tests.server.store.ledger_specimens import (
-    ENVELOPE,
-    deposit_of,
+    VOUCHER,
+    bind,
+    charged,
+    finish,
+    funded,
+    new_deposit,
+    new_digest,
+    new_reservation,
     new_session,
-    reservation_of,
-    settlement_of,
-    withdrawal_of,
+    new_withdrawal,
+    receipt,
+    state,
+    status_of,
 )
-from sdk.tests.server.store.specimens import ACCEPTED, FINISH, KEEP_END, LEASE_END, REPLICA, entry, running_ask
 
-NOBODY = Digest(b"\0" * 32)
+HIGHER = EncodedEnvelope(b"a higher voucher")
 
 
 @pytest.fixture
 def ledger(store: PayingStore) -> Ledger:
-    assert isinstance(store, PayingStore)
     return store.ledger
 
 
-async def funded(ledger: Ledger, *, deposited: int = 100, authorized: int = 0) -> StoredSession:
+async def shut(store: PayingStore, status: SessionStatus) -> StoredSession:
+    """Returns a session of 100 that is closing, over an ask with 10 reserved, or closed."""
+    session = await funded(store.ledger, authorized=40)
+    if status is SessionStatus.CLOSING:
+        await bind(store, new_reservation(session, reserved=10))
+    closed = await store.ledger.close_session(session.session_id)
+    assert closed.status is status
+    return closed
+
+
+def test_each_store_keeps_a_ledger(closed_store: PayingStore) -> None:
+    assert isinstance(closed_store, PayingStore)
+
+
+async def test_a_ledger_is_of_no_use_while_its_store_is_closed(closed_store: PayingStore) -> None:
+    with pytest.raises(StoreUnavailableError):
+        await closed_store.ledger.open_session(new_session())
+    with pytest.raises(StoreUnavailableError):
+        await closed_store.ledger.find_session(new_digest())
+
+
+async def test_a_session_is_found_as_it_was_opened(ledger: Ledger) -> None:
+    session = new_session(credit_limit=30)
+    assert await ledger.open_session(session) == session
+    assert await ledger.find_session(session.session_id) == session
+    assert await ledger.find_session(new_digest()) is None
+
+
+async def test_a_session_that_is_opened_again_comes_back_as_it_stands(ledger: Ledger) -> None:
+    session = await funded(ledger, authorized=40)
+    assert await ledger.open_session(replace(new_session(), session_id=session.session_id)) == session
+    await ledger.close_session(session.session_id)
+    again = await ledger.open_session(replace(new_session(), session_id=session.session_id))
+    assert again.status is SessionStatus.CLOSED
+
+
+async def test_of_twenty_openings_of_one_session_at_once_one_is_kept(ledger: Ledger) -> None:
+    sessions = [replace(new_session(), terms=EncodedEnvelope(b"%d" % number)) for number in range(20)]
+    of_one = [replace(session, session_id=sessions[0].session_id) for session in sessions]
+    opened = await asyncio.gather(*map(ledger.open_session, of_one))
+    assert len({session.terms for session in opened}) == 1
+
+
+async def test_a_deposit_that_is_begun_again_is_the_same_and_another_amount_is_refused(ledger: Ledger) -> None:
     session = await ledger.open_session(new_session())
-    deposit = await ledger.begin_deposit(deposit_of(session, amount=deposited))
-    await ledger.credit(session.session_id, deposit.deposit_id, amount=deposited, reference=deposit.deposit_id * 2)
-    return await ledger.authorize(session.session_id, cumulative=authorized, voucher=ENVELOPE)
-
-
-async def begun(store: PayingStore, session: StoredSession, *, reserved: int, ceiling: int = 50) -> AskKey:
-    ask = running_ask()
-    reservation = reservation_of(session, reserved=reserved, ceiling=ceiling)
-    assert await store.bind(ask, first=ACCEPTED, reservation=reservation) is None
-    return ask.key
-
-
-async def ended(store: PayingStore, key: AskKey, settlement: Settlement | None) -> None:
-    await store.finish(key, (entry(2),), epoch=1, finish_time=FINISH, keep_until_time=KEEP_END, settlement=settlement)
-
-
-async def account_of(ledger: Ledger, session: StoredSession) -> Account:
-    found = await ledger.find_session(session.session_id)
-    assert found is not None
-    return found.account
-
-
-async def test_the_same_terms_are_one_session(ledger: Ledger) -> None:
-    session = await funded(ledger, authorized=10)
-    assert await ledger.open_session(replace(session, account=Account())) == session
-    assert await ledger.find_session(NOBODY) is None
-
-
-async def test_a_deposit_is_credited_once_and_its_proof_counts_once_over_all_sessions(ledger: Ledger) -> None:
-    session, other = await funded(ledger), await funded(ledger, deposited=7)
-    deposit = await ledger.begin_deposit(deposit_of(session, amount=30))
-    for _ in range(3):
-        await ledger.credit(session.session_id, deposit.deposit_id, amount=30, reference=b"r" * 32)
-    assert (await account_of(ledger, session)).deposited == 130
-    second = await ledger.begin_deposit(deposit_of(other))
+    deposit = new_deposit(session)
+    assert await ledger.begin_deposit(deposit) == deposit
+    again = replace(deposit, rail_ref=b"another", instruction=b"another")
+    assert await ledger.begin_deposit(again) == deposit
+    assert await ledger.find_deposit(session.session_id, deposit.deposit_id) == deposit
     with pytest.raises(TransferConflictError):
-        await ledger.credit(other.session_id, second.deposit_id, amount=100, reference=b"r" * 32)
-    assert (await account_of(ledger, other)).deposited == 7
-    assert [one.deposit_id for one in await ledger.pending_deposits()] == [second.deposit_id]
+        await ledger.begin_deposit(replace(deposit, amount=101))
+    assert await ledger.pending_deposits() == (deposit,)
 
 
-async def test_one_deposit_id_is_one_deposit(ledger: Ledger) -> None:
-    session = await funded(ledger)
-    deposit = await ledger.begin_deposit(deposit_of(session, amount=30))
-    assert await ledger.begin_deposit(replace(deposit, instruction=b"other", rail_ref=b"new")) == deposit
-    with pytest.raises(TransferConflictError):
-        await ledger.begin_deposit(replace(deposit, amount=31))
+async def test_a_deposit_begins_for_an_open_session_alone_but_an_earlier_one_is_still_told(ledger: Ledger) -> None:
+    session = await ledger.open_session(new_session())
     with pytest.raises(SessionMissingError):
-        await ledger.begin_deposit(replace(deposit, session_id=NOBODY))
+        await ledger.begin_deposit(new_deposit(new_session()))
+    earlier = await ledger.begin_deposit(new_deposit(session))
+    await ledger.close_session(session.session_id)
+    with pytest.raises(SessionShutError) as refusal:
+        await ledger.begin_deposit(new_deposit(session))
+    assert refusal.value.session == await ledger.find_session(session.session_id)
+    assert await ledger.begin_deposit(earlier) == earlier
 
 
-async def test_a_deposit_that_failed_is_never_credited(ledger: Ledger) -> None:
-    session = await funded(ledger)
-    deposit = await ledger.begin_deposit(deposit_of(session))
-    await ledger.fail_deposit(session.session_id, deposit.deposit_id)
+async def test_a_rail_knows_no_two_deposits_by_one_name_in_whatever_sessions(ledger: Ledger) -> None:
+    first = await ledger.begin_deposit(new_deposit(await ledger.open_session(new_session())))
+    other = await ledger.open_session(new_session())
     with pytest.raises(TransferConflictError):
-        await ledger.credit(session.session_id, deposit.deposit_id, amount=100, reference=b"f" * 32)
-    assert (await account_of(ledger, session)).deposited == 100
+        await ledger.begin_deposit(replace(new_deposit(other), rail_ref=first.rail_ref))
+    assert await ledger.pending_deposits() == (first,)
 
 
-async def test_vouchers_only_rise_and_stay_within_what_is_there(ledger: Ledger) -> None:
-    session = await funded(ledger, authorized=60)
-    for lower in (0, 59, 60):
-        await ledger.authorize(session.session_id, cumulative=lower, voucher=ENVELOPE)
-    with pytest.raises(BalanceError) as caught:
-        await ledger.authorize(session.session_id, cumulative=101, voucher=ENVELOPE)
-    assert caught.value.session.account.authorized == (await account_of(ledger, session)).authorized == 60
+async def test_a_deposit_id_of_one_session_is_free_in_another(ledger: Ledger) -> None:
+    first = await ledger.begin_deposit(new_deposit(await ledger.open_session(new_session())))
+    other = await ledger.open_session(new_session())
+    second = replace(new_deposit(other, amount=7), deposit_id=first.deposit_id)
+    assert await ledger.begin_deposit(second) == second
+    assert await ledger.find_deposit(first.session_id, first.deposit_id) == first
+    assert await ledger.find_deposit(new_digest(), first.deposit_id) is None
 
 
-async def test_an_ask_is_bound_with_what_is_set_aside_for_it_or_not_at_all(store: PayingStore, ledger: Ledger) -> None:
-    session = await funded(ledger, authorized=30)
-    key = await begun(store, session, reserved=20)
-    refused = running_ask()
-    with pytest.raises(BalanceError):
-        await store.bind(refused, first=ACCEPTED, reservation=reservation_of(session, reserved=11))
-    assert await store.find(refused.key) is None
-    found = await ledger.find_reservation(key)
-    assert found is not None
-    assert (found.reserved, (await account_of(ledger, session)).reserved) == (20, 20)
+async def test_a_deposit_is_credited_once_however_often_and_with_whatever_proof(ledger: Ledger) -> None:
+    session = await ledger.open_session(new_session())
+    deposit, reference = await ledger.begin_deposit(new_deposit(session)), new_digest()
+    of = session.session_id, deposit.deposit_id
+    for credited in await asyncio.gather(*(ledger.credit(*of, amount=99, reference=reference) for _ in range(20))):
+        assert credited.account.deposited == 99
+        assert credited.funding_commitment == funding_commitment([reference])
+    assert await ledger.credit(*of, amount=1, reference=new_digest()) == await state(ledger, session)
+    found = await ledger.find_deposit(*of)
+    assert found == replace(deposit, status=TransferStatus.SUCCEEDED, reference=reference)
+    assert await ledger.pending_deposits() == ()
+    assert (await state(ledger, session)).account == Account(deposited=99)
 
 
-async def test_a_quote_is_no_price_without_end(store: PayingStore, ledger: Ledger) -> None:
-    session = await funded(ledger, authorized=100)
-    twice = reservation_of(session, reserved=1, quote=b"2" * 32, max_asks=2)
-    for _ in range(2):
-        assert await store.bind(running_ask(), first=ACCEPTED, reservation=twice) is None
-    with pytest.raises(QuoteUsedUpError):
-        await store.bind(running_ask(), first=ACCEPTED, reservation=twice)
-    bounded = replace(reservation_of(session, reserved=1, quote=b"3" * 32), total_max_charge=99)
-    key = running_ask().key
-    assert await store.bind(running_ask(key=key), first=ACCEPTED, reservation=bounded) is None
-    with pytest.raises(QuoteUsedUpError):  # 50 may come of the first, and 50 of this one
-        await store.bind(running_ask(), first=ACCEPTED, reservation=bounded)
-    await ended(store, key, settlement_of(session, number=1, charge=1))
-    assert await store.bind(running_ask(), first=ACCEPTED, reservation=bounded) is None
+async def test_what_proved_one_deposit_proves_no_other_of_any_session(ledger: Ledger) -> None:
+    session, other = [await ledger.open_session(new_session()) for _ in range(2)]
+    first, reference = await ledger.begin_deposit(new_deposit(session)), new_digest()
+    await ledger.credit(session.session_id, first.deposit_id, amount=100, reference=reference)
+    for owner in (session, other):
+        second = await ledger.begin_deposit(new_deposit(owner))
+        before = await state(ledger, owner)
+        with pytest.raises(TransferConflictError):
+            await ledger.credit(owner.session_id, second.deposit_id, amount=100, reference=reference)
+        assert await state(ledger, owner) == before
+        assert await status_of(ledger, second) is TransferStatus.PENDING
 
 
-async def test_a_reservation_rises_as_far_as_the_session_allows(store: PayingStore, ledger: Ledger) -> None:
-    session = await funded(ledger, authorized=30)
-    key = await begun(store, session, reserved=10)
-    assert (await ledger.extend(key, least=15, most=25))[0].reserved == 25
-    assert (await ledger.extend(key, least=31, most=45))[0].reserved == 25
-    assert (await ledger.extend(key, least=26, most=45))[0].reserved == 30
-    assert (await ledger.extend(key, least=0, most=5))[0].reserved == 30
+async def test_the_commitment_of_a_session_covers_its_deposits_in_the_order_of_crediting(ledger: Ledger) -> None:
+    session = await ledger.open_session(new_session())
+    first, second = [await ledger.begin_deposit(new_deposit(session)) for _ in range(2)]
+    references = [new_digest(), new_digest()]
+    await ledger.credit(session.session_id, second.deposit_id, amount=1, reference=references[0])
+    credited = await ledger.credit(session.session_id, first.deposit_id, amount=2, reference=references[1])
+    assert credited.funding_commitment == funding_commitment(references)
 
 
-async def test_an_answer_ends_with_its_receipt_in_one_step(store: PayingStore, ledger: Ledger) -> None:
-    session = await funded(ledger, authorized=40)
-    key = await begun(store, session, reserved=20)
-    with pytest.raises(SettlementError):
-        await ended(store, key, None)
-    with pytest.raises(ChainMovedError):
-        await ended(store, key, settlement_of(session, number=2, charge=5))
-    with pytest.raises(BalanceError):
-        await ended(store, key, settlement_of(session, number=1, charge=21))
-    running = await store.find(key)
-    assert running is not None
-    assert not running.finished
-    settlement = settlement_of(session, number=1, charge=7)
-    await ended(store, key, settlement)
-    assert await account_of(ledger, session) == Account(deposited=100, authorized=40, spent=7)
-    assert await ledger.receipts(session.session_id, after=0, limit=9) == (settlement.receipt,)
-    with pytest.raises(LeaseLostError):
-        await ledger.extend(key, least=1, most=2)
-    with pytest.raises(SettlementError):
-        await ended(store, await _unpaid(store), settlement_of(session, number=2, charge=0))
-
-
-async def _unpaid(store: PayingStore) -> AskKey:
-    ask: StoredAsk = running_ask()
-    await store.bind(ask, first=ACCEPTED)
-    return ask.key
-
-
-async def test_refunds_of_a_receipt_are_together_no_more_than_its_charge(store: PayingStore, ledger: Ledger) -> None:
-    session = await funded(ledger, authorized=40)
-    settlement = settlement_of(session, number=1, charge=10)
-    await ended(store, await begun(store, session, reserved=20), settlement)
-    first = settlement_of(session, number=2, charge=6, refund_of=settlement.receipt.digest).receipt
-    assert (await ledger.refund(first)).account.refunded == 6
-    with pytest.raises(BalanceError):
-        await ledger.refund(replace(first, number=3, digest=NOBODY, charge=5))
-    with pytest.raises(ChainMovedError):
-        await ledger.refund(replace(first, number=2, charge=1))
-    with pytest.raises(SessionMissingError):
-        await ledger.refund(replace(first, number=3, refund_of=NOBODY))
-    assert (await account_of(ledger, session)).refunded == 6
-
-
-async def test_a_payout_is_counted_before_it_is_made_and_taken_back_only_if_it_failed(ledger: Ledger) -> None:
-    session = await funded(ledger, authorized=40)
-    with pytest.raises(BalanceError):
-        await ledger.begin_withdrawal(withdrawal_of(session, amount=61))
-    payout = await ledger.begin_withdrawal(withdrawal_of(session, amount=60))
-    assert await ledger.begin_withdrawal(payout) == payout
-    with pytest.raises(TransferConflictError):
-        await ledger.begin_withdrawal(replace(payout, amount=1))
-    assert (await account_of(ledger, session)).withdrawn == 60
-    ids = session.session_id, payout.withdrawal_id
-    await ledger.end_withdrawal(*ids, status=TransferStatus.PENDING)
-    assert (await account_of(ledger, session)).withdrawn == 60
-    await ledger.end_withdrawal(*ids, status=TransferStatus.FAILED)
-    later = await ledger.end_withdrawal(*ids, status=TransferStatus.SUCCEEDED)
-    assert (later.status, (await account_of(ledger, session)).withdrawn) == (TransferStatus.FAILED, 0)
-    assert await ledger.pending_withdrawals() == ()
-
-
-async def test_a_session_that_is_shut_takes_nothing_and_closes_with_its_last_ask(
-    store: PayingStore, ledger: Ledger
+@pytest.mark.parametrize("status", [SessionStatus.CLOSING, SessionStatus.CLOSED])
+async def test_money_that_comes_late_is_credited_to_a_session_that_is_shut(
+    store: PayingStore, status: SessionStatus
 ) -> None:
-    session = await funded(ledger, authorized=40)
-    key = await begun(store, session, reserved=20)
-    assert (await ledger.close_session(session.session_id)).status is SessionStatus.CLOSING
-    with pytest.raises(SessionShutError):
-        await ledger.authorize(session.session_id, cumulative=50, voucher=ENVELOPE)
-    with pytest.raises(SessionShutError):
-        await ledger.begin_deposit(deposit_of(session))
-    with pytest.raises(SessionShutError):
-        await store.bind(running_ask(), first=ACCEPTED, reservation=reservation_of(session, reserved=1))
-    await ended(store, key, settlement_of(session, number=1, charge=5))
-    closed = await ledger.close_session(session.session_id)
-    assert (closed.status, closed.account) == (SessionStatus.CLOSED, Account(deposited=100, authorized=5, spent=5))
-    await ledger.begin_withdrawal(withdrawal_of(session, amount=95))
+    session = await funded(store.ledger, authorized=40)
+    late = await store.ledger.begin_deposit(new_deposit(session, amount=5))
+    if status is SessionStatus.CLOSING:
+        await bind(store, new_reservation(session))
+    await store.ledger.close_session(session.session_id)
+    credited = await store.ledger.credit(session.session_id, late.deposit_id, amount=5, reference=new_digest())
+    assert (credited.status, credited.account.deposited) == (status, 105)
 
 
-async def test_the_payers_word_for_the_highest_receipt_counts(store: PayingStore, ledger: Ledger) -> None:
-    session = await funded(ledger, authorized=40)
-    for number in (1, 2):
-        key = await begun(store, session, reserved=5)
-        await ended(store, key, settlement_of(session, number=number, charge=1))
-    for number, word in ((2, b"two"), (1, b"one")):
-        await ledger.acknowledge(session.session_id, number=number, call=type(ENVELOPE)(word))
-    assert await ledger.acknowledgement(session.session_id) == b"two"
+async def test_what_is_not_there_cannot_be_credited_or_fail(ledger: Ledger) -> None:
+    session = await ledger.open_session(new_session())
+    for session_id in (session.session_id, new_digest()):
+        with pytest.raises(SessionMissingError):
+            await ledger.credit(session_id, bytes(16), amount=1, reference=new_digest())
+        with pytest.raises(SessionMissingError):
+            await ledger.fail_deposit(session_id, bytes(16))
+    assert await state(ledger, session) == session
+
+
+@pytest.mark.parametrize("amount", [0, -1, MAX_AMOUNT])
+async def test_what_a_session_cannot_hold_is_not_credited(ledger: Ledger, amount: int) -> None:
+    session = await funded(ledger)
+    deposit = await ledger.begin_deposit(new_deposit(session))
+    with pytest.raises(BalanceError):
+        await ledger.credit(session.session_id, deposit.deposit_id, amount=amount, reference=new_digest())
+    assert await state(ledger, session) == session
+    assert await status_of(ledger, deposit) is TransferStatus.PENDING
+
+
+async def test_a_deposit_that_failed_is_never_credited_and_one_that_was_credited_never_fails(ledger: Ledger) -> None:
+    session = await funded(ledger)
+    failed, credited = [await ledger.begin_deposit(new_deposit(session)) for _ in range(2)]
+    for _ in range(2):
+        await ledger.fail_deposit(session.session_id, failed.deposit_id)
+    with pytest.raises(TransferConflictError):
+        await ledger.credit(session.session_id, failed.deposit_id, amount=100, reference=new_digest())
+    await ledger.credit(session.session_id, credited.deposit_id, amount=100, reference=new_digest())
+    await ledger.fail_deposit(session.session_id, credited.deposit_id)
+    assert await status_of(ledger, failed) is TransferStatus.FAILED
+    assert await status_of(ledger, credited) is TransferStatus.SUCCEEDED
+    assert (await state(ledger, session)).account.deposited == 200
+
+
+async def test_pending_deposits_and_payouts_are_listed_oldest_first(ledger: Ledger) -> None:
+    sessions = [await funded(ledger) for _ in range(3)]
+    deposits = [await ledger.begin_deposit(new_deposit(session)) for session in (*sessions, *reversed(sessions))]
+    payouts = [await ledger.begin_withdrawal(new_withdrawal(session, amount=9)) for session in reversed(sessions)]
+    assert await ledger.pending_deposits() == tuple(deposits)
+    assert await ledger.pending_withdrawals() == tuple(payouts)
+
+
+async def test_only_a_higher_voucher_changes_anything(ledger: Ledger) -> None:
+    session = await funded(ledger)
+    of = session.session_id
+    authorized = await ledger.authorize(of, cumulative=60, voucher=HIGHER)
+    assert authorized == replace(session, account=replace(session.account, authorized=60), voucher=HIGHER)
+    for cumulative in (60, 59, 0):
+        assert await ledger.authorize(of, cumulative=cumulative, voucher=VOUCHER) == authorized
+    assert await state(ledger, session) == authorized
+
+
+async def test_of_vouchers_that_come_in_any_order_the_highest_stays(ledger: Ledger) -> None:
+    session = await funded(ledger)
+    order = [(number * 37) % 101 for number in range(101)]
+    vouchers = {number: EncodedEnvelope(b"voucher %d" % number) for number in order}
+    of = session.session_id
+    await asyncio.gather(*(ledger.authorize(of, cumulative=each, voucher=vouchers[each]) for each in order))
+    left = await state(ledger, session)
+    assert (left.account.authorized, left.voucher) == (100, vouchers[100])
+
+
+@pytest.mark.parametrize("cumulative", [101, MAX_AMOUNT, -1])
+async def test_a_voucher_above_what_is_available_is_refused_with_the_session_as_it_stands(
+    ledger: Ledger, cumulative: int
+) -> None:
+    session = await funded(ledger, authorized=20)
+    with pytest.raises(BalanceError) as refusal:
+        await ledger.authorize(session.session_id, cumulative=cumulative, voucher=HIGHER)
+    assert refusal.value.session == session
+    assert refusal.value.session.voucher == VOUCHER
+    assert await state(ledger, session) == session
+
+
+async def test_credit_counts_as_available(ledger: Ledger) -> None:
+    session = await ledger.open_session(new_session(credit_limit=30))
+    authorized = await ledger.authorize(session.session_id, cumulative=30, voucher=VOUCHER)
+    assert authorized.account == Account(credit_limit=30, authorized=30)
+    with pytest.raises(BalanceError):
+        await ledger.authorize(session.session_id, cumulative=31, voucher=VOUCHER)
+    with pytest.raises(BalanceError):
+        await ledger.begin_withdrawal(new_withdrawal(session, amount=1))
+
+
+@pytest.mark.parametrize("status", [SessionStatus.CLOSING, SessionStatus.CLOSED])
+async def test_a_session_that_is_shut_takes_no_voucher(store: PayingStore, status: SessionStatus) -> None:
+    session = await shut(store, status)
+    for cumulative in (30, 90, 1000):
+        with pytest.raises(SessionShutError) as refusal:
+            await store.ledger.authorize(session.session_id, cumulative=cumulative, voucher=HIGHER)
+        assert refusal.value.session == session
+        assert refusal.value.session.voucher == VOUCHER
     with pytest.raises(SessionMissingError):
-        await ledger.acknowledge(session.session_id, number=3, call=ENVELOPE)
+        await store.ledger.authorize(new_digest(), cumulative=1, voucher=HIGHER)
 
 
-async def test_asks_at_once_never_overdraw_a_session(store: PayingStore, ledger: Ledger) -> None:
-    session = await funded(ledger, authorized=95)
-    binds = [
-        store.bind(running_ask(), first=ACCEPTED, reservation=reservation_of(session, reserved=10)) for _ in range(50)
-    ]
-    results = await asyncio.gather(*binds, return_exceptions=True)
-    assert results.count(None) == 9
-    assert all(isinstance(result, BalanceError) for result in results if result is not None)
-    assert (await account_of(ledger, session)).free == 5
+async def test_a_payout_counts_as_withdrawn_once_however_often_it_is_begun(ledger: Ledger) -> None:
+    session = await funded(ledger, authorized=40)
+    payout = replace(new_withdrawal(session, amount=25), destination=EncodedAny(b"where to \x00\xff"))
+    for begun in await asyncio.gather(*(ledger.begin_withdrawal(payout) for _ in range(20))):
+        assert begun == payout
+    assert (await state(ledger, session)).account.withdrawn == 25
+    assert await ledger.pending_withdrawals() == (payout,)
+    with pytest.raises(TransferConflictError):
+        await ledger.begin_withdrawal(replace(payout, amount=26))
+    assert (await state(ledger, session)).account.withdrawn == 25
 
 
-async def test_replicas_at_once_never_overdraw_a_session(sqlite: SqliteStore, sibling: SqliteStore) -> None:
-    session = await funded(sqlite.ledger, authorized=95)
-    binds = [
-        replica.bind(
-            running_ask(replica=replica.replica), first=ACCEPTED, reservation=reservation_of(session, reserved=10)
-        )
-        for _ in range(25)
-        for replica in (sqlite, sibling)
-    ]
-    results = await asyncio.gather(*binds, return_exceptions=True)
-    assert results.count(None) == 9
-    assert await account_of(sibling.ledger, session) == await account_of(sqlite.ledger, session)
+@pytest.mark.parametrize("amount", [61, 0, -1, MAX_AMOUNT])
+async def test_no_more_is_paid_out_than_is_not_promised(ledger: Ledger, amount: int) -> None:
+    session = await funded(ledger, authorized=40)
+    with pytest.raises(BalanceError) as refusal:
+        await ledger.begin_withdrawal(new_withdrawal(session, amount=amount))
+    assert refusal.value.session == session
+    assert await state(ledger, session) == session
+    assert await ledger.pending_withdrawals() == ()
+    with pytest.raises(SessionMissingError):
+        await ledger.begin_withdrawal(new_withdrawal(new_session(), amount=1))
+    await ledger.begin_withdrawal(new_withdrawal(session, amount=60))
 
 
-async def test_a_file_of_before_ledgers_gets_one_and_keeps_its_answers(path: Path) -> None:
-    store = SqliteStore(path)
-    await store.open(replica=REPLICA, lease_until=LEASE_END)
-    key = await _unpaid(store)
-    await store.close()
-    with closing(sqlite3.connect(path)) as file, file:
-        for table in reversed(LEDGER_TABLES):
-            file.execute(f"DROP TABLE {table.name}")
-        file.execute("UPDATE store SET schema_version = 1")
-    await store.open(replica=REPLICA, lease_until=LEASE_END)
-    assert await store.find(key) is not None
-    assert (await funded(store.ledger, authorized=1)).account.authorized == 1
-    await store.close()
+async def test_payouts_at_once_never_pay_more_than_there_is(ledger: Ledger) -> None:
+    session = await funded(ledger, authorized=40)
+    begun = (ledger.begin_withdrawal(new_withdrawal(session, amount=7)) for _ in range(20))
+    results = await asyncio.gather(*begun, return_exceptions=True)
+    assert sum(isinstance(result, BalanceError) for result in results) == 12
+    assert (await state(ledger, session)).account.withdrawn == 56
 
 
-async def test_a_ledger_outlives_its_process(path: Path) -> None:
-    first = SqliteStore(path)
-    await first.open(replica=REPLICA, lease_until=LEASE_END)
-    session = await funded(first.ledger, authorized=40)
-    key = await begun(first, session, reserved=20)
-    before = await first.ledger.find_session(session.session_id)
-    await first.close()
-    second = SqliteStore(path)
-    await second.open(replica=REPLICA, lease_until=LEASE_END)
-    assert await second.ledger.find_session(session.session_id) == before
-    reservation = await second.ledger.find_reservation(key)
-    assert reservation is not None
-    assert reservation.reserved == 20
-    await second.close()
+async def test_the_first_end_of_a_payout_counts_and_pending_is_none(ledger: Ledger) -> None:
+    session = await funded(ledger)
+    payout, detail = await ledger.begin_withdrawal(new_withdrawal(session, amount=30)), EncodedAny(b"paid \x00\xff")
+    of = session.session_id, payout.withdrawal_id
+    for status in (TransferStatus.PENDING, TransferStatus.UNKNOWN):
+        assert await ledger.end_withdrawal(*of, status=status, detail=detail) == payout
+    paid = replace(payout, status=TransferStatus.SUCCEEDED, detail=detail)
+    assert await ledger.end_withdrawal(*of, status=TransferStatus.SUCCEEDED, detail=detail) == paid
+    for status in (TransferStatus.FAILED, TransferStatus.SUCCEEDED, TransferStatus.PENDING):
+        assert await ledger.end_withdrawal(*of, status=status) == paid
+    assert await ledger.begin_withdrawal(payout) == paid
+    assert await ledger.pending_withdrawals() == ()
+    assert (await state(ledger, session)).account.withdrawn == 30
+
+
+async def test_a_payout_that_failed_is_taken_back_once(ledger: Ledger) -> None:
+    session = await funded(ledger)
+    payout = await ledger.begin_withdrawal(new_withdrawal(session, amount=30))
+    for _ in range(3):
+        failed = await ledger.end_withdrawal(session.session_id, payout.withdrawal_id, status=TransferStatus.FAILED)
+        assert failed.status is TransferStatus.FAILED
+    assert (await state(ledger, session)).account.withdrawn == 0
+    assert (await ledger.begin_withdrawal(payout)).status is TransferStatus.FAILED
+    assert (await state(ledger, session)).account.withdrawn == 0
+
+
+async def test_a_payout_that_is_not_there_cannot_end(ledger: Ledger) -> None:
+    session = await funded(ledger)
+    for session_id in (session.session_id, new_digest()):
+        with pytest.raises(SessionMissingError):
+            await ledger.end_withdrawal(session_id, bytes(16), status=TransferStatus.SUCCEEDED)
+
+
+async def test_a_session_closes_at_once_where_nothing_is_reserved_and_what_is_not_spent_can_be_paid_out(
+    store: PayingStore,
+) -> None:
+    session = await funded(store.ledger, authorized=40)
+    await charged(store, session, charge=15)
+    closed = await store.ledger.close_session(session.session_id)
+    assert closed.status is SessionStatus.CLOSED
+    assert closed.account == Account(deposited=100, authorized=15, spent=15)
+    assert await store.ledger.close_session(session.session_id) == closed
+    with pytest.raises(BalanceError):
+        await store.ledger.begin_withdrawal(new_withdrawal(session, amount=86))
+    await store.ledger.begin_withdrawal(new_withdrawal(session, amount=85))
+    with pytest.raises(SessionMissingError):
+        await store.ledger.close_session(new_digest())
+
+
+async def test_a_session_closes_with_the_last_of_its_asks(store: PayingStore) -> None:
+    session = await funded(store.ledger, authorized=40)
+    first, second = [await bind(store, new_reservation(session, reserved=10)) for _ in range(2)]
+    closing = await store.ledger.close_session(session.session_id)
+    assert closing.status is SessionStatus.CLOSING
+    assert closing.account == Account(deposited=100, authorized=40, reserved=20)
+    assert await store.ledger.close_session(session.session_id) == closing
+    await finish(store, first, receipt(session.session_id, 1, charge=10))
+    assert (await state(store.ledger, session)).status is SessionStatus.CLOSING
+    with pytest.raises(BalanceError):
+        await store.ledger.begin_withdrawal(new_withdrawal(session, amount=61))
+    await finish(store, second, receipt(session.session_id, 2, charge=3))
+    closed = await state(store.ledger, session)
+    assert closed.status is SessionStatus.CLOSED
+    assert closed.account == Account(deposited=100, authorized=13, spent=13)

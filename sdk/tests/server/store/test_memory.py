@@ -2,7 +2,16 @@ import pytest
 
 from consilience.server.store import MemoryStore
 from consilience.server.store.contract import LogEntry, StoreFullError
+from consilience.server.store.memory_ledger import ROW_BYTES
 from consilience.units import Sequence, card_sequence
+from sdk.tests.server.store.ledger_specimens import (
+    charged,
+    funded,
+    new_deposit,
+    new_digest,
+    new_session,
+    new_withdrawal,
+)
 from sdk.tests.server.store.specimens import (
     ACCEPTED,
     FINISH,
@@ -51,3 +60,23 @@ async def test_a_full_store_binds_no_new_ask_until_the_time_of_an_answer_has_pas
     assert refusal.value.room_time == KEEP_END
     await store.forget(now=KEEP_END)
     assert await store.bind(running_ask(), first=ACCEPTED) is None
+
+
+async def test_sessions_and_deposits_above_the_bound_are_refused_and_what_is_there_goes_on() -> None:
+    store = MemoryStore(max_ledger_bytes=4 * ROW_BYTES)
+    await store.open(replica=REPLICA, lease_until=LEASE_END)
+    session = await funded(store.ledger, authorized=40)
+    late = await store.ledger.begin_deposit(new_deposit(session))
+    await charged(store, session, charge=5)
+    for _ in range(2):
+        with pytest.raises(StoreFullError) as refusal:
+            await store.ledger.open_session(new_session())
+        assert refusal.value.room_time is None
+        with pytest.raises(StoreFullError):
+            await store.ledger.begin_deposit(new_deposit(session))
+    assert (await store.ledger.open_session(session)).account.spent == 5
+    assert await store.ledger.begin_deposit(late) == late
+    await store.ledger.credit(session.session_id, late.deposit_id, amount=100, reference=new_digest())
+    await charged(store, session, charge=5)
+    await store.ledger.begin_withdrawal(new_withdrawal(session, amount=150))
+    await store.close()
