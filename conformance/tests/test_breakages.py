@@ -38,7 +38,6 @@ def good(name: str) -> Message:
             card_digest=secrets.token_bytes(32),
             turns=[ask_pb2.Turn(role=ask_pb2.ROLE_ASKER, parts=[part])],
             data_class=node_pb2.DATA_CLASS_PUBLIC,
-            payment=ask_pb2.AskPayment(quote_digest=secrets.token_bytes(32), session_id=secrets.token_bytes(32)),
         )
     return message_class(f"consilience.v1.{name}").FromString(call.SerializeToString())
 

@@ -28,7 +28,10 @@ _FILLER = "x"
 _EMPTY = "empty"
 _SECOND = 1_000_000_000
 
-_SAMPLES: dict[str, dict[str, Any]] = {"consilience.v1.Blob": {"media_type": "text/plain", "data": b"text"}}
+_SAMPLES: dict[str, dict[str, Any]] = {
+    "consilience.v1.AskPayment": {"quote_digest": bytes([1]) * 32, "session_id": bytes([1]) * 32},
+    "consilience.v1.Blob": {"media_type": "text/plain", "data": b"text"},
+}
 """What stands in a message that the good one does not have."""
 
 
