@@ -18,7 +18,7 @@ CLOSED = CHECKS["closed-window-holds-up-nobody"]
 VANISHED = CHECKS["vanished-connection-does-not-stop-the-work"]
 OTHERS = {
     LYING.name: ("while-streams-are-half-open", "after-resets"),
-    NONSENSE.name: ("while-nonsense-is-sent", "after-bytes-that-are-no-frames"),
+    NONSENSE.name: ("while-nonsense-is-sent", "while-nonsense-stands", "after-bytes-that-are-no-frames"),
     CLOSED.name: ("while-a-reader-is-slow",),
 }
 

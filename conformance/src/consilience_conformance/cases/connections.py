@@ -137,7 +137,9 @@ async def _talk_nonsense(stage: Stage, connection: Connection) -> None:
     ]
     try:
         await connection.ping(budget=stage.budget)
+        # Twice: the first calls may overtake what was sent before them, in the node.
         await _others(stage, "while-nonsense-is-sent")
+        await _others(stage, "while-nonsense-stands")
     finally:
         for task in sending:
             task.cancel()
@@ -152,6 +154,7 @@ async def _talk_nonsense(stage: Stage, connection: Connection) -> None:
 
 def _judge_nonsense(seen: Transcript) -> Iterator[Finding]:
     yield from _others_findings(seen, "while-nonsense-is-sent")
+    yield from _others_findings(seen, "while-nonsense-stands")
     yield from _others_findings(seen, "after-bytes-that-are-no-frames")
 
 
