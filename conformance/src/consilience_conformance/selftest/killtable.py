@@ -91,7 +91,7 @@ def kill_table(
             for one in requirements.values()
             if one.binds("node")
         ],
-        "waiting": [check.name for check in checks if _is_waiting(check)],
+        "waiting": list(waiting(checks)),
         "mutants": [
             {
                 "name": one.name,
@@ -116,6 +116,11 @@ def kill_table(
             for one in degenerate
         ],
     }
+
+
+def waiting(checks: Iterable[HasProfile]) -> tuple[str, ...]:
+    """Returns the checks that no mutant can break yet, nor the healthy reference node pass."""
+    return tuple(check.name for check in checks if _is_waiting(check))
 
 
 def _is_waiting(check: HasProfile) -> bool:
