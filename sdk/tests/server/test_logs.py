@@ -10,10 +10,10 @@ from consilience.server.store.contract import LogEntry
 from consilience.units import Sequence
 
 
-def delta(sequence: int, text: str) -> LogEntry:
+def delta(sequence: int, text: str, *, tokens: int = 0) -> LogEntry:
     number = Sequence(sequence)
-    event = AnswerEvent(sequence=number, event=TextDelta(first_sequence=number, text=text))
-    return LogEntry(sequence=number, data=encode_event(event), text=text)
+    event = AnswerEvent(sequence=number, event=TextDelta(first_sequence=number, text=text, output_tokens=tokens))
+    return LogEntry(sequence=number, data=encode_event(event), text=text, output_tokens=tokens)
 
 
 def progress(sequence: int) -> LogEntry:
@@ -34,6 +34,12 @@ def test_deltas_that_follow_one_another_become_one_event() -> None:
     events = decode_events(message)
     assert [(event.first_sequence, event.sequence) for event in events] == [(1, 2), (3, 3), (4, 6)]
     assert [event.event.text for event in events if isinstance(event.event, TextDelta)] == ["ab", "cde"]
+
+
+def test_a_merged_delta_tells_the_tokens_of_all_that_are_in_it() -> None:
+    (message,) = read([delta(1, "a", tokens=2), delta(2, "b"), delta(3, "c", tokens=1)])
+    ((event,)) = decode_events(message)
+    assert event.event == TextDelta(first_sequence=Sequence(1), text="abc", output_tokens=3)
 
 
 def test_an_event_alone_goes_out_as_it_was_produced() -> None:

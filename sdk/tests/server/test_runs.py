@@ -26,7 +26,7 @@ from consilience.server.conclusions import Conclusion
 from consilience.server.keys import FixedKey, SigningKeys
 from consilience.server.observers import SilentObserver
 from consilience.server.runs import AnswerRun, Workplace
-from consilience.server.skills import Handler, IncomingAsk, Item, ServedSkill
+from consilience.server.skills import Delta, Handler, IncomingAsk, Item, ServedSkill
 from consilience.server.store.contract import AskKey, LogEntry, StoredAsk
 from consilience.server.store.memory import MemoryStore
 from consilience.units import Digest, PublicKey, Sequence, utc_now
@@ -349,3 +349,22 @@ async def test_each_delta_is_an_entry_of_its_own(work: Callable[..., Any]) -> No
     await run.ended()
     events = [decode_event(entry.data).event for entry in run.log.entries]
     assert [event.text for event in events if isinstance(event, TextDelta)] == ["a", "b"]
+
+
+async def test_what_a_handler_counts_stands_in_its_deltas_and_the_most_of_it_in_the_answer(
+    work: Callable[..., Any],
+) -> None:
+    async def handler(_ask: IncomingAsk) -> AsyncIterator[Item]:
+        yield Usage(input_tokens=9)
+        yield Delta(text="two words", output_tokens=2)
+        yield " more"
+        yield Usage(input_tokens=9, hidden_tokens=4)
+        yield Conclusion(usage=Usage(output_tokens=1, hidden_tokens=3))
+
+    run = await work(handler)
+    run.start()
+    answer = await answer_of(run)
+    deltas = [entry.output_tokens for entry in run.log.entries if entry.text is not None]
+    assert deltas == [2, 0]
+    used = answer.usage
+    assert (used.input_tokens, used.output_tokens, used.hidden_tokens, used.output_bytes) == (9, 2, 4, 14)

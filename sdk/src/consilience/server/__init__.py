@@ -19,13 +19,14 @@ from consilience.server.keys import RotatingKeys, succession
 from consilience.server.load import exceeded
 from consilience.server.observers import Observer, SilentObserver
 from consilience.server.serving import RunningNode
-from consilience.server.skills import Check, Handler, IncomingAsk, Item
+from consilience.server.skills import Check, Delta, Handler, IncomingAsk, Item
 from consilience.server.tls import Tls
 
 __all__ = [
     "DEFAULT_LIMITS",
     "Check",
     "Conclusion",
+    "Delta",
     "Handler",
     "IncomingAsk",
     "Item",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from consilience._wire import envelopes
 from consilience._wire.events import encode_event
@@ -41,15 +41,19 @@ class Tally:
         size_bytes: UTF-8 bytes of all deltas.
         citations: All citations, in the order of the log.
         citation_bytes: Encoded bytes of the events that hold them.
+        output_tokens: Tokens of all deltas, as far as the handler counts them.
+        told: What the handler said last about all that the answer has used.
     """
 
     last_sequence: Sequence = FIRST_SEQUENCE
     size_bytes: int = 0
     citations: list[Citation] = field(default_factory=list)
     citation_bytes: int = 0
+    output_tokens: int = 0
+    told: Usage = field(default_factory=Usage)
     _hash: hashlib._Hash = field(default_factory=hashlib.sha256)
 
-    def add_text(self, text: str) -> None:
+    def add_text(self, text: str, *, output_tokens: int = 0) -> None:
         """Counts a delta.
 
         Raises:
@@ -58,6 +62,7 @@ class Tally:
         encoded = text.encode()
         self._hash.update(encoded)
         self.size_bytes += len(encoded)
+        self.output_tokens += output_tokens
 
     def fitting(self, text: str) -> str:
         """Returns what of a text still fits into the answer, in whole characters."""
@@ -83,6 +88,22 @@ class Tally:
             raise ValueError(f"the citations of an answer have at most {MAX_CITATION_BYTES} bytes: quote less")
         self.citations.append(citation)
         self.citation_bytes += size_bytes
+
+    def usage(self, *, counted: Usage, duration: timedelta) -> Usage:
+        """Returns what the answer has used: what its log shows, and the most that its handler has counted.
+
+        Args:
+            counted: What the handler says in the end.
+            duration: Since the answer was accepted.
+        """
+        return Usage(
+            input_tokens=max(counted.input_tokens, self.told.input_tokens),
+            cached_input_tokens=max(counted.cached_input_tokens, self.told.cached_input_tokens),
+            output_tokens=max(counted.output_tokens, self.output_tokens),
+            hidden_tokens=max(counted.hidden_tokens, self.told.hidden_tokens),
+            output_bytes=self.size_bytes,
+            duration=duration,
+        )
 
     @property
     def digest(self) -> Digest:
@@ -118,15 +139,7 @@ def final_entry(
     # A clock that was set back while the answer ran makes no negative duration.
     finish_time = max(finish_time, ask.accept_time)
     sequence = Sequence(tally.last_sequence + 1)
-    counted = conclusion.usage
-    usage = Usage(
-        input_tokens=counted.input_tokens,
-        cached_input_tokens=counted.cached_input_tokens,
-        output_tokens=counted.output_tokens,
-        hidden_tokens=counted.hidden_tokens,
-        output_bytes=tally.size_bytes,
-        duration=finish_time - ask.accept_time,
-    )
+    usage = tally.usage(counted=conclusion.usage, duration=finish_time - ask.accept_time)
     answer = Answer(
         node_id=node_id,
         signing_key=signer.public_key,

@@ -53,7 +53,8 @@ def _next_event(entries: Entries[LogEntry], index: int) -> tuple[bytes, int]:
     if end == index + 1:
         return first.data, end
     text = "".join(entry.text or "" for entry in entries[index:end])
-    delta = TextDelta(first_sequence=first.sequence, text=text)
+    tokens = sum(entry.output_tokens for entry in entries[index:end])
+    delta = TextDelta(first_sequence=first.sequence, text=text, output_tokens=tokens)
     return encode_event(AnswerEvent(sequence=entries[end - 1].sequence, event=delta)), end
 
 

@@ -12,12 +12,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from consilience._wire.events import encode_event
-from consilience.asks import Answer, AnswerEvent, Citation, OnDisconnect, Outcome, Progress, StopReason, TextDelta
+from consilience.asks import Answer, OnDisconnect, Outcome, StopReason
 from consilience.asks.claims import MAX_DETAIL_CHARACTERS
 from consilience.calls import MAX_CLOCK_SKEW
 from consilience.errors import RefusedError
-from consilience.server.conclusions import Conclusion, check_event
+from consilience.server.conclusions import Conclusion
+from consilience.server.deliveries import Delivery, DeliveryStoppedError
 from consilience.server.faults import log_fault
 from consilience.server.finals import Tally, broken_promise, final_entry
 from consilience.server.keys import SigningKeys
@@ -34,10 +34,7 @@ from consilience.server.store.contract import (
     StoredAsk,
 )
 from consilience.telemetry import SILENT_TRACE, AskTrace
-from consilience.units import MICROSECOND, PublicKey, Sequence
-
-MAX_DELTA_CHARACTERS = 65_536
-"""Longer text from a handler becomes several deltas, so that no event comes near the message size of a reader."""
+from consilience.units import MICROSECOND, PublicKey
 
 BURST = 32
 """Events after which a run that never waits gives way to the others."""
@@ -95,13 +92,13 @@ class AnswerRun:
     """
 
     __slots__ = (
+        "_delivery",
         "_incoming",
         "_on_end",
         "_readers",
         "_served",
         "_started",
         "_stop_reason",
-        "_tally",
         "_task",
         "_timer",
         "_trace",
@@ -133,7 +130,7 @@ class AnswerRun:
         self._on_end = on_end
         self._trace = trace
         self._writer = log_writer(ask, store=workplace.store, log=self.log)
-        self._tally = Tally()
+        self._delivery = Delivery(writer=self._writer, tally=Tally(), on_first_text=self._tell_first_text)
         self._readers = 0
         self._started = False
         self._working = True
@@ -263,53 +260,26 @@ class AnswerRun:
                 return item
             if self._is_stopped():
                 return None
-            if isinstance(item, str):
-                for start in range(0, len(item), MAX_DELTA_CHARACTERS):
-                    await self._write_text(item[start : start + MAX_DELTA_CHARACTERS])
-            elif isinstance(item, Citation | Progress):
-                await self._write_event(item)
-            else:
-                raise TypeError(f"a handler yields str, Citation, Progress or Conclusion, not {type(item).__name__}")
+            try:
+                await self._delivery.deliver(item)
+            except DeliveryStoppedError as stopped:
+                self.stop(stopped.reason)
+                await asyncio.sleep(0)  # where the stop arrives
             burst += 1
             if burst == BURST:
                 burst = 0
                 await asyncio.sleep(0)
         return None
 
-    async def _write_text(self, text: str) -> None:
-        """Writes a delta; where the answer has no room for all of it, what fits, and the work is stopped."""
-        if fitting := self._tally.fitting(text):
-            await self._write_delta(fitting)
-        if len(fitting) < len(text):
-            self.stop(StopReason.OUTPUT_LIMIT)
-            await asyncio.sleep(0)  # where the stop arrives
-
-    async def _write_delta(self, text: str) -> None:
-        tally = self._tally
-        first = not tally.size_bytes
-        tally.add_text(text)
-        sequence = tally.last_sequence = Sequence(tally.last_sequence + 1)
-        delta = AnswerEvent(sequence=sequence, event=TextDelta(first_sequence=sequence, text=text))
-        if first:
-            delay = self._workplace.clock() - self.ask.accept_time
-            self._workplace.observer.first_delta(skill_id=self._served.skill.id, delay=delay)
-            self._trace.first_text()
-        await self._writer.write(LogEntry(sequence=sequence, data=encode_event(delta), text=text))
-
-    async def _write_event(self, event: Citation | Progress) -> None:
-        check_event(event)
-        tally = self._tally
-        sequence = Sequence(tally.last_sequence + 1)
-        data = encode_event(AnswerEvent(sequence=sequence, event=event))
-        if isinstance(event, Citation):
-            tally.add_citation(event, size_bytes=len(data))
-        tally.last_sequence = sequence
-        await self._writer.write(LogEntry(sequence=sequence, data=data))
+    def _tell_first_text(self) -> None:
+        delay = self._workplace.clock() - self.ask.accept_time
+        self._workplace.observer.first_delta(skill_id=self._served.skill.id, delay=delay)
+        self._trace.first_text()
 
     async def _finish(self, conclusion: Conclusion) -> None:
         """Signs the Final, stores it and shows it."""
         place = self._workplace
-        if missing := broken_promise(self._served.skill, conclusion=conclusion, tally=self._tally):
+        if missing := broken_promise(self._served.skill, conclusion=conclusion, tally=self._delivery.tally):
             _LOGGER.error("the handler of %s gave no %s, which the card promises", self._served.skill.id, missing)
             conclusion = replace(_FAILURE, detail=f"the answer lacks {missing}, which the card promises")
         entry, answer = await self._signed(conclusion)
@@ -345,7 +315,7 @@ class AnswerRun:
         finish_time = place.clock()
         return final_entry(
             self.ask,
-            tally=self._tally,
+            tally=self._delivery.tally,
             conclusion=conclusion,
             node_id=place.node_id,
             signer=place.keys.signer(now=finish_time),

@@ -1,7 +1,9 @@
 """Skills as they are served: what a handler is given, what it may yield, and the book that holds them all.
 
-A handler is an async generator function. What it yields becomes the log of the answer: a string is a delta of the
-text, a `Citation` names a source, `Progress` tells what it is at, and a `Conclusion`, if there is one, comes last::
+A handler is an async generator function. What it yields becomes the log of the answer: a string, or a
+`Delta` that counts its tokens, is more of the text, a `Citation` names a source, `Progress` tells what it is at, and a
+`Conclusion`, if there is one, comes last. `Usage` tells what all of it has used so far: the first one, before the text,
+is what a tariff on input tokens charges for the question::
 
     async def convert(ask: IncomingAsk) -> AsyncIterator[Item]:
         yield "12 inches are 30.48 cm."
@@ -19,7 +21,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from consilience.asks import Ask, Citation, Progress, Turn
+from consilience.asks import Ask, Citation, Progress, Turn, Usage
 from consilience.errors import UsageError
 from consilience.nodes import DataClass, Skill
 from consilience.server.conclusions import Conclusion
@@ -73,7 +75,15 @@ class IncomingAsk:
         return self.ask.data_class
 
 
-Item = str | Citation | Progress | Conclusion
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """More of the text, with the tokens that begin in it: what a tariff on output tokens is charged by."""
+
+    text: str
+    output_tokens: int
+
+
+Item = str | Delta | Usage | Citation | Progress | Conclusion
 """What a handler may yield."""
 
 Handler = Callable[[IncomingAsk], AsyncIterator[Item]]

@@ -87,6 +87,13 @@ async def test_a_key_stays_bound_once_its_answer_is_finished(store: AnswerStore)
     assert await store.bind(running_ask(key=ask.key), first=ACCEPTED) == ask
 
 
+async def test_the_tokens_of_a_delta_are_read_back_with_it(store: AnswerStore) -> None:
+    ask = await bound(store)
+    written = replace(entry(2), output_tokens=7)
+    await store.append(ask.key, (written,), epoch=ask.epoch)
+    assert await log_of(store, ask.key) == (ACCEPTED, written)
+
+
 async def test_appended_entries_are_read_back_to_the_byte(store: AnswerStore) -> None:
     ask = await bound(store)
     await store.append(ask.key, entries(2, 4), epoch=ask.epoch)

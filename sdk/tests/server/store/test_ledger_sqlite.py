@@ -58,7 +58,9 @@ def tables_of(path: Path) -> dict[str, set[str]]:
         rows = connection.execute("SELECT tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
     declared: dict[str, set[str]] = {}
     for table, sql in rows:
-        declared.setdefault(table, set()).update(line.strip(" ,\t") for line in sql.splitlines())
+        # A column that was added later stands behind the constraints, in their line.
+        lines = sql.replace(", output_tokens ", "\noutput_tokens ").removesuffix(")").splitlines()
+        declared.setdefault(table, set()).update(line.strip(" ,\t") for line in lines)
     return declared
 
 

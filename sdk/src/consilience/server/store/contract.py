@@ -102,12 +102,14 @@ class LogEntry:
     Attributes:
         sequence: From 1, without holes.
         data: The event, encoded as the node produced it.
-        text: The text of a TextDelta; None for every other event. Whoever merges deltas for a slow reader needs it.
+        text, output_tokens: Those of a TextDelta; None and 0 for every other event. Whoever merges deltas for a slow
+            reader needs them.
     """
 
     sequence: Sequence
     data: bytes
     text: str | None = None
+    output_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

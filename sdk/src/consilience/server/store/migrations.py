@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sqlalchemy import Connection, inspect, select
+from sqlalchemy import Connection, inspect, select, text
 
 from consilience.server.store.contract import SchemaTooNewError
 from consilience.server.store.ledger_schema import LEDGER_TABLES
@@ -35,7 +35,8 @@ def prepare(connection: Connection) -> None:
 
 
 def _add_ledger(connection: Connection) -> None:
-    """From 1 to 2: a ledger beside the answers, which stay as they are."""
+    """From 1 to 2: a ledger beside the answers, whose deltas have no tokens that count."""
+    connection.execute(text("ALTER TABLE entries ADD COLUMN output_tokens INTEGER DEFAULT '0' NOT NULL"))
     TABLES.create_all(connection, tables=LEDGER_TABLES, checkfirst=False)
 
 

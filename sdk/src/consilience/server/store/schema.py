@@ -86,6 +86,7 @@ ENTRIES = Table(
     Column("sequence", BigInteger, primary_key=True, autoincrement=False),
     Column("data", LargeBinary, nullable=False),
     Column("text", Text),
+    Column("output_tokens", Integer, nullable=False, server_default="0"),
     sqlite_with_rowid=False,  # the log lies in the order in which it is read
 )
 

@@ -35,7 +35,7 @@ _FIND = select(ASKS).where(_OF_KEY)
 _APPEND = ENTRIES.insert()
 _ADVANCE = ASKS.update().where(ASKS.c.id == bindparam("of_id")).values(last_sequence=bindparam("reached"))
 _READ = (
-    select(ENTRIES.c.sequence, ENTRIES.c.data, ENTRIES.c.text)
+    select(ENTRIES.c.sequence, ENTRIES.c.data, ENTRIES.c.text, ENTRIES.c.output_tokens)
     .join(ASKS)
     .where(_OF_KEY, ENTRIES.c.sequence > bindparam("after"))
     .order_by(ENTRIES.c.sequence)
@@ -109,7 +109,9 @@ def finish(
 def read(connection: Connection, key: AskKey, *, after: Sequence, limit: int) -> tuple[LogEntry, ...]:
     """Returns the next entries of a log; none where it ends, or where there is no such ask."""
     rows = connection.execute(_READ, {**_of_key(key), "after": after, "at_most": limit})
-    return tuple(LogEntry(sequence=sequence, data=data, text=text) for sequence, data, text in rows)
+    return tuple(
+        LogEntry(sequence=sequence, data=data, text=text, output_tokens=tokens) for sequence, data, text, tokens in rows
+    )
 
 
 def claim_abandoned(connection: Connection, *, replica: str, life: int, now: datetime) -> tuple[StoredAsk, ...]:
@@ -162,7 +164,16 @@ def _of_key(key: AskKey) -> dict[str, Any]:
 
 
 def _insert_entries(connection: Connection, entries: tuple[LogEntry, ...], *, ask_id: int) -> None:
-    rows = [{"ask_id": ask_id, "sequence": entry.sequence, "data": entry.data, "text": entry.text} for entry in entries]
+    rows = [
+        {
+            "ask_id": ask_id,
+            "sequence": entry.sequence,
+            "data": entry.data,
+            "text": entry.text,
+            "output_tokens": entry.output_tokens,
+        }
+        for entry in entries
+    ]
     connection.execute(_APPEND, rows)
 
 
