@@ -188,7 +188,8 @@ class PayerRail(Protocol):
 
         Args:
             offer: What the card of the payee says.
-            payer, payee: Their keys, 32 bytes each.
+            payer: The key of the client, 32 bytes.
+            payee: That of the node, 32 bytes.
             most: What the session may come to owe, in units of the asset.
 
         Returns:
