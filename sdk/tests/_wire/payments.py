@@ -56,7 +56,7 @@ def full_calls(chain: Chain) -> dict[str, payments.PaymentCall]:
         ),
         payments.OpenSessionCall(
             header=header_of(chain, payments.OPEN_METHOD),
-            terms=envelopes.seal(full_terms(chain), signer=chain.asker),
+            terms=envelopes.seal(full_terms(chain), signer=chain.asker).envelope,
             deposit_id=b"d" * 16,
             deposit=50,
         ),

@@ -8,10 +8,9 @@ from itertools import chain
 
 from consilience.asks.questions import header_violations, refuse_violations
 from consilience.calls import CallHeader
-from consilience.envelopes import Signed
+from consilience.envelopes import Envelope
 from consilience.errors import FieldViolation
 from consilience.payments.quotes import MAX_MODEL_ID_CHARACTERS
-from consilience.payments.sessions import SessionTerms
 from consilience.payments.transfers import TRANSFER_ID_BYTES
 from consilience.tariffs import is_asset, is_id
 from consilience.units import Digest, EncodedAny
@@ -41,10 +40,13 @@ class GetQuoteCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenSessionCall:
-    """Opens a session, or finds it; with a `deposit_id` of 16 bytes it starts a deposit, in units of the asset."""
+    """Opens a session, or finds it; with a `deposit_id` of 16 bytes it starts a deposit, in units of the asset.
+
+    `terms` are SessionTerms, not verified: the header, and its time, are looked at before them (spec section 3.3).
+    """
 
     header: CallHeader
-    terms: Signed[SessionTerms]
+    terms: Envelope
     deposit_id: bytes = b""
     deposit: int = 0
 

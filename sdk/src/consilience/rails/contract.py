@@ -188,8 +188,8 @@ class PayerRail(Protocol):
 
         Args:
             offer: What the card of the payee says.
-            payer: Who pays, 32 bytes.
-            payee: Who is paid, 32 bytes.
+            payer: The key of the client, 32 bytes.
+            payee: That of the node, 32 bytes.
             most: What the session may come to owe, in units of the asset.
 
         Returns:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Container
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from consilience._wire import services
 from consilience._wire.envelopes import open_envelope
@@ -28,7 +28,7 @@ from consilience.asks import (
     check_call,
 )
 from consilience.calls import check_header
-from consilience.envelopes import Signed
+from consilience.envelopes import Envelope, Signed
 from consilience.errors import (
     AnswerSchemaUnsupportedError,
     DataClassRefusedError,
@@ -46,6 +46,26 @@ from consilience.nodes import (
     Skill,
     tighter_limits,
 )
+from consilience.payments import (
+    ACKNOWLEDGE_METHOD,
+    CLOSE_METHOD,
+    CONFIRM_METHOD,
+    GET_SESSION_METHOD,
+    LIST_METHOD,
+    OPEN_METHOD,
+    QUOTE_METHOD,
+    WITHDRAW_METHOD,
+    AcknowledgeReceiptCall,
+    CloseSessionCall,
+    ConfirmDepositCall,
+    GetQuoteCall,
+    GetSessionCall,
+    ListReceiptsCall,
+    OpenSessionCall,
+    PaymentCall,
+    WithdrawCall,
+    check_payment_call,
+)
 from consilience.server.load import exceeded
 from consilience.server.skills import IncomingAsk, ServedSkill, SkillBook
 from consilience.units import PublicKey
@@ -53,13 +73,21 @@ from consilience.units import PublicKey
 PLAIN_TEXT = "text/plain"
 MILLISECOND = timedelta(milliseconds=1)
 
-CallT = TypeVar("CallT", Ask, ResumeAnswerCall, GetAnswerCall, CancelAnswerCall)
+CallT = TypeVar("CallT", bound=Ask | ResumeAnswerCall | GetAnswerCall | CancelAnswerCall | PaymentCall)
 
 METHODS: dict[type, str] = {
     Ask: ASK_METHOD,
     ResumeAnswerCall: RESUME_METHOD,
     GetAnswerCall: GET_METHOD,
     CancelAnswerCall: CANCEL_METHOD,
+    GetQuoteCall: QUOTE_METHOD,
+    OpenSessionCall: OPEN_METHOD,
+    ConfirmDepositCall: CONFIRM_METHOD,
+    GetSessionCall: GET_SESSION_METHOD,
+    AcknowledgeReceiptCall: ACKNOWLEDGE_METHOD,
+    ListReceiptsCall: LIST_METHOD,
+    WithdrawCall: WITHDRAW_METHOD,
+    CloseSessionCall: CLOSE_METHOD,
 }
 """The method whose request carries each signed call."""
 
@@ -81,6 +109,23 @@ class House:
     extensions: Container[str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedAsk:
+    """An ask that was read, and what its request carries beside it, unverified: a voucher and the quote."""
+
+    signed: Signed[Ask]
+    voucher: Envelope | None
+    quote: Envelope | None
+
+
+def open_ask(request: bytes, *, house: House) -> OpenedAsk:
+    """Reads the request of an ask; raises as `open_call`."""
+    check_size(request, limits=house.limits)
+    received = services.decode_ask(request)
+    signed = _opened(received.ask, Ask, house=house)
+    return OpenedAsk(signed=signed, voucher=received.voucher, quote=received.quote)
+
+
 def open_call(request: bytes, call_type: type[CallT], *, house: House) -> Signed[CallT]:
     """Reads a request: its size, then the envelope, the fields, and the header but for its time.
 
@@ -91,16 +136,24 @@ def open_call(request: bytes, call_type: type[CallT], *, house: House) -> Signed
 
     Raises:
         LimitExceededError: `max_message_bytes`.
-        RefusedError: Everything that `decode_request`, `open_envelope`, `check_ask` and `check_header` refuse.
+        RefusedError: Everything that `decode_request`, `open_envelope`, the check of the fields and `check_header`
+            refuse.
     """
     check_size(request, limits=house.limits)
-    signed = open_envelope(services.decode_request(request), call_type)
-    call = signed.value
-    if isinstance(call, Ask):
-        check_ask(call)
-    else:
-        check_call(call)
-    check_header(call.header, method=METHODS[call_type], audience=house.node_id, extensions=house.extensions)
+    return _opened(services.decode_request(request), call_type, house=house)
+
+
+def _opened(envelope: Envelope, call_type: type[CallT], *, house: House) -> Signed[CallT]:
+    signed = open_envelope(envelope, call_type)
+    match signed.value:
+        case Ask() as ask:
+            check_ask(ask)
+        case ResumeAnswerCall() | GetAnswerCall() | CancelAnswerCall() as call:
+            check_call(call)
+        case of_payments:
+            check_payment_call(cast("PaymentCall", of_payments))
+    header = signed.value.header
+    check_header(header, method=METHODS[call_type], audience=house.node_id, extensions=house.extensions)
     return signed
 
 
