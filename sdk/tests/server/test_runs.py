@@ -25,10 +25,11 @@ from consilience.nodes import DataClass, Skill
 from consilience.server.conclusions import Conclusion
 from consilience.server.keys import FixedKey, SigningKeys
 from consilience.server.observers import SilentObserver
-from consilience.server.runs import AnswerRun, Workplace
+from consilience.server.runs import AnswerRun
 from consilience.server.skills import Delta, Handler, IncomingAsk, Item, ServedSkill
 from consilience.server.store.contract import AskKey, LogEntry, StoredAsk
 from consilience.server.store.memory import MemoryStore
+from consilience.server.workplaces import Workplace
 from consilience.units import Digest, PublicKey, Sequence, utc_now
 
 

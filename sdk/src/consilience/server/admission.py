@@ -176,12 +176,9 @@ def admit(signed: Signed[Ask], *, house: House, skills: SkillBook, now: datetime
         LimitExceededError: With the limit.
     """
     ask = signed.value
-    served = skills.get(ask.skill_id)
-    if served is None:
-        detail = Supported(field="skill_id", values=skills.ids)
-        raise SkillUnknownError(f"there is no skill {ask.skill_id!r} here", detail=detail)
+    served = served_skill(ask.skill_id, skills=skills)
     skill = served.skill
-    _check_model(ask, skill)
+    check_model(ask.model_id, skill=skill)
     _check_media(ask, skill)
     _check_schema(ask, skill)
     _check_data_class(ask, skill, house.data_policy)
@@ -199,10 +196,28 @@ def admit(signed: Signed[Ask], *, house: House, skills: SkillBook, now: datetime
     return incoming, served
 
 
-def _check_model(ask: Ask, skill: Skill) -> None:
-    if ask.model_id and ask.model_id not in skill.model_ids:
+def served_skill(skill_id: str, *, skills: SkillBook) -> ServedSkill:
+    """Returns the skill that a call names.
+
+    Raises:
+        SkillUnknownError: With those that there are.
+    """
+    served = skills.get(skill_id)
+    if served is None:
+        detail = Supported(field="skill_id", values=skills.ids)
+        raise SkillUnknownError(f"there is no skill {skill_id!r} here", detail=detail)
+    return served
+
+
+def check_model(model_id: str, *, skill: Skill) -> None:
+    """Refuses a model that a skill does not have; none is named: whichever the node chooses.
+
+    Raises:
+        ModelUnknownError: With those that it has.
+    """
+    if model_id and model_id not in skill.model_ids:
         detail = Supported(field="model_id", values=skill.model_ids)
-        raise ModelUnknownError(f"{skill.id} has no model {ask.model_id!r}", detail=detail)
+        raise ModelUnknownError(f"{skill.id} has no model {model_id!r}", detail=detail)
 
 
 def _check_media(ask: Ask, skill: Skill) -> None:

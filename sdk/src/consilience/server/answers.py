@@ -15,10 +15,12 @@ from consilience.asks import Accepted, AnswerEvent, AnswerSnapshot, Ask, Final, 
 from consilience.envelopes import Signed
 from consilience.errors import AnswerUnknownError, NodeFaultError, Redirect, SequenceUnknownError, WrongReplicaError
 from consilience.server.load import Load, Place, exceeded
+from consilience.server.payments.metering import PaidAsk
 from consilience.server.readers import POLL_SECONDS, Write, read_all, send_log, send_stored
-from consilience.server.runs import AnswerRun, Workplace
+from consilience.server.runs import AnswerRun
 from consilience.server.skills import IncomingAsk, ServedSkill
 from consilience.server.store.contract import FIRST_SEQUENCE, AnswerStore, AskKey, LogEntry, StoredAsk, StoreFullError
+from consilience.server.workplaces import Workplace
 from consilience.telemetry import AskTrace
 from consilience.units import Sequence
 
@@ -85,9 +87,18 @@ class Answers:
         self._admissions.pop(key).set()
 
     async def start(
-        self, signed: Signed[Ask], *, incoming: IncomingAsk, served: ServedSkill, place: Place, trace: AskTrace
+        self,
+        signed: Signed[Ask],
+        *,
+        incoming: IncomingAsk,
+        served: ServedSkill,
+        place: Place,
+        trace: AskTrace,
+        paid: PaidAsk | None = None,
     ) -> AnswerRun | StoredAsk:
         """Binds the key, writes Accepted, and begins the work, which holds the place until it is over.
+
+        Where the ask is paid for, its first window is set aside in the same step.
 
         Returns:
             The work; or, where another replica was quicker, the ask that it bound.
@@ -95,6 +106,7 @@ class Answers:
         Raises:
             StoreUnavailableError: Nothing was bound.
             NodeFaultError: Nothing was bound, because the store is full; it says when there may be room.
+            StoreError: Nothing was bound, because the session does not cover it: as `AnswerStore.bind`.
         """
         header, workplace = signed.value.header, self._workplace
         now = workplace.clock()
@@ -109,7 +121,9 @@ class Answers:
         opening = AnswerEvent(sequence=FIRST_SEQUENCE, event=Accepted(ask_digest=incoming.digest, accept_time=now))
         accepted = LogEntry(sequence=FIRST_SEQUENCE, data=encode_event(opening))
         try:
-            earlier = await workplace.store.bind(ask, first=accepted)
+            earlier = await workplace.store.bind(
+                ask, first=accepted, reservation=None if paid is None else paid.reservation
+            )
         except StoreFullError as error:
             self._load.give_back(place)
             raise _no_room(error, now=now) from error
@@ -126,7 +140,14 @@ class Answers:
             self._load.give_back(place)
 
         run = AnswerRun(
-            ask, accepted=accepted, incoming=incoming, served=served, workplace=workplace, trace=trace, on_end=end
+            ask,
+            accepted=accepted,
+            incoming=incoming,
+            served=served,
+            workplace=workplace,
+            on_end=end,
+            paid=paid,
+            trace=trace,
         )
         self._runs[ask.key] = run
         run.start()

@@ -13,10 +13,11 @@ from consilience.asks import Ask, CancelAnswerCall, GetAnswerCall, ResumeAnswerC
 from consilience.calls import check_freshness
 from consilience.envelopes import Signed
 from consilience.errors import AnswerUnknownError, NodeDrainingError, RequestIdReusedError, StaleCardError
-from consilience.server.admission import House, admit, open_call
+from consilience.server.admission import House, OpenedAsk, admit, open_ask, open_call
 from consilience.server.answers import AnswerReader, Answers
 from consilience.server.cards import CardIssuer
 from consilience.server.load import Load
+from consilience.server.payments.admission import UNCOVERED, PaidAdmission, uncovered
 from consilience.server.readers import Write
 from consilience.server.runs import AnswerRun
 from consilience.server.skills import SkillBook
@@ -37,6 +38,7 @@ class AskService:
         clock: Tells the aware UTC time.
         retry_after: How long a caller is asked to wait while the node drains.
         tracer: Follows the asks.
+        payments: Takes the money for asks; None: all are free.
         draining: Whether new asks are refused.
     """
 
@@ -48,12 +50,13 @@ class AskService:
     clock: Callable[[], datetime]
     retry_after: timedelta
     tracer: Tracer
+    payments: PaidAdmission | None = None
     draining: bool = False
 
     async def ask(self, request: bytes, write: Write, metadata: ReceivedMetadata) -> bytes:
         """Starts the work on an ask, or attaches to it; streams the log from its beginning, and returns its end."""
-        signed = open_call(request, Ask, house=self.house)
-        return await _send(self.answers.reader(await self._accept(signed, metadata=metadata)), write)
+        opened = open_ask(request, house=self.house)
+        return await _send(self.answers.reader(await self._accept(opened, metadata=metadata)), write)
 
     async def resume_answer(self, request: bytes, write: Write) -> bytes:
         """Streams the log of an answer from behind a sequence, and returns its end, if there is anything left."""
@@ -71,13 +74,13 @@ class AskService:
         call = open_call(request, CancelAnswerCall, house=self.house).value
         return services.encode_cancelled(await self.answers.cancel(await self._answer_of(call)))
 
-    async def _accept(self, signed: Signed[Ask], *, metadata: ReceivedMetadata) -> AnswerRun | StoredAsk:
+    async def _accept(self, opened: OpenedAsk, *, metadata: ReceivedMetadata) -> AnswerRun | StoredAsk:
         """Returns the answer to an ask: the one that its earlier copy started, or a new one.
 
         Raises:
             RefusedError: For the first reason that holds, in the order of spec section 2.2; nothing is bound.
         """
-        header = signed.value.header
+        signed, header = opened.signed, opened.signed.value.header
         key = AskKey(caller=header.caller, request_id=header.request_id)
         found = await self.answers.find(key)
         if found is not None:
@@ -87,16 +90,16 @@ class AskService:
             return found
         trace = self.tracer.answering(TracedAsk.of(signed.value), metadata=metadata)
         self.answers.begin_admission(key)
-        admission = self._admit(key, signed, trace=trace)
+        admission = self._admit(key, opened, trace=trace)
         started = await (_to_the_end(admission) if self.answers.durable else admission)
         if isinstance(started, StoredAsk):
             # Another replica was quicker to bind the key, to another question even.
             _check_reuse(started, signed)
         return started
 
-    async def _admit(self, key: AskKey, signed: Signed[Ask], *, trace: AskTrace) -> AnswerRun | StoredAsk:
+    async def _admit(self, key: AskKey, opened: OpenedAsk, *, trace: AskTrace) -> AnswerRun | StoredAsk:
         try:
-            return await self._start(signed, trace=trace)
+            return await self._start(opened, trace=trace)
         except Exception as error:
             trace.failed(error)
             raise
@@ -106,9 +109,9 @@ class AskService:
         finally:
             self.answers.end_admission(key)
 
-    async def _start(self, signed: Signed[Ask], *, trace: AskTrace) -> AnswerRun | StoredAsk:
+    async def _start(self, opened: OpenedAsk, *, trace: AskTrace) -> AnswerRun | StoredAsk:
         """Admits and starts an ask that nothing is known of."""
-        ask, now = signed.value, self.clock()
+        signed, ask, now = opened.signed, opened.signed.value, self.clock()
         self._check_draining()
         if not await self.cards.honours(ask.card_digest, now=now):
             raise StaleCardError("the card that the ask relies on is not honoured here any more")
@@ -117,11 +120,17 @@ class AskService:
         try:
             if served.check is not None:
                 await served.check(incoming)
+            paid = None if self.payments is None else await self.payments.admit(opened, skill=served.skill, now=now)
             self._check_draining()  # which may have begun during one of the waits above
         except BaseException:
             self.load.give_back(place)
             raise
-        return await self.answers.start(signed, incoming=incoming, served=served, place=place, trace=trace)
+        try:
+            return await self.answers.start(
+                signed, incoming=incoming, served=served, place=place, trace=trace, paid=paid
+            )
+        except UNCOVERED as error:
+            raise uncovered(error, needed=0 if paid is None else paid.reservation.reserved) from error
 
     def _check_draining(self) -> None:
         if self.draining:

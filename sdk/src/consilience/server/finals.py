@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from consilience._wire import envelopes
 from consilience._wire.events import encode_event
 from consilience.asks import MAX_CITATIONS, Answer, AnswerEvent, Citation, Final, Outcome, Usage
+from consilience.envelopes import Envelope, Signed
 from consilience.identity import Signer
 from consilience.nodes import Skill
 from consilience.server.conclusions import Conclusion
@@ -111,35 +112,33 @@ class Tally:
         return Digest(self._hash.digest())
 
 
-def final_entry(
+def signed_answer(
     ask: StoredAsk,
     *,
     tally: Tally,
     conclusion: Conclusion,
+    usage: Usage,
+    charged: bool = False,
     node_id: PublicKey,
     signer: Signer,
     finish_time: datetime,
-) -> tuple[LogEntry, Answer]:
-    """Makes the last entry of a log.
+) -> Signed[Answer]:
+    """Signs how an answer ended.
 
     Args:
         ask: The bound ask.
         tally: Counts the log so far.
         conclusion: How it ended.
+        usage: What the answer has used.
+        charged: Whether it costs anything (PAY-CHG-002).
         node_id: The root key of the node, 32 bytes.
         signer: Holds a key that the card named by the ask lists.
-        finish_time: Now, aware UTC.
-
-    Returns:
-        The entry, and the answer that is signed in it.
+        finish_time: When it ended, aware UTC, not before it was accepted.
 
     Raises:
         ValueError: Something in the conclusion does not fit the message, or makes it larger than `MAX_FINAL_BYTES`.
     """
-    # A clock that was set back while the answer ran makes no negative duration.
-    finish_time = max(finish_time, ask.accept_time)
     sequence = Sequence(tally.last_sequence + 1)
-    usage = tally.usage(counted=conclusion.usage, duration=finish_time - ask.accept_time)
     answer = Answer(
         node_id=node_id,
         signing_key=signer.public_key,
@@ -156,14 +155,21 @@ def final_entry(
         model=conclusion.model,
         intake=conclusion.intake,
         usage=usage,
+        charged=charged,
         accept_time=ask.accept_time,
         finish_time=finish_time,
     )
-    final = Final(answer=envelopes.seal(answer, signer=signer))
-    data = encode_event(AnswerEvent(sequence=sequence, event=final))
-    if len(data) > MAX_FINAL_BYTES:
-        raise ValueError(f"the Final has {len(data)} bytes, {MAX_FINAL_BYTES} at most: quote less in the intake")
-    return LogEntry(sequence=sequence, data=data), answer
+    signed = envelopes.seal(answer, signer=signer)
+    if (size := len(signed.envelope.payload)) > MAX_FINAL_BYTES:
+        raise ValueError(f"the Final has {size} bytes, {MAX_FINAL_BYTES} at most: quote less in the intake")
+    return signed
+
+
+def final_entry(answer: Signed[Answer], *, receipt: Envelope | None = None) -> LogEntry:
+    """Returns the last entry of a log: the signed answer and, where it was paid for, the receipt."""
+    sequence = answer.value.final_sequence
+    event = AnswerEvent(sequence=sequence, event=Final(answer=answer, receipt=receipt))
+    return LogEntry(sequence=sequence, data=encode_event(event))
 
 
 def broken_promise(skill: Skill, *, conclusion: Conclusion, tally: Tally) -> str:

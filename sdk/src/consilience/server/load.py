@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TypeVar
 
 from consilience.errors import LimitExceeded, LimitExceededError
@@ -62,16 +63,19 @@ class Load:
         _decrement(self._by_both, place)
 
 
-def exceeded(limit: str, *, maximum: int, requested: int) -> LimitExceededError:
+def exceeded(limit: str, *, maximum: int, requested: int, retry_after: timedelta | None = None) -> LimitExceededError:
     """Returns the refusal of a call that goes over a limit (ASK-LIM-001).
 
     Args:
         limit: The name of the field in `Limits`.
         maximum: The limit, in the unit of the field; milliseconds for a duration.
         requested: What the call asked for, in the same unit.
+        retry_after: When it may be tried again, if time alone makes room.
     """
     detail = LimitExceeded(limit=limit, maximum=maximum, requested=requested)
-    return LimitExceededError(f"{limit} is {maximum} here, and the call needs {requested}", detail=detail)
+    return LimitExceededError(
+        f"{limit} is {maximum} here, and the call needs {requested}", detail=detail, retry_after=retry_after
+    )
 
 
 def _check(limit: str, maximum: int, running: int) -> None:

@@ -17,10 +17,12 @@ from consilience.server.logs import AnswerLog
 from consilience.server.store.contract import (
     AnswerStore,
     LogEntry,
+    Settlement,
     StoredAsk,
     StoreError,
     StoreUnavailableError,
 )
+from consilience.server.store.ledger import ChainMovedError
 
 MAX_PENDING_ENTRIES = 1024
 """How far a handler may be ahead of the disk."""
@@ -46,10 +48,13 @@ class LogWriter(Protocol):
             StoreError: The answer cannot be written on: it belongs to another replica now (LeaseLostError).
         """
 
-    async def finish(self, final: LogEntry, *, finish_time: datetime, keep_until_time: datetime) -> None:
-        """Takes Final, and returns once everything is stored and shown.
+    async def finish(
+        self, final: LogEntry, *, finish_time: datetime, keep_until_time: datetime, settlement: Settlement | None = None
+    ) -> None:
+        """Takes Final and the receipt that it carries, and returns once everything is stored and shown.
 
         Raises:
+            ChainMovedError: Another receipt of the session came first; Final, with another receipt, may come again.
             StoreError: The answer cannot be written on: it belongs to another replica now (LeaseLostError).
         """
 
@@ -76,13 +81,16 @@ class _DirectWriter:
         await self._store.append(self._ask.key, (entry,), epoch=self._ask.epoch)
         self._log.publish((entry,))
 
-    async def finish(self, final: LogEntry, *, finish_time: datetime, keep_until_time: datetime) -> None:
+    async def finish(
+        self, final: LogEntry, *, finish_time: datetime, keep_until_time: datetime, settlement: Settlement | None = None
+    ) -> None:
         await self._store.finish(
             self._ask.key,
             (final,),
             epoch=self._ask.epoch,
             finish_time=finish_time,
             keep_until_time=keep_until_time,
+            settlement=settlement,
         )
         self._log.publish((final,))
 
@@ -112,7 +120,9 @@ class _BatchWriter:
         if len(self._pending) >= MAX_PENDING_ENTRIES:
             await asyncio.wait({self._flush})
 
-    async def finish(self, final: LogEntry, *, finish_time: datetime, keep_until_time: datetime) -> None:
+    async def finish(
+        self, final: LogEntry, *, finish_time: datetime, keep_until_time: datetime, settlement: Settlement | None = None
+    ) -> None:
         # A short answer ends before its first batch was taken up; all of it then goes into the one step that ends it.
         self._pending.append(final)
         last, self._pending = self._pending, []
@@ -129,8 +139,12 @@ class _BatchWriter:
                     epoch=self._ask.epoch,
                     finish_time=finish_time,
                     keep_until_time=keep_until_time,
+                    settlement=settlement,
                 )
                 break
+            except ChainMovedError:
+                self._pending = last[:-1]
+                raise
             except StoreUnavailableError as error:
                 await _wait_for_store(error, attempt=attempt)
         self._log.publish(entries)

@@ -7,15 +7,20 @@ anything before the crash finds the very same bytes under the signature.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from consilience._wire.envelopes import open_envelope
 from consilience._wire.events import decode_event
-from consilience.asks import Citation, Outcome, StopReason
+from consilience.asks import Citation, Metered, Outcome, StopReason, Usage
+from consilience.payments import Meter
 from consilience.server.conclusions import Conclusion
-from consilience.server.finals import Tally, final_entry
+from consilience.server.finals import Tally, final_entry, signed_answer
 from consilience.server.readers import read_all
-from consilience.server.runs import Workplace
-from consilience.server.store.contract import LeaseLostError, StoredAsk
+from consilience.server.store.contract import LeaseLostError, LogEntry, StoredAsk
+from consilience.server.store.ledger import ChainMovedError
+from consilience.server.workplaces import Workplace
 from consilience.units import Sequence
 
 _INTERRUPTED = Conclusion(
@@ -60,25 +65,57 @@ async def _end(ask: StoredAsk, *, workplace: Workplace, now: datetime) -> None:
     # The work was over by then in any case; and the card of the ask lists a key that had not expired (ASK-ANS-001),
     # however long nobody came.
     finish_time = min(now, ask.accept_time + workplace.max_run_time)
-    tally = Tally()
-    for entry in await read_all(workplace.store, ask.key):
-        tally.last_sequence = Sequence(entry.sequence)
-        if entry.text is not None:
-            tally.add_text(entry.text)
-        elif isinstance(event := decode_event(entry.data).event, Citation):
-            tally.add_citation(event, size_bytes=len(entry.data))
-    final, answer = final_entry(
+    log = _read(await read_all(workplace.store, ask.key))
+    till = workplace.till
+    reservation = None if till is None else await till.ledger.find_reservation(ask.key)
+    charge = 0 if reservation is None or not log.tally.size_bytes else min(log.metered, reservation.reserved)
+    signer = workplace.keys.signer(now=finish_time)
+    answer = signed_answer(
         ask,
-        tally=tally,
+        tally=log.tally,
         conclusion=_INTERRUPTED,
+        usage=log.tally.usage(counted=Usage(), duration=finish_time - ask.accept_time),
+        charged=charge > 0,
         node_id=workplace.node_id,
-        signer=workplace.keys.signer(now=finish_time),
+        signer=signer,
         finish_time=finish_time,
     )
-    await workplace.store.finish(
-        ask.key,
-        (final,),
-        epoch=ask.epoch,
-        finish_time=answer.finish_time,
-        keep_until_time=workplace.keep_until(ask, finish_time=now),
-    )
+    while True:
+        settlement, receipt = None, None
+        if till is not None and reservation is not None:
+            settlement, receipt = await till.settlement(ask, answer=answer, charge=charge, reservation=reservation)
+        try:
+            return await workplace.store.finish(
+                ask.key,
+                (final_entry(answer, receipt=receipt),),
+                epoch=ask.epoch,
+                finish_time=finish_time,
+                keep_until_time=workplace.keep_until(ask, finish_time=now),
+                settlement=settlement,
+            )
+        except ChainMovedError:
+            continue
+
+
+@dataclass(slots=True, kw_only=True)
+class _Log:
+    """What was stored of an answer: its tally, and the charge of its last Meter (PAY-DUR-002)."""
+
+    tally: Tally = field(default_factory=Tally)
+    metered: int = 0
+
+
+def _read(entries: Iterable[LogEntry]) -> _Log:
+    log = _Log()
+    for entry in entries:
+        log.tally.last_sequence = Sequence(entry.sequence)
+        if entry.text is not None:
+            log.tally.add_text(entry.text, output_tokens=entry.output_tokens)
+            continue
+        match decode_event(entry.data).event:
+            case Citation() as citation:
+                log.tally.add_citation(citation, size_bytes=len(entry.data))
+            case Metered(meter=envelope):
+                meter = open_envelope(envelope, Meter).value
+                log.tally.told, log.metered = meter.usage, meter.charge
+    return log

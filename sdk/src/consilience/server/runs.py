@@ -9,32 +9,28 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
 
-from consilience.asks import Answer, OnDisconnect, Outcome, StopReason
+from consilience.asks import OnDisconnect, Outcome, StopReason
 from consilience.asks.claims import MAX_DETAIL_CHARACTERS
-from consilience.calls import MAX_CLOCK_SKEW
 from consilience.errors import RefusedError
 from consilience.server.conclusions import Conclusion
 from consilience.server.deliveries import Delivery, DeliveryStoppedError
+from consilience.server.endings import FAILURE, Ending
 from consilience.server.faults import log_fault
-from consilience.server.finals import Tally, broken_promise, final_entry
-from consilience.server.keys import SigningKeys
-from consilience.server.log_writers import log_writer, retry_seconds
+from consilience.server.finals import Tally, broken_promise
+from consilience.server.log_writers import log_writer
 from consilience.server.logs import AnswerLog
-from consilience.server.observers import Observer
+from consilience.server.payments.metering import Bill, PaidAsk
 from consilience.server.skills import IncomingAsk, Item, ServedSkill
 from consilience.server.store.contract import (
-    MIN_DURABLE_RETENTION,
-    AnswerStore,
     AskKey,
     LeaseLostError,
     LogEntry,
     StoredAsk,
 )
+from consilience.server.workplaces import Workplace
 from consilience.telemetry import SILENT_TRACE, AskTrace
-from consilience.units import MICROSECOND, PublicKey
 
 BURST = 32
 """Events after which a run that never waits gives way to the others."""
@@ -45,42 +41,10 @@ _ENDINGS = {
     StopReason.DISCONNECTED: Outcome.CANCELLED,
     StopReason.INTERRUPTED: Outcome.FAILED,
     StopReason.OUTPUT_LIMIT: Outcome.TRUNCATED,
+    StopReason.UNPAID: Outcome.TRUNCATED,
+    StopReason.CHARGE_LIMIT: Outcome.TRUNCATED,
 }
-_FAILURE = Conclusion(
-    outcome=Outcome.FAILED, stop_reason=StopReason.ENGINE_FAILURE, detail="the skill failed; the node's log says why"
-)
 _LOGGER = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workplace:
-    """What all answers of a node share.
-
-    Attributes:
-        node_id: The root key, 32 bytes.
-        keys: Sign the answers.
-        store: Keeps them.
-        retention: The `answer_retention` of the card.
-        max_run_time: That of the card.
-        observer: Is told how they went.
-        clock: Tells the aware UTC time.
-    """
-
-    node_id: PublicKey
-    keys: SigningKeys
-    store: AnswerStore
-    retention: timedelta
-    max_run_time: timedelta
-    observer: Observer
-    clock: Callable[[], datetime]
-
-    def keep_until(self, ask: StoredAsk, *, finish_time: datetime) -> datetime:
-        """Returns until when an answer that finishes now can be read.
-
-        At least as long as a copy of its ask may come: one that found nothing would be worked on a second time.
-        """
-        end = max(finish_time + self.retention, ask.expire_time + MAX_CLOCK_SKEW + MICROSECOND)
-        return max(end, ask.accept_time + MIN_DURABLE_RETENTION) if self.store.durable else end
 
 
 class AnswerRun:
@@ -92,6 +56,7 @@ class AnswerRun:
     """
 
     __slots__ = (
+        "_bill",
         "_delivery",
         "_incoming",
         "_on_end",
@@ -118,6 +83,7 @@ class AnswerRun:
         served: ServedSkill,
         workplace: Workplace,
         on_end: Callable[[AnswerRun], None],
+        paid: PaidAsk | None = None,
         trace: AskTrace = SILENT_TRACE,
     ) -> None:
         """Takes over an ask that was bound just now; `on_end` is called once, when the work is over."""
@@ -130,7 +96,11 @@ class AnswerRun:
         self._on_end = on_end
         self._trace = trace
         self._writer = log_writer(ask, store=workplace.store, log=self.log)
-        self._delivery = Delivery(writer=self._writer, tally=Tally(), on_first_text=self._tell_first_text)
+        tally = Tally()
+        self._bill = None if paid is None else Bill(ask, paid=paid, tally=tally)
+        self._delivery = Delivery(
+            writer=self._writer, tally=tally, on_first_text=self._tell_first_text, charge=self._bill
+        )
         self._readers = 0
         self._started = False
         self._working = True
@@ -234,15 +204,15 @@ class AnswerRun:
                 else:
                     # Something that the handler waited for was cancelled, and not the handler.
                     log_fault(_LOGGER, f"the handler of {self._served.skill.id} failed", error=error)
-                    conclusion = _FAILURE
+                    conclusion = FAILURE
             except LeaseLostError:
                 raise
             except RefusedError as refusal:
                 # Made to be read by the asker; it came too late to be a status.
-                conclusion = replace(_FAILURE, detail=str(refusal)[:MAX_DETAIL_CHARACTERS])
+                conclusion = replace(FAILURE, detail=str(refusal)[:MAX_DETAIL_CHARACTERS])
             except Exception as error:  # noqa: BLE001 - whatever a handler raises is told in the Final
                 log_fault(_LOGGER, f"the handler of {self._served.skill.id} failed", error=error)
-                conclusion = _FAILURE
+                conclusion = FAILURE
             finally:
                 self._working = False
                 await _close(items)
@@ -281,10 +251,16 @@ class AnswerRun:
         place = self._workplace
         if missing := broken_promise(self._served.skill, conclusion=conclusion, tally=self._delivery.tally):
             _LOGGER.error("the handler of %s gave no %s, which the card promises", self._served.skill.id, missing)
-            conclusion = replace(_FAILURE, detail=f"the answer lacks {missing}, which the card promises")
-        entry, answer = await self._signed(conclusion)
-        keep = place.keep_until(self.ask, finish_time=answer.finish_time)
-        await self._writer.finish(entry, finish_time=answer.finish_time, keep_until_time=keep)
+            conclusion = replace(FAILURE, detail=f"the answer lacks {missing}, which the card promises")
+        ending = Ending(
+            ask=self.ask,
+            place=place,
+            tally=self._delivery.tally,
+            bill=self._bill,
+            writer=self._writer,
+            trace=self._trace,
+        )
+        answer = await ending.write(conclusion)
         place.observer.finished(
             skill_id=self._served.skill.id,
             outcome=answer.outcome,
@@ -292,35 +268,6 @@ class AnswerRun:
             usage=answer.usage,
         )
         self._trace.finished(answer)
-
-    async def _signed(self, conclusion: Conclusion) -> tuple[LogEntry, Answer]:
-        """Makes the Final; where its key is out of reach, as often as it takes: without it no reader would ever end."""
-        failures = 0
-        while True:
-            try:
-                return self._final(conclusion)
-            except Exception as error:  # noqa: BLE001 - a key may be anywhere, and fail in any way
-                log_fault(_LOGGER, f"an answer of {self._served.skill.id} cannot be signed yet", error=error)
-                if isinstance(error, TypeError | ValueError):
-                    conclusion = _FAILURE  # which fits, where it was the conclusion that did not
-                try:
-                    await asyncio.sleep(retry_seconds(failures))
-                except asyncio.CancelledError:
-                    self._trace.failed(error)
-                    raise
-            failures += 1
-
-    def _final(self, conclusion: Conclusion) -> tuple[LogEntry, Answer]:
-        place = self._workplace
-        finish_time = place.clock()
-        return final_entry(
-            self.ask,
-            tally=self._delivery.tally,
-            conclusion=conclusion,
-            node_id=place.node_id,
-            signer=place.keys.signer(now=finish_time),
-            finish_time=finish_time,
-        )
 
 
 def _absorb_cancellation() -> None:

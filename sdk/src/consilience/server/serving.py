@@ -25,11 +25,11 @@ from consilience.server.load import Load
 from consilience.server.observers import Observer
 from consilience.server.ports import require_free
 from consilience.server.recovery import Recovery
-from consilience.server.runs import Workplace
 from consilience.server.skills import SkillBook
 from consilience.server.store.contract import AnswerStore
 from consilience.server.tls import Tls, Transport, make_transport
 from consilience.server.transport import make_server
+from consilience.server.workplaces import Workplace
 from consilience.telemetry import Tracer
 from consilience.units import PublicKey
 
