@@ -1,0 +1,61 @@
+"""Rates: how often one caller may call within a minute, for calls that cost nothing and would be made without end."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from datetime import datetime, timedelta
+
+from consilience.units import PublicKey
+
+MINUTE = timedelta(minutes=1)
+NO_WAIT = timedelta(0)
+
+MAX_KEPT_CALLS = 100_000
+"""Of all callers together, about 10 MB. Beyond it the callers that were quiet longest are forgotten: whoever makes up
+that many keys has no need to wait anyway."""
+
+
+class CallRate:
+    """Counts the calls of each caller over the last minute."""
+
+    def __init__(self, *, per_minute: int, max_kept_calls: int = MAX_KEPT_CALLS) -> None:
+        """Makes a rate of which nothing is used.
+
+        Args:
+            per_minute: Calls that one caller may make within any minute; 0: they are not bounded.
+            max_kept_calls: Of all callers together, that are remembered.
+        """
+        self.per_minute = per_minute
+        self._max_kept_calls = max_kept_calls
+        self._calls: OrderedDict[PublicKey, deque[datetime]] = OrderedDict()
+        self._kept = 0
+
+    def take(self, caller: PublicKey, *, now: datetime) -> timedelta:
+        """Counts a call, unless the caller has made as many as it may.
+
+        Returns:
+            How long to wait before the next one; zero: this one is counted.
+        """
+        if not self.per_minute:
+            return NO_WAIT
+        calls = self._calls.setdefault(caller, deque())
+        self._calls.move_to_end(caller)
+        # A call that seems to come later than now was made before the clock was set back.
+        while calls and not NO_WAIT <= now - calls[0] < MINUTE:
+            calls.popleft()
+            self._kept -= 1
+        if len(calls) >= self.per_minute:
+            return MINUTE - (now - calls[0])
+        calls.append(now)
+        self._kept += 1
+        self._forget(now=now)
+        return NO_WAIT
+
+    def _forget(self, *, now: datetime) -> None:
+        """Drops the callers that were quiet for a minute and, where there are too many calls, those quiet longest."""
+        while len(self._calls) > 1:
+            quietest = next(iter(self._calls.values()))
+            if quietest and NO_WAIT <= now - quietest[-1] < MINUTE and self._kept <= self._max_kept_calls:
+                return
+            self._calls.popitem(last=False)
+            self._kept -= len(quietest)
