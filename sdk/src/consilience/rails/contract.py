@@ -105,7 +105,7 @@ class PayeeRail(Protocol):
         """
 
     async def check_deposit(
-        self, order: DepositOrder, *, rail_ref: bytes, proof: EncodedAny | None, now: datetime
+        self, order: DepositOrder, *, rail_ref: bytes, proof: EncodedAny | None, credited: bool, now: datetime
     ) -> Standing:
         """Tells whether a deposit has come.
 
@@ -113,10 +113,12 @@ class PayeeRail(Protocol):
             order: The deposit.
             rail_ref: What `start_deposit` returned.
             proof: What the payer shows for it, or None: none was shown, as when the node looks by itself.
+            credited: The ledger has it already. A proof has to hold all the same, but may have expired since.
             now: Aware UTC.
 
         Raises:
-            DepositInvalidError: The proof does not hold. It says nothing of the deposit, which stays PENDING.
+            DepositInvalidError: The proof does not hold, or there is none and the rail needs one. It says nothing of
+                the deposit, which stays PENDING.
         """
 
     async def start_payout(self, order: PayoutOrder, *, now: datetime) -> Standing:
