@@ -36,9 +36,9 @@ class FailingStore:
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)
 
-    async def bind(self, ask: StoredAsk, *, first: LogEntry) -> StoredAsk | None:
+    async def bind(self, ask: StoredAsk, **how: object) -> StoredAsk | None:
         self._check()
-        return await self._store.bind(ask, first=first)
+        return await self._store.bind(ask, **how)  # type: ignore[arg-type]
 
     async def append(self, key: AskKey, entries: tuple[LogEntry, ...], *, epoch: int) -> None:
         self._check()

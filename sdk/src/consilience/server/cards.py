@@ -115,6 +115,8 @@ class CardIssuer:
             limits=told.limits,
             data_policy=told.data_policy,
             profiles=(Profile.CORE, *((Profile.DURABLE,) if self._store.durable else ()), *told.profiles),
+            tariffs=told.tariffs,
+            rails=told.rails,
             extensions=told.extensions,
         )
         signed = envelopes.seal(card, signer=self._root)

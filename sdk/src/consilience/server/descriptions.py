@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from consilience.errors import UsageError
 from consilience.nodes import MAX_MESSAGE_BYTES as MAX_LIMIT_BYTES
 from consilience.nodes import DataClass, DataPolicy, Limits, MeasuredQuality, Model, Profile, Skill
+from consilience.tariffs import Rail, Tariff
 from consilience.units import PublicKey
 
 IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 LANGUAGE = re.compile(r"[A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8})*")
 JURISDICTION = re.compile(r"[A-Z]{2}")
 ALL_MILLI = 1000
+MAX_RAILS = 16
 
 _DIGEST = (0, 32)
 
@@ -36,6 +38,8 @@ class Description:
         next_root: The root key that may succeed this one, or None.
         extensions: Encoded `google.protobuf.Any` by URI.
         profiles: Those beside core and durable.
+        tariffs: What skills cost.
+        rails: On which the node is paid; with some, it is of the profile pay.
 
     Raises:
         UsageError: A card that said so would break a rule of node.proto.
@@ -50,12 +54,16 @@ class Description:
     next_root: PublicKey | None = None
     extensions: Mapping[str, bytes] = field(default_factory=dict)
     profiles: tuple[Profile, ...] = ()
+    tariffs: tuple[Tariff, ...] = ()
+    rails: tuple[Rail, ...] = ()
 
     def __post_init__(self) -> None:
         at_most("name", self.name, 128)
         at_most("description", self.description, 2048)
         at_most("models", self.models, 64)
         at_most("extensions", self.extensions, 64)
+        at_most("rails", self.rails, MAX_RAILS)
+        _unique("rail ids", (rail.id for rail in self.rails))
         _unique("model ids", (model.id for model in self.models))
         for model in self.models:
             check_model(model)

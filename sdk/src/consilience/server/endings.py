@@ -79,12 +79,12 @@ class Ending:
         """Returns the answer and its charge."""
 
         async def sign() -> tuple[Signed[Answer], int]:
+            nonlocal conclusion
             try:
                 return self._sign(conclusion)
-            except (TypeError, ValueError) as error:
-                # It was the conclusion that did not fit; this one does.
-                log_fault(_LOGGER, "an answer cannot be signed as it is", error=error)
-                return self._sign(FAILURE)
+            except (TypeError, ValueError):
+                conclusion = FAILURE  # which fits, where it was the conclusion that did not
+                raise
 
         return await self._persistently(sign)
 

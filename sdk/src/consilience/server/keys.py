@@ -7,6 +7,7 @@ used: long enough that every card which is still honoured, and every answer that
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -93,6 +94,23 @@ class RotatingKeys:
         for made in expired:
             (self._folder / made.strftime(_KEY_NAME)).unlink(missing_ok=True)
         self._keys = self._keys[len(expired) :]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeKeys:
+    """All keys of a node, for a rail that makes promises in its name.
+
+    Attributes:
+        root: Signs as the node itself.
+        signing: Signs from day to day.
+    """
+
+    root: Signer
+    signing: SigningKeys
+
+    def signer(self, *, now: datetime) -> Signer:
+        """Returns a key that the card lists, and that has not expired."""
+        return self.signing.signer(now=now)
 
 
 def succession(*, old: Signer, new: Signer, now: datetime) -> Signed[KeySuccession]:

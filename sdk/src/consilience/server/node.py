@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -34,11 +35,12 @@ from consilience.nodes import (
 from consilience.server.cards import DEFAULT_CARD_LIFETIME
 from consilience.server.descriptions import Description
 from consilience.server.introductions import introduce
-from consilience.server.keys import FixedKey, RotatingKeys, SigningKeys, state_folder
+from consilience.server.keys import FixedKey, NodeKeys, RotatingKeys, SigningKeys, state_folder
 from consilience.server.observers import Observer, SilentObserver
-from consilience.server.scripts import SCRIPT_MODEL, script_skill
+from consilience.server.payments.offers import Offer, Payments, PriceBook, Trade
+from consilience.server.scripts import SCRIPT_MODEL, script_offer, script_skill
 from consilience.server.serving import Plan, RunningNode
-from consilience.server.skills import Check, Handler, SkillBook
+from consilience.server.skills import Check, Handler, ServedSkill, SkillBook
 from consilience.server.store import AnswerStore, MemoryStore, store_at
 from consilience.server.tls import Tls
 from consilience.telemetry import SILENT, Tracer
@@ -86,6 +88,7 @@ class Node:
         card_lifetime: timedelta = DEFAULT_CARD_LIFETIME,
         drain_time: timedelta = DEFAULT_DRAIN_TIME,
         replica: str | None = None,
+        payments: Payments | None = None,
         conformance: bool = False,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -113,6 +116,7 @@ class Node:
             drain_time: How long running answers get to finish when the node is stopped.
             replica: The id of this process among those that share a durable store, the same after a restart; None:
                 the URI of its first endpoint, which lets its siblings send callers there.
+            payments: How the node is paid; what for is said at each skill with `offers`. None: it is free.
             conformance: Serves the skill `conformance.script` besides, whose answers a tester writes, to those alone
                 who show a grant (`grants.grant_tester`).
             clock: Tells the aware UTC time.
@@ -126,7 +130,7 @@ class Node:
         self._signing_key = None if signing_key is None else _located(signing_key)
         self._next_root = next_root
         self._successions = tuple(successions)
-        self._limits = _completed(limits or DEFAULT_LIMITS)
+        self._limits = _completed(limits or DEFAULT_LIMITS, payments=payments)
         self._data_policy = data_policy or DataPolicy(max_data_class=DataClass.PUBLIC)
         self._models = tuple(models)
         self._extensions = dict(extensions or {})
@@ -137,9 +141,11 @@ class Node:
         self._card_lifetime = _covered(card_lifetime, max_run_time=self._limits.max_run_time)
         self._drain_time = drain_time
         self._replica = replica
+        self._payments = payments
         self._conformance = conformance
         self._clock = clock
         self._skills = SkillBook()
+        self._prices = PriceBook()
 
     def skill(
         self,
@@ -161,6 +167,7 @@ class Node:
         max_data_class: DataClass = DataClass.UNSPECIFIED,
         measured_quality: Iterable[MeasuredQuality] = (),
         knowledge_time: datetime | None = None,
+        offers: Iterable[Offer] = (),
         check: Check | None = None,
     ) -> Callable[[HandlerT], HandlerT]:
         """Returns a decorator that serves a skill with the async generator function that it stands over.
@@ -183,6 +190,7 @@ class Node:
             max_data_class: The highest that it reads, where that is lower than the node's.
             measured_quality: How well it did on named data sets.
             knowledge_time: Up to when its knowledge reaches, aware UTC.
+            offers: What it costs, the preferred tariff first; none: it is free.
             check: Is awaited before acceptance and refuses what the skill cannot answer within its limits, as a
                 prompt of more tokens than `max_input_tokens`.
 
@@ -210,18 +218,26 @@ class Node:
         )
 
         def serve(handler: HandlerT) -> HandlerT:
-            self.add_skill(described, handler=handler, check=check)
+            self.add_skill(described, handler=handler, offers=offers, check=check)
             return handler
 
         return serve
 
-    def add_skill(self, skill: Skill, *, handler: Handler, check: Check | None = None) -> None:
+    def add_skill(
+        self, skill: Skill, *, handler: Handler, offers: Iterable[Offer] = (), check: Check | None = None
+    ) -> None:
         """Serves a skill that is described already; `skill` is the same as a decorator.
 
         Raises:
-            UsageError: The id is taken or malformed, a model is not among the node's, or the handler is no
-                async generator function.
+            UsageError: The id is taken or malformed, a model is not among the node's, the handler is no async
+                generator function, or it costs something and the node is not paid.
         """
+        tariff_ids = self._prices.add(skill.id, offers)
+        if tariff_ids and self._payments is None:
+            raise UsageError(
+                f"the skill {skill.id!r} costs something, and Node(payments=…) does not say how it is paid"
+            )
+        skill = replace(skill, tariff_ids=tariff_ids)
         known = {model.id for model in self._models}
         if unknown := [model_id for model_id in skill.model_ids if model_id not in known]:
             raise UsageError(f"the skill {skill.id!r} names the model {unknown[0]!r}, which is not in Node(models=…)")
@@ -277,8 +293,12 @@ class Node:
             await drain
 
     def _plan(self) -> Plan:
-        root, tested = self._root(), self._conformance
-        skills = self._skills.followed_by(script_skill(clock=self._clock)) if tested else self._skills
+        root = self._root()
+        keys = self._signing_keys(root)
+        trade = None if self._payments is None else self._trade(self._payments, keys=NodeKeys(root=root, signing=keys))
+        tested = self._conformance
+        skills = self._skills.followed_by(self._script(trade)) if tested else self._skills
+        profiles = (*((Profile.PAY,) if trade is not None else ()), *((Profile.CONFORMANCE,) if tested else ()))
         return Plan(
             description=Description(
                 name=self._name,
@@ -289,11 +309,13 @@ class Node:
                 data_policy=self._data_policy,
                 next_root=self._next_root,
                 extensions=self._extensions,
-                profiles=(Profile.CONFORMANCE,) if tested else (),
+                profiles=profiles,
+                tariffs=() if trade is None else trade.prices.tariffs,
+                rails=() if trade is None else trade.listed,
             ),
             skills=skills,
             root=root,
-            keys=self._signing_keys(root),
+            keys=keys,
             store=self._answer_store(),
             tls=self._own_tls(),
             observer=self._observer,
@@ -303,7 +325,19 @@ class Node:
             drain_time=self._drain_time,
             replica=self._replica,
             successions=self._successions,
+            trade=trade,
         )
+
+    def _trade(self, payments: Payments, *, keys: NodeKeys) -> Trade:
+        return Trade(payments=payments, rails=tuple(rail.payee(keys) for rail in payments.rails), prices=self._prices)
+
+    def _script(self, trade: Trade | None) -> ServedSkill:
+        """Returns the skill of testers, which costs something where the node is paid, and the ask names a payment."""
+        served = script_skill(clock=self._clock)
+        if trade is None:
+            return served
+        tariff_ids = trade.prices.add(served.skill.id, (script_offer(trade.listed[0].assets[0]),))
+        return replace(served, skill=replace(served.skill, tariff_ids=tariff_ids))
 
     def _root(self) -> Signer:
         return KeyPair.load_or_create(self._key) if isinstance(self._key, Path) else self._key
@@ -331,9 +365,10 @@ def _located(key: Signer | Path | str) -> Signer | Path:
     return Path(key) if isinstance(key, str) else key
 
 
-def _completed(limits: Limits) -> Limits:
+def _completed(limits: Limits, *, payments: Payments | None) -> Limits:
     """Returns limits of which each is set, by those of a node that states none."""
-    return Limits(**{name: getattr(limits, name) or getattr(DEFAULT_LIMITS, name) for name in Limits.__slots__})
+    own = Limits(**{name: getattr(limits, name) or getattr(DEFAULT_LIMITS, name) for name in Limits.__slots__})
+    return own if payments is None else replace(own, max_quotes_per_minute=payments.quotes_per_minute)
 
 
 def _covered(card_lifetime: timedelta, *, max_run_time: timedelta) -> timedelta:

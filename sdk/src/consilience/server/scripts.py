@@ -10,7 +10,7 @@ import asyncio
 import codecs
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import takewhile
 
 from consilience._wire.envelopes import open_envelope
@@ -38,7 +38,9 @@ from consilience.errors import FieldInvalidError, GrantInvalidError, RefusedErro
 from consilience.nodes import Model, Skill
 from consilience.server.conclusions import Conclusion
 from consilience.server.gates import Gates
-from consilience.server.skills import IncomingAsk, Item, ServedSkill
+from consilience.server.payments.offers import Offer
+from consilience.server.skills import Delta, IncomingAsk, Item, ServedSkill
+from consilience.tariffs import PricedUnit, Tariff, UnitPrice
 
 SCRIPT_SKILL = Skill(
     id=SCRIPT_SKILL_ID,
@@ -47,12 +49,34 @@ SCRIPT_SKILL = Skill(
     model_ids=(SCRIPT_MODEL_ID,),
 )
 SCRIPT_MODEL = Model(id=SCRIPT_MODEL_ID, family="script")
+SCRIPT_TARIFF_ID = "conformance-script"
+SCRIPT_HOLD_OPEN = timedelta(seconds=1)
 
 _FULL = ScriptedConclusion(outcome=Outcome.TRUNCATED, stop_reason=StopReason.OUTPUT_LIMIT)
 
 
 class ScriptedFailureError(Exception):
     """A script has come to a step that fails; the node's log shows the reason at level DEBUG."""
+
+
+def script_offer(asset: str) -> Offer:
+    """Returns what a script costs whose ask names a payment: a bit for each unit that a tester can count.
+
+    The prices do not come out even, so that a node which rounds otherwise is noticed.
+    """
+    prices = (
+        UnitPrice(unit=PricedUnit.REQUEST, price=5),
+        UnitPrice(unit=PricedUnit.OUTPUT_TOKEN, price=1, per=3),
+        UnitPrice(unit=PricedUnit.OUTPUT_BYTE, price=1, per=2),
+    )
+    return Offer(
+        tariff=Tariff(id=SCRIPT_TARIFF_ID, asset=asset, prices=prices, tokenizer=SCRIPT_MODEL_ID),
+        window=50,
+        max_charge=2000,
+        max_asks=20,
+        total_max_charge=6000,
+        hold_open=SCRIPT_HOLD_OPEN,
+    )
 
 
 def script_skill(*, clock: Callable[[], datetime]) -> ServedSkill:
@@ -111,6 +135,7 @@ class _Performance:
         self._gates = gates
         self._max_tokens = max_tokens
         self._tokens = 0
+        self._told = 0
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._ending: ScriptedConclusion | None = None
 
@@ -119,8 +144,8 @@ class _Performance:
         for step in takewhile(lambda _: self._ending is None, steps):
             match step:
                 case ScriptedToken():
-                    for text in self._texts(step):
-                        yield text
+                    for delta in self._deltas(step):
+                        yield delta
                 case WaitForGate(gate=gate):
                     await self._gates.opened(gate)
                 case OpenGate(gate=gate):
@@ -132,7 +157,7 @@ class _Performance:
                 case Citation() | Progress():
                     yield step
         if rest := self._decoder.decode(b"", final=True):  # of a character that was never completed
-            yield rest
+            yield self._delta(rest)
 
     def conclusion(self) -> Conclusion:
         """Returns how the script ends, with the tokens counted so far."""
@@ -147,15 +172,20 @@ class _Performance:
             usage=Usage(input_tokens=ending.input_tokens, output_tokens=self._tokens),
         )
 
-    def _texts(self, token: ScriptedToken) -> Iterator[str]:
+    def _deltas(self, token: ScriptedToken) -> Iterator[Delta]:
         """Yields what of the text is whole after each repetition: characters, and U+FFFD for bytes that are none."""
         for _ in range(token.repetitions):
             self._tokens += 1
             if text := self._decoder.decode(token.data):
-                yield text
+                yield self._delta(text)
             if self._tokens == self._max_tokens:
                 self._ending = _FULL
                 return
+
+    def _delta(self, text: str) -> Delta:
+        """Returns text with the tokens that have gone into it."""
+        tokens, self._told = self._tokens - self._told, self._tokens
+        return Delta(text=text, output_tokens=tokens)
 
 
 def _script_of(ask: IncomingAsk) -> ConformanceScript:

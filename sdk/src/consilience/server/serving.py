@@ -23,6 +23,7 @@ from consilience.server.faults import log_fault
 from consilience.server.keys import SigningKeys
 from consilience.server.load import Load
 from consilience.server.observers import Observer
+from consilience.server.payments.offers import Trade
 from consilience.server.ports import require_free
 from consilience.server.recovery import Recovery
 from consilience.server.skills import SkillBook
@@ -64,6 +65,7 @@ class Plan:
         drain_time: How long running answers get to finish when the node is stopped.
         replica: The id of this process among those that share the store; None: the URI of its first endpoint.
         successions: Of former root keys, oldest first.
+        trade: What the node is paid for; None: it is free.
     """
 
     description: Description
@@ -79,6 +81,7 @@ class Plan:
     drain_time: timedelta
     replica: str | None
     successions: tuple[Signed[KeySuccession], ...]
+    trade: Trade | None
 
 
 class RunningNode:

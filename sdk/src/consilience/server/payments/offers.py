@@ -19,8 +19,8 @@ from fractions import Fraction
 from consilience.errors import Supported, TermsRefusedError, UsageError
 from consilience.nodes import Skill
 from consilience.payments import MAX_QUOTE_LIFETIME
-from consilience.rails.contract import RailSettings
-from consilience.tariffs import MAX_PRICE, Tariff, UnitPrice, tariff_violations
+from consilience.rails.contract import PayeeRail, RailSettings
+from consilience.tariffs import MAX_PRICE, Rail, Tariff, UnitPrice, tariff_violations
 
 MAX_CARD_TARIFFS = 64
 MAX_TARIFFS_OF_A_SKILL = 16
@@ -169,6 +169,35 @@ class Payments:
             raise UsageError("a node that is paid names a rail: Payments(rails=(HoldRail(),))")
         if self.quotes_per_minute < 1 or self.sessions_per_minute < 1:
             raise UsageError("quotes_per_minute and sessions_per_minute are above zero")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trade:
+    """What a node is paid for, and how.
+
+    Attributes:
+        payments: As the operator wrote it down.
+        rails: On which the node is paid.
+        prices: Of its skills.
+
+    Raises:
+        UsageError: Something costs what no rail moves.
+    """
+
+    payments: Payments
+    rails: tuple[PayeeRail, ...]
+    prices: PriceBook
+
+    def __post_init__(self) -> None:
+        moved = {asset for rail in self.listed for asset in rail.assets}
+        for tariff in self.prices.tariffs:
+            if tariff.asset not in moved:
+                raise UsageError(f"the tariff {tariff.id!r} is in {tariff.asset}, which no rail of the node moves")
+
+    @property
+    def listed(self) -> tuple[Rail, ...]:
+        """The rails as the card lists them."""
+        return tuple(rail.offer for rail in self.rails)
 
 
 class PriceBook:
