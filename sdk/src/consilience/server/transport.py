@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NoReturn
 
 import grpc
@@ -17,12 +17,13 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from consilience._wire.errors import trailer_of
-from consilience._wire.services import ASK_SERVICE, NODE_SERVICE
+from consilience._wire.services import ASK_SERVICE, NODE_SERVICE, PAYMENT_SERVICE
 from consilience.errors import EnvelopeMalformedError, NodeFaultError, RefusedError
 from consilience.server.asks import AskService
 from consilience.server.cards import CardIssuer
 from consilience.server.faults import log_fault, overlook_vanished_callers
 from consilience.server.observers import Observer
+from consilience.server.payments.service import PaymentService
 from consilience.server.readers import Write
 from consilience.telemetry import ReceivedMetadata
 
@@ -55,46 +56,64 @@ SERVER_OPTIONS = (
 _LOGGER = logging.getLogger(__name__)
 
 
-def make_server(*, asks: AskService, cards: CardIssuer, observer: Observer) -> tuple[aio.Server, Health]:
-    """Returns a gRPC server with all services of a node, without a port yet, and the switch of its health."""
+def make_server(
+    *, asks: AskService, cards: CardIssuer, observer: Observer, payments: PaymentService | None = None
+) -> tuple[aio.Server, Health]:
+    """Returns a gRPC server with all services of a node, without a port yet, and the switch of its health.
+
+    Without `payments` there is no PaymentService: its methods are UNIMPLEMENTED.
+    """
     overlook_vanished_callers()
     largest = asks.house.limits.max_message_bytes + ROOM_BYTES
     server = aio.server(options=(*SERVER_OPTIONS, ("grpc.max_receive_message_length", largest)))
     end = _Ending(observer)
+    methods = {
+        NODE_SERVICE: {"GetNodeCard": end.unary(f"{NODE_SERVICE}/GetNodeCard", cards.get_node_card)},
+        ASK_SERVICE: {
+            "Ask": end.stream_with_end(f"{ASK_SERVICE}/Ask", asks.ask),
+            "ResumeAnswer": end.stream(f"{ASK_SERVICE}/ResumeAnswer", asks.resume_answer),
+            "GetAnswer": end.unary(f"{ASK_SERVICE}/GetAnswer", asks.get_answer),
+            "CancelAnswer": end.unary(f"{ASK_SERVICE}/CancelAnswer", asks.cancel_answer),
+        },
+    }
+    if payments is not None:
+        methods[PAYMENT_SERVICE] = {
+            name: end.unary(f"{PAYMENT_SERVICE}/{name}", method) for name, method in _payment_methods(payments).items()
+        }
     server.add_generic_rpc_handlers(
-        (
-            grpc.method_handlers_generic_handler(
-                NODE_SERVICE, {"GetNodeCard": end.unary(f"{NODE_SERVICE}/GetNodeCard", cards.get_node_card)}
-            ),
-            grpc.method_handlers_generic_handler(
-                ASK_SERVICE,
-                {
-                    "Ask": end.stream_with_end(f"{ASK_SERVICE}/Ask", asks.ask),
-                    "ResumeAnswer": end.stream(f"{ASK_SERVICE}/ResumeAnswer", asks.resume_answer),
-                    "GetAnswer": end.unary(f"{ASK_SERVICE}/GetAnswer", asks.get_answer),
-                    "CancelAnswer": end.unary(f"{ASK_SERVICE}/CancelAnswer", asks.cancel_answer),
-                },
-            ),
-        )
+        tuple(grpc.method_handlers_generic_handler(service, handlers) for service, handlers in methods.items())
     )
-    switch = Health(server)
-    reflection.enable_server_reflection(
-        (NODE_SERVICE, ASK_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server
-    )
+    switch = Health(server, services=tuple(methods))
+    reflection.enable_server_reflection((*methods, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     return server, switch
+
+
+def _payment_methods(payments: PaymentService) -> dict[str, Unary]:
+    return {
+        "GetQuote": payments.get_quote,
+        "OpenSession": payments.open_session,
+        "ConfirmDeposit": payments.confirm_deposit,
+        "SubmitVoucher": payments.submit_voucher,
+        "GetSession": payments.get_session,
+        "AcknowledgeReceipt": payments.acknowledge_receipt,
+        "ListReceipts": payments.list_receipts,
+        "Withdraw": payments.withdraw,
+        "CloseSession": payments.close_session,
+    }
 
 
 class Health:
     """The health of the node as `grpc.health.v1` tells it: for the whole server (the empty name) and each service."""
 
-    def __init__(self, server: aio.Server) -> None:
-        """Adds the service to a server."""
+    def __init__(self, server: aio.Server, *, services: Sequence[str]) -> None:
+        """Adds the service to a server, for these others."""
+        self._services = services
         self._servicer = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
 
     async def serving(self) -> None:
         """Says that asks are welcome."""
-        for service in ("", NODE_SERVICE, ASK_SERVICE):
+        for service in ("", *self._services):
             await self._servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
 
     async def draining(self) -> None:
