@@ -17,11 +17,11 @@ from consilience.server.admission import House, OpenedAsk, admit, open_ask, open
 from consilience.server.answers import AnswerReader, Answers
 from consilience.server.cards import CardIssuer
 from consilience.server.load import Load
-from consilience.server.payments.admission import UNCOVERED, PaidAdmission, uncovered
+from consilience.server.payments.admission import PaidAdmission, uncovered
 from consilience.server.readers import Write
 from consilience.server.runs import AnswerRun
 from consilience.server.skills import SkillBook
-from consilience.server.store.contract import AskKey, StoredAsk
+from consilience.server.store.contract import AskKey, StoredAsk, StoreError
 from consilience.telemetry import AskTrace, ReceivedMetadata, TracedAsk, Tracer
 
 
@@ -129,8 +129,10 @@ class AskService:
             return await self.answers.start(
                 signed, incoming=incoming, served=served, place=place, trace=trace, paid=paid
             )
-        except UNCOVERED as error:
-            raise uncovered(error, needed=0 if paid is None else paid.reservation.reserved) from error
+        except StoreError as error:
+            if (refused := uncovered(error, paid=paid)) is None:
+                raise
+            raise refused from error
 
     def _check_draining(self) -> None:
         if self.draining:

@@ -108,23 +108,6 @@ class RotatingKeys:
         self._keys = self._keys[len(expired) :]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeKeys:
-    """All keys of a node, for a rail that makes promises in its name.
-
-    Attributes:
-        root: Signs as the node itself.
-        signing: Signs from day to day.
-    """
-
-    root: Signer
-    signing: SigningKeys
-
-    def signer(self, *, now: datetime) -> Signer:
-        """Returns a key that the card lists, and that has not expired."""
-        return self.signing.signer(now=now)
-
-
 def succession(*, old: Signer, new: Signer, now: datetime) -> Signed[KeySuccession]:
     """Hands a node over from one root key to the next, signed by both (NODE-KEY-003).
 

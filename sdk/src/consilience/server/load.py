@@ -32,6 +32,11 @@ class Load:
     _by_skill: Counter[str] = field(default_factory=Counter)
     _by_both: Counter[Place] = field(default_factory=Counter)
 
+    @property
+    def running(self) -> int:
+        """How many asks the node works on."""
+        return self._total
+
     def take(self, caller: PublicKey, *, skill: Skill, limits: Limits) -> Place:
         """Takes a place.
 

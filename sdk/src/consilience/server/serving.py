@@ -23,6 +23,8 @@ from consilience.server.faults import log_fault
 from consilience.server.keys import SigningKeys
 from consilience.server.load import Load
 from consilience.server.observers import Observer
+from consilience.server.payments.admission import PaidAdmission
+from consilience.server.payments.business import payment_service, till_of
 from consilience.server.payments.offers import Trade
 from consilience.server.ports import require_free
 from consilience.server.recovery import Recovery
@@ -105,6 +107,7 @@ class RunningNode:
         node_id = plan.root.public_key
         self._transport: Transport = make_transport(plan.tls, node_id=node_id, host=self._listen.host, now=plan.clock())
         limits = plan.description.limits
+        till = till_of(plan.store, node_id=node_id, keys=plan.keys, clock=plan.clock)
         workplace = Workplace(
             node_id=node_id,
             keys=plan.keys,
@@ -113,6 +116,7 @@ class RunningNode:
             max_run_time=limits.max_run_time,
             observer=plan.observer,
             clock=plan.clock,
+            till=till,
         )
         load = Load()
         self._recovery = Recovery(workplace)
@@ -133,6 +137,17 @@ class RunningNode:
             data_policy=plan.description.data_policy,
             extensions=frozenset(plan.description.extensions),
         )
+        self._payments = None
+        if plan.trade is not None:
+            self._payments = payment_service(
+                plan.trade,
+                durable=plan.store.durable,
+                till=till,
+                house=house,
+                cards=self._cards,
+                skills=plan.skills,
+                load=load,
+            )
         self._asks = AskService(
             house=house,
             skills=plan.skills,
@@ -142,8 +157,11 @@ class RunningNode:
             clock=plan.clock,
             retry_after=plan.drain_time,
             tracer=plan.tracer,
+            payments=None if self._payments is None else PaidAdmission.at(self._payments),
         )
-        self._server, self._health = make_server(asks=self._asks, cards=self._cards, observer=plan.observer)
+        self._server, self._health = make_server(
+            asks=self._asks, cards=self._cards, observer=plan.observer, payments=self._payments
+        )
         self._upkeep: asyncio.Task[None] | None = None
         self._hurried = asyncio.Event()
         self.port = 0
@@ -181,6 +199,8 @@ class RunningNode:
             replica = self._plan.replica or self._endpoints()[0].uri
             await store.open(replica=replica, lease_until=now + LEASE)
             await self._recovery.end_abandoned(now=now)
+            if self._payments is not None:
+                await self._payments.poll(now=now)
             await self._cards.issue()
             await self._health.serving()
             await self._server.start()
@@ -202,6 +222,8 @@ class RunningNode:
             for run in self._answers.running:
                 await run.check_lease()
         await self._recovery.end_abandoned(now=now)
+        if self._payments is not None:
+            await self._payments.poll(now=now)
         if self._transport.renew(now=now):
             await self._cards.issue()
         else:
@@ -249,6 +271,8 @@ class RunningNode:
             self._upkeep.cancel()
             await asyncio.wait({self._upkeep})
         await self._server.stop(None)
+        if self._payments is not None:
+            await self._payments.close()
         await self._plan.store.close()
 
     async def _settled(self, seconds: float) -> bool:

@@ -8,49 +8,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Self
 
 from consilience._wire import envelopes
-from consilience.asks import Ask
 from consilience.conformance import SCRIPT_SKILL_ID
-from consilience.envelopes import Envelope
 from consilience.errors import (
-    BalanceTooLowError,
     QuoteInvalidError,
     RefusedError,
-    SessionBalance,
-    SessionClosedError,
-    SessionUnknownError,
 )
 from consilience.nodes import Skill
 from consilience.server.admission import OpenedAsk
 from consilience.server.payments.metering import PaidAsk
 from consilience.server.payments.quotes import Quotes, priced
 from consilience.server.payments.receipts import terms_of
+from consilience.server.payments.service import PaymentService
+from consilience.server.payments.sessions import Sessions
+from consilience.server.payments.states import refusal
 from consilience.server.payments.tills import Till
 from consilience.server.store.contract import AskReservation, StoreError
 from consilience.server.store.ledger import (
     BalanceError,
-    QuoteUsedUpError,
-    SessionMissingError,
     SessionShutError,
-    StoredSession,
 )
-from consilience.units import Digest, EncodedEnvelope
-
-UNCOVERED = (SessionMissingError, SessionShutError, QuoteUsedUpError, BalanceError)
-"""Why an ask is not bound whose first window cannot be set aside."""
-
-
-class TakeVoucher(Protocol):
-    """Takes a voucher that has to name a session (spec section 3.5)."""
-
-    async def __call__(self, received: Envelope, /, *, session_id: Digest) -> StoredSession:
-        """Returns the session as it stands then.
-
-        Raises:
-            RefusedError: For the first reason that holds; the session is as it was.
-        """
+from consilience.units import EncodedEnvelope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +39,18 @@ class PaidAdmission:
 
     Attributes:
         quotes: Say what asks cost.
+        sessions: Those out of which asks are paid.
         till: Takes the money.
-        take_voucher: Takes the voucher that an ask brings along.
     """
 
     quotes: Quotes
+    sessions: Sessions
     till: Till
-    take_voucher: TakeVoucher
+
+    @classmethod
+    def at(cls, service: PaymentService) -> Self:
+        """Returns the admission of a node with these payments."""
+        return cls(quotes=service.quotes, sessions=service.sessions, till=service.till)
 
     async def admit(self, opened: OpenedAsk, *, skill: Skill, now: datetime) -> PaidAsk | None:
         """Returns how an ask is to be paid for, or None: it is free.
@@ -81,12 +66,12 @@ class PaidAdmission:
             raise self.quotes.required(ask, skill=skill, now=now)
         quote = self.quotes.brought(opened.quote, ask=ask, skill=skill, now=now)
         tariff = priced(quote.value)
-        session = await self._session(ask, session_id=ask.payment.session_id)
+        session = await self.sessions.find(ask.payment.session_id, caller=ask.header.caller)
         terms = terms_of(session.terms)
         if terms.asset != tariff.asset or terms.rail_id not in quote.value.rail_ids:
             raise QuoteInvalidError("the quote is in another asset than the session, or for another rail")
         if opened.voucher is not None:
-            await self.take_voucher(opened.voucher, session_id=session.session_id)
+            await self.sessions.take_voucher(opened.voucher, session_id=session.session_id)
         ceiling = quote.value.ceiling(ask)
         reservation = AskReservation(
             session_id=session.session_id,
@@ -99,35 +84,21 @@ class PaidAdmission:
         )
         return PaidAsk(reservation=reservation, quote=quote.value, tariff=tariff, till=self.till)
 
-    async def _session(self, ask: Ask, *, session_id: Digest) -> StoredSession:
-        session = await self.till.ledger.find_session(session_id)
-        if session is None or terms_of(session.terms).payer != ask.header.caller:
-            raise SessionUnknownError("there is no such session of this caller")
-        return session
 
-
-def uncovered(error: StoreError, *, needed: int) -> RefusedError:
-    """Returns the refusal of an ask that was not bound, because its session or quote does not allow it.
+def uncovered(error: StoreError, *, paid: PaidAsk | None) -> RefusedError | None:
+    """Returns the refusal of an ask that was not bound because its session or its quote does not allow it.
 
     Args:
-        error: One of `UNCOVERED`.
-        needed: What was to be set aside, in units of the asset.
+        error: What the store raised.
+        paid: How the ask was to be paid for.
+
+    Returns:
+        None: it is a fault of the store.
     """
+    if paid is None:
+        return None
+    needed = paid.reservation.reserved
     match error:
-        case SessionShutError(session=session):
-            return SessionClosedError("the session is closed", detail=_balance(session, needed))
-        case BalanceError(session=session):
-            return BalanceTooLowError("the first window is not authorized", detail=_balance(session, needed))
-        case QuoteUsedUpError():
-            return QuoteInvalidError(str(error))
-        case _:
-            return SessionUnknownError("there is no such session of this caller")
-
-
-def _balance(session: StoredSession, needed: int) -> SessionBalance:
-    account = session.account
-    return SessionBalance(
-        available=account.available,
-        required_cumulative=account.spent + account.reserved + needed,
-        voucher=session.voucher,
-    )
+        case SessionShutError(session=session) | BalanceError(session=session):
+            needed += session.account.spent + session.account.reserved
+    return refusal(error, required=needed)
