@@ -1,0 +1,138 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consilience.asks import Usage
+from consilience.errors import Supported, TermsRefusedError, UsageError
+from consilience.identity import KeyPair
+from consilience.nodes import Skill
+from consilience.payments import cost
+from consilience.rails.hold import HoldRail
+from consilience.server import Node
+from consilience.server.payments import Circumstances, Formula, Hours, Offer, Payments
+from consilience.server.payments.offers import PriceBook
+from consilience.tariffs import MAX_PRICE, PricedUnit, Tariff, UnitPrice
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def tariff(tariff_id: str = "t", *, asset: str = "TEST/0", price: int = 3, per: int = 10, **changes: Any) -> Tariff:
+    prices = (UnitPrice(unit=PricedUnit.OUTPUT_BYTE, price=price, per=per),)
+    return Tariff(id=tariff_id, asset=asset, prices=prices, **changes)
+
+
+def offer(*args: Any, formula: Formula | None = None, **changes: Any) -> Offer:
+    return Offer(tariff=tariff(*args, **changes), window=10, max_charge=100, formula=formula or Formula())
+
+
+@pytest.mark.parametrize(
+    ("running", "hour", "share"),
+    [(0, 12, Fraction(1)), (4, 12, Fraction(3)), (2, 12, Fraction(2)), (0, 23, Fraction(1, 2)), (4, 5, Fraction(3, 2))],
+)
+def test_a_price_follows_load_and_time_of_day(running: int, hour: int, share: Fraction) -> None:
+    formula = Formula(full_load_percent=300, hours=(Hours(first=22, last=6, percent=50),))
+    circumstances = Circumstances(now=NOON.replace(hour=hour), running_asks=running, max_running_asks=4)
+    assert formula.share(circumstances) == share
+    changed = offer(formula=formula, minimum_charge=7).at(circumstances).tariff
+    assert Fraction(changed.prices[0].price, changed.prices[0].per) == Fraction(3, 10) * share
+    assert changed.minimum_charge == -(-7 * share.numerator // share.denominator)
+
+
+def test_the_first_hours_that_hold_count_and_others_are_as_listed() -> None:
+    formula = Formula(hours=(Hours(first=8, last=20, percent=200), Hours(first=0, last=24, percent=80)))
+    assert formula.share(Circumstances(now=NOON)) == 2
+    assert formula.share(Circumstances(now=NOON.replace(hour=20))) == Fraction(4, 5)
+
+
+@given(
+    price=st.integers(0, MAX_PRICE),
+    per=st.integers(1, MAX_PRICE),
+    percent=st.integers(0, 100_000),
+    size=st.integers(0, 10**6),
+)
+def test_a_changed_price_is_a_price_and_never_below_its_share_by_more_than_it_can_tell(
+    price: int, per: int, percent: int, size: int
+) -> None:
+    formula = Formula(hours=(Hours(first=0, last=24, percent=percent),))
+    changed = offer(price=price, per=per, formula=formula).at(Circumstances(now=NOON)).tariff
+    exact = Fraction(price * percent * size, per * 100)
+    if price * percent <= MAX_PRICE and per * 100 <= MAX_PRICE:
+        assert cost(changed, Usage(output_bytes=size)) == -(-exact.numerator // exact.denominator)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"window": 0},
+        {"max_charge": 0},
+        {"max_asks": 0},
+        {"total_max_charge": -1},
+        {"hold_open": timedelta(seconds=-1)},
+        {"lifetime": timedelta(hours=2)},
+        {"tariff": tariff(price=-1)},
+    ],
+)
+def test_an_offer_that_no_quote_could_make_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        replace(offer(), **wrong)
+
+
+@pytest.mark.parametrize("hours", [(24, 3), (3, 3), (0, 25), (-1, 4)])
+def test_hours_are_hours_of_a_day(hours: tuple[int, int]) -> None:
+    with pytest.raises(UsageError):
+        Hours(first=hours[0], last=hours[1], percent=100)
+
+
+def test_a_book_finds_the_first_offer_for_model_and_asset() -> None:
+    book = PriceBook()
+    large, small, other = (
+        offer("large", model_ids=("big",)),
+        offer("small", model_ids=("tiny",)),
+        offer("other", asset="USD/6"),
+    )
+    assert book.add("chat", (large, small, other)) == ("large", "small", "other")
+    skill = Skill(id="chat")
+    assert book.offer(skill) is large
+    assert book.offer(skill, model_id="tiny") is small
+    assert book.offer(skill, model_id="tiny", asset="USD/6") is other
+    assert book.offer(Skill(id="gratis")) is None
+    with pytest.raises(TermsRefusedError) as refused:
+        book.offer(skill, asset="BTC/11")
+    assert refused.value.detail == Supported(field="asset", values=("TEST/0", "USD/6"))
+
+
+def test_one_tariff_id_stands_for_one_price() -> None:
+    book = PriceBook()
+    book.add("one", (offer("t"),))
+    book.add("two", (offer("t"),))
+    assert book.tariffs == (tariff("t"),)
+    with pytest.raises(UsageError, match="two prices"):
+        book.add("three", (offer("t", price=4),))
+
+
+async def echo(ask: Any) -> Any:
+    yield ask.text
+
+
+def test_a_node_that_charges_says_how_it_is_paid() -> None:
+    with pytest.raises(UsageError, match="how it is paid"):
+        Node("n", key=KeyPair.generate()).skill("echo", offers=[offer()])(echo)
+
+
+def test_what_costs_something_has_a_rail_that_moves_it() -> None:
+    node = Node("n", key=KeyPair.generate(), payments=Payments(rails=(HoldRail(),)))
+    node.skill("echo", offers=[offer(asset="USD/6")])(echo)
+    with pytest.raises(UsageError, match="no rail"):
+        node.serving("127.0.0.1:0")
+
+
+async def test_a_node_that_forgets_is_not_paid_on_a_network_of_value() -> None:
+    node = Node("n", key=KeyPair.generate(), payments=Payments(rails=(HoldRail(network="town"),)))
+    node.skill("echo", offers=[offer()])(echo)
+    with pytest.raises(UsageError, match="durable"):
+        node.serving("127.0.0.1:0")
