@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from consilience_conformance.profiles import CORE
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding
 
@@ -58,7 +59,7 @@ class Check:
     judge: Judge
     after: tuple[str, ...] = ("ask",)
     needs: Needs = Needs.NOTHING
-    profile: str = "core"
+    profile: str = CORE
     alone: bool = False
     callers: int = 1
 

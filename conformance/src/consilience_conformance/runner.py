@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance.callers import Caller
 from consilience_conformance.checks import Check, Needs, NotApplicableError, UntestableError
+from consilience_conformance.profiles import declared_profiles
 from consilience_conformance.purses import offers, why_unpaid
 from consilience_conformance.requirements import requirements
 from consilience_conformance.silence import Silence
@@ -170,6 +171,9 @@ class Runner:
     def _out_of_scope(self, check: Check) -> CheckResult | None:
         """Returns the result of a check that this run does not make, whatever the others say; None: it makes it."""
         if check.profile not in self._plan.profiles:
+            if check.profile in declared_profiles(self._plan.target.card):
+                because = f"the run leaves the profile {check.profile} out: see --profile"
+                return _undriven(check, Verdict.NOT_TESTED, because=because)
             return _undriven(check, Verdict.NOT_APPLICABLE, because=f"the card does not declare {check.profile}")
         if missing := self._missing(check):
             return _undriven(check, Verdict.NOT_TESTED, because=missing)
