@@ -10,6 +10,7 @@ from consilience_conformance.cases.payments import (
     crashes,
     deposits,
     meters,
+    parallel,
     quotes,
     receipts,
     sessions,
@@ -19,7 +20,22 @@ from consilience_conformance.cases.payments import (
     waits,
 )
 
-ROOMS = (calls, quotes, sessions, terms, deposits, vouchers, asks, unpaid, meters, waits, receipts, chains, closing)
+ROOMS = (
+    calls,
+    quotes,
+    sessions,
+    terms,
+    deposits,
+    vouchers,
+    asks,
+    unpaid,
+    parallel,
+    meters,
+    waits,
+    receipts,
+    chains,
+    closing,
+)
 """The modules whose checks run among the others; those of `crashes` come last, as each stops the node."""
 
 __all__ = ["ROOMS", "crashes"]
