@@ -33,6 +33,8 @@ class Needs(enum.Flag):
     """The address of a second replica."""
     PRICE = enum.auto()
     """A skill that costs something, for which the run may pay; with `SCRIPT`, that skill is the scripted one."""
+    ESCROW = enum.auto()
+    """A rail with holds in escrow, of whose issuers the tester is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
