@@ -40,12 +40,15 @@ class Candidate:
         serve: Serves with the skill that testers write; takes `--address` and `--ready-file`, as all our nodes do.
         question: Is asked of its first skill, which can answer it.
         grant: Returns the command that signs a grant into a file, for keys in their text form.
+        trusting: Returns the options by which the node takes holds in escrow of an issuer, named in its text form;
+            None: it takes none.
     """
 
     executor: Command
     serve: Command
     question: str
     grant: Callable[[Path, tuple[str, ...]], Command]
+    trusting: Callable[[str], Command] | None = None
 
 
 def judge(candidate: Candidate, *, folder: Path, report: Path) -> None:
@@ -61,9 +64,10 @@ def judge(candidate: Candidate, *, folder: Path, report: Path) -> None:
         subprocess.CalledProcessError: It did not pass, or was not judged; its exit code is that of the judge.
     """
     run([*_JUDGE, "vectors", "--exec", shlex.join(map(str, candidate.executor))])
-    with _kept_alive(candidate.serve, folder=folder) as (address, restart):
-        key, grant = folder / "tester.key", folder / "grant.binpb"
-        testers = output_of([*_JUDGE, "tester", "--key", key]).split()
+    key, grant = folder / "tester.key", folder / "grant.binpb"
+    testers = output_of([*_JUDGE, "tester", "--key", key]).split()
+    trusted = candidate.trusting(testers[-1]) if candidate.trusting else ()
+    with _kept_alive([*candidate.serve, *trusted], folder=folder) as (address, restart):
         run(candidate.grant(grant, tuple(testers)))
         run(
             [

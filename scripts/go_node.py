@@ -53,4 +53,5 @@ def _candidate(folder: Path) -> Candidate:
         serve=[folder / "node", *_SERVE, "--key", key],
         question="How many feet are 12 inches?",
         grant=grant,
+        trusting=lambda issuer: ["--escrow-issuers", issuer],
     )

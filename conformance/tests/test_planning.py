@@ -17,10 +17,9 @@ from consilience_conformance.grants import GrantError
 from consilience_conformance.planning import (
     NotPreparedError,
     Order,
-    declared_profiles,
-    known_profiles,
     prepare,
 )
+from consilience_conformance.profiles import declared_profiles, known_profiles
 from consilience_conformance.stage import SCRIPT_SKILL
 from consilience_conformance.surroundings import Surroundings
 from consilience_conformance.targets import AddressError, UnreachableError

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from consilience_conformance.profiles import CORE
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding
 
@@ -32,6 +33,8 @@ class Needs(enum.Flag):
     """The address of a second replica."""
     PRICE = enum.auto()
     """A skill that costs something, for which the run may pay; with `SCRIPT`, that skill is the scripted one."""
+    ESCROW = enum.auto()
+    """A rail with holds in escrow, of whose issuers the tester is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +61,7 @@ class Check:
     judge: Judge
     after: tuple[str, ...] = ("ask",)
     needs: Needs = Needs.NOTHING
-    profile: str = "core"
+    profile: str = CORE
     alone: bool = False
     callers: int = 1
 

@@ -117,11 +117,18 @@ class Payer:
         Raises:
             NotApplicableError: The card offers none.
         """
-        found = next((one for one in self.offers if not backing or backing in one.backings), None)
+        found = next((one for one in self._offers_with(backing) if not backing or backing in one.backings), None)
         if found is None:
             name = tariff_pb2.Backing.Name(backing).removeprefix("BACKING_") if backing else "any backing"  # type: ignore[arg-type]
             raise NotApplicableError(f"the card offers no session with {name} on a rail by which a tester can pay")
         return found
+
+    def _offers_with(self, backing: int) -> tuple[Offer, ...]:
+        if backing != tariff_pb2.BACKING_ESCROW:
+            return self.offers
+        stage = self.stage
+        purse = stage.surroundings.purse
+        return offers(stage.target.card, stage.subject.skill, purse=purse, paid_by=(backing,))
 
     async def deal(self, *, offer: Offer | None = None, amount: int = 0, backing: int = 0) -> tuple[Price, Account]:
         """Gets a quote and opens a session, as exchanges `quote` and `open`; raises what these two raise."""
@@ -180,7 +187,8 @@ class Payer:
             backing: What stands behind it; 0: whichever is simplest.
 
         Raises:
-            UntestableError: The node refuses, or no session can hold so much.
+            NotApplicableError: No session can hold so much.
+            UntestableError: The node refuses.
         """
         chosen = offer or (price.offer if price is not None else self.offer(backing=backing))
         behind = backing or chosen.backings[0]
@@ -338,13 +346,13 @@ def _fitting(offer: Offer, backing: int, *, wanted: int, needed: int) -> int:
     """Returns how much a session is to hold, within what the rail takes.
 
     Raises:
-        UntestableError: The rail takes less than is needed.
+        NotApplicableError: The rail takes less than is needed.
     """
     credit = backing == tariff_pb2.BACKING_CREDIT
     least = 1 if credit else max(1, offer.rail.min_deposit)
     most = offer.rail.max_credit if credit else (offer.rail.max_deposit or max(wanted, least))
     if needed > most:
-        raise UntestableError(f"a session on {offer.rail.id} holds at most {most}, and the check needs {needed}")
+        raise NotApplicableError(f"a session on {offer.rail.id} holds at most {most}, and the check needs {needed}")
     return int(min(max(wanted, least), most))
 
 

@@ -14,6 +14,7 @@ from consilience_conformance.callers import Tester
 from consilience_conformance.cases import all_checks
 from consilience_conformance.checks import Check
 from consilience_conformance.grants import read_grant
+from consilience_conformance.profiles import CORE, declared_profiles
 from consilience_conformance.purses import offers
 from consilience_conformance.runner import Plan
 from consilience_conformance.selection import demanded, selected
@@ -26,8 +27,6 @@ Mode = Literal["auto", "live", "scripted", "both"]
 
 DEFAULT_QUESTION = "Say in a few words what you can do."
 
-_CORE = "core"
-_PROFILE_PREFIX = "PROFILE_"
 _PLAIN_TEXT = "text/plain"
 _LEAST_ASKS = 2
 """One that waits at a gate, and one that opens it."""
@@ -64,17 +63,6 @@ class Order:
     seed: int = 0
     grant: Path | None = None
     surroundings: Surroundings = field(default_factory=Surroundings)
-
-
-def known_profiles() -> tuple[str, ...]:
-    """Returns the profiles of the specification, by the names that it calls them: `core`."""
-    return tuple(_profile_name(value.number) for value in node_pb2.Profile.DESCRIPTOR.values if value.number)
-
-
-def declared_profiles(card: node_pb2.NodeCard) -> tuple[str, ...]:
-    """Returns the profiles that a card declares and this suite knows."""
-    known = known_profiles()
-    return tuple(name for name in known if name in map(_profile_name, card.profiles))
 
 
 async def prepare(order: Order) -> Plan:
@@ -215,14 +203,9 @@ def _profiles(order: Order, *, card: node_pb2.NodeCard) -> frozenset[str]:
             f"the card does not declare {', '.join(missing)}; it declares {', '.join(declared) or 'nothing'}. Leave "
             "--profile away to judge what it declares"
         )
-    return frozenset({_CORE, *(order.profiles or declared)})
+    return frozenset({CORE, *(order.profiles or declared)})
 
 
 def _demanded_profiles(order: Order, *, checks: Sequence[Check]) -> Iterator[Demand]:
     for name in order.profiles:
         yield Demand(name=name, checks=tuple(check.name for check in checks if check.profile == name), whole=False)
-
-
-def _profile_name(number: int) -> str:
-    found = node_pb2.Profile.DESCRIPTOR.values_by_number.get(number)
-    return found.name.removeprefix(_PROFILE_PREFIX).lower() if found else str(number)

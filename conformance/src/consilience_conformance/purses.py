@@ -6,7 +6,7 @@ allowed, over all checks together; by default that is nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from consilience.v1 import node_pb2, tariff_pb2
@@ -18,7 +18,7 @@ HOLD_RAIL = "hold.v1"
 TEST_NETWORK = "test"
 
 _PAID_BY = (tariff_pb2.BACKING_CREDIT, tariff_pb2.BACKING_PREPAID)
-"""What a tester can have stand behind a session: its own word, or a grant of the node."""
+"""What every tester can have stand behind a session: its own word, or a grant of the node."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,12 +70,21 @@ class Offer:
     backings: tuple[int, ...]
 
 
-def offers(card: node_pb2.NodeCard, skill: node_pb2.Skill, *, purse: Purse) -> tuple[Offer, ...]:
-    """Returns the ways in which a run may pay for a skill, the preferred tariff first, each asset once."""
+def offers(
+    card: node_pb2.NodeCard, skill: node_pb2.Skill, *, purse: Purse, paid_by: Collection[int] = _PAID_BY
+) -> tuple[Offer, ...]:
+    """Returns the ways in which a run may pay for a skill, the preferred tariff first, each asset once.
+
+    Args:
+        card: Of the node.
+        skill: As the card lists it.
+        purse: What may be spent.
+        paid_by: What can be brought to stand behind a session.
+    """
     found: dict[str, Offer] = {}
     for tariff in tariffs_of(card, skill):
         for rail in card.rails:
-            backings = tuple(one for one in _PAID_BY if one in rail.backings and _is_open(rail, one))
+            backings = tuple(one for one in paid_by if one in rail.backings and _is_open(rail, one))
             moves = rail.id == HOLD_RAIL and tariff.asset in rail.assets
             if moves and backings and purse.covers(tariff.asset, network=rail.network):
                 found.setdefault(tariff.asset, Offer(tariff=tariff, rail=rail, backings=backings))
@@ -101,3 +110,13 @@ def _prices(card: node_pb2.NodeCard, skill: node_pb2.Skill) -> Iterator[str]:
     for tariff in tariffs_of(card, skill):
         rails = [f"{rail.id} on {rail.network}" for rail in card.rails if tariff.asset in rail.assets]
         yield f"{tariff.asset} by {' or '.join(rails) or 'no rail of the card'}"
+
+
+def escrow_issuers(card: node_pb2.NodeCard) -> tuple[bytes, ...]:
+    """Returns the keys whose holds a card takes in escrow, on the rail on which a judge pays."""
+    return tuple(
+        issuer
+        for rail in card.rails
+        if rail.id == HOLD_RAIL and tariff_pb2.BACKING_ESCROW in rail.backings
+        for issuer in rail.issuers
+    )

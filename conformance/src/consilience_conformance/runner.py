@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance.callers import Caller
 from consilience_conformance.checks import Check, Needs, NotApplicableError, UntestableError
-from consilience_conformance.purses import offers, why_unpaid
+from consilience_conformance.profiles import declared_profiles
+from consilience_conformance.purses import escrow_issuers, offers, why_unpaid
 from consilience_conformance.requirements import requirements
 from consilience_conformance.silence import Silence
 from consilience_conformance.stage import SCRIPT_SKILL, Stage, Subject
@@ -47,6 +48,7 @@ _WITHOUT = {
     Needs.SCRIPT: "needs the skill conformance.script and a grant for it: --grant FILE",
     Needs.RESTART: "needs a command that restarts the node: --restart COMMAND",
     Needs.REPLICA: "needs the address of a second replica: --replica ADDRESS",
+    Needs.ESCROW: "needs a key of the tester among the issuers of a rail: see `consilience-conformance tester`",
 }
 
 
@@ -170,7 +172,12 @@ class Runner:
     def _out_of_scope(self, check: Check) -> CheckResult | None:
         """Returns the result of a check that this run does not make, whatever the others say; None: it makes it."""
         if check.profile not in self._plan.profiles:
+            if check.profile in declared_profiles(self._plan.target.card):
+                because = f"the run leaves the profile {check.profile} out: see --profile"
+                return _undriven(check, Verdict.NOT_TESTED, because=because)
             return _undriven(check, Verdict.NOT_APPLICABLE, because=f"the card does not declare {check.profile}")
+        if Needs.ESCROW in check.needs and not escrow_issuers(self._plan.target.card):
+            return _undriven(check, Verdict.NOT_APPLICABLE, because="no rail of the card takes holds in escrow")
         if missing := self._missing(check):
             return _undriven(check, Verdict.NOT_TESTED, because=missing)
         if Needs.PRICE in check.needs and self._priced(check) is None:
@@ -182,7 +189,15 @@ class Runner:
         have = self._plan.surroundings.offered
         if self._plan.scripted is not None:
             have |= Needs.SCRIPT
+        if self._issuer is not None:
+            have |= Needs.ESCROW
         return "; ".join(words for need, words in _WITHOUT.items() if need in check.needs and need not in have)
+
+    @property
+    def _issuer(self) -> Caller | None:
+        """The key of the tester whose holds the node takes in escrow, or None."""
+        issuers = escrow_issuers(self._plan.target.card)
+        return next((one for one in self._plan.testers if one.key in issuers), None)
 
     def _priced(self, check: Check) -> Subject | None:
         """Returns what a check pays for: the priced skill, or the script, where that is needed or all there is."""
@@ -269,6 +284,7 @@ class Runner:
                 transcript=transcript,
                 surroundings=self._plan.surroundings,
                 silence=self._silence,
+                issuer=self._issuer,
             )
             stack.push_async_callback(stage.close)
             yield stage

@@ -79,6 +79,7 @@ class Stage:
         random: Decides what is left open, the same for the same seed; keys and ids are fresh in every run.
         transcript: What has come of it so far.
         surroundings: What the operator lends.
+        issuer: The tester, as one whose holds the node takes in escrow; None: it takes none of him.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Stage:
         transcript: Transcript,
         surroundings: Surroundings,
         silence: Silence | None = None,
+        issuer: Caller | None = None,
     ) -> None:
         """Sets a stage.
 
@@ -106,7 +108,9 @@ class Stage:
             transcript: As the attribute.
             surroundings: As the attribute.
             silence: Of the run, which hears of what this check bears.
+            issuer: As the attribute.
         """
+        self.issuer = issuer
         self.surroundings = surroundings
         self.target = target
         self.subject = subject
@@ -328,6 +332,7 @@ class Stage:
             transcript=self.transcript,
             surroundings=self.surroundings,
             silence=self._silence,
+            issuer=self.issuer,
         )
         there._origin = self._origin
         there._strangers = self._strangers

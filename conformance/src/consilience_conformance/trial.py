@@ -9,6 +9,7 @@ from time import monotonic
 
 from consilience_conformance import __version__, node_ids
 from consilience_conformance.checks import Needs
+from consilience_conformance.profiles import CORE
 from consilience_conformance.requirements import set_digest
 from consilience_conformance.runner import Plan, Runner
 from consilience_conformance.verdicts import CheckResult, RunResult, Verdict
@@ -66,7 +67,7 @@ class Trial:
             node_id=node_ids.text_of(plan.target.node_id),
             node_name=plan.target.card.name,
             skill=plan.live.skill.id if plan.live else "",
-            profiles=tuple(sorted(plan.profiles, key=lambda name: (name != "core", name))),
+            profiles=tuple(sorted(plan.profiles, key=lambda name: (name != CORE, name))),
             mode=_mode(plan),
             seed=plan.seed,
             began=self._began,
@@ -89,7 +90,7 @@ def not_begun(address: str, *, seed: int) -> RunResult:
         node_id="",
         node_name="",
         skill="",
-        profiles=("core",),
+        profiles=(CORE,),
         mode="live",
         seed=seed,
         began=datetime.now(UTC),

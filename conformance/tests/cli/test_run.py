@@ -16,10 +16,16 @@ from conformance.tests.judged_nodes import talking_node, write_grant
 from consilience.identity import KeyPair
 from consilience.nodes import Limits
 from consilience.testing.nodes import serving_in_thread
+from consilience_conformance import planning
+from consilience_conformance.checks import Check, Drive
 from consilience_conformance.cli import main
+from consilience_conformance.cli import run as cli_run
 from consilience_conformance.cli.terminal import sentence
 from consilience_conformance.exclusions import EXCLUSIONS
 from consilience_conformance.peers.degenerate import DEGENERATE
+from consilience_conformance.planning import Order
+from consilience_conformance.runner import Plan
+from consilience_conformance.stage import Stage
 
 KEY = KeyPair.generate()
 SHORT = ("--only", "unknown-skill-is-refused")
@@ -95,6 +101,16 @@ def test_what_was_named_and_not_judged_is_no_success(*, arguments: tuple[str, ..
     result = _run(address, *arguments)
     assert result.exit_code == 3, result.output
     assert "PASSED" not in result.stdout
+
+
+def test_a_profile_that_the_run_leaves_out_is_not_said_to_be_missing_in_the_card(address: str) -> None:
+    result = _run(address, "--profile", "core", "--only", "SEC-SCRIPT-001,unknown-skill-is-refused")
+    assert result.exit_code == 3
+    assert "NOT TESTED" in result.stdout
+    assert "the run leaves the profile conformance out: see --profile" in result.stdout
+    assert "does not declare" not in result.stdout
+    result = _run(address, "--only", "answers-outlive-a-restart,unknown-skill-is-refused")
+    assert "NOT APPLICABLE  1 check: the card does not declare durable" in result.stdout
 
 
 def test_only_the_wanted_formats_are_written(address: str, tmp_path: Path) -> None:
@@ -215,6 +231,53 @@ async def test_nobody_who_stops_reading_changes_the_verdict() -> None:
         _, err = await process.communicate()
     assert process.returncode == 0, err.decode()
     assert not err
+
+
+def _check(name: str, *, drive: Drive, after: tuple[str, ...] = ()) -> Check:
+    return Check(
+        name=name,
+        title="The suite works.",
+        requirements=("ASK-SKILL-001",),
+        drive=drive,
+        judge=lambda _: (),
+        after=after,
+    )
+
+
+def test_a_check_that_breaks_is_a_fault_of_the_suite_and_no_verdict_on_the_node(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stumble(stage: Stage) -> None:
+        await stage.send("ask", stage.ask())
+        raise KeyError(stage.subject.skill.id)
+
+    async def stand(stage: Stage) -> None:
+        await stage.send("ask", stage.ask())
+
+    checks = (_check("stumbles", drive=stumble), _check("stands", drive=stand))
+    monkeypatch.setattr(planning, "all_checks", lambda: checks)
+    monkeypatch.setattr(cli_run, "all_checks", lambda: checks)
+    result = _run(address, "--out", tmp_path)
+    assert result.exit_code == 5, result.output
+    assert result.stdout.splitlines()[-2].startswith("SUITE FAULT: the suite failed, not who was judged")
+    assert "KeyError: 'say'" in result.stdout
+    assert "1 of 2 checks passed, 1 suite error" in result.stdout
+    assert json.loads((tmp_path / "report.json").read_text())["exit"] == 5
+
+
+async def _beyond_all_words(_: Order) -> Plan:
+    raise RuntimeError("nobody has thought of this.")
+
+
+def test_an_error_that_nobody_has_thought_of_is_told_as_a_fault_of_the_suite(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli_run, "prepare", _beyond_all_words)
+    result = _run(address)
+    assert result.exit_code == 5
+    assert "The suite is at fault, not the node: RuntimeError in _beyond_all_words" in result.stderr
+    assert "Please report this line" in result.stderr
+    assert "Traceback" not in result.output
 
 
 @pytest.mark.parametrize(("variable", "styled"), [("NO_COLOR", False), ("IRRELEVANT", True)])

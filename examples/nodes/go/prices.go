@@ -81,6 +81,11 @@ func offersOf(skillID string) []*v1.Quote {
 				{Unit: v1.PricedUnit_PRICED_UNIT_OUTPUT_BYTE, Price: 1, Per: 2},
 			}},
 			Window: 50, MaxCharge: 2000, MaxAsks: 20, TotalMaxCharge: 6000,
+		}, { // and of a tariff in which something is included, and something the least
+			Tariff: &v1.Tariff{Id: "script-by-the-byte", Asset: "TEST/3", Prices: []*v1.UnitPrice{
+				{Unit: v1.PricedUnit_PRICED_UNIT_OUTPUT_BYTE, Price: 211, Per: 3, Included: 40},
+			}, MinimumCharge: 2400},
+			Window: 4000, MaxCharge: 200_000, MaxAsks: 20, TotalMaxCharge: 600_000,
 		}}
 	}
 	return nil

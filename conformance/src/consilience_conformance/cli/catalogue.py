@@ -21,6 +21,7 @@ _NEEDS = {
     Needs.SCRIPT: "a grant for the skill conformance.script",
     Needs.RESTART: "a command that restarts the node",
     Needs.REPLICA: "a second replica",
+    Needs.ESCROW: "a key of the tester among the issuers of a rail",
 }
 
 

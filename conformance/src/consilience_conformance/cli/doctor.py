@@ -13,7 +13,8 @@ from consilience.v1 import node_pb2
 from consilience_conformance import node_ids
 from consilience_conformance.cli.terminal import say
 from consilience_conformance.diagnosis import Clock, Diagnosis, diagnose
-from consilience_conformance.planning import declared_profiles, how_to_get_a_grant, too_narrow_for_scripts
+from consilience_conformance.planning import how_to_get_a_grant, too_narrow_for_scripts
+from consilience_conformance.profiles import declared_profiles
 from consilience_conformance.report.printable import printable
 from consilience_conformance.stage import SCRIPT_SKILL
 from consilience_conformance.verdicts import Exit

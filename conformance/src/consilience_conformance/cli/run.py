@@ -18,7 +18,8 @@ from consilience_conformance.cli.terminal import Progress, introduction, judged_
 from consilience_conformance.cli.tester import DEFAULT_KEY_FILE
 from consilience_conformance.cli.writing import among, formats, listed, made, written
 from consilience_conformance.known_failing import KnownFailure, read_known_failing, with_known_failures
-from consilience_conformance.planning import DEFAULT_QUESTION, Mode, Order, known_profiles, prepare
+from consilience_conformance.planning import DEFAULT_QUESTION, Mode, Order, prepare
+from consilience_conformance.profiles import known_profiles
 from consilience_conformance.purses import Purse
 from consilience_conformance.report.summary import Report
 from consilience_conformance.surroundings import Surroundings

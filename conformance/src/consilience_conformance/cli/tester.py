@@ -25,7 +25,8 @@ DEFAULT_KEY_FILE = Path(click.get_app_dir("consilience-conformance")) / "tester.
 def tester_command(*, key_file: Path) -> None:
     """Print this tester's public keys, one a line, for the operator of a node.
 
-    The operator names them all in `consilience-node grant --tester KEY …`, and sends back the file.
+    The operator names them all in `consilience-node grant --tester KEY …`, and sends back the file. A node that takes
+    holds in escrow may name one of them among the issuers of its rail, so that this is judged too.
     """
     for caller in Tester.at(key_file).callers:
         say(node_ids.text_of(caller.key))

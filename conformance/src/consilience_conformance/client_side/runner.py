@@ -17,6 +17,7 @@ from consilience_conformance.client_side.checks import ClientCheck
 from consilience_conformance.client_side.stage import ClientStage
 from consilience_conformance.line_protocol.handshakes import Handshake
 from consilience_conformance.line_protocol.lines import CommandBreach
+from consilience_conformance.profiles import CORE
 from consilience_conformance.requirements import requirements, set_digest
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import CheckResult, Demand, Finding, RunResult, Verdict
@@ -106,7 +107,7 @@ class _Run:
             node_id="",
             node_name=f"{client.name} ({client.language})" if client else "",
             skill="",
-            profiles=("core",),
+            profiles=(CORE,),
             mode="live",
             seed=self._order.seed,
             began=self._began,

@@ -12,7 +12,7 @@ from consilience_conformance.payment_methods import OPEN
 from consilience_conformance.rules.answers import card_of
 from consilience_conformance.rules.logs import read_log
 from consilience_conformance.rules.meters import Allowance, authority_findings, meter_findings
-from consilience_conformance.rules.payments import Signed, opened, voucher_sent
+from consilience_conformance.rules.payments import Signed, opened, quote_in, voucher_sent
 from consilience_conformance.rules.receipts import Deal, final_findings
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding
@@ -56,18 +56,25 @@ def terms_of(seen: Transcript, session_id: bytes) -> Signed[payment_pb2.SessionT
         KeyError: It opened none of that id: the driver and the judge of the check disagree.
     """
     for exchange in seen.exchanges:
-        if exchange.method == OPEN and (terms := _terms_sent(exchange)) and terms.digest == session_id:
+        if exchange.method == OPEN and (terms := terms_sent(exchange)) and terms.digest == session_id:
             return terms
     raise KeyError(f"{seen.check} opened no session {session_id.hex()}")
 
 
 def session_of(seen: Transcript, name: str) -> bytes:
     """Returns the id of the session that the exchange of a name opened."""
-    terms = _terms_sent(seen[name])
+    terms = terms_sent(seen[name])
     return terms.digest if terms is not None else b""
 
 
-def _terms_sent(exchange: Exchange) -> Signed[payment_pb2.SessionTerms] | None:
+def first_window_of(seen: Transcript, name: str = "quote") -> int:
+    """Returns what has to be authorized for an ask under the quote that the exchange of a name brought."""
+    quote = quote_in(seen[name])
+    return int(min(quote.value.window, quote.value.max_charge)) if quote is not None else 0
+
+
+def terms_sent(exchange: Exchange) -> Signed[payment_pb2.SessionTerms] | None:
+    """Returns the terms with which a session was opened, or None: they do not parse."""
     try:
         envelope = payment_pb2.OpenSessionRequest.FromString(exchange.request).call
         return opened(payment_pb2.OpenSessionCall.FromString(envelope.payload).terms, payment_pb2.SessionTerms)

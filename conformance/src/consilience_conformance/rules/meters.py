@@ -98,6 +98,17 @@ def meter_findings(exchange: Exchange, deal: Deal, *, spent_before: int | None =
                 yield from _meter(event, reading, deal, exchange=exchange.name, spent_before=spent_before)
 
 
+def metered_before(exchange: Exchange, deal: Deal, *, event: str) -> int:
+    """Returns the charge of the last Meter before the first event of a kind, or of Accepted, where there is none."""
+    charge = _charge_of_accepted(exchange, deal)
+    for _, one in events_of(exchange):
+        if one.WhichOneof("event") == event:
+            break
+        found = opened(one.metered.meter, payment_pb2.Meter) if _is_meter(one) else None
+        charge = found.value.charge if found is not None else charge
+    return charge
+
+
 def _charge_of_accepted(exchange: Exchange, deal: Deal) -> int:
     """Returns the charge before there was text: the question's, whose tokens the first Meter or the answer counts."""
     meters = meters_in(exchange)

@@ -141,6 +141,26 @@ def refused(exchange: Exchange, *reasons: str, requirement: str, called: str = "
         yield from code_findings(exchange)
 
 
+def names_unsupported(exchange: Exchange, field: str, *, requirement: str) -> Iterator[Finding]:
+    """Yields that a refusal of what is not offered names another field than the one that asks for it.
+
+    Args:
+        exchange: The call; one that was not refused so is for `refused` to tell.
+        field: Its path, as the specification writes it.
+        requirement: The rule that wants the refusal.
+    """
+    detail = refusal_of(exchange).details.get("consilience.v1.Supported")
+    got = detail.field if isinstance(detail, details_pb2.Supported) else ""
+    if not exchange.accepted and got and got != field:
+        yield Finding(
+            requirement=requirement,
+            message=f"the refusal of {exchange.name} names another field",
+            expected=field,
+            got=got,
+            exchange=exchange.name,
+        )
+
+
 def code_findings(exchange: Exchange) -> Iterator[Finding]:
     """Yields that the reason of a refusal came with a code that is not the catalogue's (ERR-STAT-002)."""
     refusal = refusal_of(exchange)

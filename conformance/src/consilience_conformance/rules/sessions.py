@@ -42,6 +42,13 @@ def state_findings(exchange: Exchange, *, card: node_pb2.NodeCard, session_id: b
     yield from _voucher(state, exchange=exchange.name)
 
 
+def balance_of(exchange: Exchange) -> Iterator[Finding]:
+    """Yields that the counters of the state that a call brought, if it brought one, are out of balance."""
+    found = state_in(exchange)
+    if found is not None:
+        yield from balance_findings(found.value, exchange=exchange.name)
+
+
 def balance_findings(state: payment_pb2.SessionState, *, exchange: str) -> Iterator[Finding]:
     """Yields that the counters of a session are out of balance (PAY-SES-001)."""
     closed = state.status == payment_pb2.SESSION_STATUS_CLOSED

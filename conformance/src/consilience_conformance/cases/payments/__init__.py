@@ -9,7 +9,10 @@ from consilience_conformance.cases.payments import (
     closing,
     crashes,
     deposits,
+    escrow,
     meters,
+    parallel,
+    quoted_asks,
     quotes,
     receipts,
     sessions,
@@ -19,7 +22,24 @@ from consilience_conformance.cases.payments import (
     waits,
 )
 
-ROOMS = (calls, quotes, sessions, terms, deposits, vouchers, asks, unpaid, meters, waits, receipts, chains, closing)
+ROOMS = (
+    calls,
+    quotes,
+    sessions,
+    terms,
+    deposits,
+    escrow,
+    vouchers,
+    asks,
+    unpaid,
+    quoted_asks,
+    parallel,
+    meters,
+    waits,
+    receipts,
+    chains,
+    closing,
+)
 """The modules whose checks run among the others; those of `crashes` come last, as each stops the node."""
 
 __all__ = ["ROOMS", "crashes"]

@@ -9,7 +9,7 @@ from consilience_conformance.checks import Check, Needs
 from consilience_conformance.payers import Payer
 from consilience_conformance.rules.deals import deal_of
 from consilience_conformance.rules.logs import read_log
-from consilience_conformance.rules.payments import differs, receipt_of, receipts_in
+from consilience_conformance.rules.payments import differs, receipt_of, receipts_in, state_in
 from consilience_conformance.rules.receipts import chain_findings, final_findings
 from consilience_conformance.rules.refusals import refused, was_accepted
 from consilience_conformance.rules.sessions import counters_are, unchanged
@@ -59,6 +59,15 @@ def _judge_several(seen: Transcript) -> Iterator[Finding]:
     yield from counters_are(
         seen["state"], {"spent": spent, "receipt_count": len(told), "reserved": 0}, requirement="PAY-RCP-003"
     )
+    state = state_in(seen["state"])
+    if told and state is not None and state.value.last_receipt_digest != told[-1].digest:
+        yield differs(
+            "PAY-SES-004",
+            "the session names another last receipt",
+            expected=told[-1].digest,
+            got=state.value.last_receipt_digest,
+            exchange="state",
+        )
 
 
 def _judge_list(seen: Transcript) -> Iterator[Finding]:
@@ -157,6 +166,7 @@ CHECKS = (
             "PAY-RCP-001",
             "PAY-RCP-002",
             "PAY-RCP-003",
+            "PAY-SES-004",
             "PAY-CHG-001",
             "PAY-CHG-002",
             "SIG-ENV-001",

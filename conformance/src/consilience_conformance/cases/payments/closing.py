@@ -9,25 +9,21 @@ from collections.abc import Iterator
 from google.protobuf.message import Message
 
 from consilience.v1 import payment_pb2, tariff_pb2
-from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance.cases.payments.pricing import untimed, worth
 from consilience_conformance.checks import Check, Needs
 from consilience_conformance.payers import Account, Payer
-from consilience_conformance.rules.answers import card_of
 from consilience_conformance.rules.deals import PAID_ANSWER, paid_answer_findings
 from consilience_conformance.rules.endings import ended_as
 from consilience_conformance.rules.logs import complete, read_log
 from consilience_conformance.rules.payments import (
     differs,
-    lacks,
-    opened,
     receipt_of,
     response_of,
-    signed_by_the_node,
     state_in,
 )
 from consilience_conformance.rules.refusals import refused, was_accepted
-from consilience_conformance.rules.sessions import counters_are, unchanged
+from consilience_conformance.rules.releases import release_findings
+from consilience_conformance.rules.sessions import balance_of, counters_are, unchanged
 from consilience_conformance.stage import Stage, accepted, token, wait
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding
@@ -68,9 +64,9 @@ def _judge_withdrawn(seen: Transcript) -> Iterator[Finding]:
     for name in ("too-much", "far-too-much", "one-more"):
         yield from refused(seen[name], "WITHDRAWAL_INVALID", requirement="PAY-WDR-001")
     yield from unchanged(seen["before"], seen["after"], requirement="PAY-WDR-001")
-    for name, amount in (("one", 1), ("rest", free - 1)):
+    for name in ("one", "rest"):
         yield from was_accepted(seen[name], requirement="PAY-WDR-001")
-        yield from _released(seen, seen[name], amount=amount)
+        yield from release_findings(seen, seen[name])
     yield from counters_are(seen["last"], {"withdrawn": free}, requirement="PAY-WDR-001")
     # What was paid out covers no voucher any more.
     yield from refused(seen["late-voucher"], "BALANCE_TOO_LOW", requirement="PAY-VCH-001")
@@ -96,45 +92,6 @@ def _judge_once(seen: Transcript) -> Iterator[Finding]:
 
 def _hex(message: Message) -> str:
     return message.SerializeToString(deterministic=True).hex()
-
-
-def _released(seen: Transcript, exchange: Exchange, *, amount: int) -> Iterator[Finding]:
-    """Yields that a payout of the rail hold.v1 is not by a release of the node over what was wanted."""
-    response = response_of(exchange, payment_pb2.WithdrawResponse)
-    if response is None:
-        return
-    if response.status != payment_pb2.TRANSFER_STATUS_SUCCEEDED:
-        yield differs(
-            "PAY-WDR-001",
-            "a payout of promises has not succeeded",
-            expected="TRANSFER_STATUS_SUCCEEDED",
-            got=response.status,
-            exchange=exchange.name,
-        )
-    envelope = SignedEnvelope()
-    if not response.detail.Unpack(envelope):
-        yield lacks(exchange, "HoldRelease", requirement="PAY-WDR-001")
-        return
-    card = card_of(seen)[1]
-    yield from signed_by_the_node(envelope, payment_pb2.HoldRelease, card=card, exchange=exchange.name)
-    release = opened(envelope, payment_pb2.HoldRelease)
-    call = _withdrawal_sent(exchange)
-    if release is None:
-        return
-    for what, expected, got in (
-        ("session_id", call.session_id, release.value.session_id),
-        ("withdrawal_id", call.withdrawal_id, release.value.withdrawal_id),
-        ("amount", amount, release.value.amount),
-    ):
-        if expected != got:
-            yield differs(
-                "PAY-WDR-001", f"the release has another {what}", expected=expected, got=got, exchange=exchange.name
-            )
-
-
-def _withdrawal_sent(exchange: Exchange) -> payment_pb2.WithdrawCall:
-    envelope = payment_pb2.WithdrawRequest.FromString(exchange.request).call
-    return payment_pb2.WithdrawCall.FromString(envelope.payload)
 
 
 async def _withdraw_credit(stage: Stage) -> None:
@@ -237,7 +194,7 @@ def _judge_closing(seen: Transcript) -> Iterator[Finding]:
     yield from was_accepted(seen["ask"], requirement="PAY-CLS-001")
     yield from _has_status(seen["close"], payment_pb2.SESSION_STATUS_CLOSING, requirement="PAY-CLS-001")
     for when in ("closing", "closed"):
-        for call in ("voucher", "low-voucher", "deposit", "ask"):
+        for call in ("voucher", "low-voucher", "deposit", "confirm", "ask"):
             yield from refused(seen[f"{call}-{when}"], "SESSION_CLOSED", requirement="PAY-CLS-001")
         for call in ("open", "receipts"):
             yield from was_accepted(seen[f"{call}-{when}"], requirement="PAY-CLS-001")
@@ -253,6 +210,52 @@ def _judge_closing(seen: Transcript) -> Iterator[Finding]:
         yield from counters_are(
             seen["closed"], {"spent": receipt.value.charge, "reserved": 0}, requirement="PAY-CLS-002"
         )
+
+
+async def _withdraw_while_it_runs(stage: Stage) -> None:
+    """Closes a session whose ask stands at a gate, and takes back what is not promised to it, now and when it ends."""
+    payer = Payer(stage)
+    price, account = await payer.deal(offer=untimed(payer), backing=tariff_pb2.BACKING_PREPAID)
+    authorized = min(3 * price.window, price.max_charge, account.amount - 1)
+    stage.note("free", account.amount - authorized)
+    gate = stage.gate()
+    # Behind the gate it needs more than was reserved when it was accepted.
+    steps = (wait(gate), worth(price, authorized - price.window // 2, stage=stage))
+    ask = payer.ask(*steps, price=price, account=account, max_charge=authorized)
+    reader = payer.open_ask("ask", ask, price=price, voucher=payer.voucher(account, authorized))
+    await reader.until(accepted, budget=stage.budget)
+    await payer.close("close", account)
+    free = account.amount - authorized
+    await payer.withdraw("too-much", account, amount=free + 1, withdrawal_id=secrets.token_bytes(16))
+    await payer.withdraw("free", account, amount=free, withdrawal_id=secrets.token_bytes(16))
+    await stage.open_gate("gate", gate)
+    await reader.until(budget=stage.budget)
+    receipt = receipt_of(read_log(stage.transcript["ask"]).final)
+    if receipt is None:
+        return
+    rest = authorized - receipt.value.charge
+    await payer.withdraw("too-much-of-the-rest", account, amount=rest + 1, withdrawal_id=secrets.token_bytes(16))
+    if rest:
+        await payer.withdraw("rest", account, amount=rest, withdrawal_id=secrets.token_bytes(16))
+    await payer.state("closed", account)
+
+
+def _judge_withdrawn_while_it_ran(seen: Transcript) -> Iterator[Finding]:
+    yield from was_accepted(seen["ask"], requirement="PAY-CLS-001")
+    if not seen["ask"].accepted:
+        return
+    yield from _has_status(seen["close"], payment_pb2.SESSION_STATUS_CLOSING, requirement="PAY-CLS-001")
+    yield from refused(seen["too-much"], "WITHDRAWAL_INVALID", requirement="PAY-WDR-001")
+    yield from was_accepted(seen["free"], requirement="PAY-WDR-001")
+    yield from counters_are(seen["free"], {"withdrawn": int(str(seen.notes["free"]))}, requirement="PAY-WDR-001")
+    yield from balance_of(seen["free"])
+    log = read_log(seen["ask"])
+    yield from ended_as(log, "ANSWERED COMPLETE", requirement="PAY-CLS-001", name="ask")
+    for exchange in seen.named("too-much-of-the-rest"):
+        yield from refused(exchange, "WITHDRAWAL_INVALID", requirement="PAY-WDR-001")
+    for exchange in (*seen.named("rest"), *seen.named("closed")):
+        yield from was_accepted(exchange, requirement="PAY-WDR-001")
+        yield from balance_of(exchange)
 
 
 CHECKS = (
@@ -294,6 +297,16 @@ CHECKS = (
         judge=_judge_closed,
         after=_PAID_BACK,
         needs=Needs.PRICE,
+        profile="pay",
+    ),
+    Check(
+        name="a-closing-session-keeps-what-runs",
+        title="While a session is closing, what is authorized for its running ask is not paid out; the rest is.",
+        requirements=("PAY-WDR-001", "PAY-CLS-001", "PAY-SES-001"),
+        drive=_withdraw_while_it_runs,
+        judge=_judge_withdrawn_while_it_ran,
+        after=_PAID_BACK,
+        needs=Needs.PRICE | Needs.SCRIPT,
         profile="pay",
     ),
     Check(

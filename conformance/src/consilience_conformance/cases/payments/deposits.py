@@ -45,7 +45,9 @@ class _Deposit:
     proof: Any
 
 
-async def _begin(payer: Payer, name: str, *, account: Account | None = None, share: int = 1) -> _Deposit:
+async def _begin(
+    payer: Payer, name: str, *, account: Account | None = None, share: int = 1, deposit_id: bytes = b""
+) -> _Deposit:
     """Asks for a deposit of a new prepaid session, or for another one of it.
 
     Args:
@@ -53,6 +55,7 @@ async def _begin(payer: Payer, name: str, *, account: Account | None = None, sha
         name: Of the exchange.
         account: The session; None: a new one.
         share: How many times the least deposit it is.
+        deposit_id: Its id; empty: a new one.
 
     Raises:
         NotApplicableError: The card offers no prepaid session.
@@ -62,7 +65,7 @@ async def _begin(payer: Payer, name: str, *, account: Account | None = None, sha
     amount = share * max(1, offer.rail.min_deposit)
     if offer.rail.max_deposit:
         amount = min(amount, offer.rail.max_deposit)
-    deposit_id = secrets.token_bytes(16)
+    deposit_id = deposit_id or secrets.token_bytes(16)
     if account is None:
         value = payer.terms(offer, backing=tariff_pb2.BACKING_PREPAID, amount=amount)
         account = Account(terms=Signed(envelope=payer.seal(value), value=value), amount=amount)
@@ -85,6 +88,7 @@ async def _ask_for_it_again(stage: Stage) -> None:
     await payer.state("after", one.account)
     await payer.confirm("confirm", one.account, deposit_id=one.deposit_id, proof=one.proof)
     await payer.call_open("when-credited", terms, deposit_id=one.deposit_id, deposit=one.amount)
+    await payer.confirm("confirm-later", one.account, deposit_id=one.deposit_id, proof=one.proof)
     await payer.call_open("another-amount-later", terms, deposit_id=one.deposit_id, deposit=one.amount - 1)
     await payer.state("last", one.account)
 
@@ -105,8 +109,8 @@ def _judge_asked_again(seen: Transcript) -> Iterator[Finding]:
     for name in ("another-amount", "another-amount-later"):
         yield from refused(seen[name], "DEPOSIT_INVALID", requirement="PAY-DEP-001")
     yield from unchanged(seen["before"], seen["after"], requirement="PAY-DEP-001")
-    yield from was_accepted(seen["confirm"], requirement="PAY-DEP-001")
-    yield from was_accepted(seen["when-credited"], requirement="PAY-DEP-001")
+    for name in ("confirm", "when-credited", "confirm-later"):
+        yield from was_accepted(seen[name], requirement="PAY-DEP-001")
     amount = int(str(seen.notes["amount"]))
     yield from counters_are(seen["last"], {"deposited": amount}, requirement="PAY-DEP-001")
 
@@ -129,7 +133,8 @@ async def _confirm_many_times(stage: Stage) -> None:
     await payer.state("once", one.account)
     await payer.confirm("confirm-later", one.account, deposit_id=one.deposit_id, proof=one.proof)
     second = await _begin(payer, "second-deposit", account=one.account)
-    other = await _begin(payer, "another-session")
+    # In all but the session it is the deposit that was credited.
+    other = await _begin(payer, "another-session", deposit_id=one.deposit_id)
     await payer.confirm("for-another-deposit", one.account, deposit_id=second.deposit_id, proof=one.proof)
     await payer.confirm("for-another-session", other.account, deposit_id=other.deposit_id, proof=one.proof)
     await payer.state("still-once", one.account)

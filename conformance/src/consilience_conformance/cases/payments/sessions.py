@@ -9,16 +9,14 @@ from collections.abc import Iterator
 from google.protobuf.any_pb2 import Any
 
 from consilience.v1 import payment_pb2
-from consilience_conformance.cases.payments.pricing import worth
 from consilience_conformance.checks import Check, Needs
 from consilience_conformance.forgeries import signed_with_other_nonce
 from consilience_conformance.payers import Account, Payer
 from consilience_conformance.rules.answers import card_of
-from consilience_conformance.rules.deals import session_of, terms_of
+from consilience_conformance.rules.deals import first_window_of, session_of, terms_of
 from consilience_conformance.rules.logs import read_log
-from consilience_conformance.rules.payments import Signed, differs, quote_in, receipt_of, receipts_in, state_in
-from consilience_conformance.rules.receipts import chain_findings
-from consilience_conformance.rules.refusals import outcome_of, refused, was_accepted
+from consilience_conformance.rules.payments import Signed, differs, receipt_of, state_in
+from consilience_conformance.rules.refusals import refused, was_accepted
 from consilience_conformance.rules.sessions import (
     counters_are,
     never_falls,
@@ -33,9 +31,6 @@ _OPENED = ("a-session-opens",)
 _PAID = ("a-paid-ask-is-answered",)
 
 AT_ONCE = 8
-PARALLEL_ASKS = 50
-LOOKS = 12
-"""How often a session is looked at while asks run in parallel."""
 
 
 async def _open(stage: Stage) -> None:
@@ -168,7 +163,7 @@ async def _count(stage: Stage) -> None:
 def _judge_counted(seen: Transcript) -> Iterator[Finding]:
     card, session_id = card_of(seen)[1], session_of(seen, "open")
     terms, amount = terms_of(seen, session_id).value, int(str(seen.notes["amount"]))
-    window = _first_window(seen)
+    window = first_window_of(seen)
     log = read_log(seen["ask"])
     receipt = receipt_of(log.final)
     charge = receipt.value.charge if receipt is not None else 0
@@ -194,107 +189,6 @@ def _judge_counted(seen: Transcript) -> Iterator[Finding]:
             exchange="spent",
         )
     yield from never_falls(seen.named(""))
-
-
-def _first_window(seen: Transcript) -> int:
-    quote = quote_in(seen["quote"])
-    return int(min(quote.value.window, quote.value.max_charge)) if quote is not None else 0
-
-
-async def _ask_in_parallel(stage: Stage) -> None:
-    """Asks many times at once out of a session that covers some of them, and looks at it meanwhile."""
-    payer = Payer(stage)
-    price = await payer.quote("quote")
-    prices = [price] + [
-        await payer.quote(f"quote-{index}") for index in range(1, -(-PARALLEL_ASKS // price.quote.value.max_asks))
-    ]
-    size = max(1, price.quote.value.total_max_charge // price.quote.value.max_asks)
-    ceiling = min(price.window, size)
-    account = await payer.open("open", price=price, amount=ceiling * (PARALLEL_ASKS // 5))
-    voucher = payer.voucher(account, account.amount)
-    text = worth(price, max(1, ceiling // 2), stage=stage)
-    asks = [
-        (f"ask-{index}", prices[index % len(prices)], payer.ask(text, price=p, account=account, max_charge=ceiling))
-        for index, p in ((index, prices[index % len(prices)]) for index in range(PARALLEL_ASKS))
-    ]
-    await asyncio.gather(
-        *(payer.send(name, ask, price=under, voucher=voucher) for name, under, ask in asks),
-        _look(payer, account),
-    )
-    await payer.state("after", account)
-    await payer.receipts("receipts", account)
-
-
-async def _look(payer: Payer, account: Account) -> None:
-    for index in range(LOOKS):
-        await payer.state(f"look-{index:02}", account)
-
-
-def _judge_parallel(seen: Transcript) -> Iterator[Finding]:
-    card, session_id = card_of(seen)[1], session_of(seen, "open")
-    charged = 0
-    digests = set()
-    for exchange in seen.named("ask-"):
-        receipt = receipt_of(read_log(exchange).final)
-        if receipt is not None:
-            charged += receipt.value.charge
-            digests.add(receipt.digest)
-        if not exchange.accepted and outcome_of(exchange) not in {"refused BALANCE_TOO_LOW", "refused LIMIT_EXCEEDED"}:
-            yield from refused(exchange, "BALANCE_TOO_LOW", requirement="PAY-ASK-002", called="an ask of many")
-    for exchange in (*seen.named("look-"), seen["after"]):
-        yield from state_findings(exchange, card=card, session_id=session_id)
-    yield from never_falls((*seen.named("look-"), seen["after"]))
-    yield from counters_are(seen["after"], {"spent": charged, "reserved": 0}, requirement="PAY-SES-001")
-    yield from _listed(seen, digests)
-
-
-def _listed(seen: Transcript, digests: set[bytes]) -> Iterator[Finding]:
-    listed = receipts_in(seen["receipts"])
-    yield from chain_findings(listed, exchange="receipts")
-    if missing := digests - {one.digest for one in listed}:
-        yield differs(
-            "PAY-RCP-002",
-            "receipts of answers are not in the list",
-            expected=f"{len(digests)} receipts",
-            got=f"{len(missing)} of them are missing",
-            exchange="receipts",
-        )
-
-
-async def _ask_at_gates(stage: Stage) -> None:
-    """Lets two asks stand at gates, whose windows are all that is authorized, and asks once more."""
-    payer = Payer(stage)
-    price = await payer.quote("quote")
-    another = await payer.quote("another-quote")
-    windows = 3 * price.first_window
-    account = await payer.open("open", price=price, amount=windows)
-    await payer.submit("voucher", payer.voucher(account, 2 * price.first_window))
-    gates = [stage.gate(), stage.gate()]
-    readers = []
-    for index, (gate, under) in enumerate(zip(gates, (price, another), strict=True)):
-        ask = payer.ask(wait(gate), price=under, account=account)
-        readers.append(payer.open_ask(f"ask-{index}", ask, price=under))
-        await readers[-1].until(accepted, budget=stage.budget)
-    await payer.state("before", account)
-    third = await payer.quote("third-quote")
-    late = payer.ask(token("late"), price=third, account=account)
-    await payer.send("one-more", late, price=third, until=accepted)
-    await stage.get("answer", late)
-    await payer.state("after", account)
-    await stage.open_gate("gate", gates[0])
-    await readers[0].until(budget=stage.budget)
-    await payer.send("in-its-place", late, price=third, voucher=payer.voucher(account, windows))
-    await stage.let_go()
-
-
-def _judge_at_gates(seen: Transcript) -> Iterator[Finding]:
-    for name in ("ask-0", "ask-1"):
-        yield from was_accepted(seen[name], requirement="PAY-ASK-003")
-    yield from refused(seen["one-more"], "BALANCE_TOO_LOW", requirement="PAY-ASK-003")
-    yield from refused(seen["answer"], "ANSWER_UNKNOWN", requirement="ASK-IDEM-005")
-    yield from unchanged(seen["before"], seen["after"], requirement="PAY-ASK-002")
-    yield from counters_are(seen["before"], {"reserved": 2 * _first_window(seen)}, requirement="PAY-ASK-003")
-    yield from was_accepted(seen["in-its-place"], requirement="PAY-ASK-003")
 
 
 CHECKS = (
@@ -334,26 +228,6 @@ CHECKS = (
         requirements=("PAY-SES-001", "PAY-SES-004"),
         drive=_count,
         judge=_judge_counted,
-        after=_PAID,
-        needs=Needs.PRICE | Needs.SCRIPT,
-        profile="pay",
-    ),
-    Check(
-        name="parallel-asks-never-overdraw",
-        title="Fifty asks at one time out of one session spend no more than is authorized, and their receipts add up.",
-        requirements=("PAY-SES-001", "PAY-SES-004", "PAY-ASK-002", "PAY-RCP-002", "PAY-RCP-003"),
-        drive=_ask_in_parallel,
-        judge=_judge_parallel,
-        after=_PAID,
-        needs=Needs.PRICE | Needs.SCRIPT,
-        profile="pay",
-    ),
-    Check(
-        name="what-is-reserved-is-reserved-once",
-        title="An ask is refused when all that is authorized is reserved for others, and taken when one has ended.",
-        requirements=("PAY-ASK-003", "PAY-ASK-002", "ASK-IDEM-005"),
-        drive=_ask_at_gates,
-        judge=_judge_at_gates,
         after=_PAID,
         needs=Needs.PRICE | Needs.SCRIPT,
         profile="pay",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from consilience.v1 import payment_pb2, tariff_pb2
@@ -14,8 +14,10 @@ from consilience_conformance.checks import Check, Needs
 from consilience_conformance.payers import Account, Payer
 from consilience_conformance.payment_methods import OPEN
 from consilience_conformance.purses import Offer
+from consilience_conformance.rules.answers import card_of
+from consilience_conformance.rules.deals import terms_sent
 from consilience_conformance.rules.payments import Signed
-from consilience_conformance.rules.refusals import refused, was_accepted
+from consilience_conformance.rules.refusals import names_unsupported, refused, was_accepted
 from consilience_conformance.rules.sessions import unchanged
 from consilience_conformance.stage import Stage
 from consilience_conformance.transcripts import Transcript
@@ -88,6 +90,13 @@ TERMS: dict[str, tuple[str, Callable[[_Draft], None]]] = {
 }
 """What can be wrong with terms that are otherwise offered, and the reason."""
 
+_FIELDS = {
+    "an-asset-that-no-rail-moves": "asset",
+    "a-rail-that-there-is-not": "rail_id",
+    "another-network": "network",
+}
+"""The field that a refusal of terms names; of those not listed here it depends on the card."""
+
 _ENVELOPES: dict[str, tuple[str, Callable[[SignedEnvelope, Payer], SignedEnvelope]]] = {
     "of-another-type": (
         "PAYLOAD_TYPE_WRONG",
@@ -152,7 +161,20 @@ def _judge_spoilt_terms(seen: Transcript) -> Iterator[Finding]:
     for name, reason in {**reasons, "of-another-payer": "SIGNER_WRONG"}.items():
         yield from refused(seen[f"defect-{name}"], reason, requirement="PAY-SES-005")
         yield from refused(seen[f"state-{name}"], "SESSION_UNKNOWN", requirement="PAY-SES-005")
+    for name, field in {**_FIELDS, **_fields_by_the_card(seen)}.items():
+        yield from names_unsupported(seen[f"defect-{name}"], field, requirement="PAY-SES-005")
     yield from was_accepted(seen["control-after"], requirement="PAY-SES-005")
+
+
+def _fields_by_the_card(seen: Transcript) -> Mapping[str, str]:
+    """Returns the fields that are named where the backing is looked at first, and what belongs to it after that."""
+    terms = terms_sent(seen["control-before"])
+    rail = next(one for one in card_of(seen)[1].rails if terms is not None and one.id == terms.value.rail_id)
+    escrow, credit = (one in rail.backings for one in (tariff_pb2.BACKING_ESCROW, tariff_pb2.BACKING_CREDIT))
+    return {
+        "escrow-of-nobody": "issuer" if escrow else "backing",
+        "more-credit-than-is-lent": "credit_limit" if credit else "backing",
+    }
 
 
 async def _spoil_deposits(stage: Stage) -> None:

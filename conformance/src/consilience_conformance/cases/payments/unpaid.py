@@ -15,7 +15,7 @@ from consilience_conformance.checks import Check, Needs
 from consilience_conformance.payers import Account, Payer, Price
 from consilience_conformance.rules.payments import response_of
 from consilience_conformance.rules.refusals import refused, was_accepted
-from consilience_conformance.rules.sessions import unchanged
+from consilience_conformance.rules.sessions import counters_are, unchanged
 from consilience_conformance.stage import SCRIPT_SKILL, Stage, accepted
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding
@@ -121,6 +121,22 @@ async def _another_skills_quote(bench: Bench) -> ask_pb2.AskRequest:
     return bench.paid_by(response.quote) if response is not None else bench.with_parts(quote=None)
 
 
+async def _another_models_quote(bench: Bench) -> ask_pb2.AskRequest:
+    """Returns the ask under a quote for a model that it does not name; where the skill names none, without a quote."""
+    payer = bench.payer
+    models = payer.stage.subject.skill.model_ids
+    if not models:
+        return bench.with_parts(quote=None)
+    exchange = await payer.ask_price(
+        "quote-of-another-model",
+        skill_id=payer.stage.subject.skill.id,
+        model_id=models[0],
+        asset=bench.price.offer.tariff.asset,
+    )
+    response = response_of(exchange, payment_pb2.GetQuoteResponse)
+    return bench.paid_by(response.quote) if response is not None else bench.with_parts(quote=None)
+
+
 async def _another_assets_session(bench: Bench) -> ask_pb2.AskRequest:
     """Returns the ask out of a session in another asset; where there is none, without a quote, for the same reason."""
     return await _out_of_another_asset(bench) or bench.with_parts(quote=None)
@@ -146,14 +162,6 @@ async def _closed_session(bench: Bench) -> ask_pb2.AskRequest:
     await bench.payer.close("close", account)
     request = bench.paid_by(bench.price.quote.envelope, session_id=account.session_id)
     request.ClearField("voucher")
-    return request
-
-
-async def _empty_session(bench: Bench) -> ask_pb2.AskRequest:
-    """Returns the ask out of a session in which too little is authorized by one."""
-    account = await bench.payer.open("open-unauthorized", offer=bench.price.offer, price=bench.price)
-    request = bench.paid_by(bench.price.quote.envelope, session_id=account.session_id)
-    request.voucher.CopyFrom(bench.payer.voucher(account, bench.price.first_window - 1))
     return request
 
 
@@ -187,6 +195,7 @@ DEFECTS: dict[str, tuple[str, Spoil]] = {
     "a-quote-without-its-signature": ("QUOTE_INVALID", _quietly(_unsigned)),
     "a-quote-for-another-payer": ("QUOTE_INVALID", _another_payers_quote),
     "a-quote-for-another-skill": ("QUOTE_INVALID", _another_skills_quote),
+    "a-quote-for-another-model": ("QUOTE_INVALID", _another_models_quote),
     "no-such-session": (
         "SESSION_UNKNOWN",
         _quietly(lambda bench: bench.paid_by(bench.price.quote.envelope, session_id=bytes(32))),
@@ -210,7 +219,6 @@ DEFECTS: dict[str, tuple[str, Spoil]] = {
         _quietly(lambda bench: bench.with_parts(voucher=bench.payer.voucher(bench.account, bench.account.amount + 1))),
     ),
     "a-closed-session": ("SESSION_CLOSED", _closed_session),
-    "too-little-authorized": ("BALANCE_TOO_LOW", _empty_session),
 }
 """What can be wrong with how an ask is paid, and the reason; all under the request id of the ask that comes last."""
 
@@ -235,6 +243,13 @@ async def _spoil_payments(stage: Stage) -> None:
         await stage.call(f"defect-{name}", ASK, await spoil(bench), until=accepted)
     await stage.get("answer", ask)
     await payer.state("after", bench.account)
+    poor = await payer.open("open-poor", offer=bench.price.offer, price=bench.price)
+    too_little = bench.price.first_window - 1
+    stage.note("too-little", too_little)
+    request = bench.paid_by(bench.price.quote.envelope, session_id=poor.session_id)
+    request.voucher.CopyFrom(payer.voucher(poor, too_little))
+    await stage.call("too-little-in-its-voucher", ASK, request, until=accepted)
+    await payer.state("poor", poor)
     await stage.call("control-after", ASK, bench.request, until=accepted)
 
 
@@ -244,6 +259,10 @@ def _judge_spoilt_payments(seen: Transcript) -> Iterator[Finding]:
         yield from refused(seen[f"defect-{name}"], reason, requirement="PAY-ASK-002")
     yield from refused(seen["answer"], "ANSWER_UNKNOWN", requirement="ASK-IDEM-005")
     yield from unchanged(seen["before"], seen["after"], requirement="PAY-ASK-002")
+    yield from refused(seen["too-little-in-its-voucher"], "BALANCE_TOO_LOW", requirement="PAY-ASK-002")
+    # What a voucher has authorized stays so, though its ask was refused.
+    authorized = {"authorized": int(str(seen.notes["too-little"])), "reserved": 0, "spent": 0}
+    yield from counters_are(seen["poor"], authorized, requirement="PAY-ASK-002")
     yield from was_accepted(seen["control-after"], requirement="PAY-ASK-002")
 
 

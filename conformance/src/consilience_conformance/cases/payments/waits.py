@@ -17,7 +17,7 @@ from consilience_conformance.payers import Account, Payer, Price
 from consilience_conformance.rules.deals import PAID_ANSWER, deal_of, paid_answer_findings
 from consilience_conformance.rules.endings import ended_as
 from consilience_conformance.rules.logs import complete, read_log
-from consilience_conformance.rules.meters import needs_in
+from consilience_conformance.rules.meters import metered_before, needs_in
 from consilience_conformance.rules.payments import differs, voucher_sent
 from consilience_conformance.rules.refusals import was_accepted
 from consilience_conformance.stage import Stage, wait
@@ -131,11 +131,13 @@ def _needed_rightly(seen: Transcript, exchange: Exchange) -> Iterator[Finding]:
                 got=needed.required_cumulative,
                 exchange=exchange.name,
             )
-        if needed.required_cumulative > deal.ceiling:
+        # The next piece of text costs no more than a window above the last Meter, and that is all it needs.
+        most = min(metered_before(exchange, deal, event="payment_needed") + deal.quote.value.window, deal.ceiling)
+        if needed.required_cumulative > most:
             yield differs(
                 "PAY-STOP-001",
-                "PaymentNeeded asks for more than the answer can cost",
-                expected=f"at most {deal.ceiling}",
+                "PaymentNeeded asks for more than the next text can cost",
+                expected=f"at most {most}",
                 got=needed.required_cumulative,
                 exchange=exchange.name,
             )
@@ -212,6 +214,16 @@ def _not_too_soon(seen: Transcript, exchange: Exchange, needed: list[ask_pb2.Pay
             exchange="ask",
         )
     answer = read_log(exchange).answer
+    for one in needed if answer is not None else ():
+        # It stood still after it was accepted.
+        if answer is not None and nanoseconds_of(one.stop_time) < nanoseconds_of(answer.accept_time) + hold:
+            yield differs(
+                "PAY-STOP-001",
+                "PaymentNeeded tells a time to stop that is too early",
+                expected=f"{hold / _SECOND:g} s after the answer was accepted, or later",
+                got=shown_time(one.stop_time),
+                exchange="ask",
+            )
     for one in needed[-1:]:
         if answer is not None and nanoseconds_of(answer.finish_time) < nanoseconds_of(one.stop_time):
             yield differs(
