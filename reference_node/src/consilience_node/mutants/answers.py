@@ -10,7 +10,7 @@ from typing import Any
 from consilience.asks import Intake
 from consilience.errors import AnswerUnknownError
 from consilience.identity import KeyPair
-from consilience.server import answers, asks, finals, runs, scripts
+from consilience.server import answers, asks, endings, finals, runs, scripts, workplaces
 from consilience.server.conclusions import Conclusion
 from consilience.server.store.memory import MemoryStore
 from consilience.units import Digest
@@ -21,13 +21,13 @@ def _signed_otherwise(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Non
     """Ends every answer from changed facts."""
 
     def otherwise(make: Callable[..., Any]) -> Callable[..., Any]:
-        def final_entry(ask: Any, **facts: Any) -> Any:
+        def signed_answer(ask: Any, **facts: Any) -> Any:
             told = change({"ask": ask, **facts})
             return make(told.pop("ask"), **told)
 
-        return final_entry
+        return signed_answer
 
-    replace(runs, "final_entry", otherwise)
+    replace(endings, "signed_answer", otherwise)
 
 
 @mutant("signed-by-an-unlisted-key")
@@ -92,7 +92,7 @@ def _intake_made_up() -> None:
 @mutant("failure-as-an-answer")
 def _failure_as_an_answer() -> None:
     """An answer that the engine could not finish ends as if it were whole."""
-    replace(runs, "_FAILURE", lambda _: Conclusion())
+    replace(runs, "FAILURE", lambda _: Conclusion())
 
 
 @mutant("stranger-told-apart")
@@ -148,4 +148,4 @@ def _retention_too_short() -> None:
 
         return keep_until
 
-    replace(runs.Workplace, "keep_until", shorter)
+    replace(workplaces.Workplace, "keep_until", shorter)

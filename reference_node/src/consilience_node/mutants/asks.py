@@ -21,6 +21,7 @@ from consilience.errors import (
 )
 from consilience.nodes import DataClass
 from consilience.server import admission, asks
+from consilience.server.admission import OpenedAsk
 from consilience.server.asks import AskService
 from consilience.server.cards import CardIssuer
 from consilience.server.skills import SkillBook
@@ -30,6 +31,12 @@ from consilience_node.skills import grounded, plain
 Check = Callable[..., Any]
 
 _COPIES_THAT_ATTACH = 2
+
+
+def _with(opened: OpenedAsk, **changes: Any) -> OpenedAsk:
+    """Returns an ask as if its caller had signed it otherwise."""
+    signed = opened.signed
+    return changed(opened, signed=Signed(value=changed(signed.value, **changes), envelope=signed.envelope))
 
 
 def _silent(_: Check) -> Check:
@@ -50,12 +57,12 @@ def _begin_anew(when: Callable[[AskService, Signed[Ask]], bool]) -> None:
     seen: set[bytes] = set()
 
     def anew(accept: Check) -> Check:
-        async def begin(self: AskService, signed: Signed[Ask], **more: Any) -> Any:
-            if signed.digest in seen and when(self, signed):
-                header = changed(signed.value.header, request_id=new_request_id())
-                signed = Signed(value=changed(signed.value, header=header), envelope=signed.envelope)
-            seen.add(signed.digest)
-            return await accept(self, signed, **more)
+        async def begin(self: AskService, opened: OpenedAsk, **more: Any) -> Any:
+            digest = opened.signed.digest
+            if digest in seen and when(self, opened.signed):
+                opened = _with(opened, header=changed(opened.signed.value.header, request_id=new_request_id()))
+            seen.add(digest)
+            return await accept(self, opened, **more)
 
         return begin
 
@@ -85,9 +92,9 @@ def _freshness_before_reuse() -> None:
     """The time of an ask is checked before its request id is looked up."""
 
     def early(accept: Check) -> Check:
-        async def check(self: AskService, signed: Signed[Ask], **more: Any) -> Any:
-            check_freshness(signed.value.header, now=self.clock())
-            return await accept(self, signed, **more)
+        async def check(self: AskService, opened: OpenedAsk, **more: Any) -> Any:
+            check_freshness(opened.signed.value.header, now=self.clock())
+            return await accept(self, opened, **more)
 
         return check
 
@@ -99,13 +106,11 @@ def _reject_but_commit() -> None:
     """An ask that relies on an unknown card is refused, and bound all the same."""
 
     def binding(start: Check) -> Check:
-        async def bind(self: AskService, signed: Signed[Ask], **more: Any) -> Any:
+        async def bind(self: AskService, opened: OpenedAsk, **more: Any) -> Any:
             try:
-                return await start(self, signed, **more)
+                return await start(self, opened, **more)
             except StaleCardError:
-                card = self.cards.current.digest
-                good = Signed(value=changed(signed.value, card_digest=card), envelope=signed.envelope)
-                await start(self, good, **more)
+                await start(self, _with(opened, card_digest=self.cards.current.digest), **more)
                 raise
 
         return bind
@@ -119,11 +124,11 @@ def _request_ids_are_of_all() -> None:
     takers: dict[bytes, bytes] = {}
 
     def jealous(accept: Check) -> Check:
-        async def begin(self: AskService, signed: Signed[Ask], **more: Any) -> Any:
-            header = signed.value.header
+        async def begin(self: AskService, opened: OpenedAsk, **more: Any) -> Any:
+            header = opened.signed.value.header
             if takers.get(header.request_id, header.caller) != header.caller:
                 raise RequestIdReusedError("the request id is bound to another ask")
-            found = await accept(self, signed, **more)
+            found = await accept(self, opened, **more)
             takers[header.request_id] = header.caller
             return found
 
@@ -176,14 +181,14 @@ def _any_model_ok() -> None:
     """A model that the skill does not list is as good as one that it does, where another skill may have it."""
 
     def lenient(check: Check) -> Check:
-        def look(ask: Ask, skill: Any) -> None:
-            if not ask.model_id.startswith("no-such-model"):
+        def look(model_id: str, **of: Any) -> None:
+            if not model_id.startswith("no-such-model"):
                 return
-            check(ask, skill)
+            check(model_id, **of)
 
         return look
 
-    replace(admission, "_check_model", lenient)
+    replace(admission, "check_model", lenient)
 
 
 @mutant("any-media-type-ok")

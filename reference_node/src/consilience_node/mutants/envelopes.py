@@ -202,11 +202,11 @@ def _signed_again_is_another() -> None:
     signatures: dict[bytes, bytes] = {}
 
     def comparing(accept: Callable[..., Any]) -> Callable[..., Any]:
-        async def compare(self: AskService, signed: Any, **more: Any) -> Any:
-            envelope = signed.envelope
-            if signatures.setdefault(signed.digest, envelope.signature) != envelope.signature:
+        async def compare(self: AskService, opened: Any, **more: Any) -> Any:
+            envelope = opened.signed.envelope
+            if signatures.setdefault(envelope.digest, envelope.signature) != envelope.signature:
                 raise RequestIdReusedError("the request id is bound to another ask of this caller")
-            return await accept(self, signed, **more)
+            return await accept(self, opened, **more)
 
         return compare
 

@@ -108,17 +108,17 @@ def _characters_broken() -> None:
     """Each token of a model becomes text by itself, whole character or not."""
 
     def by_itself(_: Callable[..., Any]) -> Callable[..., Any]:
-        def texts(self: Any, token: Any) -> Iterator[str]:
+        def deltas(self: Any, token: Any) -> Iterator[Any]:
             for _ in range(token.repetitions):
                 self._tokens += 1
-                yield token.data.decode(errors="replace")
+                yield self._delta(token.data.decode(errors="replace"))
                 if self._tokens == self._max_tokens:
                     self._ending = scripts._FULL
                     return
 
-        return texts
+        return deltas
 
-    replace(scripts._Performance, "_texts", by_itself)
+    replace(scripts._Performance, "_deltas", by_itself)
 
 
 @mutant("digest-of-frames")
@@ -126,9 +126,9 @@ def _digest_of_frames() -> None:
     """The transcript digest covers the length of each delta as well."""
 
     def framed(add: Callable[..., None]) -> Callable[..., None]:
-        def add_text(self: Any, text: str) -> None:
+        def add_text(self: Any, text: str, **more: Any) -> None:
             self._hash.update(len(text).to_bytes(4, "big"))
-            add(self, text)
+            add(self, text, **more)
 
         return add_text
 
