@@ -8,7 +8,10 @@ from typing import Any
 from consilience.errors import AnswerUnknownError
 from consilience.server import answers, cards, recovery
 from consilience.server.conclusions import Conclusion
+from consilience.server.payments.sessions import Sessions
+from consilience.server.payments.states import session_unknown
 from consilience.server.store.sqlite import SqliteStore
+from consilience.server.store.sqlite_ledger import SqliteLedger
 from consilience.units import CardSequence
 from consilience_node.mutants.registry import mutant, replace
 
@@ -82,3 +85,42 @@ def _wrong_replica_unsaid() -> None:
         return wrong_replica
 
     replace(answers, "_wrong_replica", unsaid)
+
+
+@mutant("sessions-of-one-life")
+def _sessions_of_one_life() -> None:
+    """A durable node finds no session that an earlier life of it has opened."""
+    opened: set[Any] = set()
+
+    def noting(open_session: Callable[..., Any]) -> Callable[..., Any]:
+        async def open_and_note(self: Any, session: Any) -> Any:
+            opened.add(session.session_id)
+            return await open_session(self, session)
+
+        return open_and_note
+
+    def forgetful(find: Callable[..., Any]) -> Callable[..., Any]:
+        async def find_of_this_life(self: Any, session_id: Any, **more: Any) -> Any:
+            if session_id not in opened:
+                raise session_unknown()
+            return await find(self, session_id, **more)
+
+        return find_of_this_life
+
+    replace(SqliteLedger, "open_session", noting)
+    replace(Sessions, "find", forgetful)
+
+
+@mutant("interrupted-answers-cost-all")
+def _interrupted_answers_cost_all() -> None:
+    """An answer that a restart interrupted costs all that was set aside for it."""
+
+    def greedy(read: Callable[..., Any]) -> Callable[..., Any]:
+        def counting(entries: Any) -> Any:
+            log = read(entries)
+            log.metered = 2**62
+            return log
+
+        return counting
+
+    replace(recovery, "_read", greedy)
