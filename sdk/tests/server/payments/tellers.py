@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -56,7 +57,7 @@ from consilience.server.store.ledger import PayingStore
 from consilience.tariffs import Backing, PricedUnit, Tariff, UnitPrice
 from consilience.units import Digest, EncodedAny
 from sdk.tests.server.clocks import ManualClock
-from sdk.tests.server.specimens import echo
+from sdk.tests.server.specimens import PATIENCE_SECONDS, echo
 
 PATIENCE = timedelta(seconds=0.05)
 """How long a rail gets to answer: those that are silent here never do."""
@@ -213,6 +214,12 @@ class Payer:
     async def state(self, session_id: Digest) -> SessionState:
         call = GetSessionCall(header=self.header(GET_SESSION_METHOD), session_id=session_id)
         return self._state(wire.decode_state(await self.call(self.service.get_session, call)))
+
+    async def wait_for_money(self, session_id: Digest) -> None:
+        """Waits until something is deposited; a node that credits nothing makes the test fail soon, and not hang."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not (await self.state(session_id)).deposited:  # noqa: ASYNC110 - as a payer looks
+                await asyncio.sleep(0.001)
 
     async def withdraw(
         self, session_id: Digest, amount: int, *, withdrawal_id: bytes | None = None, to: EncodedAny | None = None
