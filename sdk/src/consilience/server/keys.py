@@ -33,6 +33,18 @@ class SigningKeys(Protocol):
         """Returns the keys that a card issued now lists; makes the next one where it is time for it."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeKeys:
+    """All keys of a node, for a rail that makes promises in its name: the root, and those that sign answers."""
+
+    root: Signer
+    signing: SigningKeys
+
+    def signer(self, *, now: datetime) -> Signer:
+        """Returns the key to sign with now; the card lists it."""
+        return self.signing.signer(now=now)
+
+
 class FixedKey:
     """One key for all answers: the root of a small node, or a key that the operator looks after."""
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from consilience._wire import envelopes, services
 from consilience._wire import payments as wire
-from consilience._wire import services
 from consilience._wire.envelopes import open_envelope, seal
 from consilience.calls import CallHeader, new_header
 from consilience.envelopes import Envelope, Signed
+from consilience.errors import RefusedError, SessionBalance
 from consilience.identity import KeyPair
 from consilience.nodes import Endpoint, TlsMode
 from consilience.payments import (
@@ -57,6 +58,7 @@ from consilience.server.store.ledger import PayingStore
 from consilience.tariffs import Backing, PricedUnit, Tariff, UnitPrice
 from consilience.units import Digest, EncodedAny
 from sdk.tests.server.clocks import ManualClock
+from sdk.tests.server.payments.simulated_rails import SimulatedWorld
 from sdk.tests.server.specimens import PATIENCE_SECONDS, echo
 
 PATIENCE = timedelta(seconds=0.05)
@@ -203,6 +205,19 @@ class Payer:
         assert status is TransferStatus.SUCCEEDED
         return signed.digest
 
+    async def order(self, amount: int = 100, *, rail_id: str = "sim.v1") -> tuple[Digest, bytes]:
+        """Opens a session and asks for a deposit by a simulated rail; returns session and deposit."""
+        terms, deposit_id = self.terms(rail_id=rail_id), os.urandom(16)
+        await self.open(terms, deposit_id=deposit_id, deposit=amount)
+        return terms.digest, deposit_id
+
+    async def pay_in(self, world: SimulatedWorld, amount: int = 100) -> Digest:
+        """Opens a session and has money of a simulated world come into it."""
+        deposit = await self.order(amount)
+        world.arrived[deposit] = amount
+        await self.confirm(*deposit)
+        return deposit[0]
+
     def voucher(self, session_id: Digest, cumulative: int, **changes: Any) -> Envelope:
         made = Voucher(payer=self.key.public_key, session_id=session_id, cumulative=cumulative)
         return seal(replace(made, **changes), signer=self.key).envelope
@@ -264,3 +279,11 @@ class Payer:
         assert state.node_id == state.signing_key == self.teller.key.public_key
         assert state.issue_time == self.teller.clock.now
         return state
+
+
+def carries_voucher(refused: RefusedError, voucher: Envelope | None, *, available: int) -> None:
+    """Checks that a refusal tells a payer how its session stands, and its own last word (PAY-VCH-003)."""
+    assert isinstance(refused.detail, SessionBalance)
+    assert refused.detail.available == available
+    carried = refused.detail.voucher
+    assert (None if carried is None else envelopes.from_bytes(carried)) == voucher

@@ -30,19 +30,6 @@ async def beat(made: Teller, *, times: int = 1) -> None:
         made.clock.advance(HEARTBEAT)
 
 
-async def ordered(payer: Payer, *, rail_id: str = "sim.v1") -> tuple[Digest, bytes]:
-    terms, deposit_id = payer.terms(rail_id=rail_id), os.urandom(16)
-    await payer.open(terms, deposit_id=deposit_id, deposit=100)
-    return terms.digest, deposit_id
-
-
-async def rich(payer: Payer, world: SimulatedWorld) -> Digest:
-    deposit = await ordered(payer)
-    world.arrived[deposit] = 100
-    await payer.confirm(*deposit)
-    return deposit[0]
-
-
 async def status_of(made: Teller, deposit: tuple[Digest, bytes]) -> TransferStatus:
     found = await made.store.ledger.find_deposit(*deposit)
     assert found is not None
@@ -52,7 +39,7 @@ async def status_of(made: Teller, deposit: tuple[Digest, bytes]) -> TransferStat
 async def test_a_deposit_that_comes_late_is_credited_once_though_nobody_asks(
     payer: Payer, node_teller: Teller, world: SimulatedWorld
 ) -> None:
-    deposit = await ordered(payer)
+    deposit = await payer.order()
     await beat(node_teller)
     assert (await payer.state(deposit[0])).deposited == 0
     world.arrived[deposit] = 100
@@ -66,7 +53,7 @@ async def test_a_deposit_that_comes_late_is_credited_once_though_nobody_asks(
 async def test_a_deposit_of_which_payer_and_node_learn_at_once_is_credited_once(
     payer: Payer, node_teller: Teller, world: SimulatedWorld
 ) -> None:
-    deposits = [await ordered(payer) for _ in range(5)]
+    deposits = [await payer.order() for _ in range(5)]
     for deposit in deposits:
         world.arrived[deposit] = 100
     confirming = (payer.confirm(*deposit) for deposit in deposits for _ in range(3))
@@ -77,7 +64,7 @@ async def test_a_deposit_of_which_payer_and_node_learn_at_once_is_credited_once(
 async def test_money_that_comes_late_is_there_though_the_session_is_closed(
     payer: Payer, node_teller: Teller, world: SimulatedWorld
 ) -> None:
-    deposit = await ordered(payer)
+    deposit = await payer.order()
     await payer.close(deposit[0])
     world.arrived[deposit] = 100
     await beat(node_teller)
@@ -87,7 +74,7 @@ async def test_money_that_comes_late_is_there_though_the_session_is_closed(
 async def test_a_payout_that_ends_late_is_written_down(
     payer: Payer, node_teller: Teller, world: SimulatedWorld
 ) -> None:
-    session_id = await rich(payer, world)
+    session_id = await payer.pay_in(world)
     world.held_up = True
     for withdrawal_id in (b"1" * 16, b"2" * 16):
         await payer.withdraw(session_id, 40, withdrawal_id=withdrawal_id)
@@ -104,7 +91,7 @@ async def test_a_payout_that_ends_late_is_written_down(
 async def test_what_stays_pending_for_ever_is_asked_about_less_and_less_often(
     payer: Payer, node_teller: Teller, world: SimulatedWorld
 ) -> None:
-    _, deposit_id = deposit = await ordered(payer)
+    _, deposit_id = deposit = await payer.order()
     at_start = world.asked[deposit_id]
     asked = []
     for _ in range(720):
@@ -123,7 +110,7 @@ async def test_what_stays_pending_for_ever_is_asked_about_less_and_less_often(
 async def test_a_clock_that_was_set_back_does_not_stop_the_questions(
     payer: Payer, node_teller: Teller, world: SimulatedWorld
 ) -> None:
-    deposit = await ordered(payer)
+    deposit = await payer.order()
     await beat(node_teller)
     node_teller.clock.advance(-timedelta(days=3))
     world.arrived[deposit] = 100
@@ -139,7 +126,7 @@ async def test_a_rail_that_is_silent_stops_neither_the_heartbeat_nor_another_rai
     rails = (SimulatedRail(world), SimulatedRail(other, id="sim.v2"))
     async with teller(store, key=key, clock=clock, rails=rails, patience=timedelta(hours=1)) as made:
         payer = made.payer()
-        silent, told = await ordered(payer), await ordered(payer, rail_id="sim.v2")
+        silent, told = await payer.order(), await payer.order(rail_id="sim.v2")
         world.arrived[silent] = other.arrived[told] = 100
         world.silent = True
         await beat(made)
@@ -152,7 +139,7 @@ async def test_a_rail_that_is_silent_stops_neither_the_heartbeat_nor_another_rai
 async def test_a_rail_that_is_silent_is_asked_about_one_transfer_in_a_round_and_then_about_another(
     payer: Payer, node_teller: Teller, world: SimulatedWorld
 ) -> None:
-    deposits = [await ordered(payer) for _ in range(3)]
+    deposits = [await payer.order() for _ in range(3)]
     world.asked.clear()
     world.silent = True
     for expected in (1, 2, 3):
@@ -170,7 +157,7 @@ async def test_a_round_goes_on_behind_a_deposit_whose_proof_proved_another(
     payer: Payer, node_teller: Teller, world: SimulatedWorld
 ) -> None:
     world.same_proof = True
-    deposits = [await ordered(payer) for _ in range(3)]
+    deposits = [await payer.order() for _ in range(3)]
     for deposit in deposits:
         world.arrived[deposit] = 100
     await beat(node_teller)
@@ -199,7 +186,7 @@ async def test_a_deposit_that_nobody_proves_in_its_time_has_failed(
 async def test_a_deposit_that_a_rail_sees_by_itself_does_not_fail_for_its_time_alone(
     payer: Payer, node_teller: Teller, clock: ManualClock
 ) -> None:
-    deposit = await ordered(payer)
+    deposit = await payer.order()
     clock.advance(timedelta(days=30))
     await beat(node_teller)
     assert await status_of(node_teller, deposit) is PENDING
@@ -208,7 +195,7 @@ async def test_a_deposit_that_a_rail_sees_by_itself_does_not_fail_for_its_time_a
 async def test_a_rail_that_proves_nothing_credits_nothing(
     payer: Payer, node_teller: Teller, world: SimulatedWorld
 ) -> None:
-    deposit = await ordered(payer)
+    deposit = await payer.order()
     world.arrived[deposit] = -1
     await beat(node_teller)
     assert await status_of(node_teller, deposit) is PENDING
@@ -219,7 +206,7 @@ async def test_a_store_that_is_away_is_tried_again_at_the_next_heartbeat(
 ) -> None:
     async with teller(sqlite, key=key, clock=clock, rails=(SimulatedRail(world),)) as made:
         payer = made.payer()
-        deposit = await ordered(payer)
+        deposit = await payer.order()
         await sqlite.close()
         await beat(made)
         await sqlite.open(replica="http://127.0.0.1:7341", lease_until=clock.now)
