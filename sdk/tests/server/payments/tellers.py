@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -9,11 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from consilience._wire import envelopes, services
 from consilience._wire import payments as wire
-from consilience._wire import services
 from consilience._wire.envelopes import open_envelope, seal
 from consilience.calls import CallHeader, new_header
 from consilience.envelopes import Envelope, Signed
+from consilience.errors import RefusedError, SessionBalance
 from consilience.identity import KeyPair
 from consilience.nodes import Endpoint, TlsMode
 from consilience.payments import (
@@ -56,7 +58,8 @@ from consilience.server.store.ledger import PayingStore
 from consilience.tariffs import Backing, PricedUnit, Tariff, UnitPrice
 from consilience.units import Digest, EncodedAny
 from sdk.tests.server.clocks import ManualClock
-from sdk.tests.server.specimens import echo
+from sdk.tests.server.payments.simulated_rails import SimulatedWorld
+from sdk.tests.server.specimens import PATIENCE_SECONDS, echo
 
 PATIENCE = timedelta(seconds=0.05)
 """How long a rail gets to answer: those that are silent here never do."""
@@ -202,6 +205,19 @@ class Payer:
         assert status is TransferStatus.SUCCEEDED
         return signed.digest
 
+    async def order(self, amount: int = 100, *, rail_id: str = "sim.v1") -> tuple[Digest, bytes]:
+        """Opens a session and asks for a deposit by a simulated rail; returns session and deposit."""
+        terms, deposit_id = self.terms(rail_id=rail_id), os.urandom(16)
+        await self.open(terms, deposit_id=deposit_id, deposit=amount)
+        return terms.digest, deposit_id
+
+    async def pay_in(self, world: SimulatedWorld, amount: int = 100) -> Digest:
+        """Opens a session and has money of a simulated world come into it."""
+        deposit = await self.order(amount)
+        world.arrived[deposit] = amount
+        await self.confirm(*deposit)
+        return deposit[0]
+
     def voucher(self, session_id: Digest, cumulative: int, **changes: Any) -> Envelope:
         made = Voucher(payer=self.key.public_key, session_id=session_id, cumulative=cumulative)
         return seal(replace(made, **changes), signer=self.key).envelope
@@ -213,6 +229,12 @@ class Payer:
     async def state(self, session_id: Digest) -> SessionState:
         call = GetSessionCall(header=self.header(GET_SESSION_METHOD), session_id=session_id)
         return self._state(wire.decode_state(await self.call(self.service.get_session, call)))
+
+    async def wait_for_money(self, session_id: Digest) -> None:
+        """Waits until something is deposited; a node that credits nothing makes the test fail soon, and not hang."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not (await self.state(session_id)).deposited:  # noqa: ASYNC110 - as a payer looks
+                await asyncio.sleep(0.001)
 
     async def withdraw(
         self, session_id: Digest, amount: int, *, withdrawal_id: bytes | None = None, to: EncodedAny | None = None
@@ -257,3 +279,11 @@ class Payer:
         assert state.node_id == state.signing_key == self.teller.key.public_key
         assert state.issue_time == self.teller.clock.now
         return state
+
+
+def carries_voucher(refused: RefusedError, voucher: Envelope | None, *, available: int) -> None:
+    """Checks that a refusal tells a payer how its session stands, and its own last word (PAY-VCH-003)."""
+    assert isinstance(refused.detail, SessionBalance)
+    assert refused.detail.available == available
+    carried = refused.detail.voucher
+    assert (None if carried is None else envelopes.from_bytes(carried)) == voucher
