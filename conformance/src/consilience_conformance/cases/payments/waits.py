@@ -8,8 +8,11 @@ from datetime import timedelta
 
 from consilience.v1 import ask_pb2
 from consilience_conformance.cases.payments.pricing import (
+    WIDE,
+    steps_below,
     steps_within,
     text_of,
+    tokens_worth,
     untimed,
     worth,
 )
@@ -21,7 +24,7 @@ from consilience_conformance.rules.logs import complete, read_log
 from consilience_conformance.rules.meters import events_of, metered_before, needs_in
 from consilience_conformance.rules.payments import differs, voucher_sent
 from consilience_conformance.rules.refusals import was_accepted
-from consilience_conformance.stage import Stage, wait
+from consilience_conformance.stage import Stage, token, wait
 from consilience_conformance.streams import Seen
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding
@@ -155,13 +158,15 @@ async def _pay_no_more(stage: Stage) -> None:
     payer = Payer(stage)
     price, account = await payer.deal(offer=untimed(payer))
     hold = hold_open(price)
-    size, count = steps_within(price, price.first_window, stage=stage)
+    # What is made behind the gate costs more than is left, which stays with the payer.
+    text = steps_below(price, price.first_window, stage=stage)
+    size = sum(len(step.token.data) * max(1, step.token.times) for step in text)
+    _, more = tokens_worth(price, 2 * price.window, stage=stage)
     gate = stage.gate()
-    steps = (text_of(size=size, count=count), wait(gate), worth(price, 2 * price.window, stage=stage))
-    ask = payer.ask(*steps, price=price, account=account)
+    ask = payer.ask(*text, wait(gate), token(WIDE, times=more), price=price, account=account)
     voucher = payer.voucher(account, price.first_window)
     reader = payer.open_ask("ask", ask, price=price, voucher=voucher)
-    await reader.until(bytes_seen(size * count), budget=stage.budget)
+    await reader.until(bytes_seen(size), budget=stage.budget)
     await stage.open_gate("gate", gate)
     await reader.until(budget=stage.budget + hold)
     await payer.state("state", account)
