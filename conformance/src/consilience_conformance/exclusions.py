@@ -51,6 +51,13 @@ OPEN_PARTS: Final[Mapping[Role, Mapping[str, str]]] = MappingProxyType(
                 "ASK-ANS-001": "That the key has not expired is checked, but no mutant proves that check.",
                 "ASK-KEEP-001": "keep_until_time is checked against the card, and no run waits until it comes.",
                 "ASK-DUR-003": "One card is followed across one restart, and not until it expires.",
+                "PAY-TRF-001": "Cached and hidden tokens, which no script has; the vectors say what they cost.",
+                "PAY-ASK-002": (
+                    "Quotes that the node signed and that name another node, rest on another card of it, or have no "
+                    "tariff: no tester is given one."
+                ),
+                "PAY-RCP-003": "Refunds: no call asks for one.",
+                "PAY-WDR-002": "Payouts that the rail leaves pending, or that fail: those of hold.v1 succeed at once.",
             }
         ),
         "client": MappingProxyType({}),

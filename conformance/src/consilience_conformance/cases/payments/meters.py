@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 
 from consilience_conformance.cases.payments.pricing import (
@@ -14,7 +15,7 @@ from consilience_conformance.cases.payments.pricing import (
 )
 from consilience_conformance.cases.payments.waits import bytes_seen
 from consilience_conformance.checks import Check, Needs
-from consilience_conformance.payers import Payer
+from consilience_conformance.payers import Payer, Price
 from consilience_conformance.rules.deals import PAID_ANSWER, deal_of, paid_answer_findings
 from consilience_conformance.rules.endings import ended_as
 from consilience_conformance.rules.logs import complete, read_log
@@ -27,8 +28,10 @@ from consilience_conformance.verdicts import Finding
 
 _PAID = ("a-paid-ask-is-answered",)
 
-METERED_WINDOWS = 5
-_LARGEST_TOKEN = 65536
+METERED_WINDOWS = 7
+TOKEN_WINDOWS = 2
+"""Of a token that has to go out in pieces."""
+LARGEST_TOKEN = 65536
 
 
 async def _meter_text(stage: Stage) -> None:
@@ -39,9 +42,23 @@ async def _meter_text(stage: Stage) -> None:
         amount = min(METERED_WINDOWS * price.window, price.max_charge)
         account = await payer.open(f"open-{index}", price=price, amount=amount)
         size, count = tokens_worth(price, min(3 * price.window, amount), stage=stage)
-        text = (text_of(size=size, count=count // 2 or 1), text_of(size=1, count=3), token("äöü🧊"))
-        ask = payer.ask(*text, text_of(size=size, count=count // 2 or 1), price=price, account=account)
+        half = text_of(size=size, count=count // 2 or 1)
+        large = [text_of(size=one, count=1) for one in _large_token(price, within=amount - 3 * price.window)]
+        ask = payer.ask(half, text_of(size=1, count=3), token("äöü🧊"), *large, half, price=price, account=account)
         await payer.send(f"ask-{index}", ask, price=price, voucher=payer.voucher(account, amount))
+
+
+def _large_token(price: Price, *, within: int) -> Iterator[int]:
+    """Yields the bytes of a token that costs more than some windows, if there is one, and it fits."""
+    tariff = price.quote.value.tariff
+    least = cost_of_text(tariff, size=1, count=1) + TOKEN_WINDOWS * price.window
+
+    def costs_more(size: int) -> bool:
+        return cost_of_text(tariff, size=size, count=1) > least
+
+    size = bisect_left(range(LARGEST_TOKEN + 1), True, key=costs_more)  # noqa: FBT003 - what is searched for
+    if size <= LARGEST_TOKEN and cost_of_text(tariff, size=size, count=1) <= within:
+        yield size
 
 
 def _judge_metered(seen: Transcript) -> Iterator[Finding]:
@@ -69,7 +86,7 @@ async def _cut_into_pieces(stage: Stage) -> None:
     account = await payer.open("open", price=price)
     voucher = payer.voucher(account, account.amount)
     for name, one, times in (("whole", whole, 1), ("pieces", size, count), ("bytes", 1, whole)):
-        if one > _LARGEST_TOKEN:
+        if one > LARGEST_TOKEN:
             continue
         ask = payer.ask(text_of(size=one, count=times), price=price, account=account)
         await payer.send(f"ask-{name}", ask, price=price, voucher=voucher)
@@ -129,12 +146,13 @@ def _judge_ceiling(seen: Transcript) -> Iterator[Finding]:
 
 
 async def _share_a_session(stage: Stage) -> None:
-    """Lets one ask stand at a gate while another of the same session is metered."""
+    """Lets one ask stand at a gate while another of the same session is metered, in which a third has spent."""
     payer = Payer(stage)
     price = await payer.quote("quote")
     other_price = await payer.quote("other-quote")
     account = await payer.open("open", price=price)
     await payer.submit("voucher", payer.voucher(account, account.amount))
+    await payer.send("first", payer.ask(price=other_price, account=account), price=other_price)
     other = payer.ask(wait(stage.gate()), price=other_price, account=account)
     reader = payer.open_ask("other", other, price=other_price)
     await reader.until(accepted, budget=stage.budget)
@@ -145,7 +163,7 @@ async def _share_a_session(stage: Stage) -> None:
 
 
 def _judge_shared(seen: Transcript) -> Iterator[Finding]:
-    for name in ("other", "ask"):
+    for name in ("first", "other", "ask"):
         yield from was_accepted(seen[name], requirement="PAY-MTR-002")
     exchange = seen["ask"]
     if not exchange.accepted:
@@ -153,13 +171,15 @@ def _judge_shared(seen: Transcript) -> Iterator[Finding]:
     deal = deal_of(seen, exchange)
     # What the other ask has reserved is the lower of window and ceiling, as long as it stands at its gate.
     reserved = min(deal.quote.value.window, deal.quote.value.max_charge)
+    first = receipt_of(read_log(seen["first"]).final)
+    spent = first.value.session_spent if first is not None else 0
     yield from paid_answer_findings(seen, exchange, alone=False)
     for meter in meters_in(exchange):
-        wanted = reserved + min(meter.value.charge + deal.quote.value.window, deal.ceiling)
+        wanted = spent + reserved + min(meter.value.charge + deal.quote.value.window, deal.ceiling)
         if meter.value.required_cumulative != wanted:
             yield differs(
                 "PAY-MTR-002",
-                "a Meter leaves out what is reserved for other asks",
+                "a Meter leaves out what other asks have spent or reserved",
                 expected=wanted,
                 got=meter.value.required_cumulative,
                 exchange="ask",
@@ -200,7 +220,7 @@ CHECKS = (
     ),
     Check(
         name="a-meter-counts-what-others-reserve",
-        title="What a Meter asks for leaves room for what is reserved for other asks of the session.",
+        title="What a Meter asks for leaves room for what other asks of the session have spent, and have reserved.",
         requirements=PAID_ANSWER,
         drive=_share_a_session,
         judge=_judge_shared,

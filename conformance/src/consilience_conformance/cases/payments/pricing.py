@@ -15,6 +15,8 @@ _MOST_TOKENS = 4000
 _MOST_BYTES = 256 * 1024
 _FINE = 8
 """So many tokens at least make a window, so that a window can be met exactly enough."""
+WIDE = "🧊".encode()
+"""A character that no node can cut in two."""
 _FILLER = b"abcdefghijklmnopqrstuvwxyz012345"
 
 
@@ -87,6 +89,27 @@ def steps_within(price: Price, amount: int, *, stage: Stage) -> tuple[int, int]:
     if not count:
         raise NotApplicableError(f"a single token costs more than {amount} {price.quote.value.tariff.asset}")
     return size, count
+
+
+def steps_below(price: Price, amount: int, *, stage: Stage) -> list[conformance_pb2.ScriptStep]:
+    """Returns steps whose text costs one unit less than an amount, where there are such, and the next `WIDE` too much.
+
+    Where none come out so, the text is the most that costs no more than the amount. Raises what `steps_within` does.
+    """
+    tariff = price.quote.value.tariff
+    size, most = steps_within(price, amount, stage=stage)
+
+    def cost(count: int, *, fill: int, tokens: int = 0, wide: int = 0) -> int:
+        usage = ask_pb2.Usage(output_tokens=count + fill + tokens, output_bytes=size * count + fill + len(WIDE) * wide)
+        return tariffs.cost(tariff, usage)
+
+    for count in range(most, max(0, most - _FINE), -1):
+        for fill in range(_FINE + 1):
+            # A token that was made and not delivered may stand in the usage of the answer: it must not cost a unit.
+            below = cost(count, fill=fill) == cost(count, fill=fill, tokens=1) == amount - 1
+            if below and cost(count, fill=fill, tokens=1, wide=1) > amount:
+                return [text_of(size=size, count=count), *([text_of(size=1, count=fill)] if fill else [])]
+    return [text_of(size=size, count=most)]
 
 
 def untimed(payer: Payer) -> Offer:

@@ -137,6 +137,17 @@ async def _another_models_quote(bench: Bench) -> ask_pb2.AskRequest:
     return bench.paid_by(response.quote) if response is not None else bench.with_parts(quote=None)
 
 
+async def _another_payers_session(bench: Bench) -> ask_pb2.AskRequest:
+    """Returns the ask out of a session that somebody else has opened and authorized."""
+    stage, offer = bench.payer.stage, bench.price.offer
+    stranger = Payer(stage, caller=stage.stranger())
+    account = await stranger.open("open-as-another", offer=offer, price=bench.price)
+    await stranger.submit("voucher-as-another", stranger.voucher(account, account.amount))
+    request = bench.paid_by(bench.price.quote.envelope, session_id=account.session_id)
+    request.ClearField("voucher")
+    return request
+
+
 async def _another_assets_session(bench: Bench) -> ask_pb2.AskRequest:
     """Returns the ask out of a session in another asset; where there is none, without a quote, for the same reason."""
     return await _out_of_another_asset(bench) or bench.with_parts(quote=None)
@@ -200,6 +211,7 @@ DEFECTS: dict[str, tuple[str, Spoil]] = {
         "SESSION_UNKNOWN",
         _quietly(lambda bench: bench.paid_by(bench.price.quote.envelope, session_id=bytes(32))),
     ),
+    "a-session-of-another-payer": ("SESSION_UNKNOWN", _another_payers_session),
     "a-session-in-another-asset": ("QUOTE_INVALID", _another_assets_session),
     "a-voucher-for-another-session": ("SESSION_UNKNOWN", _voucher_of_another_session),
     "a-voucher-without-its-signature": (

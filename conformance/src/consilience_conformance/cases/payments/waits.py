@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
 
 from consilience.v1 import ask_pb2
 from consilience_conformance.cases.payments.pricing import (
+    WIDE,
+    steps_below,
     steps_within,
     text_of,
+    tokens_worth,
     untimed,
     worth,
 )
@@ -17,10 +21,10 @@ from consilience_conformance.payers import Account, Payer, Price
 from consilience_conformance.rules.deals import PAID_ANSWER, deal_of, paid_answer_findings
 from consilience_conformance.rules.endings import ended_as
 from consilience_conformance.rules.logs import complete, read_log
-from consilience_conformance.rules.meters import metered_before, needs_in
+from consilience_conformance.rules.meters import events_of, metered_before, needs_in
 from consilience_conformance.rules.payments import differs, voucher_sent
 from consilience_conformance.rules.refusals import was_accepted
-from consilience_conformance.stage import Stage, wait
+from consilience_conformance.stage import Stage, token, wait
 from consilience_conformance.streams import Seen
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding
@@ -154,13 +158,15 @@ async def _pay_no_more(stage: Stage) -> None:
     payer = Payer(stage)
     price, account = await payer.deal(offer=untimed(payer))
     hold = hold_open(price)
-    size, count = steps_within(price, price.first_window, stage=stage)
+    # What is made behind the gate costs more than is left, which stays with the payer.
+    text = steps_below(price, price.first_window, stage=stage)
+    size = sum(len(step.token.data) * max(1, step.token.times) for step in text)
+    _, more = tokens_worth(price, 2 * price.window, stage=stage)
     gate = stage.gate()
-    steps = (text_of(size=size, count=count), wait(gate), worth(price, 2 * price.window, stage=stage))
-    ask = payer.ask(*steps, price=price, account=account)
+    ask = payer.ask(*text, wait(gate), token(WIDE, times=more), price=price, account=account)
     voucher = payer.voucher(account, price.first_window)
     reader = payer.open_ask("ask", ask, price=price, voucher=voucher)
-    await reader.until(bytes_seen(size * count), budget=stage.budget)
+    await reader.until(bytes_seen(size), budget=stage.budget)
     await stage.open_gate("gate", gate)
     await reader.until(budget=stage.budget + hold)
     await payer.state("state", account)
@@ -235,6 +241,87 @@ def _not_too_soon(seen: Transcript, exchange: Exchange, needed: list[ask_pb2.Pay
             )
 
 
+async def _vie_for_a_voucher(stage: Stage) -> None:
+    """Lets two answers of one session stand still, and sends a voucher for one of them."""
+    payer = Payer(stage)
+    for number in range(TRIES):
+        price = await payer.quote(f"quote-{number}", offer=untimed(payer))
+        hold_open(price)
+        account = await payer.open(f"open-{number}", price=price)
+        if await _vie(payer, price, account, number=number):
+            return
+
+
+async def _vie(payer: Payer, price: Price, account: Account, *, number: int) -> bool:
+    """Goes through it once; returns whether one was told again, before it was stopped."""
+    stage, gate = payer.stage, payer.stage.gate()
+    stage.note("last", number)
+    await payer.submit(f"voucher-{number}", payer.voucher(account, 2 * price.first_window))
+    size, count = steps_within(price, price.first_window, stage=stage)
+    steps = (text_of(size=size, count=count), wait(gate), worth(price, price.window, stage=stage))
+    readers = [
+        payer.open_ask(f"{name}-{number}", payer.ask(*steps, price=price, account=account), price=price)
+        for name in _RIVALS
+    ]
+    await asyncio.gather(*(one.until(bytes_seen(size * count), budget=stage.budget) for one in readers))
+    await stage.open_gate(f"gate-{number}", gate)
+    await asyncio.gather(*(one.until(_needs_payment, budget=stage.budget) for one in readers))
+    wanted = [event.payment_needed for one in readers for event in one.events if event.HasField("payment_needed")]
+    if len(wanted) == len(_RIVALS):
+        least = min(one.required_cumulative for one in wanted)
+        await payer.submit(f"for-one-{number}", payer.voucher(account, min(least, account.amount)))
+        await asyncio.gather(*(one.until(_needs_it_twice, budget=stage.budget) for one in readers))
+    await stage.let_go()
+    await asyncio.gather(*(one.until(budget=stage.budget) for one in readers))
+    return any(_told_again(stage.transcript[f"{name}-{number}"]) for name in _RIVALS)
+
+
+_RIVALS = ("one", "another")
+
+
+def _needs_it_twice(events: list[ask_pb2.AnswerEvent]) -> bool:
+    return sum(event.HasField("payment_needed") for event in events) > 1
+
+
+def _told_again(exchange: Exchange) -> tuple[ask_pb2.PaymentNeeded, ask_pb2.PaymentNeeded] | None:
+    """Returns the first two PaymentNeeded of a log between which there is no text, or None: there are none."""
+    before: ask_pb2.PaymentNeeded | None = None
+    for _, event in events_of(exchange):
+        if event.HasField("text_delta"):
+            before = None
+        if event.HasField("payment_needed"):
+            if before is not None:
+                return before, event.payment_needed
+            before = event.payment_needed
+    return None
+
+
+def _judge_rivals(seen: Transcript) -> Iterator[Finding]:
+    rivals = [seen[f"{name}-{seen.notes['last']}"] for name in _RIVALS]
+    for exchange in rivals:
+        yield from was_accepted(exchange, requirement="PAY-STOP-001")
+    if not all(exchange.accepted for exchange in rivals):
+        return
+    told = [(exchange, both) for exchange in rivals if (both := _told_again(exchange))]
+    if not told:
+        yield Finding(
+            requirement="PAY-STOP-001",
+            message="an answer is not told that another one took what a voucher brought",
+            expected="PaymentNeeded again in one of two logs",
+            got="; ".join(", ".join(read_log(exchange).kinds()) for exchange in rivals),
+            exchange=rivals[0].name,
+        )
+    for exchange, (first, second) in told:
+        if first.stop_time != second.stop_time:
+            yield differs(
+                "PAY-STOP-001",
+                "PaymentNeeded that is told again moves the time to stop",
+                expected=shown_time(first.stop_time),
+                got=shown_time(second.stop_time),
+                exchange=exchange.name,
+            )
+
+
 CHECKS = (
     Check(
         name="an-answer-waits-for-a-voucher",
@@ -243,6 +330,16 @@ CHECKS = (
         drive=_use_authority_up,
         judge=_judge_stood_still,
         after=_PAID,
+        needs=Needs.PRICE | Needs.SCRIPT,
+        profile="pay",
+    ),
+    Check(
+        name="rivals-for-a-voucher-are-told",
+        title="Of two answers that wait, the one that gets nothing of a voucher says so again, and waits no longer.",
+        requirements=("PAY-STOP-001",),
+        drive=_vie_for_a_voucher,
+        judge=_judge_rivals,
+        after=("an-answer-waits-for-a-voucher",),
         needs=Needs.PRICE | Needs.SCRIPT,
         profile="pay",
     ),
