@@ -72,12 +72,17 @@ def _credit_is_paid_out() -> None:
 
 @mutant("promises-are-paid-out")
 def _promises_are_paid_out() -> None:
-    """What is promised to the node and not spent yet is paid out."""
+    """What is promised to the node and not spent yet is paid out, and the promise taken back."""
 
-    def generous(withdrawable: Check) -> Check:
-        return lambda self, **_: withdrawable(self, closed=True)
+    def generous(_: Check) -> Check:
+        def withdrawing(self: Account, amount: int, **_: Any) -> Account:
+            withdrawn = self.withdrawn + amount
+            left = self.deposited + self.refunded - withdrawn + self.credit_limit
+            return changed(self, withdrawn=withdrawn, authorized=min(self.authorized, left))
 
-    replace(Account, "withdrawable", generous)
+        return withdrawing
+
+    replace(Account, "withdrawing", generous)
 
 
 @mutant("one-payout-twice")
@@ -92,6 +97,20 @@ def _one_payout_twice() -> None:
         return begin_withdrawal
 
     replace(MemoryLedger, "begin_withdrawal", again)
+
+
+@mutant("payout-changes-its-amount")
+def _payout_changes_its_amount() -> None:
+    """A payout that is asked for again with another amount is taken, as it was."""
+
+    def lenient(begin: Check) -> Check:
+        async def begin_withdrawal(self: MemoryLedger, withdrawal: Any) -> Any:
+            earlier = self._book.withdrawals.get((withdrawal.session_id, withdrawal.withdrawal_id))
+            return await begin(self, withdrawal) if earlier is None else earlier
+
+        return begin_withdrawal
+
+    replace(MemoryLedger, "begin_withdrawal", lenient)
 
 
 @mutant("closed-sessions-take-vouchers")

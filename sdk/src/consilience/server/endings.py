@@ -70,6 +70,7 @@ class Ending:
                     settlement=settlement,
                 )
             except ChainMovedError:
+                await asyncio.sleep(0)
                 continue
             if self.bill is not None:
                 self.bill.ended()

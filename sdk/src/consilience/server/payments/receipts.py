@@ -43,11 +43,12 @@ def settlement_of(
         signer: Holds a key that the card lists.
     """
     value, account, terms = answer.value, session.account, terms_of(session.terms)
+    number = session.receipt_count + 1
     receipt = Receipt(
         node_id=value.node_id,
         signing_key=signer.public_key,
         session_id=session.session_id,
-        number=session.receipt_count + 1,
+        number=number,
         previous_digest=session.last_receipt_digest,
         payer=terms.payer,
         request_id=ask.key.request_id,
@@ -70,7 +71,7 @@ def settlement_of(
     signed = envelopes.seal(receipt, signer=signer)
     stored = StoredReceipt(
         session_id=session.session_id,
-        number=receipt.number,
+        number=number,
         digest=signed.digest,
         charge=charge,
         envelope=EncodedEnvelope(envelopes.to_bytes(signed.envelope)),
