@@ -105,15 +105,16 @@ def _table_at(location: tuple[int | str, ...]) -> type[BaseModel]:
         if part in MODEL_TABLES:
             table = MODEL_TABLES[str(part)]
         elif isinstance(part, str):
-            table = next(_tables_in(table.model_fields[part].annotation))
+            table = next(tables_in(table.model_fields[part].annotation))
     return table
 
 
-def _tables_in(annotation: object) -> Iterator[type[BaseModel]]:
+def tables_in(annotation: object) -> Iterator[type[BaseModel]]:
+    """Yields the classes of the tables that a value of such a type can hold."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in get_args(annotation):
-        yield from _tables_in(argument)
+        yield from tables_in(argument)
 
 
 def _shown(value: object) -> str:
