@@ -11,8 +11,8 @@ from typing import NoReturn
 import click
 
 from consilience.errors import ConsilienceError, KeyFileError
+from consilience.server.payments.books import BooksError
 from consilience.server.store.contract import StoreError
-from consilience_node.books import BooksError
 from consilience_node.config import ConfigError
 from consilience_node.engines import EngineError
 from consilience_node.knowledge.errors import KnowledgeError
