@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from consilience_node.cli import Exit
+from consilience_node.exits import Exit
 from reference_node.tests.processes import run
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "nodes" / "node.toml"

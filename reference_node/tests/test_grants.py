@@ -24,7 +24,7 @@ from consilience.envelopes import Envelope
 from consilience.errors import GrantInvalidError
 from consilience.identity import KeyPair, format_node_id
 from consilience.nodes import Profile
-from consilience_node.cli import Exit
+from consilience_node.exits import Exit
 from reference_node.tests.processes import run, serving
 
 CONFIG = """

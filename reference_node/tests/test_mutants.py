@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from consilience_node.cli import Exit
+from consilience_node.exits import Exit
 from consilience_node.mutants import UnknownMutantError, apply_mutant, mutants
 from consilience_node.mutants.registry import replace
 from reference_node.tests.processes import run, serving

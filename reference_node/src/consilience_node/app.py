@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from consilience.nodes import DataPolicy, Limits, Model, host_is_loopback
+from consilience.nodes import DataPolicy, Model, host_is_loopback
 from consilience.server import Node, Tls
 from consilience_node.config import Config, OpenAIModel, SkillTable
 from consilience_node.engine_room import running_engines
@@ -21,6 +21,7 @@ from consilience_node.engines import Engine
 from consilience_node.knowledge.retrieval import Retriever
 from consilience_node.library import open_library
 from consilience_node.metrics import NodeMetrics
+from consilience_node.offers import offers_of, prices_questions
 from consilience_node.skills.catalogue import grounded_skill, plain_skill
 from consilience_node.skills.disclosures import disclosed_model
 from consilience_node.skills.grounded import GroundedSkill
@@ -52,11 +53,11 @@ async def assembled(config: Config, *, metrics: NodeMetrics) -> AsyncIterator[No
         models = {name: disclosed_model(engine.model, id=name) for name, engine in engines.items()}
         skills = [
             _skill(
+                config,
                 table,
                 retriever=retrievers.get(table.id),
                 engine=engines[table.model],
                 model=models[table.model],
-                node_limits=config.limits.limits(),
             )
             for table in config.skills
         ]
@@ -83,19 +84,23 @@ def _node(
         observer=metrics,
         drain_time=timedelta(seconds=config.node.drain_seconds),
         replica=config.node.replica,
+        payments=None if config.payments is None else config.payments.payments(),
         conformance=config.conformance.enabled,
     )
-    for skill in skills:
-        node.add_skill(skill.described, handler=skill.answer, check=skill.check)
+    for table, skill in zip(config.skills, skills, strict=True):
+        offers = offers_of(config, table, skill=skill.described)
+        node.add_skill(skill.described, handler=skill.answer, offers=offers, check=skill.check)
     return node
 
 
 def _skill(
-    table: SkillTable, *, retriever: Retriever | None, engine: Engine, model: Model, node_limits: Limits
+    config: Config, table: SkillTable, *, retriever: Retriever | None, engine: Engine, model: Model
 ) -> PlainSkill | GroundedSkill:
-    if retriever is None:
-        return plain_skill(table, engine=engine, model=model, node_limits=node_limits)
-    return grounded_skill(table, retriever=retriever, engine=engine, model=model, node_limits=node_limits)
+    node_limits = config.limits.limits()
+    if retriever is not None:
+        return grounded_skill(table, retriever=retriever, engine=engine, model=model, node_limits=node_limits)
+    counts_questions = prices_questions(config, table)
+    return plain_skill(table, engine=engine, model=model, node_limits=node_limits, counts_questions=counts_questions)
 
 
 def data_policy(config: Config) -> DataPolicy:

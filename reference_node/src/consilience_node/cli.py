@@ -4,10 +4,10 @@ Exit codes::
 
     0    stopped by a signal; running asks had finished, or had had their time
     1    the node failed while it ran; its log says why
-    2    the command line or the configuration is wrong
+    2    the command line or the configuration is wrong, or the books have no such session, receipt or deposit
     3    a model is missing or cannot be run
     4    a knowledge source is missing or cannot be read
-    5    the address, the metrics address, the ready file or the file of a grant cannot be used
+    5    the address, the metrics address, the ready file, or the file of a grant or a hold cannot be used
     6    the key file, the certificate or the store cannot be used
     130, 143    a second SIGINT or SIGTERM cut the drain short
 """
@@ -15,10 +15,8 @@ Exit codes::
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import enum
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -26,30 +24,20 @@ from pathlib import Path
 import click
 
 from consilience.conformance import MAX_TESTERS
-from consilience.errors import AddressInvalidError, ConsilienceError, KeyFileError
+from consilience.errors import AddressInvalidError
 from consilience.identity import parse_node_id
 from consilience.server import RunningNode
-from consilience.server.store.contract import StoreError
+from consilience.tariffs import Tariff
 from consilience.units import PublicKey
-from consilience_node.config import ConfigError, default_config, overridden, read_config
+from consilience_node.config import default_config, overridden, read_config
 from consilience_node.engine_room import packaged_models
-from consilience_node.engines import EngineError
+from consilience_node.exits import told_in_words
 from consilience_node.grants import write_grant
-from consilience_node.knowledge.errors import KnowledgeError
 from consilience_node.logs import configure_logs
-from consilience_node.service import DrainCutShortError, serve
-
-_SIGNAL_EXIT = 128
-
-
-class Exit(enum.IntEnum):
-    """The exit codes of what can be repaired, as the module documents them."""
-
-    USAGE = 2
-    MODEL = 3
-    KNOWLEDGE = 4
-    ADDRESS = 5
-    STATE = 6
+from consilience_node.money import MONEY_COMMANDS
+from consilience_node.offers import tariffs_of
+from consilience_node.price_tags import price_tag
+from consilience_node.service import serve
 
 
 def _public_keys(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[PublicKey, ...]:
@@ -106,7 +94,7 @@ def serve_command(
     """
     if config_file is not None and (name or model or knowledge):
         raise click.UsageError("--name, --model and --knowledge go without --config: the file says them")
-    with _told_in_words():
+    with told_in_words():
         if config_file is not None:
             config = read_config(config_file)
         else:
@@ -130,12 +118,14 @@ def serve_command(
 @click.option("--config", "config_file", type=click.Path(path_type=Path), required=True, help="The file to check.")
 def check_command(*, config_file: Path) -> None:
     """Check a node.toml and say what it would serve; nothing is loaded."""
-    with _told_in_words():
+    with told_in_words():
         config = read_config(config_file)
     skills, models = _counted(config.skills, "skill"), _counted(config.models, "model")
     click.echo(f"{config_file}: {skills} on {models}, {config.node.address}")
     for skill in config.skills:
         click.echo(f"  {skill.id:<24} {skill.model:<24} {skill.knowledge or 'the memory of the model'}")
+        for line in _price_lines(tariffs_of(config, skill), is_paid=config.payments is not None):
+            click.echo(f"  {'':<24} {line}")
 
 
 @main.command("grant")
@@ -155,7 +145,7 @@ def grant_command(
     output: Path,
 ) -> None:
     """Let a tester write what the node answers, for an hour at most; the node has to serve with --conformance."""
-    with _told_in_words():
+    with told_in_words():
         config = default_config() if config_file is None else read_config(config_file)
         config = overridden(config, state_folder=state_folder)
         write_grant(output, config=config, testers=testers, lifetime=timedelta(minutes=minutes))
@@ -165,7 +155,7 @@ def grant_command(
 @main.command("models")
 def models_command() -> None:
     """List the packaged models, and whether each is installed."""
-    with _told_in_words():
+    with told_in_words():
         for model in packaged_models():
             found = "not installed; run: " + model.installation if model.directory is None else str(model.directory)
             click.echo(f"{model.name:<24} {found}")
@@ -179,6 +169,10 @@ def mutants_command() -> None:
 
     for mutant in mutants().values():
         click.echo(f"{mutant.name:<32} {mutant.fault}")
+
+
+for command in MONEY_COMMANDS:
+    main.add_command(command)
 
 
 def _mutate(name: str) -> None:
@@ -196,28 +190,11 @@ def _counted(things: Sequence[object], noun: str) -> str:
     return f"{len(things)} {noun}{'s' * (len(things) != 1)}"
 
 
-@contextlib.contextmanager
-def _told_in_words() -> Iterator[None]:
-    """Turns what an operator can repair into a message and an exit code; a traceback is for defects alone."""
-    try:
-        yield
-    except ConfigError as error:
-        _fail(str(error), Exit.USAGE)
-    except EngineError as error:
-        _fail(str(error), Exit.MODEL)
-    except KnowledgeError as error:
-        _fail(str(error), Exit.KNOWLEDGE)
-    except (KeyFileError, StoreError) as error:
-        _fail(f"{error}\n{error.remedy}", Exit.STATE)
-    except ConsilienceError as error:
-        _fail(str(error), Exit.ADDRESS)
-    except DrainCutShortError as error:
-        sys.exit(_SIGNAL_EXIT + error.number)
-
-
-def _fail(message: str, code: Exit) -> None:
-    click.echo(message, err=True)
-    sys.exit(code)
+def _price_lines(tariffs: Sequence[Tariff], *, is_paid: bool) -> Sequence[str]:
+    """Returns what a skill costs, a line for each tariff; nothing of a node that is free altogether."""
+    if not tariffs:
+        return ("free",) if is_paid else ()
+    return [f"{price_tag(tariff)} ({tariff.id})" for tariff in tariffs]
 
 
 def _introduce(running: RunningNode, metrics_address: str | None) -> None:
@@ -226,6 +203,8 @@ def _introduce(running: RunningNode, metrics_address: str | None) -> None:
     click.echo(f"{card.name or 'This node'} serves on {running.address}")
     for skill in card.skills:
         click.echo(f"  skill  {skill.id:<24} {skill.description}")
+        for line in _price_lines(card.tariffs_of(skill), is_paid=bool(card.rails)):
+            click.echo(f"         {'':<24} {line}")
     for model in card.models:
         facts = (model.family, f"{model.parameter_count / 1e6:.0f} M" * bool(model.parameter_count), model.quantization)
         click.echo(f"  model  {model.id:<24} {' '.join(filter(None, (*facts, model.engine)))}")

@@ -37,14 +37,20 @@ def write_grant(file: Path, *, config: Config, testers: Iterable[PublicKey], lif
         KeyFileError: It cannot be read.
         UsageError: No node would accept the grant, or the file cannot be written.
     """
-    grant = grant_tester(_root_key(config), testers=testers, lifetime=lifetime, now=utc_now())
+    grant = grant_tester(root_key(config), testers=testers, lifetime=lifetime, now=utc_now())
     try:
         file.write_bytes(grant)
     except OSError as error:
         raise UsageError(f"cannot write the grant {file}: {error.strerror}") from error
 
 
-def _root_key(config: Config) -> KeyPair:
+def root_key(config: Config) -> KeyPair:
+    """Returns the root key of a node that was started before.
+
+    Raises:
+        NoRootKeyError: There is no root key.
+        KeyFileError: It cannot be read.
+    """
     path = StateFolder.root_key_of(config)
     if not path.exists():
         raise NoRootKeyError(f"there is no root key in {path}")

@@ -1,6 +1,7 @@
 """Numbers for Prometheus, on an HTTP port of their own: how many asks, how they ended, how long they took.
 
-Labels are names of skills, models, outcomes and reasons: nothing that an asker wrote, and no caller, is among them.
+Labels are names of skills, models, assets, outcomes and reasons: nothing that an asker wrote, and nobody who asks or
+pays, is among them.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class NodeMetrics:
         self._asks = self._counter("asks", "Answers that ended.", labels=("skill", "outcome", "stop_reason"))
         self._refusals = self._counter("refusals", "Calls that were refused.", labels=("method", "reason"))
         self._tokens = self._counter("tokens", "Tokens of answers that ended.", labels=("skill", "kind"))
+        self._charges = self._counter("charges", "Units of the asset that were charged.", labels=("skill", "asset"))
         self._running = self._gauge("running_asks", "Asks that are being worked on.", labels=("skill",))
         self._first_delta = self._histogram("first_delta_seconds", "From acceptance to the first text.")
         self._duration = self._histogram("answer_seconds", "From acceptance to the end.")
@@ -58,6 +60,10 @@ class NodeMetrics:
         kinds = ("input_tokens", "cached_input_tokens", "output_tokens", "hidden_tokens")
         for kind in kinds:
             self._tokens.labels(skill_id, kind.removesuffix("_tokens")).inc(getattr(usage, kind))
+
+    def charged(self, *, skill_id: str, asset: str, amount: int) -> None:
+        """Notes what an answer was charged."""
+        self._charges.labels(skill_id, asset).inc(amount)
 
     def metered(self, engine: Engine, *, model_id: str) -> Engine:
         """Returns an engine that does what the given one does, and is counted."""

@@ -1,26 +1,18 @@
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from consilience.nodes import DataClass
 from consilience_node.config import Config, ConfigError, LlamaCppModel, OpenAIModel, read_config
+from consilience_node.config.reading import tables_in
+from reference_node.tests.config.files import complaint, written
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "nodes" / "node.toml"
-
-
-def written(folder: Path, text: str) -> Path:
-    path = folder / "node.toml"
-    path.write_text(text)
-    return path
-
-
-def complaint(folder: Path, text: str) -> str:
-    with pytest.raises(ConfigError) as caught:
-        read_config(written(folder, text))
-    return str(caught.value).replace(f"{folder}/", "")
 
 
 def test_an_empty_file_is_the_configuration_without_a_file(tmp_path: Path) -> None:
@@ -30,6 +22,20 @@ def test_an_empty_file_is_the_configuration_without_a_file(tmp_path: Path) -> No
 def test_the_commented_example_is_valid() -> None:
     config = read_config(EXAMPLE)
     assert [skill.id for skill in config.skills]
+
+
+def tables_within(table: type[BaseModel]) -> set[type[BaseModel]]:
+    """Returns a table, and all that can stand in it."""
+    inner = (each for field in table.model_fields.values() for each in tables_in(field.annotation))
+    return {table}.union(*map(tables_within, inner))
+
+
+def test_the_commented_example_has_every_key() -> None:
+    text = EXAMPLE.read_text()
+    keys = {key for table in tables_within(Config) for key in table.model_fields}
+    shown = re.compile(r"^(?:# )?(?:\[+(?:\w+\.)?(\w+)\]+|(\w+) = )|[{,] (\w+) = ", re.MULTILINE)
+    told = {key for match in shown.finditer(text) for key in match.groups()}
+    assert keys - told == {"script"}, "which is for tests"
 
 
 def test_every_kind_of_model_is_read(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +11,9 @@ from pathlib import Path
 from consilience.client import Client
 from consilience.identity import KeyPair
 from consilience.nodes import Limits, Model, Skill
+from consilience.rails.hold import HoldRail
 from consilience.server import Node
+from consilience.server.payments import Offer, Payments
 from consilience_node.engines.scripted import Emit, Program, Script, ScriptedEngine, Step
 from consilience_node.knowledge.calibration import Calibration, ClosedBookRow, GroundedRow
 from consilience_node.knowledge.confidence import Confidences
@@ -63,21 +65,23 @@ def measured() -> Confidences:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Served:
     """A node that serves one skill, and who asks it."""
 
     address: str
+    port: int
     client: Client
 
 
 @asynccontextmanager
-async def served(skill: PlainSkill | GroundedSkill) -> AsyncIterator[Served]:
-    node = Node("test", key=KeyPair.generate(), models=[MODEL])
-    node.add_skill(skill.described, handler=skill.answer, check=skill.check)
+async def served(skill: PlainSkill | GroundedSkill, *, offers: Iterable[Offer] = ()) -> AsyncIterator[Served]:
+    payments = Payments(rails=(HoldRail(max_credit=1_000_000),))
+    node = Node("test", key=KeyPair.generate(), models=[MODEL], payments=payments)
+    node.add_skill(skill.described, handler=skill.answer, offers=offers, check=skill.check)
     await skill.engine.start()
     with tempfile.TemporaryDirectory() as folder:
         client = Client(KeyPair.generate(), card_file=Path(folder) / "cards")
         async with node.serving("127.0.0.1:0") as running, client:
-            yield Served(running.address, client)
+            yield Served(running.address, running.port, client)
     await skill.engine.close()

@@ -20,7 +20,9 @@ def test_an_amount_is_written_without_losing_a_unit(amount: Amount, text: str) -
     assert str(amount) == text
 
 
-@pytest.mark.parametrize("text", ["", "1", "1 USD", "one USD/6", "0.0000001 USD/6", "NaN USD/6", "1 usd/6"])
+@pytest.mark.parametrize(
+    "text", ["", "1", "1 USD", "one USD/6", "0.0000001 USD/6", "NaN USD/6", "Infinity USD/6", "1e9 USD/6", "1 usd/6"]
+)
 def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         Amount.parse(text)

@@ -48,6 +48,9 @@ class Events(SilentObserver):
     def finished(self, **what: Any) -> None:
         self.told.append(("finished", what))
 
+    def charged(self, **what: Any) -> None:
+        self.told.append(("charged", what))
+
 
 @pytest.fixture
 def observer() -> Events:

@@ -9,6 +9,7 @@ Both ways lead to one value::
 from __future__ import annotations
 
 from consilience_node.config.command_line import default_config, overridden
+from consilience_node.config.prices import PriceTable
 from consilience_node.config.reading import ConfigError, read_config
 from consilience_node.config.settings import (
     Config,
@@ -25,6 +26,7 @@ __all__ = [
     "LlamaCppModel",
     "ModelTable",
     "OpenAIModel",
+    "PriceTable",
     "ScriptedModel",
     "SkillTable",
     "default_config",

@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from consilience_node.config.reading import ConfigError, contradictions
+from consilience_node.config.contradictions import contradictions
+from consilience_node.config.reading import ConfigError
 from consilience_node.config.settings import DEFAULT_MODEL_ID, DEFAULT_SKILL_ID, Config
 
 TableT = TypeVar("TableT", bound=BaseModel)

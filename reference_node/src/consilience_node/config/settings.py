@@ -7,12 +7,26 @@ names: an empty file is a valid configuration of a node that serves the packaged
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import BaseModel, Field
 
 from consilience.nodes import DataClass, Limits
+from consilience.server.payments.offers import MAX_TARIFFS_OF_A_SKILL
+from consilience_node.config.payments import PaymentsTable
+from consilience_node.config.prices import PriceTable
+from consilience_node.config.tables import (
+    Address,
+    Count,
+    DataClassName,
+    FilePath,
+    Language,
+    ModelId,
+    NameOrPath,
+    Seconds,
+    Table,
+    Tag,
+)
 
 DEFAULT_ADDRESS = "127.0.0.1:7341"
 DEFAULT_MODEL_ID = "smollm2-135m-instruct"
@@ -20,53 +34,10 @@ DEFAULT_SKILL_ID = "chat.general"
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
-
-def _located(path: Path, info: ValidationInfo) -> Path:
-    """Makes a path absolute, from the folder of the file that names it."""
-    folder: Path = (info.context or {}).get("folder", Path())
-    return (folder / path.expanduser()).absolute()
+Prices: TypeAlias = Annotated[tuple[PriceTable, ...], Field(strict=False, max_length=MAX_TARIFFS_OF_A_SKILL)]
 
 
-def _named_or_located(source: str, info: ValidationInfo) -> str:
-    """Leaves the name of something installed as it is, and makes a path absolute."""
-    path = Path(source).expanduser()
-    folder: Path = (info.context or {}).get("folder", Path())
-    is_path = len(path.parts) != 1 or path.suffix != "" or (folder / path).exists()
-    return str((folder / path).absolute()) if is_path else source
-
-
-def _data_class(name: object) -> object:
-    names = {value.name.lower(): value for value in DataClass if value > DataClass.UNSPECIFIED}
-    if isinstance(name, str) and name in names:
-        return names[name]
-    raise ValueError(f"must be one of {', '.join(names)}")
-
-
-def _address(text: str) -> str:
-    host, colon, port = text.rpartition(":")
-    if not (host and colon and port.isascii() and port.isdigit() and int(port) < 2**16):
-        raise ValueError('must be "host:port", for instance "127.0.0.1:7341"; port 0 lets the system choose')
-    return text
-
-
-FilePath: TypeAlias = Annotated[Path, Field(strict=False), AfterValidator(_located)]
-NameOrPath: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_named_or_located)]
-Address: TypeAlias = Annotated[str, AfterValidator(_address)]
-DataClassName: TypeAlias = Annotated[DataClass, BeforeValidator(_data_class)]
-Tag: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-Language: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8})*$")]
-ModelId: TypeAlias = Annotated[str, Field(min_length=1, max_length=128)]
-Count: TypeAlias = Annotated[int, Field(ge=1)]
-Seconds: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-class _Table(BaseModel):
-    """Is what all tables have in common: no unknown key, no guess at types, no change afterwards."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class NodeTable(_Table):
+class NodeTable(Table):
     """`[node]`: who the node is, where it listens, where it keeps its things.
 
     Attributes:
@@ -91,7 +62,7 @@ class NodeTable(_Table):
     drain_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
 
 
-class TlsTable(_Table):
+class TlsTable(Table):
     """`[tls]`: how others can trust the transport; needed wherever they call from another machine.
 
     Without this table a node that listens on another address than loopback makes itself a pinned certificate.
@@ -107,7 +78,7 @@ class TlsTable(_Table):
     key: FilePath | None = None
 
 
-class DataPolicyTable(_Table):
+class DataPolicyTable(Table):
     """`[data_policy]`: what the node reads, and where it does so.
 
     That questions are not stored and not trained on is how this node is built; whether they are forwarded follows
@@ -122,7 +93,7 @@ class DataPolicyTable(_Table):
     jurisdictions: tuple[Annotated[str, Field(pattern=r"^[A-Z]{2}$")], ...] = Field(default=(), strict=False)
 
 
-class LimitsTable(_Table):
+class LimitsTable(Table):
     """`[limits]`: the bounds that the card states; see `Limits` in node.proto for each.
 
     The bounds on tokens follow from the models where they are absent.
@@ -155,7 +126,7 @@ class LimitsTable(_Table):
         )
 
 
-class LlamaCppModel(_Table):
+class LlamaCppModel(Table):
     """`[[models]]` with `engine = "llama_cpp"`: a GGUF model in this process.
 
     Attributes:
@@ -165,6 +136,7 @@ class LlamaCppModel(_Table):
         context_tokens: What all answers that are made at one time can hold together.
         generations: Answers made at one time; the others wait.
         threads: Threads that compute; one per processor when absent.
+        prices: What the skills on it cost that state no price of their own.
     """
 
     engine: Literal["llama_cpp"]
@@ -174,9 +146,10 @@ class LlamaCppModel(_Table):
     context_tokens: Count = 8192
     generations: Annotated[int, Field(ge=1, le=64)] = 8
     threads: Count | None = None
+    prices: Prices = ()
 
 
-class OpenAIModel(_Table):
+class OpenAIModel(Table):
     """`[[models]]` with `engine = "openai"`: a model behind a server with the OpenAI chat interface.
 
     Attributes:
@@ -189,6 +162,7 @@ class OpenAIModel(_Table):
         logprobs: Whether to ask for log probabilities, without which the node cannot tell how sure the model was.
         schema_format: How the server wants a JSON schema: as vLLM and llama-server do, as llama-cpp-python does, or
             not at all.
+        prices: What the skills on it cost that state no price of their own.
     """
 
     engine: Literal["openai"]
@@ -200,19 +174,22 @@ class OpenAIModel(_Table):
     generations: Count = 64
     logprobs: bool = True
     schema_format: Literal["json_schema", "json_object", "none"] = "json_schema"
+    prices: Prices = ()
 
 
-class ScriptedModel(_Table):
+class ScriptedModel(Table):
     """`[[models]]` with `engine = "scripted"`: plays a written program; for tests and demonstrations.
 
     Attributes:
         id: Its name in the card, and what skills call it by.
         script: The programs, a TOML or JSON file.
+        prices: What the skills on it cost that state no price of their own.
     """
 
     engine: Literal["scripted"]
     id: ModelId
     script: FilePath
+    prices: Prices = ()
 
 
 MODEL_TABLES: dict[str, type[BaseModel]] = {
@@ -225,7 +202,7 @@ MODEL_TABLES: dict[str, type[BaseModel]] = {
 ModelTable: TypeAlias = Annotated[LlamaCppModel | OpenAIModel | ScriptedModel, Field(discriminator="engine")]
 
 
-class SkillLimitsTable(_Table):
+class SkillLimitsTable(Table):
     """`[skills.limits]`: bounds of one skill that are tighter than the node's."""
 
     max_turns: Count | None = None
@@ -243,7 +220,7 @@ class SkillLimitsTable(_Table):
         )
 
 
-class SkillTable(_Table):
+class SkillTable(Table):
     """`[[skills]]`: one thing that the node can be asked.
 
     Attributes:
@@ -256,6 +233,7 @@ class SkillTable(_Table):
         system_prompt: What the model is told first, where the skill has no knowledge.
         description, domains, languages: For those who look for a skill; they stand in the card.
         max_data_class: The highest class that it reads, where it is lower than the node's.
+        prices: What it costs, the preferred tariff first; when absent, what its model costs; none in the list: nothing.
     """
 
     id: Tag
@@ -269,9 +247,10 @@ class SkillTable(_Table):
     languages: Annotated[tuple[Language, ...], Field(strict=False, max_length=64)] = ("en",)
     max_data_class: DataClassName | None = None
     limits: SkillLimitsTable = SkillLimitsTable()
+    prices: Prices | None = None
 
 
-class LogsTable(_Table):
+class LogsTable(Table):
     """`[logs]`: what is written to standard error; never a question or an answer.
 
     Attributes:
@@ -283,7 +262,7 @@ class LogsTable(_Table):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-class MetricsTable(_Table):
+class MetricsTable(Table):
     """`[metrics]`: numbers for Prometheus.
 
     Attributes:
@@ -293,7 +272,7 @@ class MetricsTable(_Table):
     address: Address | None = None
 
 
-class ConformanceTable(_Table):
+class ConformanceTable(Table):
     """`[conformance]`: whether testers, under a grant of the root key, may write what the node answers.
 
     Attributes:
@@ -303,7 +282,7 @@ class ConformanceTable(_Table):
     enabled: bool = False
 
 
-class Config(_Table):
+class Config(Table):
     """The whole of `node.toml`."""
 
     node: NodeTable = NodeTable()
@@ -316,6 +295,13 @@ class Config(_Table):
     skills: Annotated[tuple[SkillTable, ...], Field(strict=False)] = (
         SkillTable(id=DEFAULT_SKILL_ID, model=DEFAULT_MODEL_ID),
     )
+    payments: PaymentsTable | None = None
     logs: LogsTable = LogsTable()
     metrics: MetricsTable = MetricsTable()
     conformance: ConformanceTable = ConformanceTable()
+
+    def prices_of(self, skill: SkillTable) -> tuple[PriceTable, ...]:
+        """Returns what a skill costs: its own prices, else those of its model; none: it is free."""
+        if skill.prices is not None:
+            return skill.prices
+        return next((model.prices for model in self.models if model.id == skill.model), ())

@@ -15,7 +15,9 @@ from consilience_node.skills.plain import DEFAULT_SYSTEM_PROMPT, PlainSkill
 from consilience_node.skills.token_limits import token_limits
 
 
-def plain_skill(table: SkillTable, *, engine: Engine, model: Model, node_limits: Limits) -> PlainSkill:
+def plain_skill(
+    table: SkillTable, *, engine: Engine, model: Model, node_limits: Limits, counts_questions: bool
+) -> PlainSkill:
     """Returns a skill that answers from the memory of its model.
 
     Args:
@@ -23,6 +25,7 @@ def plain_skill(table: SkillTable, *, engine: Engine, model: Model, node_limits:
         engine: Runs the model.
         model: As the card discloses it.
         node_limits: Those of the node.
+        counts_questions: The tokens of a question cost something.
     """
     limits = token_limits(table.limits.limits(), node=node_limits, context_tokens=model.context_length_tokens)
     described = Skill(
@@ -42,6 +45,7 @@ def plain_skill(table: SkillTable, *, engine: Engine, model: Model, node_limits:
         model=model,
         confidences=Confidences.of_model(model.weights_digest),
         system_prompt=table.system_prompt or DEFAULT_SYSTEM_PROMPT,
+        counts_questions=counts_questions,
     )
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from consilience.asks import Citation, Intake, Outcome, Progress, StopReason, Usage
 from consilience.nodes import Model, Skill
-from consilience.server import Conclusion, IncomingAsk, Item
+from consilience.server import Conclusion, Delta, IncomingAsk, Item
 from consilience_node.engines import Completion, Engine, EngineError, EngineUnavailable, Prompt, StopCause
 from consilience_node.knowledge.confidence import Confidences
 from consilience_node.knowledge.gate import Decision, Evidence, Reason, judge, worth_reading
@@ -94,13 +94,16 @@ class GroundedSkill:
         return _Found(question=question, retrieval=retrieval, prompt=prompt)
 
     def _judged(self, text: str, *, completion: Completion, found: _Found) -> Iterator[Item]:
-        """Lets the gate decide what becomes of what the model wrote."""
+        """Lets the gate decide what becomes of what the model wrote; what it took is told before the text."""
         evidence = _evidence(text, completion=completion, found=found)
         verdict = judge(evidence)
         if verdict.decision is not Decision.ANSWER:
-            yield from self._quotation(found, why=verdict.reason, usage=hidden_usage_of(completion))
+            usage = hidden_usage_of(completion)
+            yield usage
+            yield from self._quotation(found, why=verdict.reason, usage=usage)
             return
-        yield text
+        yield replace(usage_of(completion), output_tokens=0)
+        yield Delta(text=text, output_tokens=completion.output_tokens)
         yield Citation(origin=source_of(found.passage))
         yield Conclusion(
             confidence=self.confidences.grounded(evidence),

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from consilience.asks import Confidence, Outcome, StopReason, Usage
 from consilience.nodes import Model, Skill
-from consilience.server import Conclusion, IncomingAsk, Item
+from consilience.server import Conclusion, Delta, IncomingAsk, Item
 from consilience_node.engines import Completion, Engine, EngineError, Piece, Prompt, Sampling, StopCause
 from consilience_node.knowledge.confidence import SURE, Confidences
 from consilience_node.skills.conversations import messages_of, prompt_of
@@ -38,6 +38,8 @@ class PlainSkill:
         model: As the card discloses it.
         confidences: What was measured of the model, with the default system prompt.
         system_prompt: What the model is told first.
+        counts_questions: The tokens of a question that is paid for are told before the text, because they cost
+            something.
     """
 
     described: Skill
@@ -45,6 +47,7 @@ class PlainSkill:
     model: Model
     confidences: Confidences
     system_prompt: str = DEFAULT_SYSTEM_PROMPT
+    counts_questions: bool = True
 
     async def check(self, ask: IncomingAsk) -> None:
         """Refuses, before acceptance, what is too long, ends without a question, or wants an impossible shape."""
@@ -54,16 +57,19 @@ class PlainSkill:
     async def answer(self, ask: IncomingAsk) -> AsyncIterator[Item]:
         """Streams what the model says, and concludes how sure it was."""
         sampling = Sampling(max_output_tokens=ask.max_output_tokens, json_schema=ask.ask.answer_schema or None)
+        prompt = self._prompt(ask)
         text: list[str] = []
         tokens = 0
         try:
-            async with aclosing(self.engine.generate(self._prompt(ask), sampling=sampling)) as items:
+            if self.counts_questions and ask.ask.payment is not None:
+                yield Usage(input_tokens=await self.engine.count_tokens(prompt))
+            async with aclosing(self.engine.generate(prompt, sampling=sampling)) as items:
                 async for item in items:
                     match item:
                         case Piece():
                             text.append(item.text)
                             tokens += item.tokens
-                            yield item.text
+                            yield Delta(text=item.text, output_tokens=item.tokens)
                         case Completion():
                             yield self._conclusion(item, ask=ask, text="".join(text))
         except EngineError as error:

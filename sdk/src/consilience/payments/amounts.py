@@ -8,14 +8,17 @@ Amount(value=1500, asset='USD/6')
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation, localcontext
+from decimal import Decimal, localcontext
 
 from consilience.errors import UsageError
 from consilience.tariffs import is_asset
 
 MAX_DIGITS = 99 + 20
 """Of a decimal amount: the scale of an asset has two digits, and 64 bits have nineteen."""
+
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -48,13 +51,12 @@ class Amount:
         asset = asset.strip()
         if not is_asset(asset):
             raise UsageError(f"{text!r} is no amount: write a number and an asset with its scale, as `0.5 USD/6`")
+        if _NUMBER.fullmatch(number) is None or len(number) > MAX_DIGITS:
+            raise UsageError(f"{number!r} is no number")
         with localcontext() as context:
-            context.prec = MAX_DIGITS
-            try:
-                units = Decimal(number).scaleb(int(asset.partition("/")[2]))
-                whole = units.to_integral_exact()
-            except InvalidOperation as error:
-                raise UsageError(f"{number!r} is no number") from error
+            context.prec = 2 * MAX_DIGITS
+            units = Decimal(number).scaleb(int(asset.partition("/")[2]))
+            whole = units.to_integral_exact()
         if units != whole:
             raise UsageError(f"{text!r} is finer than {asset} can tell")
         return cls(int(whole), asset)

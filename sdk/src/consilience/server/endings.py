@@ -48,8 +48,8 @@ class Ending:
     writer: LogWriter
     trace: AskTrace
 
-    async def write(self, conclusion: Conclusion) -> Answer:
-        """Signs an answer, and stores it and shows it together with its receipt.
+    async def write(self, conclusion: Conclusion) -> tuple[Answer, int]:
+        """Signs an answer, and stores it and shows it together with its receipt. Returns it, and what it was charged.
 
         Where a key is out of reach it is tried as often as it takes: without Final no reader would ever end. Where
         another answer of the session was quicker, the receipt is made anew, behind that one's.
@@ -74,7 +74,7 @@ class Ending:
                 continue
             if self.bill is not None:
                 self.bill.ended()
-            return answer.value
+            return answer.value, charge
 
     async def _signed(self, conclusion: Conclusion) -> tuple[Signed[Answer], int]:
         """Returns the answer and its charge."""

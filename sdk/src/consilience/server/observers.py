@@ -12,7 +12,10 @@ from consilience.asks import Outcome, StopReason, Usage
 
 
 class Observer(Protocol):
-    """Is told of each ask. The methods are called on the event loop of the node, so they return at once."""
+    """Is told of each ask, and of nobody who asks or pays.
+
+    The methods are called on the event loop of the node, so they return at once.
+    """
 
     def accepted(self, *, skill_id: str) -> None:
         """An ask was accepted: work begins."""
@@ -25,6 +28,9 @@ class Observer(Protocol):
 
     def finished(self, *, skill_id: str, outcome: Outcome, stop_reason: StopReason, usage: Usage) -> None:
         """An answer got its Final. `usage.duration` runs from acceptance."""
+
+    def charged(self, *, skill_id: str, asset: str, amount: int) -> None:
+        """A paid answer got its receipt, with this charge in units of the asset; `finished` follows."""
 
 
 class SilentObserver:
@@ -40,4 +46,7 @@ class SilentObserver:
         """Does nothing."""
 
     def finished(self, *, skill_id: str, outcome: Outcome, stop_reason: StopReason, usage: Usage) -> None:
+        """Does nothing."""
+
+    def charged(self, *, skill_id: str, asset: str, amount: int) -> None:
         """Does nothing."""

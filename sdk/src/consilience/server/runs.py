@@ -56,6 +56,7 @@ class AnswerRun:
     """
 
     __slots__ = (
+        "_asset",
         "_bill",
         "_delivery",
         "_incoming",
@@ -97,6 +98,7 @@ class AnswerRun:
         self._trace = trace
         self._writer = log_writer(ask, store=workplace.store, log=self.log)
         tally = Tally()
+        self._asset = None if paid is None else paid.tariff.asset
         self._bill = None if paid is None else Bill(ask, paid=paid, tally=tally)
         self._delivery = Delivery(
             writer=self._writer, tally=tally, on_first_text=self._tell_first_text, charge=self._bill
@@ -260,12 +262,12 @@ class AnswerRun:
             writer=self._writer,
             trace=self._trace,
         )
-        answer = await ending.write(conclusion)
+        answer, charge = await ending.write(conclusion)
+        skill_id = self._served.skill.id
+        if self._asset is not None:
+            place.observer.charged(skill_id=skill_id, asset=self._asset, amount=charge)
         place.observer.finished(
-            skill_id=self._served.skill.id,
-            outcome=answer.outcome,
-            stop_reason=answer.stop_reason,
-            usage=answer.usage,
+            skill_id=skill_id, outcome=answer.outcome, stop_reason=answer.stop_reason, usage=answer.usage
         )
         self._trace.finished(answer)
 

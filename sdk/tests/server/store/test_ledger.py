@@ -69,6 +69,15 @@ async def test_a_session_is_found_as_it_was_opened(ledger: Ledger) -> None:
     assert await ledger.find_session(new_digest()) is None
 
 
+async def test_sessions_are_listed_in_the_order_of_their_ids_page_by_page(ledger: Ledger) -> None:
+    opened = sorted([await funded(ledger, authorized=40) for _ in range(5)], key=lambda session: session.session_id)
+    first = await ledger.sessions(limit=2)
+    rest = await ledger.sessions(after=first[-1].session_id, limit=10)
+    assert [*first, *rest] == opened
+    assert len(first) == 2
+    assert await ledger.sessions(after=opened[-1].session_id, limit=10) == ()
+
+
 async def test_a_session_that_is_opened_again_comes_back_as_it_stands(ledger: Ledger) -> None:
     session = await funded(ledger, authorized=40)
     assert await ledger.open_session(replace(new_session(), session_id=session.session_id)) == session

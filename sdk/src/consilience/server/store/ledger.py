@@ -156,6 +156,9 @@ class Ledger(Protocol):
     async def find_session(self, session_id: Digest) -> StoredSession | None:
         """Returns a session as it stands, or None."""
 
+    async def sessions(self, *, after: bytes = b"", limit: int) -> tuple[StoredSession, ...]:
+        """Returns sessions in the order of their ids, those with ids above `after`, `limit` at most."""
+
     async def begin_deposit(self, deposit: StoredDeposit) -> StoredDeposit:
         """Stores a new deposit, or returns the one that is there under its id (PAY-DEP-001).
 

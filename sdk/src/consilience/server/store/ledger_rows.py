@@ -15,6 +15,12 @@ from consilience.units import Digest, EncodedAny, EncodedEnvelope
 
 _OF_SESSION = SESSIONS.c.session_id == bindparam("of_session")
 _SESSION = select(SESSIONS).where(_OF_SESSION)
+_NEXT_SESSIONS = (
+    select(SESSIONS)
+    .where(SESSIONS.c.session_id > bindparam("after"))
+    .order_by(SESSIONS.c.session_id)
+    .limit(bindparam("at_most"))
+)
 _DEPOSITS = select(DEPOSITS, SESSIONS.c.session_id).join(SESSIONS)
 _DEPOSIT = _DEPOSITS.where(_OF_SESSION, DEPOSITS.c.deposit_id == bindparam("of_id"))
 _PENDING_DEPOSITS = _DEPOSITS.where(DEPOSITS.c.status == TransferStatus.PENDING.value).order_by(DEPOSITS.c.id)
@@ -64,6 +70,11 @@ def find_session(connection: Connection, session_id: Digest) -> StoredSession | 
     """Returns a session, or None."""
     row = session_row(connection, session_id)
     return None if row is None else session_of(row)
+
+
+def sessions(connection: Connection, *, after: bytes, limit: int) -> tuple[StoredSession, ...]:
+    """Returns sessions in the order of their ids."""
+    return tuple(map(session_of, connection.execute(_NEXT_SESSIONS, {"after": after, "at_most": limit})))
 
 
 def find_deposit(connection: Connection, session_id: Digest, deposit_id: bytes) -> StoredDeposit | None:

@@ -91,6 +91,11 @@ class MemoryLedger:
         """Returns a session, or None."""
         return self._book.sessions.get(session_id)
 
+    async def sessions(self, *, after: bytes = b"", limit: int) -> tuple[StoredSession, ...]:
+        """Returns sessions in the order of their ids; see `Ledger.sessions`."""
+        ids = sorted(session_id for session_id in self._book.sessions if session_id > after)
+        return tuple(self._book.sessions[session_id] for session_id in ids[:limit])
+
     async def begin_deposit(self, deposit: StoredDeposit) -> StoredDeposit:
         """Keeps a deposit, or returns the one that is there; see `Ledger.begin_deposit`."""
         session = steps.present(self._book.sessions.get(deposit.session_id))

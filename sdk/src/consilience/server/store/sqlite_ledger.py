@@ -46,6 +46,10 @@ class SqliteLedger:
         """Returns a session, or None."""
         return await self._read(partial(rows.find_session, session_id=session_id))
 
+    async def sessions(self, *, after: bytes = b"", limit: int) -> tuple[StoredSession, ...]:
+        """Returns sessions in the order of their ids; see `Ledger.sessions`."""
+        return await self._read(partial(rows.sessions, after=after, limit=limit))
+
     async def begin_deposit(self, deposit: StoredDeposit) -> StoredDeposit:
         """Keeps a deposit, or returns the one that is there; see `Ledger.begin_deposit`."""
         return await self._write(partial(statements.begin_deposit, deposit=deposit), on_disk=True)

@@ -1,0 +1,254 @@
+"""A node that is paid, as a process: what it says at its start, and what its operator sees and does beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from consilience._wire import envelopes
+from consilience._wire import payments as wire
+from consilience.envelopes import Signed
+from consilience.errors import BalanceTooLowError, PaymentRequiredError
+from consilience.identity import format_node_id
+from consilience.payments import CONFIRM_METHOD, OPEN_METHOD, ConfirmDepositCall, OpenSessionCall, Receipt, SessionState
+from consilience.tariffs import Backing
+from consilience_node.cli import main
+from consilience_node.exits import Exit
+from reference_node.tests.processes import NodeProcess, run, serving
+from reference_node.tests.test_serving import metrics_of
+from sdk.tests.server.payments.payers import Payer, credit_terms, paying
+
+CONFIG = """
+[node]
+name = "desk"
+
+[payments]
+
+[[payments.rails]]
+rail = "hold.v1"
+max_credit = 1000
+grants = false
+
+[metrics]
+address = "127.0.0.1:0"
+
+[[models]]
+id = "script"
+engine = "scripted"
+script = "script.toml"
+
+[[models.prices]]
+id = "tokens"
+asset = "TEST/0"
+request = 5
+output_tokens = { price = 3, per = 2 }
+
+[[skills]]
+id = "chat"
+model = "script"
+description = "Counts."
+
+[[skills]]
+id = "gratis"
+model = "script"
+prices = []
+"""
+SCRIPT = '[[programs]]\nsteps = [{ emit = "one" }, { emit = " two" }, { emit = " three" }]\n'
+UNKNOWN = "ab" * 32
+
+
+@dataclass
+class Port:
+    port: int
+
+
+def configured(folder: Path) -> Path:
+    (folder / "script.toml").write_text(SCRIPT)
+    file = folder / "node.toml"
+    file.write_text(CONFIG)
+    return file
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
+    folder = tmp_path_factory.mktemp("paid-node")
+    with serving("--config", configured(folder), folder=folder) as node:
+        yield node
+
+
+@pytest.fixture
+async def payer(node: NodeProcess) -> AsyncIterator[Payer]:
+    async with paying(Port(int(node.address.rpartition(":")[2])), credit=1000) as payer:
+        yield payer
+
+
+async def command(node: NodeProcess, *words: str | Path) -> Result:
+    """Runs a command beside a node, in this process: most of the time of another one would go into its imports."""
+    arguments = [*map(str, words), "--state-folder", str(node.folder / "state")]
+    return await asyncio.to_thread(CliRunner().invoke, main, arguments)
+
+
+async def money(node: NodeProcess, *words: str | Path) -> str:
+    """Returns what a command prints that does what it is told."""
+    ended = await command(node, *words)
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    return ended.stdout
+
+
+async def earnings(node: NodeProcess) -> dict[str, Any]:
+    (row,) = [row for row in json.loads(await money(node, "earnings", "--json")) if row["backing"] == "CREDIT"]
+    assert isinstance(row, dict)
+    return row
+
+
+async def charged(payer: Payer) -> Signed[Receipt]:
+    question = await payer.question("Count.", skill="chat", pays=100)
+    return payer.check(question, await payer.follow(question))
+
+
+def test_a_node_says_at_its_start_what_its_skills_cost(node: NodeProcess) -> None:
+    lines = node.output.splitlines()
+    chat = next(number for number, line in enumerate(lines) if line.startswith("  skill  chat"))
+    assert lines[chat + 1].strip() == "5 TEST per answer, 3 TEST per 2 output tokens (tokens)"
+    assert lines[chat + 2].startswith("  skill  gratis")
+    assert lines[chat + 3].strip() == "free"
+
+
+def test_the_check_of_a_configuration_says_what_its_skills_cost(tmp_path: Path) -> None:
+    said = run("check", "--config", configured(tmp_path)).stdout
+    assert re.search(r"chat +script .*\n +5 TEST per answer, 3 TEST per 2 output tokens \(tokens\)\n", said)
+    assert re.search(r"gratis +script .*\n +free\n", said)
+
+
+async def test_an_answer_is_charged_by_the_price_of_its_model(node: NodeProcess, payer: Payer) -> None:
+    before = await earnings(node)
+    quote = (await payer.quote("chat")).value
+    receipt = (await charged(payer)).value
+    after = await earnings(node)
+    assert quote.tariff is not None
+    assert (quote.tariff.id, quote.tariff.model_ids, quote.tariff.tokenizer) == ("tokens", ("script",), "script")
+    assert (quote.window, quote.max_charge) == (48, 5 + 512 * 3 // 2)
+    assert (receipt.charge, receipt.usage.output_tokens) == (10, 3)
+    assert after["earned"] - before["earned"] == 10
+    assert after["receipts"] - before["receipts"] == 1
+
+
+async def test_a_skill_that_says_it_is_free_is_free_beside_a_price_of_its_model(payer: Payer) -> None:
+    asked = payer.caller.sign(payer.caller.question("Count.", skill_id="gratis")).envelope
+    reading = await payer.caller.send(asked).rest()
+    assert (reading.text, reading.final.receipt) == ("one two three", None)
+    asked = payer.caller.sign(payer.caller.question("Count.", skill_id="chat")).envelope
+    with pytest.raises(PaymentRequiredError):
+        await payer.caller.send(asked).rest()
+
+
+async def test_charges_and_refused_vouchers_are_among_the_numbers_and_nobody_who_paid(
+    node: NodeProcess, payer: Payer
+) -> None:
+    charges = 'consilience_node_charges_total{asset="TEST/0",skill="chat"}'
+    refused = (
+        'consilience_node_refusals_total{method="consilience.v1.PaymentService/SubmitVoucher",reason="BALANCE_TOO_LOW"}'
+    )
+    before = metrics_of(node)
+    await charged(payer)
+    with pytest.raises(BalanceTooLowError):
+        await payer.pay(1001)
+    after = metrics_of(node)
+    assert after[charges] - before.get(charges, 0.0) == 10
+    assert after[refused] - before.get(refused, 0.0) == 1
+    assert payer.terms.digest.hex() not in str(after)
+    assert format_node_id(payer.caller.key.public_key) not in str(after)
+
+
+async def test_an_operator_finds_a_charge_and_gives_it_back(node: NodeProcess, payer: Payer) -> None:
+    receipt = await charged(payer)
+    before = await earnings(node)
+    session = payer.terms.digest.hex()
+    sessions = json.loads(await money(node, "sessions", "--json"))
+    (mine,) = [row for row in sessions if row["session_id"] == session]
+    (listed,) = json.loads(await money(node, "receipts", session, "--json"))
+    assert (mine["payer"], mine["spent"]) == (format_node_id(payer.caller.key.public_key), 10)
+    assert (listed["digest"], listed["charge"], listed["outcome"]) == (receipt.digest.hex(), 10, "ANSWERED")
+    said = await money(node, "refund", session, receipt.digest.hex(), "4 TEST")
+    assert f"4 TEST  refund of {receipt.digest.hex()}" in said
+    await money(node, "refund", session, receipt.digest.hex(), "1")
+    assert (await payer.state()).refunded == 5
+    assert before["earned"] - (await earnings(node))["earned"] == 5
+    lines = (await money(node, "receipts", session)).splitlines()
+    assert [line.split("  ")[3] for line in lines] == ["10 TEST", "4 TEST", "1 TEST"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["receipts", UNKNOWN], "there is no session abab"),
+        (["refund", UNKNOWN, UNKNOWN, "1"], "there is no session abab"),
+        (["grant-hold", UNKNOWN, "--output", "hold"], "there is no session abab"),
+        (["receipts", "ab"], "'ab' is no id of 64 hexadecimal digits"),
+        (["grant-hold", UNKNOWN, "--deposit", "ab", "--output", "hold"], "'ab' is no id of 32 hexadecimal digits"),
+    ],
+)
+async def test_what_is_not_in_the_books_is_said(node: NodeProcess, words: list[str], said: str) -> None:
+    ended = await command(node, *words)
+    assert ended.exit_code == Exit.USAGE
+    assert said in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("amount", "said"),
+    [("11", "11 cannot be given back"), ("5 USD", "the amount must be in TEST/0"), ("0", "above zero")],
+)
+async def test_a_refund_that_cannot_be_is_refused(node: NodeProcess, payer: Payer, amount: str, said: str) -> None:
+    receipt = await charged(payer)
+    ended = await command(node, "refund", payer.terms.digest.hex(), receipt.digest.hex(), amount)
+    assert ended.exit_code == Exit.USAGE
+    assert said in ended.stderr
+    assert (await payer.state()).refunded == 0
+
+
+async def test_a_deposit_is_credited_by_the_hold_that_the_operator_hands_out(node: NodeProcess, payer: Payer) -> None:
+    caller = payer.caller
+    on_credit = credit_terms(caller, credit=0).value
+    terms = envelopes.seal(
+        type(on_credit)(
+            **{name: getattr(on_credit, name) for name in type(on_credit).__slots__}
+            | {"backing": Backing.PREPAID, "issuer": caller.node_id}
+        ),
+        signer=caller.key,
+    )
+    opening = OpenSessionCall(header=caller.header(OPEN_METHOD), terms=terms.envelope, deposit_id=b"d" * 16, deposit=70)
+    await payer._call(OPEN_METHOD, opening)
+    file = node.folder / "hold"
+    said = await money(node, "sessions")
+    assert f"waits for the deposit {(b'd' * 16).hex()} of 70 TEST" in said
+    said = await money(node, "grant-hold", terms.digest.hex(), "--output", file)
+    assert said == f"{file}: 70 TEST for {format_node_id(caller.key.public_key)}\n"
+    proof = wire.pack_envelope(envelopes.from_bytes(file.read_bytes()))
+    confirming = ConfirmDepositCall(
+        header=caller.header(CONFIRM_METHOD), session_id=terms.digest, deposit_id=b"d" * 16, proof=proof
+    )
+    state, _ = wire.decode_confirmed(await payer._call(CONFIRM_METHOD, confirming))
+    assert envelopes.open_envelope(state, SessionState).value.deposited == 70
+
+
+def test_a_node_that_was_never_started_has_no_books(tmp_path: Path) -> None:
+    ended = run("earnings", "--state-folder", tmp_path / "nowhere")
+    assert ended.returncode == Exit.STATE
+    assert "there are no books in" in ended.stderr
+    assert not (tmp_path / "nowhere").exists()
+
+
+async def test_the_books_of_a_node_that_was_stopped_are_open_to_its_operator(tmp_path: Path) -> None:
+    with serving("--config", configured(tmp_path), folder=tmp_path) as node:
+        pass
+    ended = run("earnings", "--json", "--state-folder", tmp_path / "state")
+    assert (ended.returncode, json.loads(ended.stdout)) == (0, [])
+    assert await money(node, "sessions") == ""
