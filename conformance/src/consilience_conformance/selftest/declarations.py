@@ -34,6 +34,12 @@ class Variant(enum.StrEnum):
     """Plain, and work may go on for no more than a few seconds."""
     PINNED = "pinned"
     """TLS, with a certificate of its own."""
+    PAID = "paid"
+    """Plain, and paid by promises, also of the tester."""
+    PAID_DURABLE = "paid-durable"
+    """The same, with its sessions on disk and a command that restarts it."""
+    PAID_IN_HASTE = "paid-in-haste"
+    """Paid, by quotes that hold for a few seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,8 +26,9 @@ _LOOK_SECONDS = 0.01
 _LAST_WORDS = 2000
 _FILES = ("node.toml", "script.toml")
 _MORE = {Variant.PINNED: "\n[tls]\n", Variant.HASTY: "\n[limits]\nmax_run_seconds = 5\n"}
-_RESTARTABLE = {Variant.FORGETFUL, Variant.DURABLE}
-_STORES = {Variant.DURABLE: "sqlite", Variant.REPLICATED: "sqlite"}
+_QUOTE_SECONDS = {Variant.PAID: 600, Variant.PAID_DURABLE: 600, Variant.PAID_IN_HASTE: 8}
+_RESTARTABLE = {Variant.FORGETFUL, Variant.DURABLE, Variant.PAID_DURABLE}
+_STORES = {Variant.DURABLE: "sqlite", Variant.REPLICATED: "sqlite", Variant.PAID_DURABLE: "sqlite"}
 
 
 class NodeCommandError(Exception):
@@ -82,7 +83,7 @@ class NodeCommand:
 
 @asynccontextmanager
 async def specimen(
-    command: NodeCommand, *, folder: Path, variant: Variant, mutant: str = ""
+    command: NodeCommand, *, folder: Path, variant: Variant, issuer: str, mutant: str = ""
 ) -> AsyncIterator[Specimen]:
     """Serves a node while the block runs.
 
@@ -90,19 +91,20 @@ async def specimen(
         command: Of the node.
         folder: Is made, and gets all that it writes; next to it lies the root key.
         variant: How it is started.
+        issuer: Whose promises it takes for money where it is paid: the tester, in text form.
         mutant: Its fault; empty: it is healthy.
 
     Raises:
         NodeCommandError: It does not serve.
     """
     async with AsyncExitStack() as stack:
-        one = Specimen(command, folder=folder, variant=variant, mutant=mutant)
+        one = Specimen(command, folder=folder, variant=variant, issuer=issuer, mutant=mutant)
         stack.push_async_callback(one.end)
         await one.start()
         if variant in _RESTARTABLE:
             await stack.enter_async_context(one.restartable())
         if variant is Variant.REPLICATED:
-            sibling = Specimen(command, folder=folder / "sibling", variant=variant, mutant=mutant)
+            sibling = Specimen(command, folder=folder / "sibling", variant=variant, issuer=issuer, mutant=mutant)
             stack.push_async_callback(sibling.end)
             sibling.share(one)
             await sibling.start()
@@ -120,7 +122,7 @@ class Specimen:
         variant: How it is started.
     """
 
-    def __init__(self, command: NodeCommand, *, folder: Path, variant: Variant, mutant: str) -> None:
+    def __init__(self, command: NodeCommand, *, folder: Path, variant: Variant, issuer: str, mutant: str) -> None:
         """Writes down its configuration; nothing runs yet."""
         self.address = ""
         self.restart_command = ""
@@ -133,9 +135,8 @@ class Specimen:
         self._process: Process | None = None
         folder.mkdir(parents=True)
         for name in _FILES:
-            text = (files("consilience_conformance") / "selftest" / "specimen" / name).read_text(encoding="utf-8")
-            more = _MORE.get(variant, "") if name == "node.toml" else ""
-            (folder / name).write_text(text + more, encoding="utf-8")
+            more = _more(variant, issuer=issuer) if name == "node.toml" else ""
+            (folder / name).write_text(_shipped(name) + more, encoding="utf-8")
 
     @property
     def config(self) -> Path:
@@ -233,6 +234,17 @@ class Specimen:
         except NodeCommandError as error:
             return str(error).encode()
         return b""
+
+
+def _shipped(name: str) -> str:
+    return (files("consilience_conformance") / "selftest" / "specimen" / name).read_text(encoding="utf-8")
+
+
+def _more(variant: Variant, *, issuer: str) -> str:
+    """Returns what the configuration of a variant has besides."""
+    if (seconds := _QUOTE_SECONDS.get(variant)) is not None:
+        return _shipped("paid.toml").format(issuer=issuer, quote_seconds=seconds)
+    return _MORE.get(variant, "")
 
 
 async def end(process: Process) -> None:

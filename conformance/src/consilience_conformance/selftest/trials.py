@@ -62,6 +62,9 @@ class Bench:
         self._folder = folder
         self._places = asyncio.Semaphore(jobs)
         self._on_trial = on_trial
+        callers = Tester.at(folder / "tester.key").callers
+        self._testers = [node_ids.text_of(caller.key) for caller in callers]
+        self._issuer = self._testers[-1]
         self._bare_judge = Judge(tester_key=folder / "tester.key", seed=seed)
         self._judge = Judge(tester_key=folder / "tester.key", seed=seed, grant=folder / "grant")
 
@@ -91,7 +94,8 @@ class Bench:
         name = f"{HEALTHY}-{variant}"
         async with self._places:
             began = monotonic()
-            async with specimen(self._command, folder=self._folder / name, variant=variant) as node:
+            folder = self._folder / name
+            async with specimen(self._command, folder=folder, variant=variant, issuer=self._issuer) as node:
                 if grants:
                     await self._let_in(node)
                 judged = await self._judged(node, name=name)
@@ -99,15 +103,16 @@ class Bench:
             return self._ended(name, complaints=healthy_complaints(judged), began=began)
 
     async def _let_in(self, node: Specimen) -> None:
-        keys = [node_ids.text_of(caller.key) for caller in Tester.at(self._judge.tester_key).callers]
-        await self._command.grant(config=node.config, testers=keys, file=self._folder / "grant")
+        await self._command.grant(config=node.config, testers=self._testers, file=self._folder / "grant")
 
     async def _judge_mutant(self, declared: Declaration) -> Trial:
         async with self._places:
             began = monotonic()
             folder = self._folder / declared.name
             try:
-                async with specimen(self._command, folder=folder, variant=declared.node, mutant=declared.name) as node:
+                async with specimen(
+                    self._command, folder=folder, variant=declared.node, issuer=self._issuer, mutant=declared.name
+                ) as node:
                     judged = await self._judged(node, name=declared.name)
                 healthy = self.healthy[declared.node]
                 complaints = [*mutant_complaints(declared, judged=judged, healthy=healthy)]
