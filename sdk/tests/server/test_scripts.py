@@ -32,7 +32,9 @@ from consilience.conformance import (
 from consilience.errors import UsageError
 from consilience.identity import KeyPair
 from consilience.nodes import Profile
+from consilience.rails.hold import HoldRail
 from consilience.server import Node
+from consilience.server.payments import Payments
 from consilience.units import Digest, utc_now
 from sdk.tests.server.callers import AnswerCall
 from sdk.tests.server.examiners import examining, text
@@ -70,6 +72,20 @@ async def test_the_card_lists_skill_model_and_profile_behind_all_others(key: Key
     assert skill.model_ids == (SCRIPT_MODEL_ID,) == tuple(model.id for model in card.models)
     assert (skill.gives_citations, skill.gives_confidence, skill.gives_intake) == (False, False, False)
     assert card.profiles == (Profile.CORE, Profile.CONFORMANCE)
+
+
+@pytest.mark.parametrize(
+    ("rail", "assets"),
+    [(HoldRail(network="main", assets=("USD/6",)), []), (HoldRail(assets=("TEST/2", "USD/6")), ["TEST/2"])],
+)
+async def test_a_script_costs_nothing_of_value(key: KeyPair, tmp_path: Path, rail: HoldRail, assets: list[str]) -> None:
+    store = f"sqlite:///{tmp_path / 'answers.db'}"
+    node = Node("tested", key=key, conformance=True, payments=Payments(rails=(rail,)), store=store)
+    async with node.serving("127.0.0.1:0") as running:
+        card = running.card.value
+    skill = card.skill(SCRIPT_SKILL_ID)
+    assert skill is not None
+    assert [tariff.asset for tariff in card.tariffs_of(skill)] == assets
 
 
 async def test_a_node_that_is_not_told_to_be_tested_has_no_such_skill(node: Node) -> None:

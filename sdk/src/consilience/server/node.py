@@ -15,6 +15,7 @@ import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,6 +33,7 @@ from consilience.nodes import (
     Profile,
     Skill,
 )
+from consilience.rails.hold import TEST_NETWORK
 from consilience.server.cards import DEFAULT_CARD_LIFETIME
 from consilience.server.descriptions import Description
 from consilience.server.introductions import introduce
@@ -332,11 +334,12 @@ class Node:
         return Trade(payments=payments, rails=tuple(rail.payee(keys) for rail in payments.rails), prices=self._prices)
 
     def _script(self, trade: Trade | None) -> ServedSkill:
-        """Returns the skill of testers, which costs something where the node is paid, and the ask names a payment."""
+        """Returns the skill of testers, which costs something of no value where the ask names a payment."""
         served = script_skill(clock=self._clock)
         if trade is None:
             return served
-        tariff_ids = trade.prices.add(served.skill.id, (script_offer(trade.listed[0].assets[0]),))
+        assets = (rail.assets[0] for rail in trade.listed if rail.network == TEST_NETWORK)
+        tariff_ids = trade.prices.add(served.skill.id, [script_offer(asset) for asset in islice(assets, 1)])
         return replace(served, skill=replace(served.skill, tariff_ids=tariff_ids))
 
     def _root(self) -> Signer:
