@@ -11,7 +11,7 @@ from pathlib import Path
 from google.protobuf.message import Message
 
 from consilience.v1.envelope_pb2 import SignedEnvelope
-from consilience_conformance import envelopes, signatures
+from consilience_conformance import envelopes, node_ids, signatures
 
 TESTER_KEYS = 8
 """Keys of one tester: as many scripted checks run at one time, and limits by caller are passed under several."""
@@ -74,6 +74,11 @@ class Tester:
         except OSError as error:
             raise TesterKeyError(f"the key file {file} cannot be used: {error.strerror}") from error
         return cls.of(file)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The keys of its callers in text form, in their order."""
+        return tuple(node_ids.text_of(caller.key) for caller in self.callers)
 
     @classmethod
     def of(cls, file: Path) -> Tester:

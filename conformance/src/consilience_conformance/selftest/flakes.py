@@ -19,7 +19,6 @@ from time import monotonic
 
 import click
 
-from consilience_conformance import node_ids
 from consilience_conformance.callers import Tester
 from consilience_conformance.selftest.comparison import Judged, healthy_complaints
 from consilience_conformance.selftest.declarations import Variant
@@ -68,8 +67,9 @@ async def _flakes(command: NodeCommand, *, seeds: range, load: int, folder: Path
     async with loaded(load):
         for variant, some in zip(itertools.cycle(Variant), _parts(seeds), strict=False):
             room = folder / f"{variant}-{some.start}"
-            async with specimen(command, folder=room / "node", variant=variant) as node:
-                await _let_in(command, node=node, folder=room)
+            testers = Tester.at(room / "tester.key").names
+            async with specimen(command, folder=room / "node", variant=variant, issuer=testers[-1]) as node:
+                await command.grant(config=node.config, testers=testers, file=room / "grant")
                 for seed in some:
                     began = monotonic()
                     judged = await _judged(node, seed=seed, folder=room)
@@ -82,11 +82,6 @@ async def _flakes(command: NodeCommand, *, seeds: range, load: int, folder: Path
 
 def _parts(seeds: range) -> Iterator[range]:
     return (seeds[start : start + _NODE_RUNS] for start in range(0, len(seeds), _NODE_RUNS))
-
-
-async def _let_in(command: NodeCommand, *, node: Specimen, folder: Path) -> None:
-    keys = [node_ids.text_of(caller.key) for caller in Tester.at(folder / "tester.key").callers]
-    await command.grant(config=node.config, testers=keys, file=folder / "grant")
 
 
 async def _judged(node: Specimen, *, seed: int, folder: Path) -> Judged:

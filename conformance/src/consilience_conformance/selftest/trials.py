@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-from consilience_conformance import node_ids
 from consilience_conformance.callers import Tester
 from consilience_conformance.peers.degenerate import Degenerate
 from consilience_conformance.selftest.comparison import (
@@ -62,8 +61,7 @@ class Bench:
         self._folder = folder
         self._places = asyncio.Semaphore(jobs)
         self._on_trial = on_trial
-        callers = Tester.at(folder / "tester.key").callers
-        self._testers = [node_ids.text_of(caller.key) for caller in callers]
+        self._testers = Tester.at(folder / "tester.key").names
         self._issuer = self._testers[-1]
         self._bare_judge = Judge(tester_key=folder / "tester.key", seed=seed)
         self._judge = Judge(tester_key=folder / "tester.key", seed=seed, grant=folder / "grant")

@@ -339,7 +339,9 @@ class Node:
         if trade is None:
             return served
         assets = (rail.assets[0] for rail in trade.listed if rail.network == TEST_NETWORK)
-        tariff_ids = trade.prices.add(served.skill.id, [script_offer(asset) for asset in islice(assets, 1)])
+        lifetime = trade.prices.shortest_lifetime
+        offers = [script_offer(asset, lifetime=lifetime) for asset in islice(assets, 1)]
+        tariff_ids = trade.prices.add(served.skill.id, offers)
         return replace(served, skill=replace(served.skill, tariff_ids=tariff_ids))
 
     def _root(self) -> Signer:

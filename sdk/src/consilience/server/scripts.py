@@ -59,10 +59,14 @@ class ScriptedFailureError(Exception):
     """A script has come to a step that fails; the node's log shows the reason at level DEBUG."""
 
 
-def script_offer(asset: str) -> Offer:
+def script_offer(asset: str, *, lifetime: timedelta) -> Offer:
     """Returns what a script costs whose ask names a payment: a bit for each unit that a tester can count.
 
     The prices do not come out even, so that a node which rounds otherwise is noticed.
+
+    Args:
+        asset: In which it is paid.
+        lifetime: Of its quotes.
     """
     prices = (
         UnitPrice(unit=PricedUnit.REQUEST, price=5),
@@ -76,6 +80,7 @@ def script_offer(asset: str) -> Offer:
         max_asks=20,
         total_max_charge=6000,
         hold_open=SCRIPT_HOLD_OPEN,
+        lifetime=lifetime,
     )
 
 

@@ -231,6 +231,12 @@ class PriceBook:
         found = {offer.tariff.id: offer.tariff for offers in self._offers.values() for offer in offers}
         return tuple(found.values())
 
+    @property
+    def shortest_lifetime(self) -> timedelta:
+        """How long the quotes live that are the first to expire; without any, as long as quotes commonly do."""
+        lifetimes = (offer.lifetime for offers in self._offers.values() for offer in offers)
+        return min(lifetimes, default=DEFAULT_QUOTE_LIFETIME)
+
     def is_free(self, skill_id: str) -> bool:
         """Tells whether a skill costs nothing."""
         return skill_id not in self._offers
