@@ -1,4 +1,4 @@
-"""Testing: a node in the test's own process, and answers that are recorded once and played back, signed.
+"""Testing: nodes in the test's own process, answers that are recorded and played back, signed, and rails on trial.
 
 >>> from consilience.testing import serving_in_thread
 >>> with serving_in_thread(node) as running:
@@ -15,16 +15,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from consilience.testing.nodes import serving_in_thread
+    from consilience.testing.rails import RailBreachError, RailUnderTest, check_rail
     from consilience.testing.recordings import NotRecordedError, RecordedClient, RecordingBrokenError
 
 _HOME = {
     "NotRecordedError": "consilience.testing.recordings",
+    "RailBreachError": "consilience.testing.rails",
+    "RailUnderTest": "consilience.testing.rails",
     "RecordedClient": "consilience.testing.recordings",
     "RecordingBrokenError": "consilience.testing.recordings",
+    "check_rail": "consilience.testing.rails",
     "serving_in_thread": "consilience.testing.nodes",
 }
 
-__all__ = ["NotRecordedError", "RecordedClient", "RecordingBrokenError", "serving_in_thread"]
+__all__ = [
+    "NotRecordedError",
+    "RailBreachError",
+    "RailUnderTest",
+    "RecordedClient",
+    "RecordingBrokenError",
+    "check_rail",
+    "serving_in_thread",
+]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a name of any type

@@ -11,7 +11,7 @@ from consilience._wire.envelopes import open_envelope, seal
 from consilience.asks import Outcome, Usage
 from consilience.envelopes import Signed
 from consilience.errors import ReceiptUnknownError, UsageError
-from consilience.payments import AcknowledgeReceiptCall, Receipt
+from consilience.payments import AcknowledgeReceiptCall, Receipt, SessionTerms
 from consilience.payments.receipts import check_chain, check_refund
 from consilience.server.store.contract import StoredReceipt
 from consilience.tariffs import Backing
@@ -66,9 +66,14 @@ def _stored(signed: Signed[Receipt]) -> StoredReceipt:
 
 
 @pytest.fixture
-async def session_id(payer: Payer) -> Digest:
+def terms(payer: Payer) -> Signed[SessionTerms]:
+    return payer.terms()
+
+
+@pytest.fixture
+async def session_id(payer: Payer, terms: Signed[SessionTerms]) -> Digest:
     """Is a session of which all is authorized."""
-    opened = await payer.funded(1000)
+    opened = await payer.funded(1000, terms)
     await payer.submit(payer.voucher(opened, 1000))
     return opened
 
@@ -111,16 +116,20 @@ async def test_a_receipt_of_another_session_is_unknown(payer: Payer, session_id:
 
 
 async def test_a_refund_gives_back_what_was_charged_by_a_receipt_that_follows(
-    payer: Payer, node_teller: Teller, session_id: Digest
+    payer: Payer, node_teller: Teller, terms: Signed[SessionTerms], session_id: Digest
 ) -> None:
     accounts = node_teller.service.accounts
     first, second = await charged(payer, session_id, 5), await charged(payer, session_id, 7)
     node_teller.clock.advance(timedelta(hours=1))
+    await payer.funded(500, terms)
     refund = await accounts.refund(session_id, first.digest, amount=3)
     check_chain(refund, before=second)
     check_refund(refund, earlier=(first, second))
     assert (refund.value.charge, refund.value.session_refunded, refund.value.session_spent) == (3, 3, 12)
     assert refund.value.finish_time == node_teller.clock.now
+    session = await node_teller.store.ledger.find_session(session_id)
+    assert session is not None
+    assert refund.value.funding_commitment == session.funding_commitment != first.value.funding_commitment
     rest = await accounts.refund(session_id, first.digest, amount=2)
     check_chain(rest, before=refund)
     state = await payer.state(session_id)

@@ -18,9 +18,16 @@ from consilience.units import Digest
 from sdk.tests.server.clocks import ManualClock
 from sdk.tests.server.payments.simulated_rails import SimulatedRail, SimulatedWorld
 from sdk.tests.server.payments.tellers import Payer, Teller, teller
+from sdk.tests.server.specimens import PATIENCE_SECONDS
 
 HEARTBEAT = timedelta(seconds=5)
 SUCCEEDED, FAILED, PENDING = TransferStatus.SUCCEEDED, TransferStatus.FAILED, TransferStatus.PENDING
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets a heartbeat wait for its round, however busy the machine is."""
+    monkeypatch.setattr(polls, "POLL_PATIENCE", timedelta(seconds=PATIENCE_SECONDS))
 
 
 async def beat(made: Teller, *, times: int = 1) -> None:
