@@ -206,6 +206,8 @@ class RunningNode:
             await self._server.start()
         except BaseException:
             await self._server.stop(None)
+            if self._payments is not None:
+                await self._payments.close()
             await store.close()
             raise
         self._upkeep = asyncio.create_task(self._keep_up())
