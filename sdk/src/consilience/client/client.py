@@ -29,6 +29,8 @@ from consilience.client.caller import Caller
 from consilience.client.card_memory import CardMemory, default_card_file
 from consilience.client.cards import Cards, NodeReference
 from consilience.client.connections import Connections
+from consilience.client.payments.payer import payer_for
+from consilience.client.payments.wallets import Wallet
 from consilience.client.questions import AskOptions, Question, turns_of
 from consilience.client.readers import LogReader
 from consilience.client.results import AskResult
@@ -38,6 +40,8 @@ from consilience.envelopes import Signed
 from consilience.errors import ForkedError, UsageError
 from consilience.identity import Signer, parse_node_id
 from consilience.nodes import DataClass, NodeCard
+from consilience.payments import Budget
+from consilience.rails.contract import PayerRail
 from consilience.telemetry import SILENT, Tracer
 from consilience.units import PublicKey, RequestId, utc_now
 
@@ -62,6 +66,10 @@ class Client:
         max_answer_bytes: Bounds what is kept in memory of one answer, everything in its log counted.
         clock: Tells the time that is signed.
         tracer: Follows the asks: `consilience.telemetry`.
+        budget: What asks may cost. Without it nothing is paid.
+        wallet: What is remembered of payments, or its file; the user's own, unless you say. One that is given as a
+            `Wallet` stays open when the client is closed.
+        rails: On which money goes to nodes, the preferred one first; `hold.v1` without any value, unless you say.
     """
 
     def __init__(
@@ -76,6 +84,9 @@ class Client:
         max_answer_bytes: int = DEFAULT_MAX_ANSWER_BYTES,
         clock: Callable[[], datetime] = utc_now,
         tracer: Tracer = SILENT,
+        budget: Budget | None = None,
+        wallet: Wallet | Path | str | None = None,
+        rails: Sequence[PayerRail] | None = None,
     ) -> None:
         check_data_class_type(data_class)
         check_timeout(call_timeout, name="call_timeout")
@@ -97,6 +108,7 @@ class Client:
             max_answer_bytes=max_answer_bytes,
             tracer=tracer,
         )
+        self._payer = payer_for(self._caller, budget=budget, wallet=wallet, rails=rails)
         self._process = os.getpid()
         self._closed = False
 
@@ -244,6 +256,8 @@ class Client:
         self._closed = True
         await self._cards.close()
         await self._caller.close()
+        if self._payer is not None:
+            await self._payer.close()
         await self._connections.close()
 
     def _stream(
@@ -258,8 +272,9 @@ class Client:
     ) -> AnswerStream:
         self._check_usable()
         watch = Watch(total_seconds=timeout, first_text_seconds=first_token_timeout)
-        reader = LogReader(self._caller, node=node, request_id=request_id, question=question, watch=watch)
-        return AnswerStream(reader, caller=self._caller, watch=watch, shape=shape)
+        payer = self._payer
+        reader = LogReader(self._caller, node=node, request_id=request_id, question=question, watch=watch, payer=payer)
+        return AnswerStream(reader, caller=self._caller, watch=watch, shape=shape, payer=payer)
 
     def _check_usable(self) -> None:
         if self._closed:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TypedDict
 
 from consilience._wire.envelopes import seal
-from consilience.asks import ASK_METHOD, Ask, AskLimits, OnDisconnect, Role, Turn
+from consilience.asks import ASK_METHOD, Ask, AskLimits, AskPayment, OnDisconnect, Role, Turn
 from consilience.calls import MAX_CLOCK_SKEW, new_header
 from consilience.client.shapes import AnswerShape, ModelType
 from consilience.envelopes import Signed
@@ -78,6 +78,8 @@ class Question:
         now: datetime,
         seconds_left: float | None,
         trusted_nodes: frozenset[PublicKey],
+        payment: AskPayment | None = None,
+        max_charge: int | None = None,
     ) -> Signed[Ask]:
         """Signs the question for the node of a card.
 
@@ -88,6 +90,8 @@ class Question:
             now: The asker's clock.
             seconds_left: How long the asker will wait, or None.
             trusted_nodes: The nodes that may read more than INTERNAL data.
+            payment: Out of what it is paid; None: it is free.
+            max_charge: The most that it may cost, in units of the quote's asset; None: what the quote says.
 
         Raises:
             DataClassForbiddenError: The node may not read it; nothing was signed.
@@ -112,11 +116,13 @@ class Question:
                 max_output_tokens=self.max_output_tokens,
                 max_hidden_tokens=self.max_hidden_tokens,
                 deadline=_deadline(now, seconds_left, limits.max_run_time),
+                max_charge=max_charge,
             ),
             answer_schema=self.shape.schema if self.shape and skill and skill.accepts_answer_schema else "",
             on_disconnect=self.on_disconnect,
             allow_truncation=self.allow_truncation,
             model_id=self.model,
+            payment=payment,
         )
         signed = seal(ask, signer=signer)
         size = len(signed.envelope.payload) + ENVELOPE_BYTES
