@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from consilience.client import AnswerStream, AskResult, Client
+    from consilience.client import AnswerStream, AskResult, Client, Wallet
     from consilience.errors import (
         ConsilienceError,
         ProtocolError,
@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     )
     from consilience.identity import KeyPair
     from consilience.nodes import DataClass
+    from consilience.payments import Amount, Budget
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "Amount": "consilience.payments",
     "AnswerStream": "consilience.client",
     "AskResult": "consilience.client",
+    "Budget": "consilience.payments",
     "Client": "consilience.client",
     "ConsilienceError": "consilience.errors",
     "DataClass": "consilience.nodes",
@@ -35,11 +38,14 @@ _HOME = {
     "RefusedError": "consilience.errors",
     "TransportError": "consilience.errors",
     "UsageError": "consilience.errors",
+    "Wallet": "consilience.client",
 }
 
 __all__ = [
+    "Amount",
     "AnswerStream",
     "AskResult",
+    "Budget",
     "Client",
     "ConsilienceError",
     "DataClass",
@@ -48,6 +54,7 @@ __all__ = [
     "RefusedError",
     "TransportError",
     "UsageError",
+    "Wallet",
     "__version__",
 ]
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from consilience.asks import Answer, AnswerEvent, Final, Outcome, TextDelta
 from consilience.client.caller import Caller
 from consilience.client.exchanges import Exchange
-from consilience.client.payments.payer import Payer
 from consilience.client.readers import LogReader
 from consilience.client.results import AskResult
 from consilience.client.shapes import AnswerShape
@@ -20,6 +19,9 @@ from consilience.errors import ConsilienceError, ProtocolError, TransportError, 
 from consilience.nodes import NodeCard
 from consilience.payments import Amount, Stake
 from consilience.units import RequestId
+
+if TYPE_CHECKING:  # a free ask does without
+    from consilience.client.payments.payer import Payer
 
 END_SECONDS = 1.0
 """How long after Final the node may take to end the stream."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
 from consilience.asks import Answer, AnswerSnapshot, OnDisconnect, Turn
 from consilience.calls import new_request_id
@@ -29,8 +29,6 @@ from consilience.client.caller import Caller
 from consilience.client.card_memory import CardMemory, default_card_file
 from consilience.client.cards import Cards, NodeReference
 from consilience.client.connections import Connections
-from consilience.client.payments.payer import payer_for
-from consilience.client.payments.wallets import Wallet
 from consilience.client.questions import AskOptions, Question, turns_of
 from consilience.client.readers import LogReader
 from consilience.client.results import AskResult
@@ -41,9 +39,13 @@ from consilience.errors import ForkedError, UsageError
 from consilience.identity import Signer, parse_node_id
 from consilience.nodes import DataClass, NodeCard
 from consilience.payments import Budget
-from consilience.rails.contract import PayerRail
 from consilience.telemetry import SILENT, Tracer
 from consilience.units import PublicKey, RequestId, utc_now
+
+if TYPE_CHECKING:  # a client that pays nothing does without
+    from consilience.client.payments import PaymentDesk, Wallet
+    from consilience.client.payments.payer import Payer
+    from consilience.rails.contract import PayerRail
 
 DEFAULT_TIMEOUT_SECONDS = 60.0
 DEFAULT_CALL_SECONDS = 10.0
@@ -108,7 +110,11 @@ class Client:
             max_answer_bytes=max_answer_bytes,
             tracer=tracer,
         )
-        self._payer = payer_for(self._caller, budget=budget, wallet=wallet, rails=rails)
+        self._payer: Payer | None = None
+        if budget is not None or wallet is not None:
+            from consilience.client.payments.payer import payer_for  # noqa: PLC0415 - a free ask does without
+
+            self._payer = payer_for(self._caller, budget=budget, wallet=wallet, rails=rails)
         self._process = os.getpid()
         self._closed = False
 
@@ -250,6 +256,18 @@ class Client:
         self._check_usable()
         check_node(node)
         return (await self._cards.route(node)).card
+
+    @property
+    def payments(self) -> PaymentDesk:
+        """Prices, sessions and receipts.
+
+        Raises:
+            UsageError: The client is closed.
+        """
+        from consilience.client.payments.desk import PaymentDesk  # noqa: PLC0415 - an ask does without
+
+        self._check_usable()
+        return PaymentDesk(self._caller, payer=self._payer)
 
     async def close(self) -> None:
         """Closes what the client opened. What runs on its connections ends; asks that were left are cancelled first."""

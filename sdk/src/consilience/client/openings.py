@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from consilience._wire.services import encode_ask
 from consilience.asks import Ask
 from consilience.client.caller import Caller
-from consilience.client.payments.paid_asks import PaidAsk
-from consilience.client.payments.payer import Payer
 from consilience.client.questions import Question
 from consilience.client.routes import Route
 from consilience.conformance import SCRIPT_SKILL_ID
@@ -24,6 +24,10 @@ from consilience.nodes import NodeCard, Skill
 from consilience.payments.prices import tariff_words
 from consilience.telemetry import SILENT_TRACE, AskTrace, TracedAsk
 from consilience.units import RequestId
+
+if TYPE_CHECKING:  # a free ask does without
+    from consilience.client.payments.paid_asks import PaidAsk
+    from consilience.client.payments.payer import Payer
 
 PAYMENT_ATTEMPTS = 5
 """How often an ask is sent again after it was refused for its payment."""

@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable
 from datetime import timedelta
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from grpc.aio import AioRpcError, UnaryStreamCall
 
@@ -33,8 +33,6 @@ from consilience.client.cards import NodeReference
 from consilience.client.connections import Connection
 from consilience.client.openings import Opening
 from consilience.client.outages import Outage
-from consilience.client.payments.paid_asks import PaidAsk
-from consilience.client.payments.payer import Payer
 from consilience.client.questions import Question
 from consilience.client.routes import Route
 from consilience.client.watches import LONGEST_CALL_SECONDS, Watch
@@ -58,6 +56,10 @@ from consilience.errors import (
 from consilience.nodes import NodeCard
 from consilience.telemetry import AskTrace
 from consilience.units import RequestId
+
+if TYPE_CHECKING:  # a free ask does without
+    from consilience.client.payments.paid_asks import PaidAsk
+    from consilience.client.payments.payer import Payer
 
 _LAST_MOMENT = timedelta(seconds=1)
 """How long before its expiry an ask is not sent any more."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from consilience._wire import payments as wire
 from consilience._wire.envelopes import open_envelope, seal
 from consilience._wire.services import encode_request
@@ -60,6 +62,11 @@ class PaymentCalls:
         """The key that pays."""
         return self._caller.signer
 
+    @property
+    def now(self) -> datetime:
+        """The payer's clock, aware UTC."""
+        return self._caller.clock()
+
     async def quote(self, *, skill_id: str, model_id: str, asset: str, route: Route) -> Signed[Quote]:
         """Returns the price of a skill for this caller.
 
@@ -80,7 +87,7 @@ class PaymentCalls:
             skill_id=skill_id,
             model_id=model_id,
             asset=asset,
-            now=self._caller.clock(),
+            now=self.now,
         )
         return quote
 

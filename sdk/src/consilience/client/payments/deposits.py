@@ -61,12 +61,19 @@ class Deposits:
         begun = await asyncio.to_thread(self._wallet.transfers.deposits, session_id)
         pending = next((deposit for deposit in begun if deposit.status is TransferStatus.PENDING), None)
         if pending is None:
-            deposit_id = os.urandom(TRANSFER_ID_BYTES)
-            await asyncio.to_thread(
-                self._wallet.transfers.begin_deposit, session_id, deposit_id=deposit_id, amount=amount
-            )
             pending = WalletTransfer(
-                session_id=session_id, transfer_id=deposit_id, amount=amount, status=TransferStatus.PENDING
+                session_id=session_id,
+                transfer_id=os.urandom(TRANSFER_ID_BYTES),
+                amount=amount,
+                status=TransferStatus.PENDING,
+                begin_time=self._calls.now,
+            )
+            await asyncio.to_thread(
+                self._wallet.transfers.begin_deposit,
+                session_id,
+                deposit_id=pending.transfer_id,
+                amount=amount,
+                now=pending.begin_time,
             )
         status = await self._carry_on(session, pending, route=route)
         await self._end(session, pending, status=status)

@@ -73,9 +73,9 @@ class Payer:
         self.rails = tuple(rails)
         self.calls = PaymentCalls(caller)
         self.settlements = Settlements(wallet, calls=self.calls, caller=caller)
-        deposits = Deposits(self.rails, wallet=wallet, calls=self.calls, settlements=self.settlements)
+        self.deposits = Deposits(self.rails, wallet=wallet, calls=self.calls, settlements=self.settlements)
         self.sessions = Sessions(
-            self.rails, wallet=wallet, calls=self.calls, settlements=self.settlements, deposits=deposits
+            self.rails, wallet=wallet, calls=self.calls, settlements=self.settlements, deposits=self.deposits
         )
         self._caller = caller
         self._couriers: dict[Digest, VoucherCourier] = {}
@@ -293,14 +293,12 @@ class Payer:
 
 def payer_for(
     caller: Caller, *, budget: Budget | None, wallet: Wallet | Path | str | None, rails: Sequence[PayerRail] | None
-) -> Payer | None:
-    """Returns who pays for a client, or None where it has neither budget nor wallet: free asks need none of this.
+) -> Payer:
+    """Returns who pays for a client.
 
     Raises:
         WalletFileError: The wallet cannot be opened.
     """
-    if budget is None and wallet is None:
-        return None
     if rails is None:
         from consilience.rails.hold import HoldPayer  # noqa: PLC0415 - who brings rails needs no other
 

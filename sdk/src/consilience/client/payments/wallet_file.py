@@ -55,12 +55,12 @@ CREATE TABLE receipts (
 ) WITHOUT ROWID;
 CREATE TABLE deposits (
     session_id BLOB NOT NULL REFERENCES sessions, deposit_id BLOB NOT NULL,
-    amount INTEGER NOT NULL CHECK (amount > 0), status TEXT NOT NULL, instruction BLOB,
+    amount INTEGER NOT NULL CHECK (amount > 0), status TEXT NOT NULL, begin_time TEXT NOT NULL, instruction BLOB,
     PRIMARY KEY (session_id, deposit_id)
 ) WITHOUT ROWID;
 CREATE TABLE withdrawals (
     session_id BLOB NOT NULL REFERENCES sessions, withdrawal_id BLOB NOT NULL,
-    amount INTEGER NOT NULL CHECK (amount > 0), status TEXT NOT NULL, detail BLOB,
+    amount INTEGER NOT NULL CHECK (amount > 0), status TEXT NOT NULL, begin_time TEXT NOT NULL, detail BLOB,
     PRIMARY KEY (session_id, withdrawal_id)
 ) WITHOUT ROWID;
 """

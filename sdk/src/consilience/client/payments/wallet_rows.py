@@ -144,12 +144,16 @@ class Authority:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalletTransfer:
-    """A deposit or a withdrawal: its id of 16 bytes, its amount in units of the asset, and how it stands."""
+    """A deposit or a withdrawal: its id of 16 bytes, its amount in units of the asset, and how it stands.
+
+    `begin_time` is when it was written down, aware UTC; `detail` is what the rail said of it, encoded, where it did.
+    """
 
     session_id: Digest
     transfer_id: bytes
     amount: int
     status: TransferStatus
+    begin_time: datetime
     detail: bytes | None = None
 
 
