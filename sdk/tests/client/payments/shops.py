@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from consilience.client import Client
-from consilience.client.payments import Wallet
+from consilience.client.payments import Wallet, WalletSession
 from consilience.identity import KeyPair
 from consilience.payments import Budget
 from consilience.rails.hold import HoldRail
@@ -77,3 +77,12 @@ def customer(folder: Path, *, key: KeyPair | None = None, **options: Any) -> Cli
 def wallet_in(folder: Path) -> Wallet:
     """Opens the wallet that `customer` keeps in a folder."""
     return Wallet.at(folder / "wallet.sqlite")
+
+
+async def settled(client: Client) -> tuple[WalletSession, ...]:
+    """Waits until no payment of a client goes on in the background, and returns its sessions."""
+    payer = client._payer
+    assert payer is not None
+    while payer._tasks or any(courier._task and not courier._task.done() for courier in payer._couriers.values()):
+        await asyncio.sleep(0.01)
+    return await client.payments.sessions()
