@@ -70,7 +70,7 @@ class Shop:
 
 def customer(folder: Path, *, key: KeyPair | None = None, **options: Any) -> Client:
     """Returns a client with a purse; its cards and its wallet are in a folder."""
-    options = {"budget": BUDGET, "wallet": folder / "wallet.sqlite"} | options
+    options = {"budget": BUDGET, "wallet": folder / "wallet.sqlite", **options}
     return Client(key or KeyPair.generate(), card_file=folder / "cards.sqlite", **options)
 
 
@@ -83,6 +83,7 @@ async def settled(client: Client) -> tuple[WalletSession, ...]:
     """Waits until no payment of a client goes on in the background, and returns its sessions."""
     payer = client._payer
     assert payer is not None
-    while payer._tasks or any(courier._task and not courier._task.done() for courier in payer._couriers.values()):
-        await asyncio.sleep(0.01)
+    couriers = payer._couriers.values()
+    while pending := {*payer._tasks, *(one._task for one in couriers if one._task and not one._task.done())}:
+        await asyncio.wait(pending)
     return await client.payments.sessions()

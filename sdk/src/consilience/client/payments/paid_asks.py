@@ -10,8 +10,8 @@ from consilience._wire.envelopes import open_envelope
 from consilience.asks import Answer, Ask, AskPayment, Event, Final, Metered, PaymentNeeded, Transcript
 from consilience.client.payments.calls import PaymentCalls
 from consilience.client.payments.settlements import Settlements, check_signer
-from consilience.client.payments.vouchers import Demand, VoucherCourier
-from consilience.client.payments.wallet_rows import PaymentIntent, PaymentStatus, WalletSession
+from consilience.client.payments.vouchers import VoucherCourier
+from consilience.client.payments.wallet_rows import Demand, PaymentIntent, PaymentStatus, WalletSession
 from consilience.client.payments.wallets import Wallet
 from consilience.client.peers import held_to_protocol
 from consilience.envelopes import Envelope, Signed
@@ -236,14 +236,16 @@ class PaidAsk:
             )
 
     def _want(self, required: int, *, requirement: str) -> None:
-        demand = Demand(
-            request_id=self.intent.request_id,
-            upto=required,
-            exposure=self._exposure,
-            requirement=requirement,
-            refuse=self._refuse,
-        )
-        self.courier.want(demand)
+        def refuse(most: int) -> None:
+            self._refuse(
+                ProtocolError(
+                    f"the node requires {required} for an answer that cannot need more than {most}",
+                    requirement=requirement,
+                )
+            )
+
+        demand = Demand(request_id=self.intent.request_id, upto=required, exposure=self._exposure)
+        self.courier.want(demand, refuse=refuse)
 
     def _refuse(self, error: ProtocolError) -> None:
         """Stops paying: for this ask now, and out of this session for ever."""

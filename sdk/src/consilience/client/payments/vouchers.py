@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from consilience.client.payments.calls import PaymentCalls
 from consilience.client.payments.settlements import Settlements
-from consilience.client.payments.wallet_rows import Authority
+from consilience.client.payments.wallet_rows import Demand
 from consilience.client.payments.wallets import Wallet
 from consilience.client.routes import Route
 from consilience.errors import ConsilienceError, ProtocolError, RefusedError, TransportError
-from consilience.payments import Exposure
 from consilience.units import Digest, RequestId
 
 FIRST_PAUSE_SECONDS = 0.05
@@ -24,23 +22,8 @@ ATTEMPTS = 30
 _LOGGER = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Demand:
-    """What a node wants authorized for an ask.
-
-    Attributes:
-        request_id: Names the ask.
-        upto: The total that a voucher is to reach, in units of the asset.
-        exposure: What the ask puts at risk now.
-        requirement: What the node breaks by requiring more than it can need.
-        refuse: Told of that, once.
-    """
-
-    request_id: RequestId
-    upto: int
-    exposure: Exposure
-    requirement: str
-    refuse: Callable[[ProtocolError], None]
+Refuse = Callable[[int], None]
+"""Is told that a node requires more for an ask than it can need, and that most."""
 
 
 class VoucherCourier:
@@ -68,17 +51,17 @@ class VoucherCourier:
         self._calls = calls
         self._settlements = settlements
         self._route = route
-        self._demands: dict[RequestId, Demand] = {}
+        self._demands: dict[RequestId, tuple[Demand, Refuse]] = {}
         self._brought = 0
         self._stopped = False
         self._marking: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
 
-    def want(self, demand: Demand) -> None:
+    def want(self, demand: Demand, *, refuse: Refuse) -> None:
         """Notes what is wanted for an ask, in place of what was wanted for it before, and has it brought."""
         if self._stopped:
             return
-        self._demands[demand.request_id] = demand
+        self._demands[demand.request_id] = demand, refuse
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._bring())
 
@@ -110,14 +93,14 @@ class VoucherCourier:
                 self.failure = error
                 _LOGGER.warning("a voucher could not be brought: %s", error)
 
-    async def _satisfy(self, demands: tuple[Demand, ...]) -> None:
-        upto = max(demand.upto for demand in demands)
-        exposures = {demand.request_id: demand.exposure for demand in demands}
-        authority = await asyncio.to_thread(self._wallet.authorize, self._session_id, upto=upto, exposures=exposures)
-        for demand in demands:
-            _check_demand(demand, authority)
+    async def _satisfy(self, wanted: tuple[tuple[Demand, Refuse], ...]) -> None:
+        demands = [demand for demand, _ in wanted]
+        authority = await asyncio.to_thread(self._wallet.authorize, self._session_id, *demands)
+        for demand, refuse in wanted:
+            if demand.request_id in authority.excessive:
+                refuse(authority.excessive[demand.request_id])
         self.signed = max(self.signed, authority.cumulative)
-        if authority.cumulative > self._brought:
+        if authority.cumulative > self._brought and not self._stopped:
             await self._submit(authority.cumulative)
 
     async def _submit(self, cumulative: int) -> None:
@@ -127,7 +110,7 @@ class VoucherCourier:
             try:
                 state = await self._calls.submit(voucher, route=self._route)
             except TransportError:
-                if any(demand.upto > cumulative for demand in self._demands.values()):
+                if any(demand.upto > cumulative for demand, _ in self._demands.values()):
                     return  # a higher one is wanted already
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
@@ -140,21 +123,3 @@ class VoucherCourier:
                 self.failure = None
                 await self._settlements.note_state(state)
                 return
-
-
-def _check_demand(demand: Demand, authority: Authority) -> None:
-    """Has a node refused that requires more than it can need.
-
-    All that is spent and reserved is within what was signed before. So for one ask more than its exposure beyond that
-    cannot be required; where it runs alone, no more than the bound.
-    """
-    most = authority.signed_before + demand.exposure.amount
-    if authority.is_alone:
-        most = min(most, authority.bound)
-    if demand.upto > most:
-        demand.refuse(
-            ProtocolError(
-                f"the node requires {demand.upto} for an answer that cannot need more than {most}",
-                requirement=demand.requirement,
-            )
-        )

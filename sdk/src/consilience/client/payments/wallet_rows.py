@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -126,20 +126,32 @@ class PaymentIntent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """What a node requires for an ask.
+
+    Attributes:
+        request_id: Names the ask.
+        upto: The total that a voucher is to reach, in units of the asset.
+        exposure: What the ask puts at risk now.
+    """
+
+    request_id: RequestId
+    upto: int
+    exposure: Exposure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
     """What may be signed for a session.
 
     Attributes:
         cumulative: Of the voucher to sign next, written down as signed.
-        bound: Up to where the payer's own rules would go (PAY-VCH-004).
-        signed_before: The highest voucher before this one.
-        is_alone: Whether one ask alone runs on the session, so that the node can require no more than the bound.
+        excessive: The asks for which the node required more than it can need, and that most; nothing is signed for
+            these.
     """
 
     cumulative: int
-    bound: int = 0
-    signed_before: int = 0
-    is_alone: bool = False
+    excessive: Mapping[RequestId, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

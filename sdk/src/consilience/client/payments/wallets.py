@@ -27,6 +27,7 @@ from consilience.client.payments.wallet_rows import (
     INTENT_FIELDS,
     SESSION_FIELDS,
     Authority,
+    Demand,
     PaymentIntent,
     WalletSession,
     intent_of,
@@ -35,7 +36,7 @@ from consilience.client.payments.wallet_rows import (
 from consilience.client.payments.wallet_transfers import WalletTransfers
 from consilience.envelopes import Signed
 from consilience.errors import BudgetExceededError, UsageError
-from consilience.payments import MAX_AMOUNT, Amount, Exposure, SessionState, SessionTerms
+from consilience.payments import Amount, Exposure, SessionState, SessionTerms
 from consilience.units import Digest, PublicKey, RequestId
 
 _INTENTS = f"SELECT {INTENT_FIELDS} FROM asks JOIN quotes ON quotes.digest = quote_digest"  # noqa: S608 - our columns
@@ -187,9 +188,7 @@ class Wallet:
         with self._file.transaction() as database:
             database.execute("UPDATE asks SET ask_digest = ?, ask = ? WHERE request_id = ? AND status = 'RUNNING'", row)
 
-    def authorize(
-        self, session_id: Digest, *, upto: int = MAX_AMOUNT, exposures: Mapping[RequestId, Exposure] | None = None
-    ) -> Authority:
+    def authorize(self, session_id: Digest, *demands: Demand) -> Authority:
         """Returns what may be signed next, written down as signed.
 
         A voucher never falls, and never exceeds what is spent by receipts and the exposure of each running ask
@@ -197,28 +196,24 @@ class Wallet:
 
         Args:
             session_id: The session.
-            upto: What a voucher is wanted for; as far as may be, unless you say.
-            exposures: What asks put at risk now, by what was checked of their Meters and questions; what is lower than
-                before changes nothing.
+            demands: What the node requires; none: as much as may be.
         """
         with self._file.transaction() as database:
-            for request_id, now in (exposures or {}).items():
-                database.execute(
-                    "UPDATE asks SET metered = COALESCE(MAX(metered, ?), metered, ?), question = MAX(question, ?)"
-                    " WHERE request_id = ?",
-                    (now.metered, now.metered, now.question, request_id),
-                )
             known = _session(database, session_id)
             if known is None:
                 return Authority(cumulative=0)
-            bound = known.spent + known.exposed
-            wanted = min(upto, bound, known.available)
-            cumulative = max(known.authorized, wanted) if known.is_usable else known.authorized
+            excessive = _excessive(known, demands, running=_exposures(database, session_id))
+            granted = [demand for demand in demands if demand.request_id not in excessive]
+            if not known.is_usable or (demands and not granted):
+                return Authority(cumulative=known.authorized, excessive=excessive)
+            for demand in granted:
+                _expose(database, demand)
+            bound = known.spent + sum(exposure.amount for exposure in _exposures(database, session_id).values())
+            upto = max((demand.upto for demand in granted), default=bound)
+            cumulative = max(known.authorized, min(upto, bound, known.available))
             row = (cumulative, session_id)
             database.execute("UPDATE sessions SET authorized = ? WHERE session_id = ?", row)
-        return Authority(
-            cumulative=cumulative, bound=bound, signed_before=known.authorized, is_alone=known.running == 1
-        )
+        return Authority(cumulative=cumulative, excessive=excessive)
 
     def release(self, request_id: RequestId) -> None:
         """Notes that the node did not take an ask, so that nothing is charged for it."""
@@ -248,22 +243,48 @@ class Wallet:
 def _sessions(database: Database, condition: str, named: dict[str, Any]) -> Iterable[WalletSession]:
     query = f"SELECT {SESSION_FIELDS}, session_id FROM sessions WHERE {condition}"  # noqa: S608 - our columns
     for *row, session_id in database.execute(query, named).fetchall():
-        yield session_of(tuple(row), exposures=_exposures(database, session_id))
+        yield session_of(tuple(row), exposures=tuple(_exposures(database, session_id).values()))
 
 
 def _session(database: Database, session_id: Digest) -> WalletSession | None:
     return next(iter(_sessions(database, "session_id = :session_id", {"session_id": session_id})), None)
 
 
-def _exposures(database: Database, session_id: Digest) -> list[Exposure]:
+def _exposures(database: Database, session_id: Digest) -> dict[RequestId, Exposure]:
     """Returns what may be authorized for each running ask of a session."""
     rows = database.execute(
-        "SELECT ceiling, window, question, metered FROM asks WHERE session_id = ? AND status = 'RUNNING'", (session_id,)
+        "SELECT request_id, ceiling, window, question, metered FROM asks WHERE session_id = ? AND status = 'RUNNING'",
+        (session_id,),
     ).fetchall()
-    return [
-        Exposure(ceiling=ceiling, window=window, question=question, metered=metered)
-        for ceiling, window, question, metered in rows
-    ]
+    return {
+        request_id: Exposure(ceiling=ceiling, window=window, question=question, metered=metered)
+        for request_id, ceiling, window, question, metered in rows
+    }
+
+
+def _excessive(
+    session: WalletSession, demands: Iterable[Demand], *, running: Mapping[RequestId, Exposure]
+) -> dict[RequestId, int]:
+    """Returns the asks for which a node requires more than it can need, and that most.
+
+    All that is spent and reserved is within what was signed. So for one ask its exposure beyond that is the most that
+    can be required; where it runs alone, its exposure beyond what is spent.
+    """
+    most = {}
+    for demand in demands:
+        alone = not running.keys() - {demand.request_id}
+        most[demand.request_id] = (session.spent if alone else session.authorized) + demand.exposure.amount
+    return {demand.request_id: most[demand.request_id] for demand in demands if demand.upto > most[demand.request_id]}
+
+
+def _expose(database: Database, demand: Demand) -> None:
+    """Notes what an ask puts at risk; what is lower than before changes nothing."""
+    now = demand.exposure
+    database.execute(
+        "UPDATE asks SET metered = COALESCE(MAX(metered, ?), metered, ?), question = MAX(question, ?)"
+        " WHERE request_id = ?",
+        (now.metered, now.metered, now.question, demand.request_id),
+    )
 
 
 def _intent(database: Database, request_id: RequestId) -> PaymentIntent | None:
