@@ -16,7 +16,6 @@ from consilience.units import RequestId
 from sdk.tests.client.payments.wallet_specimens import WINDOW, Specimens, request_id
 
 AMOUNTS = st.integers(0, 300)
-MAX_ASKS = 8
 
 
 class WalletMachine(RuleBasedStateMachine):
@@ -42,10 +41,13 @@ class WalletMachine(RuleBasedStateMachine):
 
     @initialize(target=asks)
     def first(self) -> Signed[Ask]:
-        return self.begin(1000, 0)
+        return self._begun(ceiling=1000, question=0)
 
     @rule(target=asks, ceiling=st.integers(1, 400), question=st.integers(0, 50))
     def begin(self, ceiling: int, question: int) -> Signed[Ask]:
+        return self._begun(ceiling=ceiling, question=question)
+
+    def _begun(self, *, ceiling: int, question: int) -> Signed[Ask]:
         self.begun += 1
         name = request_id(self.begun)
         intent = self.specimens.intent(name, ceiling=ceiling, question=question)

@@ -17,7 +17,7 @@ from consilience.client.payments.settlements import Settlements
 from consilience.client.payments.wallet_rows import WalletSession, WalletTransfer
 from consilience.client.payments.wallets import Wallet
 from consilience.client.routes import Route
-from consilience.errors import DepositPendingError, ProtocolError, UsageError
+from consilience.errors import DepositPendingError, ProtocolError, RefusedError, UsageError
 from consilience.payments import Amount, DepositInstruction, SessionTerms, TransferStatus
 from consilience.payments.transfers import TRANSFER_ID_BYTES
 from consilience.rails.contract import DepositOrder, Paid, PayerRail
@@ -81,7 +81,19 @@ class Deposits:
 
     async def _carry_on(self, session: WalletSession, deposit: WalletTransfer, *, route: Route) -> TransferStatus:
         terms, deposit_id = session.terms, deposit.transfer_id
-        state, instruction = await self._calls.open(terms, deposit_id=deposit_id, deposit=deposit.amount, route=route)
+        try:
+            state, instruction = await self._calls.open(
+                terms, deposit_id=deposit_id, deposit=deposit.amount, route=route
+            )
+        except RefusedError:
+            if deposit.detail is None:  # nobody was told how to pay, and so nobody did
+                await asyncio.to_thread(
+                    self._wallet.transfers.end_deposit,
+                    session.session_id,
+                    deposit_id=deposit_id,
+                    status=TransferStatus.FAILED,
+                )
+            raise
         await self._settlements.note_state(state)
         if instruction is None:
             return TransferStatus.SUCCEEDED

@@ -13,7 +13,7 @@ from consilience.client.payments.settlements import Settlements
 from consilience.client.payments.wallet_rows import WalletSession, WalletTransfer
 from consilience.client.payments.wallets import Wallet
 from consilience.client.routes import Route
-from consilience.errors import UsageError
+from consilience.errors import UsageError, WithdrawalInvalidError
 from consilience.payments import Amount, SessionState, SessionStatus, TransferStatus
 from consilience.payments.transfers import TRANSFER_ID_BYTES
 from consilience.rails.contract import PayerRail
@@ -56,7 +56,10 @@ class Withdrawals:
         begun = await asyncio.to_thread(self._wallet.transfers.withdrawals, session_id)
         for earlier in begun:
             if earlier.status is TransferStatus.PENDING:
-                ended = await self._carry_on(session, earlier, route=route)
+                try:
+                    ended = await self._carry_on(session, earlier, route=route)
+                except WithdrawalInvalidError:
+                    continue  # it never came to be
                 if ended.status is TransferStatus.PENDING or amount in (None, earlier.amount):
                     return ended
         state = await self._calls.session(session_id, route=route)
@@ -87,26 +90,33 @@ class Withdrawals:
     async def _carry_on(self, session: WalletSession, withdrawal: WalletTransfer, *, route: Route) -> WalletTransfer:
         rail = rail_of(session.terms.value, rails=self._rails)
         for pause in (*PAUSES_SECONDS, None):
-            state, told, detail = await self._calls.withdraw(
-                session.session_id,
-                withdrawal_id=withdrawal.transfer_id,
-                amount=withdrawal.amount,
-                destination=rail.destination(session.terms.value),
-                route=route,
-            )
+            try:
+                state, told, detail = await self._calls.withdraw(
+                    session.session_id,
+                    withdrawal_id=withdrawal.transfer_id,
+                    amount=withdrawal.amount,
+                    destination=rail.destination(session.terms.value),
+                    route=route,
+                )
+            except WithdrawalInvalidError:
+                await self._note(replace(withdrawal, status=TransferStatus.FAILED))
+                raise
             await self._settlements.note_state(state)
             status = told if told is not TransferStatus.UNKNOWN else TransferStatus.PENDING
-            withdrawal = replace(withdrawal, status=status, detail=detail)
-            await asyncio.to_thread(
-                self._wallet.transfers.end_withdrawal,
-                session.session_id,
-                withdrawal_id=withdrawal.transfer_id,
-                status=status,
-                detail=detail,
-            )
+            withdrawal = await self._note(replace(withdrawal, status=status, detail=detail))
             if status is not TransferStatus.PENDING or pause is None:
                 break
             await asyncio.sleep(pause)
+        return withdrawal
+
+    async def _note(self, withdrawal: WalletTransfer) -> WalletTransfer:
+        await asyncio.to_thread(
+            self._wallet.transfers.end_withdrawal,
+            withdrawal.session_id,
+            withdrawal_id=withdrawal.transfer_id,
+            status=withdrawal.status,
+            detail=withdrawal.detail,
+        )
         return withdrawal
 
 
