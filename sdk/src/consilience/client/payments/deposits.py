@@ -79,26 +79,23 @@ class Deposits:
         await self._end(session, pending, status=status)
         return await asyncio.to_thread(self._wallet.session, session_id) or session
 
+    async def revisit(self, session: WalletSession, *, route: Route) -> None:
+        """Finds out which deposits have been credited that a crash left open; nothing is paid."""
+        for deposit in await asyncio.to_thread(self._wallet.transfers.deposits, session.session_id):
+            if deposit.status is not TransferStatus.PENDING:
+                continue
+            try:
+                instruction = await self._instruction(session, deposit, route=route)
+            except RefusedError:
+                continue
+            if instruction is None:
+                await self._end(session, deposit, status=TransferStatus.SUCCEEDED)
+
     async def _carry_on(self, session: WalletSession, deposit: WalletTransfer, *, route: Route) -> TransferStatus:
         terms, deposit_id = session.terms, deposit.transfer_id
-        try:
-            state, instruction = await self._calls.open(
-                terms, deposit_id=deposit_id, deposit=deposit.amount, route=route
-            )
-        except RefusedError:
-            if deposit.detail is None:  # nobody was told how to pay, and so nobody did
-                await asyncio.to_thread(
-                    self._wallet.transfers.end_deposit,
-                    session.session_id,
-                    deposit_id=deposit_id,
-                    status=TransferStatus.FAILED,
-                )
-            raise
-        await self._settlements.note_state(state)
+        instruction = await self._instruction(session, deposit, route=route)
         if instruction is None:
             return TransferStatus.SUCCEEDED
-        if (instruction.deposit_id, instruction.amount) != (deposit_id, deposit.amount):
-            raise ProtocolError("the node tells how to make another deposit", requirement="PAY-DEP-001")
         await asyncio.to_thread(
             self._wallet.transfers.instruct,
             session.session_id,
@@ -116,6 +113,29 @@ class Deposits:
                 return status
             await asyncio.sleep(pause)
         return TransferStatus.PENDING
+
+    async def _instruction(
+        self, session: WalletSession, deposit: WalletTransfer, *, route: Route
+    ) -> DepositInstruction | None:
+        """Asks for a deposit, and returns how to make it; None: it is credited."""
+        try:
+            state, instruction = await self._calls.open(
+                session.terms, deposit_id=deposit.transfer_id, deposit=deposit.amount, route=route
+            )
+        except RefusedError:
+            if deposit.detail is None:  # nobody was told how to pay, and so nobody did
+                await asyncio.to_thread(
+                    self._wallet.transfers.end_deposit,
+                    session.session_id,
+                    deposit_id=deposit.transfer_id,
+                    status=TransferStatus.FAILED,
+                )
+            raise
+        await self._settlements.note_state(state)
+        told = (instruction.deposit_id, instruction.amount) if instruction is not None else None
+        if told not in (None, (deposit.transfer_id, deposit.amount)):
+            raise ProtocolError("the node tells how to make another deposit", requirement="PAY-DEP-001")
+        return instruction
 
     async def _confirm(
         self, session: WalletSession, order: DepositOrder, paid: Paid, *, instruction: DepositInstruction, route: Route

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Coroutine, Sequence
 from datetime import UTC
 from pathlib import Path
@@ -81,6 +82,7 @@ class Payer:
         self._couriers: dict[Digest, VoucherCourier] = {}
         self._live: dict[RequestId, Digest] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._findings: set[asyncio.Task[None]] = set()
 
     async def pay_for(self, question: Question, *, skill: Skill, route: Route) -> PaidAsk | None:
         """Makes ready to pay for a question: agrees on a price, finds a session, writes down what is about to be paid.
@@ -107,7 +109,10 @@ class Payer:
             if tariff is None:
                 return None
             allowed = await self._allowed(quote, budget=budget)
-            session = await self.sessions.for_ask(quote, ceiling=allowed, budget=budget, route=route)
+            if self._findings:  # what was just left may free its session
+                await asyncio.wait(self._findings, timeout=CLOSE_SECONDS)
+            read = Counter(self._live.values())
+            session = await self.sessions.for_ask(quote, ceiling=allowed, budget=budget, read=read, route=route)
             least = least_cost(tariff)
             if session.room < max(least, 1):
                 raise UsageError(f"no session has room for {Amount(least, tariff.asset)}; nothing was sent")
@@ -195,7 +200,9 @@ class Payer:
         self._live.pop(paid.intent.request_id, None)
         self.sessions.forget(paid.intent.session_id)
         if stopping is not None:
-            self._keep(self._find_out(paid, stopping, route=route))
+            finding = self._keep(self._find_out(paid, stopping, route=route))
+            self._findings.add(finding)
+            finding.add_done_callback(self._findings.discard)
 
     async def close(self) -> None:
         """Waits a little for what goes on in the background, and ends it."""
@@ -285,10 +292,11 @@ class Payer:
             await paid.settle()
             await self._acknowledge(paid.intent.session_id, route=route)
 
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(_told(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def payer_for(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from consilience._wire.envelopes import seal
 from consilience.client.payments.calls import PaymentCalls
@@ -60,13 +60,19 @@ class Sessions:
         """Returns what to hold while a session of a payee is chosen, until it is written down what it is for."""
         return self._locks.setdefault(payee, asyncio.Lock())
 
-    async def for_ask(self, quote: Signed[Quote], *, ceiling: int, budget: Budget, route: Route) -> WalletSession:
+    async def for_ask(
+        self, quote: Signed[Quote], *, ceiling: int, budget: Budget, read: Mapping[Digest, int], route: Route
+    ) -> WalletSession:
         """Returns an open session that can pay for an ask up to its ceiling, or as far as the rails allow.
+
+        A session is left alone while asks run on it that nobody reads here: what a voucher brings for one ask, a node
+        may reserve for another, and only who reads its Meters knows how much that may be.
 
         Args:
             quote: What was agreed on.
             ceiling: The most that the ask may cost, in units of the asset.
             budget: Bounds deposits and credit.
+            read: How many running asks of each session are read by this client.
             route: To the node.
 
         Raises:
@@ -74,7 +80,7 @@ class Sessions:
                 arrived.
             TermsRefusedError, DepositInvalidError: The node does not take what its card offers.
         """
-        session = await self._with_room(quote, ceiling=ceiling, route=route)
+        session = await self._with_room(quote, ceiling=ceiling, read=read, route=route)
         if session is not None and session.room >= ceiling:
             return session
         if session is None or session.terms.value.backing is Backing.CREDIT:
@@ -92,7 +98,9 @@ class Sessions:
         """Notes that a node does not know a session any more."""
         await asyncio.to_thread(self._wallet.mark, session_id, trouble=LOST)
 
-    async def _with_room(self, quote: Signed[Quote], *, ceiling: int, route: Route) -> WalletSession | None:
+    async def _with_room(
+        self, quote: Signed[Quote], *, ceiling: int, read: Mapping[Digest, int], route: Route
+    ) -> WalletSession | None:
         """Returns a session with room for the ask, else one that can be filled, else one on credit, or None."""
         asset = _asset(quote)
         payer, payee = quote.value.payer, quote.value.node_id
@@ -103,7 +111,7 @@ class Sessions:
             if session.trouble or not rails or session.terms.value.rail_id not in quote.value.rail_ids:
                 continue
             current = await self._seen_once(session, route=route)
-            if current is not None and current.is_usable:
+            if current is not None and current.is_usable and current.running <= read.get(current.session_id, 0):
                 usable.append(current)
         usable.sort(key=lambda one: (one.room >= ceiling, one.terms.value.backing is not Backing.CREDIT, one.room))
         return usable[-1] if usable else None
@@ -117,6 +125,7 @@ class Sessions:
             if session.state is None:  # written down, and perhaps never opened
                 state, _ = await self._calls.open(session.terms, route=route)
                 await self._settlements.note_state(state)
+            await self._deposits.revisit(session, route=route)
             return await self._settlements.catch_up(session, route=route)
         except SessionUnknownError:
             await self.lost(session.session_id)
