@@ -72,8 +72,9 @@ async def test_asks_at_once_share_a_session_and_each_is_charged_once(client: Cli
 
 
 async def test_the_text_does_not_wait_for_vouchers(client: Client) -> None:
+    offer = Offer(tariff=TARIFF, window=100, max_charge=1000)
     async with (
-        Shop(pause=0.02).node.serving("127.0.0.1:0") as running,
+        Shop(offers=[offer], pause=0.04).node.serving("127.0.0.1:0") as running,
         client.stream("?", node=running.address, skill="words") as stream,
     ):
         kinds = {type(entry.event).__name__ async for entry in stream.events()}
