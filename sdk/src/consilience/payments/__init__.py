@@ -27,6 +27,7 @@ from consilience.payments.calls import (
 )
 from consilience.payments.costs import MAX_AMOUNT, charge_of, cost
 from consilience.payments.exposures import Exposure, least_cost, question_cost
+from consilience.payments.list_prices import ListPrices
 from consilience.payments.quotes import MAX_QUOTE_LIFETIME, Quote, check_quote
 from consilience.payments.receipts import (
     Meter,
@@ -73,6 +74,7 @@ __all__ = [
     "GetSessionCall",
     "Hold",
     "HoldRelease",
+    "ListPrices",
     "ListReceiptsCall",
     "Meter",
     "OpenSessionCall",

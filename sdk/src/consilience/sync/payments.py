@@ -47,6 +47,10 @@ class PaymentDesk:
         """Brings money into a session; a deposit that was begun before goes on in its place."""
         return self._background.run(self._desk.deposit(session_id, amount=amount))
 
+    def take_hold(self, hold: bytes) -> WalletSession:
+        """Brings a hold that was handed over."""
+        return self._background.run(self._desk.take_hold(hold))
+
     def receipts(self, session_id: Digest) -> tuple[Signed[Receipt], ...]:
         """Returns the receipts of a session that are in the wallet, in their order."""
         return self._background.run(self._desk.receipts(session_id))

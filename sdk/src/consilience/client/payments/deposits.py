@@ -11,14 +11,15 @@ import asyncio
 import os
 from collections.abc import Sequence
 
-from consilience._wire.payments import encode_instruction
+from consilience._wire.payments import encode_instruction, pack_envelope
 from consilience.client.payments.calls import PaymentCalls
 from consilience.client.payments.settlements import Settlements
 from consilience.client.payments.wallet_rows import WalletSession, WalletTransfer
 from consilience.client.payments.wallets import Wallet
 from consilience.client.routes import Route
+from consilience.envelopes import Signed
 from consilience.errors import DepositPendingError, ProtocolError, RefusedError, UsageError
-from consilience.payments import Amount, DepositInstruction, SessionTerms, TransferStatus
+from consilience.payments import Amount, DepositInstruction, Hold, SessionTerms, TransferStatus
 from consilience.payments.transfers import TRANSFER_ID_BYTES
 from consilience.rails.contract import DepositOrder, Paid, PayerRail
 
@@ -78,6 +79,25 @@ class Deposits:
         status = await self._carry_on(session, pending, route=route)
         await self._end(session, pending, status=status)
         return await asyncio.to_thread(self._wallet.session, session_id) or session
+
+    async def prove(self, session: WalletSession, *, hold: Signed[Hold], route: Route) -> WalletSession:
+        """Brings the hold of a deposit that was begun before and that somebody handed over.
+
+        Raises:
+            UsageError: The session has no such deposit.
+            DepositInvalidError: The hold does not hold.
+        """
+        deposit_id = hold.value.deposit_id
+        begun = await asyncio.to_thread(self._wallet.transfers.deposits, session.session_id)
+        deposit = next((deposit for deposit in begun if deposit.transfer_id == deposit_id), None)
+        if deposit is None:
+            raise UsageError(f"the session has no deposit {deposit_id.hex()}")
+        state, status = await self._calls.confirm(
+            session.session_id, deposit_id=deposit_id, proof=pack_envelope(hold.envelope), route=route
+        )
+        await self._settlements.note_state(state)
+        await self._end(session, deposit, status=status)
+        return await asyncio.to_thread(self._wallet.session, session.session_id) or session
 
     async def revisit(self, session: WalletSession, *, route: Route) -> None:
         """Finds out which deposits have been credited that a crash left open; nothing is paid."""

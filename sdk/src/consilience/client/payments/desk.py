@@ -10,6 +10,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import UTC
 
+from consilience._wire.envelopes import from_bytes, open_envelope
 from consilience.client.arguments import check_node
 from consilience.client.caller import Caller
 from consilience.client.cards import NodeReference
@@ -22,8 +23,8 @@ from consilience.client.payments.wallet_rows import WalletSession, WalletTransfe
 from consilience.client.payments.withdrawals import Withdrawals
 from consilience.client.routes import Route
 from consilience.envelopes import Signed
-from consilience.errors import UsageError
-from consilience.payments import Amount, Quote, Receipt
+from consilience.errors import RefusedError, UsageError
+from consilience.payments import Amount, Hold, Quote, Receipt
 from consilience.tariffs import Tariff
 from consilience.units import Digest, RequestId
 
@@ -130,6 +131,24 @@ class PaymentDesk:
         """
         session, route = await self._at(session_id)
         return await self._paying.deposits.make(session, amount=amount, route=route)
+
+    async def take_hold(self, hold: bytes) -> WalletSession:
+        """Brings a hold that the operator of a node, or the issuer of an escrow, has handed over.
+
+        Args:
+            hold: An encoded SignedEnvelope with the Hold.
+
+        Raises:
+            UsageError: It is none, or for a session or deposit that the wallet does not have.
+            DepositInvalidError: The node does not take it.
+            ProtocolError, TransportError: As `Client.ask`.
+        """
+        try:
+            opened = open_envelope(from_bytes(hold), Hold)
+        except RefusedError as error:
+            raise UsageError(f"that is no hold: {error}") from error
+        session, route = await self._at(opened.value.session_id)
+        return await self._paying.deposits.prove(session, hold=opened, route=route)
 
     async def receipts(self, session_id: Digest) -> tuple[Signed[Receipt], ...]:
         """Returns the receipts of a session that are in the wallet, in their order."""

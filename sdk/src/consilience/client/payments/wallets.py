@@ -42,8 +42,13 @@ from consilience.units import Digest, PublicKey, RequestId
 _INTENTS = f"SELECT {INTENT_FIELDS} FROM asks JOIN quotes ON quotes.digest = quote_digest"  # noqa: S608 - our columns
 
 
+WALLET_FILE_VARIABLE = "CONSILIENCE_WALLET_FILE"
+
+
 def default_wallet_file() -> Path:
-    """Returns where the user's wallet is: in the user's state folder."""
+    """Returns where the user's wallet is: `$CONSILIENCE_WALLET_FILE`, else the user's state folder."""
+    if named := os.environ.get(WALLET_FILE_VARIABLE):
+        return Path(named)
     base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     return base / "consilience" / "wallet.sqlite"
 
