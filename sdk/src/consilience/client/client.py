@@ -29,7 +29,7 @@ from consilience.client.caller import Caller
 from consilience.client.card_memory import CardMemory, default_card_file
 from consilience.client.cards import Cards, NodeReference
 from consilience.client.connections import Connections
-from consilience.client.questions import AskOptions, Question, turns_of
+from consilience.client.questions import AskOptions, Question, amount_of, turns_of
 from consilience.client.readers import LogReader
 from consilience.client.results import AskResult
 from consilience.client.shapes import AnswerShape, shape_of
@@ -181,6 +181,7 @@ class Client:
             model=options.get("model") or "",
             on_disconnect=options.get("on_disconnect", OnDisconnect.UNSPECIFIED),
             allow_truncation=options.get("allow_truncation", False),
+            max_charge=amount_of(options.get("max_charge")),
         )
         return self._stream(
             node,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from consilience._wire.envelopes import from_bytes, open_envelope
 from consilience._wire.services import encode_ask
 from consilience.asks import Ask
 from consilience.client.caller import Caller
-from consilience.client.questions import Question
+from consilience.client.questions import Question, check_data_class
 from consilience.client.routes import Route
 from consilience.conformance import SCRIPT_SKILL_ID
 from consilience.envelopes import Signed
@@ -15,12 +16,15 @@ from consilience.errors import (
     BalanceTooLowError,
     BudgetExceededError,
     ConsilienceError,
+    PaymentRequired,
+    PaymentRequiredError,
     QuoteInvalidError,
     RefusedError,
     SessionClosedError,
     SessionUnknownError,
 )
 from consilience.nodes import NodeCard, Skill
+from consilience.payments import Quote
 from consilience.payments.prices import tariff_words
 from consilience.telemetry import SILENT_TRACE, AskTrace, TracedAsk
 from consilience.units import RequestId
@@ -74,10 +78,12 @@ class Opening:
         if self.ask is not None or question is None:
             return
         card = route.card.value
-        if self.payment is None:
-            skill = card.skill(question.skill) if question.skill else card.skills[0]
-            if skill is not None and skill.tariff_ids:
-                self.payment = await self._paid(question, skill=skill, route=route)
+        skill = card.skill(question.skill) if question.skill else card.skills[0]
+        if self.payment is None and skill is not None and skill.tariff_ids:
+            check_data_class(
+                question.data_class, card=card, skill=skill, trusted_nodes=self._caller.trusted_nodes
+            )  # before any money moves
+            self.payment = await self._paid(question, skill=skill, route=route)
         self.ask = question.sign(
             card,
             card_digest=route.card_digest,
@@ -123,6 +129,20 @@ class Opening:
         if not await payer.refused(payment, failure, route=route):
             self.payment = None
             self.drop(failure)
+
+    def explained(self, failure: ConsilienceError) -> ConsilienceError:
+        """Returns an error as its user is told it: with the price in words, where the node sent one along."""
+        if not isinstance(failure, PaymentRequiredError) or not isinstance(failure.detail, PaymentRequired):
+            return failure
+        try:
+            quote = open_envelope(from_bytes(failure.detail.quote), Quote).value
+        except RefusedError:
+            return failure
+        price = tariff_words(quote.tariff) if quote.tariff is not None else "something"
+        text = f"{quote.skill_id} costs {price}, and its card does not say so; nothing was paid"
+        told = PaymentRequiredError(text, detail=failure.detail)
+        told.__cause__ = failure
+        return told
 
     def drop(self, failure: RefusedError) -> None:
         """Lets go of an ask of which nothing is bound; what is signed next is another, with a trace of its own."""

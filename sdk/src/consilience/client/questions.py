@@ -15,6 +15,7 @@ from consilience.envelopes import Signed
 from consilience.errors import DataClassForbiddenError, LimitExceeded, LimitExceededError, UsageError
 from consilience.identity import Signer, format_node_id
 from consilience.nodes import DataClass, NodeCard, Skill, effective_data_class, tighter_limits
+from consilience.payments import Amount
 from consilience.units import Digest, PublicKey, RequestId
 
 ENVELOPE_BYTES = 256
@@ -38,6 +39,7 @@ class AskOptions(TypedDict, total=False):
         model: The id of the model that is to answer.
         on_disconnect: What the loss of this process does to the work; it goes on, unless you say.
         allow_truncation: Lets the node drop part of a prompt that is too long, which it then discloses.
+        max_charge: The most that it may cost, in the asset of the budget, where that is less than the budget allows.
     """
 
     skill: str | None
@@ -52,6 +54,7 @@ class AskOptions(TypedDict, total=False):
     model: str | None
     on_disconnect: OnDisconnect
     allow_truncation: bool
+    max_charge: Amount | str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,7 @@ class Question:
     model: str = ""
     on_disconnect: OnDisconnect = OnDisconnect.UNSPECIFIED
     allow_truncation: bool = False
+    max_charge: Amount | None = None
 
     def sign(
         self,
@@ -132,6 +136,15 @@ class Question:
                 detail=LimitExceeded(limit="max_message_bytes", maximum=limits.max_message_bytes, requested=size),
             )
         return signed
+
+
+def amount_of(max_charge: Amount | str | None) -> Amount | None:
+    """Returns an amount that may be written down as text.
+
+    Raises:
+        UsageError: The text is none.
+    """
+    return Amount.parse(max_charge) if isinstance(max_charge, str) else max_charge
 
 
 def turns_of(question: str | Sequence[Turn]) -> tuple[Turn, ...]:

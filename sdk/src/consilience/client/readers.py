@@ -296,7 +296,7 @@ class LogReader:
                 await self._reconnect(failure)
             case _:
                 self._refused = isinstance(failure, RefusedError)
-                raise failure
+                raise self._opening.explained(failure)
 
     def _begin_anew(self, failure: AnswerUnknownError) -> None:
         """Has the ask signed anew where nothing came of it; an answer that had begun is lost."""

@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 
+from consilience._wire.envelopes import to_bytes
 from consilience.client import Client
 from consilience.client.payments import PaymentStatus
-from consilience.errors import ProtocolError
+from consilience.errors import PaymentRequired, PaymentRequiredError, ProtocolError
 from consilience.identity import KeyPair
+from consilience.nodes import Skill
 from consilience.payments import Amount
 from consilience.rails.hold import HoldPayer
 from consilience.tariffs import PricedUnit, Tariff, UnitPrice
+from consilience.units import EncodedEnvelope
 from sdk.tests.client.payments.scripted_shops import WINDOW, Purchase, ScriptedShop, digest_of_nothing, sell
 from sdk.tests.client.payments.shops import customer, settled, wallet_in
 from sdk.tests.client.scripted_nodes import LIMITS, AskCall
@@ -244,3 +247,17 @@ async def test_a_receipt_for_what_was_never_asked_ends_the_session(tmp_path: Pat
         (session,) = await client.payments.sessions()
     assert "PAY-RCP-005" in session.trouble
     assert session.spent == 30
+
+
+async def test_a_price_that_the_card_does_not_tell_is_told_with_the_refusal(tmp_path: Path) -> None:
+    async with ScriptedShop(skills=(Skill(id="sell"),)) as shop, payer(tmp_path) as client:
+        quote = await client.payments.quote("sell", node=shop.address)
+
+        async def challenge(_: AskCall) -> AsyncIterator[bytes]:
+            detail = PaymentRequired(quote=EncodedEnvelope(to_bytes(quote.envelope)))
+            raise PaymentRequiredError("pay", detail=detail)
+            yield b""
+
+        shop.on_ask = challenge
+        with pytest.raises(PaymentRequiredError, match="sell costs 1 TEST per byte of output, and its card"):
+            await client.ask("?", node=shop.address)

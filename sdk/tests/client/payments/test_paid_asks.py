@@ -9,8 +9,9 @@ import pytest
 from consilience.asks import Outcome, StopReason
 from consilience.client import Client
 from consilience.client.payments import PaymentStatus
-from consilience.errors import AnswerTimeoutError, BudgetExceededError, UsageError
+from consilience.errors import AnswerTimeoutError, BudgetExceededError, DataClassForbiddenError, UsageError
 from consilience.identity import KeyPair
+from consilience.nodes import DataClass
 from consilience.payments import Amount, Budget, SessionStatus
 from consilience.rails.hold import HoldPayer, HoldRail
 from consilience.server.payments import Offer
@@ -271,6 +272,27 @@ async def test_the_budget_of_a_day_holds_over_all_clients_of_a_wallet(tmp_path: 
             with pytest.raises(BudgetExceededError, match="of the day's 293 TEST 3 TEST are left"):
                 await client.ask("?", node=running.address, skill="words")
             assert await client.payments.spent_today(TEST) == Amount(2 * COST, TEST)
+
+
+async def test_one_ask_may_be_bounded_further(client: Client) -> None:
+    async with Shop().node.serving("127.0.0.1:0") as running:
+        result = await client.ask("?", node=running.address, skill="words", max_charge="30 TEST/0")
+        assert result.stop_reason is StopReason.CHARGE_LIMIT
+        assert result.cost is not None
+        assert result.cost.value <= 30
+        with pytest.raises(BudgetExceededError, match="the budget of an ask is 4 TEST"):
+            await client.ask("?", node=running.address, skill="words", max_charge=Amount(4, TEST))
+        with pytest.raises(UsageError, match="max_charge is in USD/6, and the budget in TEST/0"):
+            await client.ask("?", node=running.address, skill="words", max_charge="1 USD/6")
+        with pytest.raises(UsageError, match="max_charge is an amount"):
+            await client.ask("?", node=running.address, skill="words", max_charge=7)  # type: ignore[arg-type]
+
+
+async def test_no_money_moves_for_what_the_node_may_not_read(client: Client) -> None:
+    async with Shop().node.serving("127.0.0.1:0") as running:
+        with pytest.raises(DataClassForbiddenError):
+            await client.ask("?", node=running.address, skill="words", data_class=DataClass.RESTRICTED)
+        assert await client.payments.sessions() == ()
 
 
 async def test_a_window_larger_than_the_ceiling_is_no_trouble(client: Client) -> None:

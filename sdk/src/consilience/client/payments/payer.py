@@ -103,12 +103,13 @@ class Payer:
         budget = self.budget
         if budget is None or not budget.most:
             raise BudgetExceededError(f"{skill.id} costs something, and the client has no budget; nothing was sent")
+        per_ask = _per_ask(question, budget=budget)
         async with self.sessions.lock(route.card.value.node_id):
             quote = await self._quote(question, skill=skill, budget=budget, route=route)
             tariff = quote.value.tariff
             if tariff is None:
                 return None
-            allowed = await self._allowed(quote, budget=budget)
+            allowed = await self._allowed(quote, budget=budget, per_ask=per_ask)
             if self._findings:  # what was just left may free its session
                 await asyncio.wait(self._findings, timeout=CLOSE_SECONDS)
             read = Counter(self._live.values())
@@ -234,14 +235,14 @@ class Payer:
             await asyncio.to_thread(self.wallet.quotes.keep, quote, card=route.card)
         return quote
 
-    async def _allowed(self, quote: Signed[Quote], *, budget: Budget) -> int:
+    async def _allowed(self, quote: Signed[Quote], *, budget: Budget, per_ask: int) -> int:
         """Returns the most that an ask may cost now, before money is brought anywhere for it."""
         value = quote.value
         least = least_cost(value.tariff) if value.tariff else 0
         price = Amount(least, budget.asset)
-        if max(least, 1) > budget.per_ask.value:
+        if max(least, 1) > per_ask:
             raise BudgetExceededError(
-                f"{value.skill_id} costs {price} at least, and the budget of an ask is {budget.per_ask};"
+                f"{value.skill_id} costs {price} at least, and the budget of an ask is {Amount(per_ask, budget.asset)};"
                 " nothing was sent"
             )
         today = self._caller.clock().astimezone(UTC).date()
@@ -252,7 +253,7 @@ class Payer:
                 f"{value.skill_id} costs {price} at least, and of the day's {budget.per_day}"
                 f" {Amount(max(left, 0), budget.asset)} are left; nothing was sent"
             )
-        return min(value.max_charge, value.total_max_charge, budget.per_ask.value, left)
+        return min(value.max_charge, value.total_max_charge, per_ask, left)
 
     def _paid(self, intent: PaymentIntent, session: WalletSession, *, route: Route) -> PaidAsk:
         session_id = session.session_id
@@ -261,6 +262,7 @@ class Payer:
             courier = self._couriers[session_id] = VoucherCourier(
                 session_id, wallet=self.wallet, calls=self.calls, settlements=self.settlements, route=route
             )
+        courier.route = route
         self._live[intent.request_id] = session_id
         return PaidAsk(
             intent=intent,
@@ -324,6 +326,16 @@ async def _told(work: Coroutine[Any, Any, None]) -> None:
         _LOGGER.warning("a node broke the rules of payments: %s", error)
     except ConsilienceError as error:
         _LOGGER.info("a payment is left for later: %s", error)
+
+
+def _per_ask(question: Question, *, budget: Budget) -> int:
+    """Returns the most that a question may cost, in units of the asset of the budget."""
+    most = question.max_charge
+    if most is None:
+        return budget.per_ask.value
+    if most.asset != budget.asset:
+        raise UsageError(f"max_charge is in {most.asset}, and the budget in {budget.asset}; nothing was sent")
+    return min(most.value, budget.per_ask.value)
 
 
 def _size(question: Question) -> int:

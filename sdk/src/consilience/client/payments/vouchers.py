@@ -38,6 +38,7 @@ class VoucherCourier:
 
     Attributes:
         signed: The highest `cumulative` that this client has signed.
+        route: To the node.
         failure: Why the last voucher could not be brought; None: it was.
     """
 
@@ -50,7 +51,7 @@ class VoucherCourier:
         self._wallet = wallet
         self._calls = calls
         self._settlements = settlements
-        self._route = route
+        self.route = route
         self._demands: dict[RequestId, tuple[Demand, Refuse]] = {}
         self._brought = 0
         self._stopped = False
@@ -108,7 +109,7 @@ class VoucherCourier:
         pause = FIRST_PAUSE_SECONDS
         for _ in range(ATTEMPTS):
             try:
-                state = await self._calls.submit(voucher, route=self._route)
+                state = await self._calls.submit(voucher, route=self.route)
             except TransportError:
                 if any(demand.upto > cumulative for demand, _ in self._demands.values()):
                     return  # a higher one is wanted already
