@@ -1,12 +1,14 @@
 """The client pays the server toolkit, over real sockets."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from consilience.asks import Outcome, StopReason
+from consilience._wire.events import decode_events, encode_event
+from consilience.asks import AnswerEvent, Final, Outcome, StopReason
 from consilience.client import Client
 from consilience.client.payments import PaymentStatus
 from consilience.errors import AnswerTimeoutError, BudgetExceededError, DataClassForbiddenError, UsageError
@@ -29,7 +31,23 @@ async def test_an_answer_is_paid_by_itself_and_brings_its_cost(client: Client) -
     assert result.cost == Amount(COST, TEST)
     assert result.receipt is not None
     assert result.receipt.value.session_spent == COST
-    assert all(check.passed for check in result.exchange.verify())
+    checks = result.exchange.verify()
+    assert all(check.passed for check in checks)
+    (of_receipt,) = (check for check in checks if check.name == "the receipt is for this answer")
+    assert of_receipt.explanation.startswith(f"{COST} TEST for the answer")
+
+
+async def test_the_receipt_of_another_answer_is_found_in_an_exchange(client: Client) -> None:
+    async with Shop().node.serving("127.0.0.1:0") as running:
+        one, two = [await client.ask("?", node=running.address, skill="words") for _ in range(2)]
+    (final,) = (entry.event for entry in decode_events(one.exchange.responses[-1]) if isinstance(entry.event, Final))
+    assert two.receipt is not None
+    swapped = replace(final, receipt=two.receipt.envelope)
+    ending = encode_event(AnswerEvent(sequence=one.answer.value.final_sequence, event=swapped))
+    before = [entry for entry in decode_events(one.exchange.responses[-1]) if not isinstance(entry.event, Final)]
+    responses = (*one.exchange.responses[:-1], b"".join((*map(encode_event, before), ending)))
+    checks = replace(one.exchange, responses=responses).verify()
+    assert [check.name for check in checks if not check.passed] == ["the receipt is for this answer"]
 
 
 async def test_the_cost_grows_while_the_text_comes(client: Client) -> None:
