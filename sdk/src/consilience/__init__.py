@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from consilience.client import AnswerStream, AskResult, Client, Wallet
     from consilience.errors import (
+        BudgetExceededError,
         ConsilienceError,
         ProtocolError,
         RefusedError,
@@ -30,6 +31,7 @@ _HOME = {
     "AnswerStream": "consilience.client",
     "AskResult": "consilience.client",
     "Budget": "consilience.payments",
+    "BudgetExceededError": "consilience.errors",
     "Client": "consilience.client",
     "ConsilienceError": "consilience.errors",
     "DataClass": "consilience.nodes",
@@ -46,6 +48,7 @@ __all__ = [
     "AnswerStream",
     "AskResult",
     "Budget",
+    "BudgetExceededError",
     "Client",
     "ConsilienceError",
     "DataClass",
