@@ -67,7 +67,7 @@ def judge(candidate: Candidate, *, folder: Path, report: Path) -> None:
     key, grant = folder / "tester.key", folder / "grant.binpb"
     testers = output_of([*_JUDGE, "tester", "--key", key]).split()
     trusted = candidate.trusting(testers[-1]) if candidate.trusting else ()
-    with _kept_alive([*candidate.serve, *trusted], folder=folder) as (address, restart):
+    with kept_alive([*candidate.serve, *trusted], folder=folder) as (address, restart):
         run(candidate.grant(grant, tuple(testers)))
         run(
             [
@@ -78,7 +78,7 @@ def judge(candidate: Candidate, *, folder: Path, report: Path) -> None:
 
 
 @contextlib.contextmanager
-def _kept_alive(serve: Command, *, folder: Path) -> Iterator[tuple[str, str]]:
+def kept_alive(serve: Command, *, folder: Path) -> Iterator[tuple[str, str]]:
     """Runs a node until the block ends, and yields its address and the shell command that restarts it."""
     give_up = time.monotonic() + _START_SECONDS
     ready_file, pid_file = folder / "ready", folder / "pid"

@@ -1,4 +1,4 @@
-"""Builds, tests and certifies the node in Go: `make certify`.
+"""Builds, tests and certifies the node in Go, and pays it with our client: `make certify`.
 
 It needs Go, which is installed where there is none, and buf from `make setup`. The report of the run, with all that was
 sent and came back, is left in `build/certify`.
@@ -12,6 +12,7 @@ from scripts import go_node
 from scripts.certify import CertificationError, judge
 from scripts.child_processes import unwind_when_told_to_end
 from scripts.machine_cache import ROOT
+from scripts.pay_node import pay
 
 _REPORT = ROOT / "build/certify"
 
@@ -21,7 +22,9 @@ def main() -> None:
     unwind_when_told_to_end()
     try:
         with tempfile.TemporaryDirectory(prefix="consilience-certify-") as folder:
-            judge(go_node.built(Path(folder)), folder=Path(folder), report=_REPORT)
+            node = go_node.built(Path(folder))
+            judge(node, folder=Path(folder), report=_REPORT)
+            pay(node, folder=Path(folder), skill=go_node.PRICED_SKILL)
     except CertificationError as error:
         raise SystemExit(f"not certified: {error}") from None
     except subprocess.CalledProcessError as error:

@@ -12,6 +12,7 @@ from scripts.go_toolchain import go_command
 from scripts.machine_cache import ROOT
 
 FOLDER = ROOT / "examples/nodes/go"
+PRICED_SKILL = "units.table"
 _PROGRAMS = {"node": ".", "vector-executor": "./cmd/vector-executor", "grant": "./cmd/grant"}
 _SERVE = ("--tls", "--conformance", "--drain", "1s", "--pay", "--hold-open", "300ms")
 

@@ -11,8 +11,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from consilience.client import AnswerStream, AskResult, Client
+    from consilience.client import AnswerStream, AskResult, Client, Wallet
     from consilience.errors import (
+        BudgetExceededError,
         ConsilienceError,
         ProtocolError,
         RefusedError,
@@ -21,12 +22,16 @@ if TYPE_CHECKING:
     )
     from consilience.identity import KeyPair
     from consilience.nodes import DataClass
+    from consilience.payments import Amount, Budget
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "Amount": "consilience.payments",
     "AnswerStream": "consilience.client",
     "AskResult": "consilience.client",
+    "Budget": "consilience.payments",
+    "BudgetExceededError": "consilience.errors",
     "Client": "consilience.client",
     "ConsilienceError": "consilience.errors",
     "DataClass": "consilience.nodes",
@@ -35,11 +40,15 @@ _HOME = {
     "RefusedError": "consilience.errors",
     "TransportError": "consilience.errors",
     "UsageError": "consilience.errors",
+    "Wallet": "consilience.client",
 }
 
 __all__ = [
+    "Amount",
     "AnswerStream",
     "AskResult",
+    "Budget",
+    "BudgetExceededError",
     "Client",
     "ConsilienceError",
     "DataClass",
@@ -48,6 +57,7 @@ __all__ = [
     "RefusedError",
     "TransportError",
     "UsageError",
+    "Wallet",
     "__version__",
 ]
 

@@ -16,6 +16,8 @@ from consilience._wire.errors import trailer_of
 from consilience._wire.events import encode_event
 from consilience._wire.services import (
     GET_NODE_CARD_METHOD,
+    ReceivedAsk,
+    decode_ask,
     decode_request,
     encode_cancelled,
     encode_card_response,
@@ -131,6 +133,7 @@ class Call:
     method: str
     envelope: Envelope | None
     peer: str
+    request: bytes = field(default=b"", kw_only=True)
 
 
 @dataclass
@@ -139,6 +142,7 @@ class AskCall(Call):
 
     ask: Signed[Ask]
     log: LogBuilder
+    received: ReceivedAsk
 
 
 AskScript = Callable[[AskCall], AsyncIterator[bytes]]
@@ -194,6 +198,11 @@ class ScriptedNode:
 
     async def stop(self) -> None:
         await self._server.stop(grace=None)
+
+    @property
+    def unary(self) -> dict[str, Callable[[Call], Any]]:
+        """More methods, for nodes that serve more than asks."""
+        return {}
 
     @property
     def authority(self) -> str:
@@ -258,7 +267,8 @@ class ScriptedNode:
             return
         self.logs[ask.value.header.request_id] = log
         try:
-            async for encoded in self.on_ask(AskCall(call.method, call.envelope, call.peer, ask, log)):
+            received = decode_ask(call.request)
+            async for encoded in self.on_ask(AskCall(call.method, call.envelope, call.peer, ask, log, received)):
                 yield encoded
         except RefusedError:
             del self.logs[ask.value.header.request_id]  # a refusal binds nothing
@@ -307,7 +317,7 @@ class _Handlers(grpc.GenericRpcHandler):
     def __init__(self, node: ScriptedNode) -> None:
         self._node = node
         self._streams = {ASK_METHOD: node._ask, RESUME_METHOD: node._resume}
-        self._unary = {GET_METHOD: node._get, CANCEL_METHOD: node._cancel}
+        self._unary = {GET_METHOD: node._get, CANCEL_METHOD: node._cancel} | node.unary
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
         method = details.method.lstrip("/")
@@ -323,7 +333,7 @@ class _Handlers(grpc.GenericRpcHandler):
 
     def _streaming(self, method: str) -> Any:
         async def handle(request: bytes, context: Any) -> AsyncIterator[bytes]:
-            call = Call(method, decode_request(request), context.peer())
+            call = Call(method, decode_request(request), context.peer(), request=request)
             self._node.note(call)
             try:
                 async for encoded in self._streams[method](call):

@@ -21,6 +21,7 @@ from consilience.errors import (
 )
 from consilience.identity import KeyPair
 from consilience.sync import AnswerStream, Client
+from consilience.sync.payments import PaymentDesk
 from sdk.tests.client.scripted_nodes import AskCall, ScriptedNode
 
 
@@ -124,10 +125,15 @@ def test_a_closed_client_says_so(card_file: Path, node: ScriptedNode) -> None:
 
 
 def test_every_method_of_the_client_is_here_with_the_same_arguments() -> None:
-    for ours, theirs in ((Client, asynchronous.Client), (AnswerStream, asynchronous.AnswerStream)):
+    pairs = (
+        (Client, asynchronous.Client),
+        (AnswerStream, asynchronous.AnswerStream),
+        (PaymentDesk, asynchronous.PaymentDesk),
+    )
+    for ours, theirs in pairs:
         names = {name for name in vars(theirs) if not name.startswith("_")}
         assert names == {name for name in vars(ours) if not name.startswith("_")}
-        for name in names - {"card", "text", "request_id"}:
+        for name in names - {"card", "cost", "text", "request_id", "payments"}:
             parameters = inspect.signature(getattr(theirs, name)).parameters
             assert list(inspect.signature(getattr(ours, name)).parameters) == list(parameters)
     assert inspect.signature(Client).parameters == inspect.signature(asynchronous.Client).parameters

@@ -15,7 +15,10 @@ from consilience.cli.exchanges import verify
 from consilience.cli.exits import Exit, exit_code_list, exit_of_error
 from consilience.cli.keys import keys
 from consilience.cli.nodes import card
+from consilience.cli.prices import prices
 from consilience.cli.printing import printable
+from consilience.cli.receipts import receipts
+from consilience.cli.sessions import sessions
 from consilience.cli.streams import (
     OutputLeftError,
     abandon_output,
@@ -23,6 +26,7 @@ from consilience.cli.streams import (
     noticing_who_leaves,
     prepare_streams,
 )
+from consilience.cli.wallets import wallet
 from consilience.errors import ConsilienceError
 
 
@@ -48,7 +52,7 @@ def consilience_command() -> None:
     """Ask the network of language models, and check what it answers."""
 
 
-for command in (keys, card, ask, verify, completion):
+for command in (keys, card, ask, verify, prices, wallet, sessions, receipts, completion):
     consilience_command.add_command(command)
 
 

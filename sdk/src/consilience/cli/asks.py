@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ from consilience.asks import Citation, Confidence, DocumentSource, Progress, Tex
 from consilience.cli import parameters
 from consilience.cli.exits import exit_of_outcome
 from consilience.cli.jsonable import jsonable
+from consilience.cli.paying import amount_facts, budget_of, list_price_option, wallet_option
 from consilience.cli.printing import console, facts_table, for_stdout, printable
 from consilience.cli.streams import read_input, require_output
 from consilience.client import AnswerStream, AskResult, Client
+from consilience.client.payments import default_wallet_file
 from consilience.identity import format_node_id
 from consilience.nodes import DataClass, Model
+from consilience.payments import ListPrices
 
 _CLASSES = [member.name.lower() for member in DataClass if member > DataClass.UNSPECIFIED]
 
@@ -50,6 +54,12 @@ _CLASSES = [member.name.lower() for member in DataClass if member > DataClass.UN
     help="A JSON schema that the answer is to fit.",
 )
 @click.option("--key", type=click.Path(path_type=Path), help="The key file to sign with.")
+@click.option("--budget", metavar="AMOUNT", help="What the ask may cost: '0.01 USD/6'; otherwise nothing.")
+@click.option(
+    "--day-budget", metavar="AMOUNT", help="What all asks of a day may cost; otherwise as much as it comes to."
+)
+@wallet_option
+@list_price_option
 @click.option("--save", type=parameters.file, help="Writes the exchange, for `consilience verify`.")
 @click.option("--json", "as_json", is_flag=True, help="For machines: one object, when the answer is whole.")
 def ask(question: tuple[str, ...], **options: Any) -> int:  # noqa: ANN401 - click hands over what each option is
@@ -66,8 +76,10 @@ def ask(question: tuple[str, ...], **options: Any) -> int:  # noqa: ANN401 - cli
 async def _ask(question: str, options: dict[str, Any]) -> int:
     started = time.monotonic()
     schema = _schema_text(options["schema"]) if options["schema"] else None
+    budget = budget_of(options["budget"], options["day_budget"])
+    wallet = (options["wallet"] or default_wallet_file()) if budget else None
     async with (
-        Client(key=options["key"], trusted_nodes=options["trust"]) as client,
+        Client(key=options["key"], trusted_nodes=options["trust"], budget=budget, wallet=wallet) as client,
         client.stream(
             question,
             node=options["node"],
@@ -87,9 +99,10 @@ async def _ask(question: str, options: dict[str, Any]) -> int:
     if options["save"]:
         result.exchange.save(options["save"])
     if options["as_json"]:
-        click.echo(json.dumps(_facts(result, seconds=seconds), indent=2))
+        click.echo(json.dumps(_facts(result, seconds=seconds, prices=options["list_prices"]), indent=2))
     else:
-        console(stderr=True).print(_about(result, seconds=seconds, saved=options["save"]))
+        about = _about(result, seconds=seconds, saved=options["save"], prices=options["list_prices"])
+        console(stderr=True).print(about)
     return exit_of_outcome(result.outcome)
 
 
@@ -120,8 +133,8 @@ async def _print_stream(stream: AnswerStream) -> None:
     print(flush=True)
 
 
-def _about(result: AskResult, *, seconds: float, saved: Path | None) -> Table:
-    """Returns who answered, with which model, how sure, from which sources, how long."""
+def _about(result: AskResult, *, seconds: float, saved: Path | None, prices: ListPrices | None) -> Table:
+    """Returns who answered, with which model, how sure, from which sources, how long, for how much."""
     answer, node, usage = result.answer.value, result.node.value, result.usage
     facts = [
         ("", ""),
@@ -135,11 +148,19 @@ def _about(result: AskResult, *, seconds: float, saved: Path | None) -> Table:
             "took",
             f"{seconds:.1f} s; {usage.input_tokens} tokens read, {usage.output_tokens} written{_hidden(usage)}",
         ),
+        *_costs(result, prices),
         ("verified", "card, question, every event and the signed answer"),
     ]
     if saved:
         facts.append(("saved", f"{saved}  (check it: consilience verify {saved})"))
     return facts_table(facts)
+
+
+def _costs(result: AskResult, prices: ListPrices | None) -> Iterator[tuple[str, str]]:
+    if result.receipt is not None:
+        yield "cost", f"{result.cost}, by receipt {result.receipt.value.number} of the session"
+    if prices is not None:
+        yield "at your list", f"{prices.cost(result.usage)} ({prices})"
 
 
 def _hidden(usage: Usage) -> str:
@@ -174,12 +195,15 @@ def citation_line(citation: Citation) -> str:
     return f"{origin.title or origin.uri}  [{origin.uri}{place}, sha256 {origin.digest.hex()[:16]}…]"
 
 
-def _facts(result: AskResult, *, seconds: float) -> dict[str, Any]:
+def _facts(result: AskResult, *, seconds: float, prices: ListPrices | None) -> dict[str, Any]:
     return {
         "text": result.text,
         "parsed": result.parsed if isinstance(result.parsed, (dict, list, str, int, float, bool)) else None,
         "answer": jsonable(result.answer),
         "node": {"id": format_node_id(result.node.value.node_id), "name": result.node.value.name},
         "request_id": result.request_id.hex(),
+        "cost": amount_facts(result.cost),
+        "at_list_price": amount_facts(prices.cost(result.usage) if prices else None),
+        "receipt": None if result.receipt is None else jsonable(result.receipt),
         "seconds": round(seconds, 3),
     }

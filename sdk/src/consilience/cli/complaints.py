@@ -7,6 +7,7 @@ from consilience.errors import (
     AnswerTimeoutError,
     AnswerTooLargeError,
     AnswerUnknownError,
+    BudgetExceededError,
     ConnectionLostError,
     ConsilienceError,
     DataClassForbiddenError,
@@ -25,6 +26,7 @@ from consilience.errors import (
 
 _REMEDIES: dict[type[ConsilienceError], str] = {
     DataClassForbiddenError: "Choose a node whose policy reads this class, and allow it with --trust.",
+    BudgetExceededError: "Allow more with --budget, or ask a node that costs less.",
     AnswerTooLargeError: "Ask for less with --max-output-tokens.",
     ConnectionLostError: "See whether the node still runs, and ask again.",
     FirstTokenTimeoutError: "Allow more time with --first-token-timeout, or ask a node that is less busy.",

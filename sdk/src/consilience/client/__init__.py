@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from consilience.client.asks import AnswerStream
 from consilience.client.checks import Check
 from consilience.client.client import Client
@@ -13,4 +16,24 @@ from consilience.client.exchanges import Exchange, verify
 from consilience.client.questions import AskOptions
 from consilience.client.results import AskResult
 
-__all__ = ["AnswerStream", "AskOptions", "AskResult", "Check", "Client", "Exchange", "verify"]
+if TYPE_CHECKING:
+    from consilience.client.payments import PaymentDesk, Wallet
+
+__all__ = [
+    "AnswerStream",
+    "AskOptions",
+    "AskResult",
+    "Check",
+    "Client",
+    "Exchange",
+    "PaymentDesk",
+    "Wallet",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - a name of any type
+    """Imports what has to do with money at its first use: a free ask does without."""
+    if name in {"PaymentDesk", "Wallet"}:
+        return getattr(import_module("consilience.client.payments"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,6 +15,7 @@ from consilience.client.questions import AskOptions
 from consilience.envelopes import Signed
 from consilience.errors import UsageError
 from consilience.nodes import DataClass, NodeAddress, NodeCard
+from consilience.payments import Amount
 
 LONGEST_TIMEOUT_SECONDS = 366 * 24 * 60 * 60
 """Beyond it nobody waits, and dates overflow."""
@@ -163,4 +164,8 @@ _RULES = {
         "an OnDisconnect, such as OnDisconnect.CANCEL",
     ),
     "allow_truncation": _Rule(lambda value: isinstance(value, bool), "True or False"),
+    "max_charge": _Rule(
+        lambda value: value is None or _is_text(value) or (isinstance(value, Amount) and value.value >= 0),
+        "an amount such as '0.01 USD/6', or None",
+    ),
 }

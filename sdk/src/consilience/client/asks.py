@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from consilience.asks import Answer, AnswerEvent, Final, Outcome, TextDelta
 from consilience.client.caller import Caller
@@ -15,9 +15,13 @@ from consilience.client.results import AskResult
 from consilience.client.shapes import AnswerShape
 from consilience.client.watches import Watch
 from consilience.envelopes import Signed
-from consilience.errors import ConsilienceError, UsageError
+from consilience.errors import ConsilienceError, ProtocolError, TransportError, UsageError
 from consilience.nodes import NodeCard
+from consilience.payments import Amount, Stake
 from consilience.units import RequestId
+
+if TYPE_CHECKING:  # a free ask does without
+    from consilience.client.payments.payer import Payer
 
 END_SECONDS = 1.0
 """How long after Final the node may take to end the stream."""
@@ -36,9 +40,18 @@ class AnswerStream:
     ...     print((await stream.final()).confidence)
     """
 
-    def __init__(self, reader: LogReader, *, caller: Caller, watch: Watch, shape: AnswerShape | None) -> None:
+    def __init__(
+        self,
+        reader: LogReader,
+        *,
+        caller: Caller,
+        watch: Watch,
+        shape: AnswerShape | None,
+        payer: Payer | None = None,
+    ) -> None:
         self._reader = reader
         self._caller = caller
+        self._payer = payer
         self._watch = watch
         self._shape = shape
         self._first: AnswerEvent | None = None
@@ -49,6 +62,7 @@ class AnswerStream:
         self._has_text = False
         self._ended = False
         self._detached = False
+        self._settled = False
 
     @property
     def request_id(self) -> RequestId:
@@ -64,6 +78,11 @@ class AnswerStream:
     def text(self) -> str:
         """The text that has arrived."""
         return self._reader.transcript.text
+
+    @property
+    def cost(self) -> Amount | None:
+        """What the answer costs so far, as the node has counted it and that was checked; None: it is free."""
+        return self._reader.payment.cost if self._reader.payment else None
 
     async def __aenter__(self) -> Self:
         """Sends the ask and waits until the node has accepted it.
@@ -170,10 +189,31 @@ class AnswerStream:
                 self._ended = True
                 self._watch.stop()
                 await self._reader.read_end(seconds=END_SECONDS)
+                await self._settle()
                 self._reader.trace.finished(answer.value)
+
+    async def _settle(self) -> None:
+        """Keeps the receipt before anybody is told of the answer."""
+        payment, route = self._reader.payment, self._reader.route
+        if self._payer is not None and payment is not None and route is not None:
+            await self._payer.settle(payment, route=route)
+            self._settled = True
+
+    async def _let_go_of_payment(self) -> None:
+        """Has it found out what an answer costs whose receipt did not come, or notes that it costs nothing."""
+        payment, route = self._reader.payment, self._reader.route
+        if self._settled or self._payer is None or payment is None or route is None:
+            return
+        self._settled = True
+        if self._reader.is_bound:
+            self._payer.abandoned(payment, stopping=self._abandoning, route=route)
+        else:
+            await self._payer.dropped(payment)
 
     def _fail(self, error: ConsilienceError) -> None:
         self._failure = error
+        if isinstance(error, (TransportError, ProtocolError)) and (payment := self._reader.payment) is not None:
+            error.stake = payment.stake if self._reader.is_bound else Stake(asset=payment.asset)
         self._reader.trace.failed(error)
         self._watch.stop()
         self._abandon()
@@ -193,6 +233,7 @@ class AnswerStream:
         else:
             self._abandon()
         self._ended = True
+        await self._let_go_of_payment()
         if self._abandoning is not None:
             # A second cancellation ends the wait alone: the client closes after the node was told.
             await asyncio.shield(self._abandoning)
@@ -216,4 +257,5 @@ class AnswerStream:
                 answer=final.answer.envelope,
             ),
             parsed=self._shape.parse(reader.transcript.text) if self._shape and answered else None,
+            receipt=reader.payment.receipt if reader.payment else None,
         )

@@ -94,7 +94,7 @@ class Caller:
 
     def resume_request(self, request_id: RequestId, *, card: NodeCard, after: Sequence) -> bytes:
         """Returns the signed and encoded wish to read an answer from behind a sequence."""
-        header = self._header(RESUME_METHOD, card)
+        header = self.header(RESUME_METHOD, card)
         call = ResumeAnswerCall(header=header, ask_request_id=request_id, after_sequence=after)
         return encode_request(seal(call, signer=self.signer).envelope)
 
@@ -106,8 +106,8 @@ class Caller:
             ProtocolError: The answer is not signed for the node.
         """
         card = route.card.value
-        call = GetAnswerCall(header=self._header(GET_METHOD, card), ask_request_id=request_id)
-        response = await self._unary(GET_METHOD, encode_request(seal(call, signer=self.signer).envelope), route)
+        call = GetAnswerCall(header=self.header(GET_METHOD, card), ask_request_id=request_id)
+        response = await self.unary(GET_METHOD, encode_request(seal(call, signer=self.signer).envelope), route)
         with held_to_protocol():
             snapshot = decode_snapshot(response)
             if snapshot.final is not None:
@@ -118,8 +118,8 @@ class Caller:
     async def cancel(self, request_id: RequestId, *, route: Route) -> Signed[Answer]:
         """Stops the work on an answer and returns how it ended; raises as `get`."""
         card = route.card.value
-        call = CancelAnswerCall(header=self._header(CANCEL_METHOD, card), ask_request_id=request_id)
-        response = await self._unary(CANCEL_METHOD, encode_request(seal(call, signer=self.signer).envelope), route)
+        call = CancelAnswerCall(header=self.header(CANCEL_METHOD, card), ask_request_id=request_id)
+        response = await self.unary(CANCEL_METHOD, encode_request(seal(call, signer=self.signer).envelope), route)
         with held_to_protocol():
             final = decode_cancelled(response)
             check_claims(final)
@@ -152,8 +152,13 @@ class Caller:
         except (ConsilienceError, TimeoutError) as error:
             _LOGGER.info("the ask %s could not be cancelled at its node: %s", request_id.hex(), error)
 
-    async def _unary(self, method: str, request: bytes, route: Route) -> bytes:
-        """Makes a call, and makes it once more where another endpoint of the node is the one to ask."""
+    async def unary(self, method: str, request: bytes, route: Route) -> bytes:
+        """Makes a call, and makes it once more where another endpoint of the node is the one to ask.
+
+        Raises:
+            RefusedError: The node said no.
+            TransportError: It did not answer; whether it acted is not known.
+        """
         connection = route.connection
         try:
             return await connection.call(method, request, seconds=self._call_seconds)
@@ -176,7 +181,8 @@ class Caller:
             raise error
         return replica
 
-    def _header(self, method: str, card: NodeCard) -> CallHeader:
+    def header(self, method: str, card: NodeCard) -> CallHeader:
+        """Returns the header of a call that is signed now."""
         return new_header(method=method, audience=card.node_id, caller=self.signer.public_key, now=self.clock())
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

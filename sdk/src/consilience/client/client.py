@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
 from consilience.asks import Answer, AnswerSnapshot, OnDisconnect, Turn
 from consilience.calls import new_request_id
@@ -29,7 +29,7 @@ from consilience.client.caller import Caller
 from consilience.client.card_memory import CardMemory, default_card_file
 from consilience.client.cards import Cards, NodeReference
 from consilience.client.connections import Connections
-from consilience.client.questions import AskOptions, Question, turns_of
+from consilience.client.questions import AskOptions, Question, amount_of, turns_of
 from consilience.client.readers import LogReader
 from consilience.client.results import AskResult
 from consilience.client.shapes import AnswerShape, shape_of
@@ -38,8 +38,14 @@ from consilience.envelopes import Signed
 from consilience.errors import ForkedError, UsageError
 from consilience.identity import Signer, parse_node_id
 from consilience.nodes import DataClass, NodeCard
+from consilience.payments import Budget
 from consilience.telemetry import SILENT, Tracer
 from consilience.units import PublicKey, RequestId, utc_now
+
+if TYPE_CHECKING:  # a client that pays nothing does without
+    from consilience.client.payments import PaymentDesk, Wallet
+    from consilience.client.payments.payer import Payer
+    from consilience.rails.contract import PayerRail
 
 DEFAULT_TIMEOUT_SECONDS = 60.0
 DEFAULT_CALL_SECONDS = 10.0
@@ -62,6 +68,10 @@ class Client:
         max_answer_bytes: Bounds what is kept in memory of one answer, everything in its log counted.
         clock: Tells the time that is signed.
         tracer: Follows the asks: `consilience.telemetry`.
+        budget: What asks may cost. Without it nothing is paid.
+        wallet: What is remembered of payments, or its file; the user's own, unless you say. One that is given as a
+            `Wallet` stays open when the client is closed.
+        rails: On which money goes to nodes, the preferred one first; `hold.v1` without any value, unless you say.
     """
 
     def __init__(
@@ -76,6 +86,9 @@ class Client:
         max_answer_bytes: int = DEFAULT_MAX_ANSWER_BYTES,
         clock: Callable[[], datetime] = utc_now,
         tracer: Tracer = SILENT,
+        budget: Budget | None = None,
+        wallet: Wallet | Path | str | None = None,
+        rails: Sequence[PayerRail] | None = None,
     ) -> None:
         check_data_class_type(data_class)
         check_timeout(call_timeout, name="call_timeout")
@@ -97,6 +110,11 @@ class Client:
             max_answer_bytes=max_answer_bytes,
             tracer=tracer,
         )
+        self._payer: Payer | None = None
+        if budget is not None or wallet is not None:
+            from consilience.client.payments.payer import payer_for  # noqa: PLC0415 - a free ask does without
+
+            self._payer = payer_for(self._caller, budget=budget, wallet=wallet, rails=rails)
         self._process = os.getpid()
         self._closed = False
 
@@ -163,6 +181,7 @@ class Client:
             model=options.get("model") or "",
             on_disconnect=options.get("on_disconnect", OnDisconnect.UNSPECIFIED),
             allow_truncation=options.get("allow_truncation", False),
+            max_charge=amount_of(options.get("max_charge")),
         )
         return self._stream(
             node,
@@ -239,11 +258,25 @@ class Client:
         check_node(node)
         return (await self._cards.route(node)).card
 
+    @property
+    def payments(self) -> PaymentDesk:
+        """Prices, sessions and receipts.
+
+        Raises:
+            UsageError: The client is closed.
+        """
+        from consilience.client.payments.desk import PaymentDesk  # noqa: PLC0415 - an ask does without
+
+        self._check_usable()
+        return PaymentDesk(self._caller, payer=self._payer)
+
     async def close(self) -> None:
         """Closes what the client opened. What runs on its connections ends; asks that were left are cancelled first."""
         self._closed = True
         await self._cards.close()
         await self._caller.close()
+        if self._payer is not None:
+            await self._payer.close()
         await self._connections.close()
 
     def _stream(
@@ -258,8 +291,9 @@ class Client:
     ) -> AnswerStream:
         self._check_usable()
         watch = Watch(total_seconds=timeout, first_text_seconds=first_token_timeout)
-        reader = LogReader(self._caller, node=node, request_id=request_id, question=question, watch=watch)
-        return AnswerStream(reader, caller=self._caller, watch=watch, shape=shape)
+        payer = self._payer
+        reader = LogReader(self._caller, node=node, request_id=request_id, question=question, watch=watch, payer=payer)
+        return AnswerStream(reader, caller=self._caller, watch=watch, shape=shape, payer=payer)
 
     def _check_usable(self) -> None:
         if self._closed:

@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from typing import TypedDict
 
 from consilience._wire.envelopes import seal
-from consilience.asks import ASK_METHOD, Ask, AskLimits, OnDisconnect, Role, Turn
+from consilience.asks import ASK_METHOD, Ask, AskLimits, AskPayment, OnDisconnect, Role, Turn
 from consilience.calls import MAX_CLOCK_SKEW, new_header
 from consilience.client.shapes import AnswerShape, ModelType
 from consilience.envelopes import Signed
 from consilience.errors import DataClassForbiddenError, LimitExceeded, LimitExceededError, UsageError
 from consilience.identity import Signer, format_node_id
 from consilience.nodes import DataClass, NodeCard, Skill, effective_data_class, tighter_limits
+from consilience.payments import Amount
 from consilience.units import Digest, PublicKey, RequestId
 
 ENVELOPE_BYTES = 256
@@ -38,6 +39,7 @@ class AskOptions(TypedDict, total=False):
         model: The id of the model that is to answer.
         on_disconnect: What the loss of this process does to the work; it goes on, unless you say.
         allow_truncation: Lets the node drop part of a prompt that is too long, which it then discloses.
+        max_charge: The most that it may cost, in the asset of the budget, where that is less than the budget allows.
     """
 
     skill: str | None
@@ -52,6 +54,7 @@ class AskOptions(TypedDict, total=False):
     model: str | None
     on_disconnect: OnDisconnect
     allow_truncation: bool
+    max_charge: Amount | str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,7 @@ class Question:
     model: str = ""
     on_disconnect: OnDisconnect = OnDisconnect.UNSPECIFIED
     allow_truncation: bool = False
+    max_charge: Amount | None = None
 
     def sign(
         self,
@@ -78,6 +82,8 @@ class Question:
         now: datetime,
         seconds_left: float | None,
         trusted_nodes: frozenset[PublicKey],
+        payment: AskPayment | None = None,
+        max_charge: int | None = None,
     ) -> Signed[Ask]:
         """Signs the question for the node of a card.
 
@@ -88,6 +94,8 @@ class Question:
             now: The asker's clock.
             seconds_left: How long the asker will wait, or None.
             trusted_nodes: The nodes that may read more than INTERNAL data.
+            payment: Out of what it is paid; None: it is free.
+            max_charge: The most that it may cost, in units of the quote's asset; None: what the quote says.
 
         Raises:
             DataClassForbiddenError: The node may not read it; nothing was signed.
@@ -112,11 +120,13 @@ class Question:
                 max_output_tokens=self.max_output_tokens,
                 max_hidden_tokens=self.max_hidden_tokens,
                 deadline=_deadline(now, seconds_left, limits.max_run_time),
+                max_charge=max_charge,
             ),
             answer_schema=self.shape.schema if self.shape and skill and skill.accepts_answer_schema else "",
             on_disconnect=self.on_disconnect,
             allow_truncation=self.allow_truncation,
             model_id=self.model,
+            payment=payment,
         )
         signed = seal(ask, signer=signer)
         size = len(signed.envelope.payload) + ENVELOPE_BYTES
@@ -126,6 +136,15 @@ class Question:
                 detail=LimitExceeded(limit="max_message_bytes", maximum=limits.max_message_bytes, requested=size),
             )
         return signed
+
+
+def amount_of(max_charge: Amount | str | None) -> Amount | None:
+    """Returns an amount that may be written down as text.
+
+    Raises:
+        UsageError: The text is none.
+    """
+    return Amount.parse(max_charge) if isinstance(max_charge, str) else max_charge
 
 
 def turns_of(question: str | Sequence[Turn]) -> tuple[Turn, ...]:

@@ -13,40 +13,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import Awaitable
 from datetime import timedelta
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from grpc.aio import AioRpcError, UnaryStreamCall
 
 from consilience._wire.errors import error_from_rpc
-from consilience._wire.events import decode_events
-from consilience._wire.services import encode_request
 from consilience.asks import (
     ASK_METHOD,
     RESUME_METHOD,
-    Accepted,
-    Answer,
     AnswerEvent,
     Ask,
-    Final,
-    Transcript,
-    check_answer,
-    check_claims,
 )
+from consilience.client.arrivals import Arrivals
 from consilience.client.backoff import ATTEMPTS_BEFORE_PROGRESS, FIRST_PAUSE_SECONDS, Backoff
 from consilience.client.caller import Caller
 from consilience.client.cards import NodeReference
 from consilience.client.connections import Connection
+from consilience.client.openings import Opening
 from consilience.client.outages import Outage
-from consilience.client.peers import breach, check_author, check_promises
 from consilience.client.questions import Question
 from consilience.client.routes import Route
 from consilience.client.watches import LONGEST_CALL_SECONDS, Watch
 from consilience.envelopes import Signed
 from consilience.errors import (
-    AnswerTooLargeError,
     AnswerUnknownError,
     AudienceWrongError,
     CallExpiredError,
@@ -63,8 +54,12 @@ from consilience.errors import (
     WrongReplicaError,
 )
 from consilience.nodes import NodeCard
-from consilience.telemetry import SILENT_TRACE, AskTrace, TracedAsk
-from consilience.units import Digest, RequestId
+from consilience.telemetry import AskTrace
+from consilience.units import RequestId
+
+if TYPE_CHECKING:  # a free ask does without
+    from consilience.client.payments.paid_asks import PaidAsk
+    from consilience.client.payments.payer import Payer
 
 _LAST_MOMENT = timedelta(seconds=1)
 """How long before its expiry an ask is not sent any more."""
@@ -85,21 +80,26 @@ class LogReader:
         request_id: The name of the ask.
         question: What is asked; None to read an answer that was asked for before.
         watch: Bounds all of it.
+        payer: Pays for it; None: nobody.
     """
 
     def __init__(
-        self, caller: Caller, *, node: NodeReference, request_id: RequestId, question: Question | None, watch: Watch
+        self,
+        caller: Caller,
+        *,
+        node: NodeReference,
+        request_id: RequestId,
+        question: Question | None,
+        watch: Watch,
+        payer: Payer | None = None,
     ) -> None:
         self.request_id = request_id
-        self.transcript = Transcript()
-        self.responses: list[bytes] = []
-        self._bytes_left = caller.max_answer_bytes
-        self._ready: deque[AnswerEvent] = deque()
-        self.ask: Signed[Ask] | None = None
-        self.trace: AskTrace = SILENT_TRACE
+        self._opening = Opening(caller, payer=payer, request_id=request_id, question=question)
+        self._arrivals = Arrivals(self._opening, max_bytes=caller.max_answer_bytes)
+        self.transcript = self._arrivals.transcript
+        self.responses = self._arrivals.responses
         self._caller = caller
         self._node = node
-        self._question = question
         self._watch = watch
         self._backoff = Backoff()
         self._outage = Outage(request_id)
@@ -107,7 +107,6 @@ class LogReader:
         self._card: Signed[NodeCard] | None = None
         self._connection: Connection | None = None
         self._call: UnaryStreamCall[bytes, bytes] | None = None
-        self._ask_digest: Digest | None = None
         self._sent = False  # an attempt may have reached the node
         self._refused = False
         self._looking = False  # for an answer of which it is not known whether it was bound
@@ -121,6 +120,21 @@ class LogReader:
         return self._card
 
     @property
+    def ask(self) -> Signed[Ask] | None:
+        """The ask as it was signed here; None: it was not."""
+        return self._opening.ask
+
+    @property
+    def payment(self) -> PaidAsk | None:
+        """What the answer is paid by; None: it is free, or it is not known here."""
+        return self._opening.payment
+
+    @property
+    def trace(self) -> AskTrace:
+        """Follows the ask."""
+        return self._opening.trace
+
+    @property
     def route(self) -> Route | None:
         """The way to the node, once there is one."""
         return self._route
@@ -130,6 +144,11 @@ class LogReader:
         """Whether the node may be at work on the answer still."""
         reached = self._call is not None or self._sent
         return reached and not self._refused and self.transcript.final is None
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the node has taken the ask, or may have."""
+        return self._began or self.may_be_running
 
     @property
     def _began(self) -> bool:
@@ -147,7 +166,7 @@ class LogReader:
             ProtocolError: The node broke the rules of the log.
             TransportError: The connection broke and did not come back, or the watch ran out.
         """
-        while not self._ready:
+        while not self._arrivals.ready:
             call = self._call or await self._open()
             try:
                 received = await call.read()
@@ -155,10 +174,11 @@ class LogReader:
                 failure = error_from_rpc(error)
                 failure.__cause__ = error
             except asyncio.CancelledError:
-                # The watch cancels the call, and others the task that waits for it.
-                if self._watch.error is None or _is_being_cancelled():
+                # The watch and the payment cancel the call, and others the task that waits for it.
+                stopped = self._stopped
+                if stopped is None or _is_being_cancelled():
                     raise
-                raise self._out_of_time(self._watch.error) from None
+                raise stopped from None
             else:
                 if isinstance(received, bytes):
                     self._take(received)
@@ -167,10 +187,10 @@ class LogReader:
             self._call = None
             if self.transcript.final is not None:
                 return None
-            if self._watch.error is not None:
-                raise self._out_of_time(self._watch.error) from failure
+            if (stopped := self._stopped) is not None:
+                raise stopped from failure
             await self._recover(failure)
-        return self._ready.popleft()
+        return self._arrivals.ready.popleft()
 
     async def read_end(self, *, seconds: float) -> None:
         """Makes sure that nothing follows Final, unless the node takes longer than this to end the stream.
@@ -207,49 +227,11 @@ class LogReader:
 
     def _take(self, received: bytes) -> None:
         """Verifies what arrived, as a whole, and makes it ready to be read."""
-        self._bytes_left -= len(received)
-        if self._bytes_left < 0:
-            raise AnswerTooLargeError(f"the answer takes more than {self._caller.max_answer_bytes} bytes")
-        try:
-            entries = decode_events(received)
-            for entry in entries:
-                check_claims(entry.event)
-        except RefusedError as error:
-            raise breach(error) from error
-        for entry in entries:
-            self.transcript.append(entry)
-            match entry.event:
-                case Accepted(ask_digest=digest):
-                    self._check_accepted(digest)
-                    self.trace.accepted()
-                case Final(answer=answer):
-                    self._check_answer(answer)
-        self.responses.append(received)
-        self._ready.extend(entries)
+        self._arrivals.take(received, card=self.card.value)
         if self._sent and self._backoff.failures:
             self.trace.reconnected()
         self._backoff.progress()
         self._outage.end()
-
-    def _check_accepted(self, digest: Digest) -> None:
-        if self._ask_digest is None:
-            self._ask_digest = digest
-        if digest != self._ask_digest:
-            raise ProtocolError("the node accepted another ask", requirement="ASK-ANS-002")
-
-    def _check_answer(self, answer: Signed[Answer]) -> None:
-        """Checks an answer by spec section 2.5, as far as it is known what was asked."""
-        card = self.card.value
-        check_answer(
-            answer,
-            transcript=self.transcript,
-            ask_digest=self._ask_digest or answer.value.ask_digest,
-            card_digest=self.ask.value.card_digest if self.ask else answer.value.card_digest,
-            node_id=card.node_id,
-        )
-        check_author(answer, card=card)
-        if self.ask is not None and (skill := card.skill(self.ask.value.skill_id)) is not None:
-            check_promises(answer.value, skill=skill)
 
     async def _open(self) -> UnaryStreamCall[bytes, bytes]:
         """Starts the call that brings the next events."""
@@ -260,33 +242,36 @@ class LogReader:
             route = await self._in_time(self._caller.cards.refreshed(self._node))
         self._route = route
         connection = self._connection = self._connection or route.connection
-        method, request = self._request(route, connection)
+        method, request = await self._request(route, connection)
         self._call = connection.stream(method, request, seconds=LONGEST_CALL_SECONDS, metadata=self.trace.metadata)
         return self._call
 
-    def _request(self, route: Route, connection: Connection) -> tuple[str, bytes]:
+    async def _request(self, route: Route, connection: Connection) -> tuple[str, bytes]:
         """Returns what to send next: the ask while nothing came of it, else the wish to read on."""
-        now = self._caller.clock()
-        if self.ask is not None and now > self.ask.value.header.expire_time - _LAST_MOMENT:
+        opening = self._opening
+        if self.ask is not None and self._caller.clock() > self.ask.value.header.expire_time - _LAST_MOMENT:
             self._looking = True
-        if self._question is None or self._looking or self._began:
+        if not opening.is_question or self._looking or self._began:
             self._card = self._card or route.card
-            last = self.transcript.last_sequence
-            return RESUME_METHOD, self._caller.resume_request(self.request_id, card=self._card.value, after=last)
-        if self.ask is None:
-            self._card = route.card
-            self.ask = self._question.sign(
-                route.card.value,
-                card_digest=route.card_digest,
-                signer=self._caller.signer,
-                now=now,
-                seconds_left=self._watch.seconds_left,
-                trusted_nodes=self._caller.trusted_nodes,
+            await self._in_time(opening.resume(route))
+            request = self._caller.resume_request(
+                self.request_id, card=self._card.value, after=self.transcript.last_sequence
             )
-            self._ask_digest = self.ask.digest
-            told = TracedAsk.of(self.ask.value)
-            self.trace = self._caller.tracer.asking(told, authority=connection.endpoint.authority)
-        return ASK_METHOD, encode_request(self.ask.envelope)
+            method = RESUME_METHOD
+        else:
+            if self.ask is None:
+                self._card = route.card
+                signing = opening.sign(
+                    route, authority=connection.endpoint.authority, seconds_left=self._watch.seconds_left
+                )
+                await self._in_time(signing)
+            method, request = ASK_METHOD, opening.request()
+        if self.payment is not None:
+            self.payment.on_breach = self._stop_paying
+        return method, request
+
+    def _stop_paying(self, _: ProtocolError) -> None:
+        self.interrupt()
 
     async def _recover(self, failure: ConsilienceError) -> None:
         """Makes ready for another attempt after a failed one, or raises why there is none."""
@@ -297,12 +282,10 @@ class LogReader:
                 await self._renew_card(failure)
             case CallExpiredError() if self._sent and not (self._began or self._looking):
                 self._looking = True
-            case AnswerUnknownError() if self._looking and not self._began:
-                self._looking = False
-                self._drop_ask(failure)
-            case AnswerUnknownError() if self._began:
-                self._refused = True
-                raise self._outage.answer_lost(last=self.transcript.last_sequence) from failure
+            case AnswerUnknownError() if self._looking or self._began:
+                self._begin_anew(failure)
+            case RefusedError() if self._route and not self._began and self._opening.may_pay_otherwise(failure):
+                await self._in_time(self._opening.pay_otherwise(failure, route=self._route))
             case SequenceUnknownError():
                 raise ProtocolError("the node lost events that it had sent", requirement="STRM-LOG-001") from failure
             case RefusedError(retry_after=timedelta() as pause):
@@ -313,7 +296,15 @@ class LogReader:
                 await self._reconnect(failure)
             case _:
                 self._refused = isinstance(failure, RefusedError)
-                raise failure
+                raise self._opening.explained(failure)
+
+    def _begin_anew(self, failure: AnswerUnknownError) -> None:
+        """Has the ask signed anew where nothing came of it; an answer that had begun is lost."""
+        if self._began:
+            self._refused = True
+            raise self._outage.answer_lost(last=self.transcript.last_sequence) from failure
+        self._looking = False
+        self._opening.drop(failure)
 
     async def _turn_to_replica(self, failure: WrongReplicaError) -> None:
         if self._route is None:
@@ -337,12 +328,8 @@ class LogReader:
             self._refused = True
             raise failure
         self._route, self._connection = route, None
-        self._drop_ask(failure)
-
-    def _drop_ask(self, failure: RefusedError) -> None:
-        """Lets go of an ask of which nothing is bound; what is signed next is another, with a trace of its own."""
-        self.ask = None
-        self.trace.failed(failure)
+        self._opening.drop(failure)
+        await self._in_time(self._opening.drop_payment())
 
     async def _wait(self, seconds: float, failure: RefusedError) -> None:
         """Waits as long as the node asks for, and not less than a moment, if the user waits that long."""
@@ -373,6 +360,13 @@ class LogReader:
             # The certificate changed beyond what the card allows: perhaps there is a newer card.
             with contextlib.suppress(UnreachableError):
                 self._route = await self._in_time(self._caller.cards.refreshed(self._node))
+
+    @property
+    def _stopped(self) -> ConsilienceError | None:
+        """Why reading has ended: the node is not paid any more, or nobody waits any longer."""
+        if self.payment is not None and self.payment.breach is not None:
+            return self.payment.breach
+        return None if self._watch.error is None else self._out_of_time(self._watch.error)
 
     def _out_of_time(self, expired: TransportError) -> ConsilienceError:
         connection = self._connection or (self._route.connection if self._route else None)

@@ -9,6 +9,7 @@ from consilience.asks import Answer, Citation, Confidence, Intake, Outcome, Stop
 from consilience.client.exchanges import Exchange
 from consilience.envelopes import Signed
 from consilience.nodes import Model, NodeCard
+from consilience.payments import Amount, Receipt
 from consilience.units import RequestId
 
 
@@ -23,6 +24,7 @@ class AskResult:
         request_id: Names the ask.
         exchange: Everything that was sent and received, for verification offline.
         parsed: The answer as the model or schema that was asked for reads it, where the node answered; else None.
+        receipt: What was charged, checked and kept in the wallet; None: the answer was free, or was not paid from here.
     """
 
     text: str
@@ -31,6 +33,12 @@ class AskResult:
     request_id: RequestId
     exchange: Exchange
     parsed: Any = None
+    receipt: Signed[Receipt] | None = None
+
+    @property
+    def cost(self) -> Amount | None:
+        """What was charged for it; None: it was free."""
+        return Amount(self.receipt.value.charge, self.receipt.value.asset) if self.receipt else None
 
     @property
     def outcome(self) -> Outcome:

@@ -16,6 +16,7 @@ from consilience.envelopes import Envelope, Signed
 from consilience.errors import ProtocolError, RefusedError
 from consilience.identity import format_node_id
 from consilience.nodes import NodeCard, Skill, check_card, effective_data_class
+from consilience.payments import Amount, Receipt
 
 _NO_QUESTION = Check(
     name="the question is there",
@@ -176,6 +177,8 @@ def _log_checks(chain: _Chain, responses: Sequence[bytes], text: str) -> Iterato
         passed=accepted is not None and accepted.ask_digest == answer.ask_digest,
         explanation=f"it accepted {_short(accepted.ask_digest) if accepted else 'nothing'}",
     )
+    if transcript.final is not None and transcript.final.receipt is not None:
+        yield _receipt_check(chain, transcript.final.receipt)
     lost = bool(transcript.gaps)
     yield Check(
         name="the text is the text that was signed",
@@ -188,6 +191,25 @@ def _log_checks(chain: _Chain, responses: Sequence[bytes], text: str) -> Iterato
         requirement="ASK-ANS-004",
         passed=lost or answer.citations == tuple(transcript.citations),
         explanation=f"{len(answer.citations)} signed, {len(transcript.citations)} in the log",
+    )
+
+
+def _receipt_check(chain: _Chain, receipt: Envelope) -> Check:
+    """Checks that a receipt is for this ask and answer; whether it is priced as agreed, the wallet knows."""
+    name, requirement = "the receipt is for this answer", "PAY-RCP-005"
+    try:
+        value = open_envelope(receipt, Receipt).value
+    except RefusedError as error:
+        return Check(name=name, requirement=requirement, passed=False, explanation=str(error))
+    answer, card = chain.answer.value, chain.card.value
+    bound = (value.ask_digest, value.answer_digest, value.usage, value.outcome, value.charge > 0)
+    signed = value.node_id == card.node_id and card.may_sign(value.signing_key, at=value.finish_time)
+    return Check(
+        name=name,
+        requirement=requirement,
+        passed=signed
+        and bound == (answer.ask_digest, chain.answer.digest, answer.usage, answer.outcome, answer.charged),
+        explanation=f"{Amount(value.charge, value.asset)} for the answer {_short(value.answer_digest)}",
     )
 
 

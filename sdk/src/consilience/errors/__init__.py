@@ -2,8 +2,10 @@
 
     ConsilienceError
     ├── UsageError              you asked for what cannot be; nothing was sent
-    │   ├── AddressInvalidError, KeyFileError, ForkedError
+    │   ├── AddressInvalidError, KeyFileError, WalletFileError, ForkedError
     │   ├── DataClassForbiddenError     your own allow-list keeps the data here
+    │   ├── BudgetExceededError         the ask costs more than you allow
+    │   ├── DepositPendingError         a session waits for money
     │   ├── AnswerShapeError            the answer does not fit your model or schema
     │   └── AnswerTooLargeError         the answer is larger than your client keeps
     ├── ProtocolError           the peer broke a MUST; `requirement` says which
@@ -63,9 +65,11 @@ from consilience.errors.tree import (
     AnswerShapeError,
     AnswerTimeoutError,
     AnswerTooLargeError,
+    BudgetExceededError,
     ConnectionLostError,
     ConsilienceError,
     DataClassForbiddenError,
+    DepositPendingError,
     Detail,
     FieldViolation,
     FieldViolations,
@@ -84,6 +88,7 @@ from consilience.errors.tree import (
     UnknownReasonError,
     UnreachableError,
     UsageError,
+    WalletFileError,
 )
 
 __all__ = [
@@ -98,6 +103,7 @@ __all__ = [
     "AnswerUnknownError",
     "AudienceWrongError",
     "BalanceTooLowError",
+    "BudgetExceededError",
     "CallExpiredError",
     "CallNotYetValidError",
     "ConnectionLostError",
@@ -106,6 +112,7 @@ __all__ = [
     "DataClassRefusedError",
     "DeadlinePassedError",
     "DepositInvalidError",
+    "DepositPendingError",
     "Detail",
     "EnvelopeMalformedError",
     "ExtensionUnsupportedError",
@@ -148,6 +155,7 @@ __all__ = [
     "UnknownReasonError",
     "UnreachableError",
     "UsageError",
+    "WalletFileError",
     "WithdrawalInvalidError",
     "WrongReplicaError",
 ]

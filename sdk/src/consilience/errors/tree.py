@@ -4,18 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from consilience.units import EncodedEnvelope
+from consilience.units import Digest, EncodedEnvelope
+
+if TYPE_CHECKING:
+    from consilience.payments.stakes import Stake
 
 ERROR_DOMAIN = "consilience.dev"
 """The domain of every ErrorInfo (ERR-STAT-001)."""
 
 
 class ConsilienceError(Exception):
-    """Is the root of the tree. `remedy` says in one sentence what to do next."""
+    """Is the root of the tree. `remedy` says in one sentence what to do next.
+
+    Attributes:
+        stake: Of an ask that is paid for and broke off: whether money moved, and how much at most. None: the ask was
+            free, or nothing of it was sent.
+    """
 
     remedy: ClassVar[str] = "See the message."
+    stake: Stake | None = None
+
+    def __str__(self) -> str:
+        return super().__str__() if self.stake is None else f"{super().__str__()}; {self.stake}"
 
 
 class UsageError(ConsilienceError, ValueError):
@@ -46,6 +58,38 @@ class DataClassForbiddenError(UsageError):
     """The data class of an ask may not go to this node; nothing was sent (ASK-DATA-003)."""
 
     remedy = "Choose a node whose policy reads this class, and allow it with `Client(trusted_nodes=…)`."
+
+
+class BudgetExceededError(UsageError):
+    """The ask costs more than the budget allows; nothing was sent."""
+
+    remedy = "Allow more with `Client(budget=Budget(per_ask=…, per_day=…))`, or ask a node that costs less."
+
+
+class DepositPendingError(UsageError):
+    """A session needs money, and none has arrived yet; the ask was not sent.
+
+    Attributes:
+        session_id: The session, 32 bytes.
+        deposit_id: The deposit, 16 bytes.
+        asset: What is counted.
+        amount: In units of the asset.
+    """
+
+    remedy = "Make the deposit that the message names, or wait for it, and ask again: the same deposit goes on."
+
+    def __init__(self, message: str, *, session_id: Digest, deposit_id: bytes, asset: str, amount: int) -> None:
+        super().__init__(message)
+        self.session_id = session_id
+        self.deposit_id = deposit_id
+        self.asset = asset
+        self.amount = amount
+
+
+class WalletFileError(UsageError):
+    """The file of a wallet cannot be read or written, or a newer version of this library made it."""
+
+    remedy = "Check the file that the message names, or update the library; never delete a wallet with open sessions."
 
 
 class AnswerShapeError(UsageError):

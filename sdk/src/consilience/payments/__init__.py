@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from consilience.payments.amounts import Amount
+from consilience.payments.budgets import Budget
 from consilience.payments.calls import (
     ACKNOWLEDGE_METHOD,
     CLOSE_METHOD,
@@ -25,10 +26,13 @@ from consilience.payments.calls import (
     check_payment_call,
 )
 from consilience.payments.costs import MAX_AMOUNT, charge_of, cost
+from consilience.payments.exposures import Exposure, least_cost, question_cost
+from consilience.payments.list_prices import ListPrices
 from consilience.payments.quotes import MAX_QUOTE_LIFETIME, Quote, check_quote
 from consilience.payments.receipts import (
     Meter,
     Receipt,
+    check_chain,
     check_meter,
     check_receipt,
     check_refund,
@@ -43,6 +47,7 @@ from consilience.payments.sessions import (
     check_terms,
     check_voucher,
 )
+from consilience.payments.stakes import Stake
 from consilience.payments.transfers import DepositInstruction, Hold, HoldRelease, TransferStatus, check_hold
 
 __all__ = [
@@ -60,13 +65,16 @@ __all__ = [
     "Account",
     "AcknowledgeReceiptCall",
     "Amount",
+    "Budget",
     "CloseSessionCall",
     "ConfirmDepositCall",
     "DepositInstruction",
+    "Exposure",
     "GetQuoteCall",
     "GetSessionCall",
     "Hold",
     "HoldRelease",
+    "ListPrices",
     "ListReceiptsCall",
     "Meter",
     "OpenSessionCall",
@@ -76,10 +84,12 @@ __all__ = [
     "SessionState",
     "SessionStatus",
     "SessionTerms",
+    "Stake",
     "TransferStatus",
     "Voucher",
     "WithdrawCall",
     "charge_of",
+    "check_chain",
     "check_hold",
     "check_meter",
     "check_payment_call",
@@ -90,4 +100,6 @@ __all__ = [
     "check_voucher",
     "cost",
     "funding_commitment",
+    "least_cost",
+    "question_cost",
 ]

@@ -121,7 +121,7 @@ def check_receipt(
     *,
     quote: Signed[Quote],
     ask: Signed[Ask],
-    answer: Signed[Answer],
+    answer: Signed[Answer] | None,
     terms: Signed[SessionTerms],
     before: Signed[Receipt] | None = None,
 ) -> None:
@@ -131,7 +131,7 @@ def check_receipt(
         receipt: The receipt, its signature verified.
         quote: What was agreed on.
         ask: What was asked.
-        answer: What came of it.
+        answer: What came of it; None: the node keeps it no more, and what is said of it is not compared.
         terms: Those of the session.
         before: The receipt before it in the session, where the payer holds it.
 
@@ -142,13 +142,13 @@ def check_receipt(
     account = (value.session_id, value.payer, value.node_id, value.asset, value.backing, value.issuer)
     if account != (terms.digest, agreed.payer, agreed.payee, agreed.asset, agreed.backing, agreed.issuer):
         raise ProtocolError("the receipt is of another session than its terms", requirement=_RECEIPT)
-    bound = (value.request_id, value.ask_digest, value.quote_digest, value.answer_digest)
-    if bound != (ask.value.header.request_id, ask.digest, quote.digest, answer.digest):
-        raise ProtocolError("the receipt is for another ask, quote or answer", requirement=_RECEIPT)
-    if value.usage != answer.value.usage or value.outcome is not answer.value.outcome:
-        raise ProtocolError("the receipt tells other usage, or another outcome, than the answer", requirement=_RECEIPT)
+    bound = (value.request_id, value.ask_digest, value.quote_digest)
+    if bound != (ask.value.header.request_id, ask.digest, quote.digest):
+        raise ProtocolError("the receipt is for another ask or quote", requirement=_RECEIPT)
+    if answer is not None:
+        _check_binding(value, answer=answer)
     if not value.refund_of:
-        _check_charge(value, quote=quote.value, ask=ask.value, answer=answer.value)
+        _check_charge(value, quote=quote.value, ask=ask.value, answer=answer.value if answer else None)
     check_chain(receipt, before=before)
 
 
@@ -197,12 +197,20 @@ def check_refund(refund: Signed[Receipt], *, earlier: Sequence[Signed[Receipt]])
         raise ProtocolError(f"{value.charge} are given back of {left}", requirement="PAY-RCP-003")
 
 
-def _check_charge(receipt: Receipt, *, quote: Quote, ask: Ask, answer: Answer) -> None:
-    failed_unread = answer.outcome is Outcome.FAILED and not answer.transcript_bytes
+def _check_binding(receipt: Receipt, *, answer: Signed[Answer]) -> None:
+    if receipt.answer_digest != answer.digest:
+        raise ProtocolError("the receipt is for another answer", requirement=_RECEIPT)
+    if receipt.usage != answer.value.usage or receipt.outcome is not answer.value.outcome:
+        raise ProtocolError("the receipt tells other usage, or another outcome, than the answer", requirement=_RECEIPT)
+
+
+def _check_charge(receipt: Receipt, *, quote: Quote, ask: Ask, answer: Answer | None) -> None:
+    size_bytes = answer.transcript_bytes if answer is not None else receipt.usage.output_bytes
+    failed_unread = receipt.outcome is Outcome.FAILED and not size_bytes
     most = 0 if failed_unread else _charge(quote, ask, receipt.usage)
     if not 0 <= receipt.charge <= most:
         raise ProtocolError(f"the receipt charges {receipt.charge}, and {most} at most is due", requirement=_RECEIPT)
-    if answer.charged != (receipt.charge > 0):
+    if answer is not None and answer.charged != (receipt.charge > 0):
         raise ProtocolError("the answer says otherwise whether it is charged", requirement="PAY-CHG-002")
 
 

@@ -10,6 +10,7 @@ from consilience import client as asynchronous
 from consilience.asks import Answer, AnswerEvent
 from consilience.envelopes import Signed
 from consilience.nodes import NodeCard
+from consilience.payments import Amount
 from consilience.sync.background import Background
 from consilience.units import RequestId
 
@@ -37,6 +38,11 @@ class AnswerStream:
     def text(self) -> str:
         """The text that has arrived."""
         return self._stream.text
+
+    @property
+    def cost(self) -> Amount | None:
+        """What the answer costs so far; None: it is free."""
+        return self._stream.cost
 
     def __enter__(self) -> Self:
         """Sends the ask and waits until the node has accepted it; raises as `consilience.AnswerStream`."""

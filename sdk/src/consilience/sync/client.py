@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
 from consilience import client as asynchronous
 from consilience.asks import Answer, AnswerSnapshot, Turn
@@ -20,10 +20,16 @@ from consilience.client.client import (
 from consilience.envelopes import Signed
 from consilience.identity import Signer
 from consilience.nodes import DataClass, NodeCard
+from consilience.payments import Budget
 from consilience.sync import background
 from consilience.sync.asks import AnswerStream
 from consilience.telemetry import SILENT, Tracer
 from consilience.units import PublicKey, RequestId, utc_now
+
+if TYPE_CHECKING:  # a client that pays nothing does without
+    from consilience.client.payments import Wallet
+    from consilience.rails.contract import PayerRail
+    from consilience.sync.payments import PaymentDesk
 
 
 class Client:
@@ -44,6 +50,9 @@ class Client:
         max_answer_bytes: int = DEFAULT_MAX_ANSWER_BYTES,
         clock: Callable[[], datetime] = utc_now,
         tracer: Tracer = SILENT,
+        budget: Budget | None = None,
+        wallet: Wallet | Path | str | None = None,
+        rails: Sequence[PayerRail] | None = None,
     ) -> None:
         self._client = asynchronous.Client(
             key,
@@ -55,6 +64,9 @@ class Client:
             max_answer_bytes=max_answer_bytes,
             clock=clock,
             tracer=tracer,
+            budget=budget,
+            wallet=wallet,
+            rails=rails,
         )
         self._background = background.hold()
         self._closed = False
@@ -104,6 +116,13 @@ class Client:
     def card(self, node: NodeReference) -> Signed[NodeCard]:
         """Returns the verified card of a node; see `consilience.Client.card`."""
         return self._background.run(self._client.card(node))
+
+    @property
+    def payments(self) -> PaymentDesk:
+        """Prices, sessions and receipts; see `consilience.Client.payments`."""
+        from consilience.sync.payments import PaymentDesk  # noqa: PLC0415 - an ask does without
+
+        return PaymentDesk(self._client.payments, background=self._background)
 
     def close(self) -> None:
         """Closes what the client opened. In a forked child there is nothing of it to close."""

@@ -1,0 +1,131 @@
+"""Paying: the options that name a wallet, a budget and list prices, and how money is shown.
+
+For people an amount is a decimal number; with `--json` it is a whole number of units, and the asset that says which.
+"""
+
+import functools
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from consilience.client import Client
+from consilience.client.payments import Wallet, WalletSession, default_wallet_file
+from consilience.errors import UsageError
+from consilience.payments import Amount, Budget, ListPrices
+from consilience.payments.costs import MAX_AMOUNT
+from consilience.units import Digest
+
+SHORTEST_ID = 4
+"""Hex digits: fewer name a session by accident."""
+
+
+def wallet_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a command the option that names a wallet."""
+    return click.option(
+        "--wallet",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="The wallet; otherwise $CONSILIENCE_WALLET_FILE, or the one in your state folder.",
+    )(command)
+
+
+def key_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a command the option that names the key that pays."""
+    return click.option("--key", type=click.Path(path_type=Path), help="The key file to sign with.")(command)
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a command the option of machines."""
+    return click.option("--json", "as_json", is_flag=True, help="For machines: amounts in whole units.")(command)
+
+
+def list_price_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a command the option of prices to compare with."""
+
+    @click.option(
+        "--list-price",
+        "list_prices",
+        multiple=True,
+        metavar="PRICE",
+        help="Compares with a price of yours: '2.50 USD/6 per 1000000 output tokens'. May be given several times.",
+    )
+    @functools.wraps(command)
+    def with_prices(*words: Any, list_prices: tuple[str, ...], **options: Any) -> Any:  # noqa: ANN401 - click's own
+        return command(*words, list_prices=_read_prices(list_prices), **options)
+
+    return with_prices
+
+
+def open_wallet(path: Path | None) -> Wallet:
+    """Opens a wallet that is there.
+
+    Raises:
+        UsageError: It is not: nothing was paid yet.
+    """
+    file = path or default_wallet_file()
+    if not file.exists():
+        raise UsageError(f"there is no wallet in {file}: nothing was paid out of it yet")
+    return Wallet.at(file)
+
+
+def client_with(wallet: Wallet, *, key: Path | None) -> Client:
+    """Returns a client that settles what is in a wallet, and spends nothing."""
+    return Client(key, wallet=wallet)
+
+
+def budget_of(budget: str | None, day_budget: str | None) -> Budget | None:
+    """Returns the budget of an ask on the command line.
+
+    Raises:
+        click.BadParameter: It is none.
+    """
+    if budget is None:
+        if day_budget is not None:
+            raise click.BadParameter("--day-budget bounds a --budget, and there is none")
+        return None
+    try:
+        per_ask = Amount.parse(budget)
+        return Budget(per_ask=per_ask, per_day=day_budget or Amount(MAX_AMOUNT, per_ask.asset))
+    except UsageError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def session_named(wallet: Wallet, text: str) -> WalletSession:
+    """Returns the session whose id begins with some hex digits.
+
+    Raises:
+        click.BadParameter: There is none, or there are several.
+    """
+    found = [session for session in wallet.sessions() if session.session_id.hex().startswith(text.lower())]
+    if len(text) < SHORTEST_ID or len(found) != 1:
+        known = ", ".join(short(session.session_id) for session in wallet.sessions()) or "none"
+        raise click.BadParameter(f"{text!r} names no session, or several; the wallet has {known}")
+    return found[0]
+
+
+def short(digest: Digest | bytes) -> str:
+    """Returns the beginning of an id, enough for people to tell it apart and to type it."""
+    return digest.hex()[:12]
+
+
+def amount_facts(amount: Amount | None) -> dict[str, Any] | None:
+    """Returns an amount as an object of JSON: exact, in units of its asset."""
+    return None if amount is None else {"value": amount.value, "asset": amount.asset, "text": str(amount)}
+
+
+def sums(amounts: Iterable[Amount]) -> str:
+    """Returns what amounts come to, asset by asset."""
+    totals: dict[str, int] = {}
+    for amount in amounts:
+        totals[amount.asset] = totals.get(amount.asset, 0) + amount.value
+    return ", ".join(str(Amount(value, asset)) for asset, value in sorted(totals.items())) or "nothing"
+
+
+def _read_prices(texts: tuple[str, ...]) -> ListPrices | None:
+    if not texts:
+        return None
+    try:
+        return ListPrices.parse(texts)
+    except UsageError as error:
+        raise click.BadParameter(str(error)) from error

@@ -1,0 +1,51 @@
+"""`consilience prices`: what the skills of a node cost."""
+
+import asyncio
+import json
+from typing import Any
+
+import click
+from rich.table import Table
+
+from consilience.cli import parameters
+from consilience.cli.jsonable import jsonable
+from consilience.cli.paying import json_option, list_price_option
+from consilience.cli.printing import cell, console
+from consilience.client import Client
+from consilience.client.payments import SkillPrice
+from consilience.payments import ListPrices
+from consilience.payments.prices import tariff_words
+
+
+@click.command()
+@click.argument("node", type=parameters.text)
+@list_price_option
+@json_option
+@click.option("--timeout", type=parameters.seconds, default=10.0, show_default=True, help="Seconds to wait.")
+def prices(node: str, *, list_prices: ListPrices | None, as_json: bool, timeout: float) -> None:
+    """Shows what the skills of NODE cost by its card; each ask is priced by a quote, which the client checks."""
+    found = asyncio.run(_fetch(node, timeout=timeout))
+    if as_json:
+        click.echo(json.dumps([_facts(price) for price in found], indent=2))
+        return
+    table = Table(title="Prices", title_justify="left", show_edge=False)
+    for heading in ("skill", "costs", "paid in", "tariff"):
+        table.add_column(heading)
+    for price in found:
+        if not price.tariffs:
+            table.add_row(*map(cell, (price.skill_id, "nothing", "", "")))
+        for tariff in price.tariffs:
+            table.add_row(*map(cell, (price.skill_id, tariff_words(tariff), tariff.asset, tariff.id)))
+    shown = console()
+    shown.print(table)
+    if list_prices is not None:
+        shown.print(f"your list price: {list_prices}")
+
+
+async def _fetch(node: str, *, timeout: float) -> tuple[SkillPrice, ...]:  # noqa: ASYNC109 - the client keeps the time
+    async with Client(call_timeout=timeout) as client:
+        return await client.payments.prices(node)
+
+
+def _facts(price: SkillPrice) -> dict[str, Any]:
+    return {"skill": price.skill_id, "tariffs": [jsonable(tariff) for tariff in price.tariffs]}

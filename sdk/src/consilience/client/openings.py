@@ -1,0 +1,168 @@
+"""Openings: the ask of a reader, signed once and sent until something comes of it, with its payment where it costs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from consilience._wire.envelopes import from_bytes, open_envelope
+from consilience._wire.services import encode_ask
+from consilience.asks import Ask
+from consilience.client.caller import Caller
+from consilience.client.questions import Question, check_data_class
+from consilience.client.routes import Route
+from consilience.conformance import SCRIPT_SKILL_ID
+from consilience.envelopes import Signed
+from consilience.errors import (
+    BalanceTooLowError,
+    BudgetExceededError,
+    ConsilienceError,
+    PaymentRequired,
+    PaymentRequiredError,
+    QuoteInvalidError,
+    RefusedError,
+    SessionClosedError,
+    SessionUnknownError,
+)
+from consilience.nodes import NodeCard, Skill
+from consilience.payments import Quote
+from consilience.payments.prices import tariff_words
+from consilience.telemetry import SILENT_TRACE, AskTrace, TracedAsk
+from consilience.units import RequestId
+
+if TYPE_CHECKING:  # a free ask does without
+    from consilience.client.payments.paid_asks import PaidAsk
+    from consilience.client.payments.payer import Payer
+
+PAYMENT_ATTEMPTS = 5
+"""How often an ask is sent again after it was refused for its payment."""
+
+PAYMENT_REFUSALS = (BalanceTooLowError, QuoteInvalidError, SessionClosedError, SessionUnknownError)
+"""The refusals of an ask after which another quote, session or voucher helps."""
+
+
+class Opening:
+    """The ask of one reader.
+
+    Args:
+        caller: Who asks.
+        payer: Who pays; None: nobody.
+        request_id: Names the ask.
+        question: What is asked; None: an answer is read that was asked for before.
+
+    Attributes:
+        ask: As it was signed; None: it was not.
+        payment: What it is paid by; None: it is free.
+        trace: Follows it.
+    """
+
+    def __init__(
+        self, caller: Caller, *, payer: Payer | None, request_id: RequestId, question: Question | None
+    ) -> None:
+        self.ask: Signed[Ask] | None = None
+        self.payment: PaidAsk | None = None
+        self.trace: AskTrace = SILENT_TRACE
+        self._caller = caller
+        self._payer = payer
+        self._request_id = request_id
+        self._question = question
+        self._refusals = 0
+
+    @property
+    def is_question(self) -> bool:
+        """Whether something is asked here, and not read that was asked before."""
+        return self._question is not None
+
+    async def sign(self, route: Route, *, authority: str, seconds_left: float | None) -> None:
+        """Signs the question for the node of a card, once; raises as `Question.sign` and `Payer.pay_for`."""
+        question = self._question
+        if self.ask is not None or question is None:
+            return
+        card = route.card.value
+        skill = card.skill(question.skill) if question.skill else card.skills[0]
+        if self.payment is None and skill is not None and skill.tariff_ids:
+            check_data_class(
+                question.data_class, card=card, skill=skill, trusted_nodes=self._caller.trusted_nodes
+            )  # before any money moves
+            self.payment = await self._paid(question, skill=skill, route=route)
+        self.ask = question.sign(
+            card,
+            card_digest=route.card_digest,
+            signer=self._caller.signer,
+            now=self._caller.clock(),
+            seconds_left=seconds_left,
+            trusted_nodes=self._caller.trusted_nodes,
+            payment=self.payment.payment if self.payment else None,
+            max_charge=self.payment.max_charge if self.payment else None,
+        )
+        if self.payment is not None:
+            await self.payment.bind(self.ask)
+        self.trace = self._caller.tracer.asking(TracedAsk.of(self.ask.value), authority=authority)
+
+    def request(self) -> bytes:
+        """Returns the encoded request of the signed ask."""
+        if self.ask is None:
+            raise RuntimeError("nothing is signed yet")
+        if self.payment is None:
+            return encode_ask(self.ask.envelope)
+        voucher, quote = self.payment.envelopes
+        return encode_ask(self.ask.envelope, voucher=voucher, quote=quote)
+
+    async def resume(self, route: Route) -> None:
+        """Finds the payment of an ask that was sent before."""
+        if self._payer is not None and self.payment is None:
+            self.payment = await self._payer.resumed(self._request_id, route=route)
+
+    def may_pay_otherwise(self, failure: ConsilienceError) -> bool:
+        """Tells whether a refusal is about the payment, and another attempt may help."""
+        return self.payment is not None and self.ask is not None and isinstance(failure, PAYMENT_REFUSALS)
+
+    async def pay_otherwise(self, failure: RefusedError, *, route: Route) -> None:
+        """Makes ready for another attempt after an ask was refused for its payment.
+
+        Raises:
+            RefusedError: The refusal itself, where it has come too often.
+        """
+        payer, payment = self._payer, self.payment
+        self._refusals += 1
+        if payer is None or payment is None or self._refusals > PAYMENT_ATTEMPTS:
+            raise failure
+        if not await payer.refused(payment, failure, route=route):
+            self.payment = None
+            self.drop(failure)
+
+    def explained(self, failure: ConsilienceError) -> ConsilienceError:
+        """Returns an error as its user is told it: with the price in words, where the node sent one along."""
+        if not isinstance(failure, PaymentRequiredError) or not isinstance(failure.detail, PaymentRequired):
+            return failure
+        try:
+            quote = open_envelope(from_bytes(failure.detail.quote), Quote).value
+        except RefusedError:
+            return failure
+        price = tariff_words(quote.tariff) if quote.tariff is not None else "something"
+        text = f"{quote.skill_id} costs {price}, and its card does not say so; nothing was paid"
+        told = PaymentRequiredError(text, detail=failure.detail)
+        told.__cause__ = failure
+        return told
+
+    def drop(self, failure: RefusedError) -> None:
+        """Lets go of an ask of which nothing is bound; what is signed next is another, with a trace of its own."""
+        self.ask = None
+        self.trace.failed(failure)
+
+    async def drop_payment(self) -> None:
+        """Lets go of the payment with the ask: the next one relies on another card, and so on another quote."""
+        payment, self.payment = self.payment, None
+        if payment is not None and self._payer is not None:
+            await self._payer.dropped(payment)
+
+    async def _paid(self, question: Question, *, skill: Skill, route: Route) -> PaidAsk | None:
+        if self._payer is not None:
+            return await self._payer.pay_for(question, skill=skill, route=route)
+        if skill.id == SCRIPT_SKILL_ID:
+            return None  # which is free where it names no payment
+        raise BudgetExceededError(_price_line(route.card.value, skill))
+
+
+def _price_line(card: NodeCard, skill: Skill) -> str:
+    prices = " or ".join(tariff_words(tariff) for tariff in card.tariffs_of(skill))
+    return f"{skill.id} costs {prices or 'something'}, and the client has no budget; nothing was sent"

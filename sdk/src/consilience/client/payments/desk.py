@@ -1,0 +1,201 @@
+"""The desk: what a user asks about money beyond the asks themselves. `Client.payments` is one.
+
+>>> for price in await client.payments.prices(node):
+...     print(price.skill_id, *price.tariffs)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC
+
+from consilience._wire.envelopes import from_bytes, open_envelope
+from consilience.client.arguments import check_node
+from consilience.client.caller import Caller
+from consilience.client.cards import NodeReference
+from consilience.client.checks import Check
+from consilience.client.payments.audits import audit
+from consilience.client.payments.calls import PaymentCalls
+from consilience.client.payments.payer import Payer
+from consilience.client.payments.statements import Statement, statement_of
+from consilience.client.payments.wallet_rows import WalletSession, WalletTransfer
+from consilience.client.payments.withdrawals import Withdrawals
+from consilience.client.routes import Route
+from consilience.envelopes import Signed
+from consilience.errors import RefusedError, UsageError
+from consilience.payments import Amount, Hold, Quote, Receipt
+from consilience.tariffs import Tariff
+from consilience.units import Digest, RequestId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkillPrice:
+    """What a skill costs by the card: its tariffs, the preferred one first; none: it is free."""
+
+    skill_id: str
+    tariffs: tuple[Tariff, ...] = ()
+
+
+class PaymentDesk:
+    """Prices, sessions and receipts.
+
+    Args:
+        caller: Who pays.
+        payer: Pays for asks; None: the client has no wallet, and there are prices alone.
+    """
+
+    def __init__(self, caller: Caller, *, payer: Payer | None) -> None:
+        self._caller = caller
+        self._payer = payer
+
+    async def prices(self, node: NodeReference) -> tuple[SkillPrice, ...]:
+        """Returns what the skills of a node cost by its card; what counts is a quote.
+
+        Raises:
+            UnreachableError, ProtocolError: As `Client.card`.
+        """
+        check_node(node)
+        card = (await self._caller.cards.route(node)).card.value
+        return tuple(SkillPrice(skill_id=skill.id, tariffs=card.tariffs_of(skill)) for skill in card.skills)
+
+    async def quote(self, skill: str, *, node: NodeReference, model: str = "", asset: str = "") -> Signed[Quote]:
+        """Returns the price of a skill for this client, signed and checked.
+
+        Args:
+            skill: The id of the skill.
+            node: Whom to ask.
+            model: The id of the model; empty: whichever the node chooses.
+            asset: What to pay in; empty: the node's first.
+
+        Raises:
+            SkillUnknownError, ModelUnknownError, TermsRefusedError: There is no such price.
+            ProtocolError, TransportError: As `Client.ask`.
+        """
+        check_node(node)
+        route = await self._caller.cards.route(node)
+        return await PaymentCalls(self._caller).quote(skill_id=skill, model_id=model, asset=asset, route=route)
+
+    async def sessions(self) -> tuple[WalletSession, ...]:
+        """Returns the sessions in the wallet, as they are known there."""
+        return await asyncio.to_thread(self._paying.wallet.sessions)
+
+    async def refresh(self, session_id: Digest) -> WalletSession:
+        """Asks a node how a session stands, and fetches the receipts that are missing.
+
+        Raises:
+            UsageError: The wallet has no such session.
+            SessionUnknownError: The node has none.
+            ProtocolError, TransportError: As `Client.ask`.
+        """
+        session, route = await self._at(session_id)
+        return await self._paying.settlements.catch_up(session, route=route)
+
+    async def close_session(self, session_id: Digest) -> WalletSession:
+        """Ends a session: what was authorized and not spent is the payer's again. Raises as `refresh`."""
+        session, route = await self._at(session_id)
+        state = await self._paying.calls.close(session_id, route=route)
+        await self._paying.settlements.note_state(state)
+        return await self._paying.settlements.catch_up(session, route=route)
+
+    async def withdraw(self, session_id: Digest, *, amount: int | None = None) -> WalletTransfer:
+        """Gets money back from a session; what was begun before is brought to its end first.
+
+        Args:
+            session_id: The session.
+            amount: In units of its asset; None: all that can be paid out.
+
+        Raises:
+            WithdrawalInvalidError: It is more than can be paid out.
+            UsageError: There is nothing to pay out, or the wallet has no such session.
+            ProtocolError, TransportError: As `Client.ask`.
+        """
+        paying = self._paying
+        session, route = await self._at(session_id)
+        withdrawals = Withdrawals(
+            paying.rails, wallet=paying.wallet, calls=paying.calls, settlements=paying.settlements
+        )
+        return await withdrawals.make(session, amount=amount, route=route)
+
+    async def deposit(self, session_id: Digest, *, amount: int) -> WalletSession:
+        """Brings money into a session; a deposit that was begun before goes on in its place.
+
+        Args:
+            session_id: The session, which is not on credit.
+            amount: In units of its asset.
+
+        Raises:
+            DepositPendingError: It has not arrived yet.
+            DepositInvalidError: The node does not take it.
+            UsageError: It failed, or the wallet has no such session.
+        """
+        session, route = await self._at(session_id)
+        return await self._paying.deposits.make(session, amount=amount, route=route)
+
+    async def take_hold(self, hold: bytes) -> WalletSession:
+        """Brings a hold that the operator of a node, or the issuer of an escrow, has handed over.
+
+        Args:
+            hold: An encoded SignedEnvelope with the Hold.
+
+        Raises:
+            UsageError: It is none, or for a session or deposit that the wallet does not have.
+            DepositInvalidError: The node does not take it.
+            ProtocolError, TransportError: As `Client.ask`.
+        """
+        try:
+            opened = open_envelope(from_bytes(hold), Hold)
+        except RefusedError as error:
+            raise UsageError(f"that is no hold: {error}") from error
+        session, route = await self._at(opened.value.session_id)
+        return await self._paying.deposits.prove(session, hold=opened, route=route)
+
+    async def receipts(self, session_id: Digest) -> tuple[Signed[Receipt], ...]:
+        """Returns the receipts of a session that are in the wallet, in their order."""
+        return await asyncio.to_thread(self._paying.wallet.receipts.of, session_id)
+
+    async def receipt(self, request_id: RequestId) -> Signed[Receipt] | None:
+        """Returns the receipt of an ask, or None where the wallet has none."""
+        intent = await asyncio.to_thread(self._paying.wallet.intent, request_id)
+        if intent is None:
+            return None
+        return await asyncio.to_thread(self._paying.wallet.receipts.of_ask, intent.session_id, request_id=request_id)
+
+    async def statement(self, session_id: Digest) -> Statement:
+        """Returns what happened in a session, line by line.
+
+        Raises:
+            UsageError: The wallet has no such session.
+        """
+        session = await self._session(session_id)
+        return await asyncio.to_thread(statement_of, self._paying.wallet, session)
+
+    async def verify(self, session_id: Digest) -> tuple[Check, ...]:
+        """Checks the receipts of a session offline, and says what was checked.
+
+        Raises:
+            UsageError: The wallet has no such session.
+        """
+        session = await self._session(session_id)
+        return await asyncio.to_thread(audit, self._paying.wallet, session)
+
+    async def spent_today(self, asset: str) -> Amount:
+        """Returns what the asks of this day, by UTC, have cost in an asset; one that runs counts with its ceiling."""
+        today = self._caller.clock().astimezone(UTC).date()
+        return Amount(await asyncio.to_thread(self._paying.wallet.spent_on, today, asset=asset), asset)
+
+    @property
+    def _paying(self) -> Payer:
+        if self._payer is None:
+            raise UsageError("the client has no wallet: Client(wallet=…)")
+        return self._payer
+
+    async def _session(self, session_id: Digest) -> WalletSession:
+        session = await asyncio.to_thread(self._paying.wallet.session, session_id)
+        if session is None:
+            raise UsageError(f"the wallet has no session {session_id.hex()}")
+        return session
+
+    async def _at(self, session_id: Digest) -> tuple[WalletSession, Route]:
+        session = await self._session(session_id)
+        return session, await self._caller.cards.route(session.address)

@@ -1,0 +1,344 @@
+"""The payer: pays for the asks of one client, within its budget, out of its wallet (spec chapter 3)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Coroutine, Sequence
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+from consilience.asks import Blob
+from consilience.client.caller import Caller
+from consilience.client.payments.calls import PaymentCalls
+from consilience.client.payments.deposits import Deposits
+from consilience.client.payments.paid_asks import PaidAsk
+from consilience.client.payments.sessions import Sessions
+from consilience.client.payments.settlements import Settlements
+from consilience.client.payments.vouchers import VoucherCourier
+from consilience.client.payments.wallet_rows import PaymentIntent, PaymentStatus, WalletSession
+from consilience.client.payments.wallets import Wallet
+from consilience.client.questions import Question
+from consilience.client.routes import Route
+from consilience.envelopes import Signed
+from consilience.errors import (
+    AnswerUnknownError,
+    BalanceTooLowError,
+    BudgetExceededError,
+    ConsilienceError,
+    ProtocolError,
+    QuoteInvalidError,
+    RefusedError,
+    SessionUnknownError,
+    UsageError,
+)
+from consilience.nodes import Skill, tighter_limits
+from consilience.payments import Amount, Budget, Quote, least_cost, question_cost
+from consilience.rails.contract import PayerRail
+from consilience.units import Digest, RequestId
+
+CLOSE_SECONDS = 2.0
+"""How long closing waits for receipts to be acknowledged."""
+
+PAUSE_SECONDS = 0.2
+"""Before an ask is sent again that found its session used by others."""
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Payer:
+    """Pays.
+
+    Args:
+        caller: Who asks.
+        wallet: What is remembered.
+        budget: What may be spent; None: nothing more, but what was begun goes on.
+        rails: On which sessions are opened, the preferred one first.
+        owns_wallet: Whether the wallet is closed with the client.
+    """
+
+    def __init__(
+        self,
+        *,
+        caller: Caller,
+        wallet: Wallet,
+        budget: Budget | None,
+        rails: Sequence[PayerRail],
+        owns_wallet: bool = False,
+    ) -> None:
+        self.wallet = wallet
+        self._owns_wallet = owns_wallet
+        self.budget = budget
+        self.rails = tuple(rails)
+        self.calls = PaymentCalls(caller)
+        self.settlements = Settlements(wallet, calls=self.calls, caller=caller)
+        self.deposits = Deposits(self.rails, wallet=wallet, calls=self.calls, settlements=self.settlements)
+        self.sessions = Sessions(
+            self.rails, wallet=wallet, calls=self.calls, settlements=self.settlements, deposits=self.deposits
+        )
+        self._caller = caller
+        self._couriers: dict[Digest, VoucherCourier] = {}
+        self._live: dict[RequestId, Digest] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._findings: set[asyncio.Task[None]] = set()
+
+    async def pay_for(self, question: Question, *, skill: Skill, route: Route) -> PaidAsk | None:
+        """Makes ready to pay for a question: agrees on a price, finds a session, writes down what is about to be paid.
+
+        Args:
+            question: What is asked.
+            skill: What is asked of it; it has tariffs.
+            route: To the node.
+
+        Returns:
+            None: the node quotes no price, and the ask is free.
+
+        Raises:
+            BudgetExceededError: It costs more than may be spent; nothing was sent.
+            UsageError: No rail of the client can pay the node; a deposit is missing.
+            RefusedError, ProtocolError, TransportError: As `PaymentCalls`.
+        """
+        budget = self.budget
+        if budget is None or not budget.most:
+            raise BudgetExceededError(f"{skill.id} costs something, and the client has no budget; nothing was sent")
+        per_ask = _per_ask(question, budget=budget)
+        async with self.sessions.lock(route.card.value.node_id):
+            quote = await self._quote(question, skill=skill, budget=budget, route=route)
+            tariff = quote.value.tariff
+            if tariff is None:
+                return None
+            allowed = await self._allowed(quote, budget=budget, per_ask=per_ask)
+            if self._findings:  # what was just left may free its session
+                await asyncio.wait(self._findings, timeout=CLOSE_SECONDS)
+            read = Counter(self._live.values())
+            session = await self.sessions.for_ask(quote, ceiling=allowed, budget=budget, read=read, route=route)
+            least = least_cost(tariff)
+            if session.room < max(least, 1):
+                raise UsageError(f"no session has room for {Amount(least, tariff.asset)}; nothing was sent")
+            intent = PaymentIntent(
+                request_id=question.request_id,
+                session_id=session.session_id,
+                quote=quote,
+                ceiling=min(allowed, session.room),
+                question=question_cost(
+                    tariff,
+                    size_bytes=_size(question),
+                    max_input_tokens=tighter_limits(route.card.value.limits, skill.limits).max_input_tokens,
+                ),
+                begin_time=self._caller.clock(),
+            )
+            begun = await asyncio.to_thread(self.wallet.begin, intent, per_day=budget.per_day.value, least=least)
+        return self._paid(begun, session, route=route)
+
+    async def resumed(self, request_id: RequestId, *, route: Route) -> PaidAsk | None:
+        """Returns the payment of an ask that was paid for before, to go on with it; None: none was written down."""
+        intent = await asyncio.to_thread(self.wallet.intent, request_id)
+        if intent is None or intent.status is PaymentStatus.RELEASED:
+            return None
+        session = await asyncio.to_thread(self.wallet.session, intent.session_id)
+        if session is None or session.terms.value.payee != route.card.value.node_id:
+            return None
+        if intent.status is PaymentStatus.RUNNING and intent.ask is None:
+            return None
+        paid = self._paid(intent, session, route=route)
+        priced = await asyncio.to_thread(self.wallet.quotes.get, intent.quote.digest)
+        if priced is not None:
+            paid.card = priced[1]
+        if intent.status is PaymentStatus.PAID:
+            paid.receipt = await asyncio.to_thread(
+                self.wallet.receipts.of_ask, session.session_id, request_id=request_id
+            )
+        else:
+            paid.resume()
+        return paid
+
+    async def refused(self, paid: PaidAsk, failure: RefusedError, *, route: Route) -> bool:
+        """Acts on the refusal of an ask that is about money; nothing is bound by it.
+
+        Returns:
+            Whether the same ask can be sent again; else it is signed anew, with another payment.
+        """
+        match failure:
+            case BalanceTooLowError():
+                await self.settlements.note_state(await self.calls.session(paid.intent.session_id, route=route))
+                await asyncio.sleep(PAUSE_SECONDS)  # what the others of the session hold may come free
+                await paid.authorize()
+                return True
+            case QuoteInvalidError():
+                await asyncio.to_thread(self.wallet.quotes.discard, paid.intent.quote.digest)
+            case SessionUnknownError():
+                await self.sessions.lost(paid.intent.session_id)
+            case _:  # closed, perhaps by another process
+                await self.settlements.note_state(await self.calls.session(paid.intent.session_id, route=route))
+        await self.dropped(paid)
+        return False
+
+    async def dropped(self, paid: PaidAsk) -> None:
+        """Lets go of the payment of an ask that the node did not take."""
+        self._live.pop(paid.intent.request_id, None)
+        await paid.release()
+
+    async def settle(self, paid: PaidAsk, *, route: Route) -> None:
+        """Keeps the receipt that came with an answer, and has it acknowledged.
+
+        Raises:
+            ProtocolError: It does not fit the others.
+        """
+        self._live.pop(paid.intent.request_id, None)
+        await paid.settle()
+        self._keep(self._acknowledge(paid.intent.session_id, route=route))
+
+    def abandoned(self, paid: PaidAsk, *, stopping: asyncio.Task[None] | None, route: Route) -> None:
+        """Finds out what an answer has cost that is not read to its end; it goes on in the background.
+
+        Args:
+            paid: The payment.
+            stopping: Tells the node to stop; None: the work goes on, and what it costs is found out another time.
+            route: To the node.
+        """
+        self._live.pop(paid.intent.request_id, None)
+        self.sessions.forget(paid.intent.session_id)
+        if stopping is not None:
+            finding = self._keep(self._find_out(paid, stopping, route=route))
+            self._findings.add(finding)
+            finding.add_done_callback(self._findings.discard)
+
+    async def close(self) -> None:
+        """Waits a little for what goes on in the background, and ends it."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for courier in self._couriers.values():
+            await courier.close()
+        if self._owns_wallet:
+            await asyncio.to_thread(self.wallet.close)
+
+    async def _quote(self, question: Question, *, skill: Skill, budget: Budget, route: Route) -> Signed[Quote]:
+        kept = await asyncio.to_thread(
+            self.wallet.quotes.usable,
+            payer=self.calls.signer.public_key,
+            skill_id=skill.id,
+            model_id=question.model,
+            asset=budget.asset,
+            card=route.card,
+            most=budget.per_ask.value,
+            now=self._caller.clock(),
+        )
+        if kept is not None:
+            return kept
+        quote = await self.calls.quote(skill_id=skill.id, model_id=question.model, asset=budget.asset, route=route)
+        if quote.value.tariff is not None:
+            await asyncio.to_thread(self.wallet.quotes.keep, quote, card=route.card)
+        return quote
+
+    async def _allowed(self, quote: Signed[Quote], *, budget: Budget, per_ask: int) -> int:
+        """Returns the most that an ask may cost now, before money is brought anywhere for it."""
+        value = quote.value
+        least = least_cost(value.tariff) if value.tariff else 0
+        price = Amount(least, budget.asset)
+        if max(least, 1) > per_ask:
+            raise BudgetExceededError(
+                f"{value.skill_id} costs {price} at least, and the budget of an ask is {Amount(per_ask, budget.asset)};"
+                " nothing was sent"
+            )
+        today = self._caller.clock().astimezone(UTC).date()
+        spent = await asyncio.to_thread(self.wallet.spent_on, today, asset=budget.asset)
+        left = budget.per_day.value - spent
+        if max(least, 1) > left:
+            raise BudgetExceededError(
+                f"{value.skill_id} costs {price} at least, and of the day's {budget.per_day}"
+                f" {Amount(max(left, 0), budget.asset)} are left; nothing was sent"
+            )
+        return min(value.max_charge, value.total_max_charge, per_ask, left)
+
+    def _paid(self, intent: PaymentIntent, session: WalletSession, *, route: Route) -> PaidAsk:
+        session_id = session.session_id
+        courier = self._couriers.get(session_id)
+        if courier is None:
+            courier = self._couriers[session_id] = VoucherCourier(
+                session_id, wallet=self.wallet, calls=self.calls, settlements=self.settlements, route=route
+            )
+        courier.route = route
+        self._live[intent.request_id] = session_id
+        return PaidAsk(
+            intent=intent,
+            session=session,
+            card=route.card,
+            wallet=self.wallet,
+            calls=self.calls,
+            settlements=self.settlements,
+            courier=courier,
+        )
+
+    async def _acknowledge(self, session_id: Digest, *, route: Route) -> None:
+        """Acknowledges what is there; where receipts are missing and nobody reads the answers, they are fetched."""
+        await self.settlements.acknowledge(session_id, route=route)
+        session = await asyncio.to_thread(self.wallet.session, session_id)
+        held = await asyncio.to_thread(self.wallet.receipts.last_without_hole, session_id)
+        told = session.state.value.receipt_count if session and session.state else 0
+        if session is not None and held < told and session_id not in self._live.values():
+            await self.settlements.catch_up(session, route=route)
+
+    async def _find_out(self, paid: PaidAsk, stopping: asyncio.Task[None], *, route: Route) -> None:
+        await asyncio.shield(stopping)
+        try:
+            snapshot = await self._caller.get(paid.intent.request_id, route=route)
+        except AnswerUnknownError:
+            return  # a copy may be on its way still; the next look at the session lets go of it
+        if snapshot.final is not None:
+            paid.end(snapshot.final)
+            await paid.settle()
+            await self._acknowledge(paid.intent.session_id, route=route)
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(_told(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def payer_for(
+    caller: Caller, *, budget: Budget | None, wallet: Wallet | Path | str | None, rails: Sequence[PayerRail] | None
+) -> Payer:
+    """Returns who pays for a client.
+
+    Raises:
+        WalletFileError: The wallet cannot be opened.
+    """
+    if rails is None:
+        from consilience.rails.hold import HoldPayer  # noqa: PLC0415 - who brings rails needs no other
+
+        rails = (HoldPayer(),)
+    if isinstance(wallet, Wallet):
+        return Payer(caller=caller, wallet=wallet, budget=budget, rails=rails)
+    return Payer(caller=caller, wallet=Wallet.at(wallet), budget=budget, rails=rails, owns_wallet=True)
+
+
+async def _told(work: Coroutine[Any, Any, None]) -> None:
+    """Runs what nobody waits for; the log says what became of it."""
+    try:
+        await work
+    except ProtocolError as error:
+        _LOGGER.warning("a node broke the rules of payments: %s", error)
+    except ConsilienceError as error:
+        _LOGGER.info("a payment is left for later: %s", error)
+
+
+def _per_ask(question: Question, *, budget: Budget) -> int:
+    """Returns the most that a question may cost, in units of the asset of the budget."""
+    most = question.max_charge
+    if most is None:
+        return budget.per_ask.value
+    if most.asset != budget.asset:
+        raise UsageError(f"max_charge is in {most.asset}, and the budget in {budget.asset}; nothing was sent")
+    return min(most.value, budget.per_ask.value)
+
+
+def _size(question: Question) -> int:
+    """Returns the bytes of a question."""
+    parts = (part for turn in question.turns for part in turn.parts)
+    return sum(len(part.data) if isinstance(part, Blob) else len(part.encode()) for part in parts)

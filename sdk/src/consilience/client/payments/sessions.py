@@ -1,0 +1,197 @@
+"""Sessions: the account out of which an ask is paid is found, opened or filled (spec section 3.3)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+
+from consilience._wire.envelopes import seal
+from consilience.client.payments.calls import PaymentCalls
+from consilience.client.payments.deposits import Deposits
+from consilience.client.payments.settlements import Settlements
+from consilience.client.payments.wallet_rows import WalletSession
+from consilience.client.payments.wallets import Wallet
+from consilience.client.routes import Route
+from consilience.envelopes import Signed
+from consilience.errors import SessionUnknownError, UsageError
+from consilience.identity import format_node_id
+from consilience.payments import Amount, Budget, Quote, SessionTerms
+from consilience.payments.sessions import SALT_BYTES
+from consilience.rails.contract import Backed, PayerRail
+from consilience.tariffs import Backing, Rail
+from consilience.units import Digest, PublicKey
+
+ASKS_PER_DEPOSIT = 10
+"""A deposit is made for as many asks, within the budget of a day and the bounds of the rail."""
+
+LOST = "the node does not know it any more"
+
+
+class Sessions:
+    """The sessions of a client, each at one node.
+
+    Args:
+        rails: Those that the client can pay on, the preferred one first.
+        wallet: Where sessions are written down.
+        calls: Speak with nodes.
+        settlements: Fetch what is missing.
+        deposits: Bring money.
+    """
+
+    def __init__(
+        self,
+        rails: Sequence[PayerRail],
+        *,
+        wallet: Wallet,
+        calls: PaymentCalls,
+        settlements: Settlements,
+        deposits: Deposits,
+    ) -> None:
+        self._rails = rails
+        self._wallet = wallet
+        self._calls = calls
+        self._settlements = settlements
+        self._deposits = deposits
+        self._locks: dict[PublicKey, asyncio.Lock] = {}
+        self._seen: set[Digest] = set()  # the sessions whose state was asked for by this client
+
+    def lock(self, payee: PublicKey) -> asyncio.Lock:
+        """Returns what to hold while a session of a payee is chosen, until it is written down what it is for."""
+        return self._locks.setdefault(payee, asyncio.Lock())
+
+    async def for_ask(
+        self, quote: Signed[Quote], *, ceiling: int, budget: Budget, read: Mapping[Digest, int], route: Route
+    ) -> WalletSession:
+        """Returns an open session that can pay for an ask up to its ceiling, or as far as the rails allow.
+
+        A session is left alone while asks run on it that nobody reads here: what a voucher brings for one ask, a node
+        may reserve for another, and only who reads its Meters knows how much that may be.
+
+        Args:
+            quote: What was agreed on.
+            ceiling: The most that the ask may cost, in units of the asset.
+            budget: Bounds deposits and credit.
+            read: How many running asks of each session are read by this client.
+            route: To the node.
+
+        Raises:
+            UsageError: No rail of the client serves this node, or a deposit failed. `DepositPendingError`: it has not
+                arrived.
+            TermsRefusedError, DepositInvalidError: The node does not take what its card offers.
+        """
+        session = await self._with_room(quote, ceiling=ceiling, read=read, route=route)
+        if session is not None and session.room >= ceiling:
+            return session
+        if session is None or session.terms.value.backing is Backing.CREDIT:
+            session = await self._open(quote, ceiling=ceiling, budget=budget, route=route)
+        if session.room < ceiling and session.terms.value.backing is not Backing.CREDIT:
+            amount = self._deposit_for(session, ceiling=ceiling, budget=budget, route=route)
+            session = await self._deposits.make(session, amount=amount, route=route)
+        return session
+
+    def forget(self, session_id: Digest) -> None:
+        """Has the node asked again how a session stands, before it is used the next time."""
+        self._seen.discard(session_id)
+
+    async def lost(self, session_id: Digest) -> None:
+        """Notes that a node does not know a session any more."""
+        await asyncio.to_thread(self._wallet.mark, session_id, trouble=LOST)
+
+    async def _with_room(
+        self, quote: Signed[Quote], *, ceiling: int, read: Mapping[Digest, int], route: Route
+    ) -> WalletSession | None:
+        """Returns a session with room for the ask, else one that can be filled, else one on credit, or None."""
+        asset = _asset(quote)
+        payer, payee = quote.value.payer, quote.value.node_id
+        known = await asyncio.to_thread(self._wallet.sessions, payer=payer, payee=payee, asset=asset)
+        usable = []
+        for session in known:
+            rails = [rail for rail in self._rails if rail.id == session.terms.value.rail_id]
+            if session.trouble or not rails or session.terms.value.rail_id not in quote.value.rail_ids:
+                continue
+            current = await self._seen_once(session, route=route)
+            if current is not None and current.is_usable and current.running <= read.get(current.session_id, 0):
+                usable.append(current)
+        usable.sort(key=lambda one: (one.room >= ceiling, one.terms.value.backing is not Backing.CREDIT, one.room))
+        return usable[-1] if usable else None
+
+    async def _seen_once(self, session: WalletSession, *, route: Route) -> WalletSession | None:
+        """Asks once for each session how it stands: it may have been closed, or paid on, by another process."""
+        if session.session_id in self._seen:
+            return session
+        self._seen.add(session.session_id)
+        try:
+            if session.state is None:  # written down, and perhaps never opened
+                state, _ = await self._calls.open(session.terms, route=route)
+                await self._settlements.note_state(state)
+            await self._deposits.revisit(session, route=route)
+            return await self._settlements.catch_up(session, route=route)
+        except SessionUnknownError:
+            await self.lost(session.session_id)
+            return None
+
+    async def _open(self, quote: Signed[Quote], *, ceiling: int, budget: Budget, route: Route) -> WalletSession:
+        """Opens a session with the first rail that can pay the node."""
+        asset = _asset(quote)
+        offer, rail, backed = self._choose(quote, most=max(ceiling, budget.per_day.value), asset=asset, route=route)
+        terms = SessionTerms(
+            payer=quote.value.payer,
+            payee=quote.value.node_id,
+            asset=asset,
+            rail_id=offer.id,
+            network=rail.network,
+            backing=backed.backing,
+            issuer=backed.issuer,
+            salt=os.urandom(SALT_BYTES),
+            credit_limit=backed.credit_limit,
+        )
+        signed = seal(terms, signer=self._calls.signer)
+        await asyncio.to_thread(self._wallet.add_session, signed, address=address_of(route))
+        state, _ = await self._calls.open(signed, route=route)
+        await self._settlements.note_state(state)
+        self._seen.add(signed.digest)
+        opened = await asyncio.to_thread(self._wallet.session, signed.digest)
+        if opened is None:
+            raise RuntimeError("a session that was written down is gone from the wallet")
+        return opened
+
+    def _choose(self, quote: Signed[Quote], *, most: int, asset: str, route: Route) -> tuple[Rail, PayerRail, Backed]:
+        card = route.card.value
+        for rail in self._rails:
+            for offer in card.rails:
+                if (offer.id, offer.network) != (rail.id, rail.network) or asset not in offer.assets:
+                    continue
+                if offer.id not in quote.value.rail_ids:
+                    continue
+                backed = rail.backed(offer, payer=quote.value.payer, payee=card.node_id, most=most)
+                if backed is not None:
+                    return offer, rail, backed
+        offered = ", ".join(f"{offer.id} on {offer.network}" for offer in card.rails) or "none"
+        raise UsageError(f"no rail of this client can pay the node in {asset}; it takes {offered}: Client(rails=…)")
+
+    def _deposit_for(self, session: WalletSession, *, ceiling: int, budget: Budget, route: Route) -> int:
+        """Returns how much to deposit: enough for this ask, better for several, within day, rail and need."""
+        missing = ceiling - session.room
+        wanted = max(missing, min(ceiling * ASKS_PER_DEPOSIT, budget.per_day.value))
+        agreed = session.terms.value
+        offers = (
+            rail for rail in route.card.value.rails if (rail.id, rail.network) == (agreed.rail_id, agreed.network)
+        )
+        offer = next(offers, None)
+        if offer is None:
+            return wanted
+        wanted = max(wanted, offer.min_deposit)
+        if wanted > max(budget.per_day.value, missing):
+            least = Amount(offer.min_deposit, agreed.asset)
+            raise UsageError(f"the node takes deposits from {least} on, which is more than the budget of a day")
+        return min(wanted, offer.max_deposit) if offer.max_deposit else wanted
+
+
+def address_of(route: Route) -> str:
+    """Returns the address under which a node is reached again."""
+    return f"{format_node_id(route.card.value.node_id)}@{route.connection.endpoint.authority}"
+
+
+def _asset(quote: Signed[Quote]) -> str:
+    return quote.value.tariff.asset if quote.value.tariff is not None else ""

@@ -1,0 +1,142 @@
+"""The file of a wallet: its tables, its version, and transactions that several threads and processes may share.
+
+It is written with the standard library's sqlite3 and not with SQLAlchemy, as the node's ledger is: whoever asks has the
+four dependencies of the base, and a wallet needs one database and a dozen statements. Every transaction is on disk when
+it ends (WAL, synchronous FULL): what was about to be paid is not forgotten in a power cut.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from consilience.errors import WalletFileError
+
+VERSION = 1
+LOCK_SECONDS = 10.0
+"""How long a transaction waits for those of other processes."""
+
+_SCHEMA = """
+CREATE TABLE cards (digest BLOB PRIMARY KEY, card BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE quotes (
+    digest BLOB PRIMARY KEY,
+    payer BLOB NOT NULL, payee BLOB NOT NULL, skill_id TEXT NOT NULL, model_id TEXT NOT NULL, asset TEXT NOT NULL,
+    card_digest BLOB NOT NULL REFERENCES cards, used_up INTEGER NOT NULL DEFAULT 0, quote BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX quotes_by_skill ON quotes (payee, skill_id);
+CREATE TABLE sessions (
+    session_id BLOB PRIMARY KEY,
+    payer BLOB NOT NULL, payee BLOB NOT NULL, asset TEXT NOT NULL, terms BLOB NOT NULL, address TEXT NOT NULL,
+    authorized INTEGER NOT NULL DEFAULT 0 CHECK (authorized >= 0),
+    spent INTEGER NOT NULL DEFAULT 0 CHECK (spent >= 0),
+    refunded INTEGER NOT NULL DEFAULT 0 CHECK (refunded BETWEEN 0 AND spent),
+    acknowledged INTEGER NOT NULL DEFAULT 0, trouble TEXT NOT NULL DEFAULT '', state BLOB
+) WITHOUT ROWID;
+CREATE TABLE asks (
+    request_id BLOB PRIMARY KEY,
+    session_id BLOB NOT NULL REFERENCES sessions, quote_digest BLOB NOT NULL REFERENCES quotes,
+    asset TEXT NOT NULL, day TEXT NOT NULL, begin_time TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('RUNNING', 'PAID', 'RELEASED')),
+    ceiling INTEGER NOT NULL CHECK (ceiling > 0), window INTEGER NOT NULL CHECK (window > 0),
+    question INTEGER NOT NULL CHECK (question >= 0),
+    metered INTEGER CHECK (metered >= 0), charge INTEGER CHECK (charge >= 0), ask_digest BLOB, ask BLOB,
+    CHECK ((status = 'PAID') = (charge IS NOT NULL))
+) WITHOUT ROWID;
+CREATE INDEX asks_by_session ON asks (session_id, status);
+CREATE INDEX asks_by_day ON asks (asset, day);
+CREATE INDEX asks_by_quote ON asks (quote_digest);
+CREATE TABLE receipts (
+    session_id BLOB NOT NULL REFERENCES sessions, number INTEGER NOT NULL, digest BLOB NOT NULL UNIQUE,
+    receipt BLOB NOT NULL, PRIMARY KEY (session_id, number)
+) WITHOUT ROWID;
+CREATE TABLE deposits (
+    session_id BLOB NOT NULL REFERENCES sessions, deposit_id BLOB NOT NULL,
+    amount INTEGER NOT NULL CHECK (amount > 0), status TEXT NOT NULL, begin_time TEXT NOT NULL, instruction BLOB,
+    PRIMARY KEY (session_id, deposit_id)
+) WITHOUT ROWID;
+CREATE TABLE withdrawals (
+    session_id BLOB NOT NULL REFERENCES sessions, withdrawal_id BLOB NOT NULL,
+    amount INTEGER NOT NULL CHECK (amount > 0), status TEXT NOT NULL, begin_time TEXT NOT NULL, detail BLOB,
+    PRIMARY KEY (session_id, withdrawal_id)
+) WITHOUT ROWID;
+"""
+
+Database = sqlite3.Connection
+
+
+class WalletFile:
+    """One database. Its transactions wait for the disk: call them from a thread.
+
+    Args:
+        path: The file, made where there is none, readable by its owner alone; None: kept in memory, and gone with it.
+
+    Raises:
+        WalletFileError: It cannot be opened, is no wallet, or was made by a newer version.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        try:
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            self._database = sqlite3.connect(
+                path or ":memory:", timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise WalletFileError(f"{path} cannot be opened: {error}") from error
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Database]:
+        """Yields the database for statements that happen together, or not at all where the block raises.
+
+        Raises:
+            WalletFileError: The file cannot be read or written.
+        """
+        with self._lock:
+            try:
+                self._database.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._database
+                except BaseException:
+                    self._database.execute("ROLLBACK")
+                    raise
+                self._database.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise WalletFileError(f"{self.path or 'the wallet'} cannot be read or written: {error}") from error
+
+    def close(self) -> None:
+        """Closes the file."""
+        with self._lock:
+            self._database.close()
+
+    def _prepare(self) -> None:
+        with self._lock, self._telling():
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = FULL")
+            self._database.execute("PRAGMA foreign_keys = ON")
+        with self.transaction() as database:
+            (version,) = database.execute("PRAGMA user_version").fetchone()
+            if version > VERSION:
+                raise WalletFileError(f"{self.path} was made by a newer version of this library: {version}")
+            if not version:
+                for statement in filter(str.strip, _SCHEMA.split(";")):
+                    database.execute(statement)
+                database.execute(f"PRAGMA user_version = {VERSION}")
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise WalletFileError(f"{self.path} is no wallet: {error}") from error

@@ -1,0 +1,96 @@
+"""The quotes of a wallet: prices that may be used again, with what was asked under each (spec section 3.2)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from consilience._wire.envelopes import to_bytes
+from consilience.client.payments.wallet_file import Database, WalletFile
+from consilience.client.payments.wallet_rows import opened
+from consilience.envelopes import Signed
+from consilience.nodes import NodeCard
+from consilience.payments import Quote
+from consilience.units import Digest, PublicKey
+
+LAST_MOMENT = timedelta(seconds=5)
+"""How long before its end a quote is not used any more: the ask has to arrive under it."""
+
+
+class WalletQuotes:
+    """The quotes that were had, and the cards that they rest on: receipts are checked against both.
+
+    Args:
+        file: Where they are kept.
+    """
+
+    def __init__(self, file: WalletFile) -> None:
+        self._file = file
+
+    def keep(self, quote: Signed[Quote], *, card: Signed[NodeCard]) -> None:
+        """Keeps a quote that was checked, and its card."""
+        value = quote.value
+        named = (value.payer, value.node_id, value.skill_id, value.model_id, value.tariff.asset if value.tariff else "")
+        with self._file.transaction() as database:
+            database.execute("INSERT OR IGNORE INTO cards VALUES (?, ?)", (card.digest, to_bytes(card.envelope)))
+            database.execute(
+                "INSERT OR IGNORE INTO quotes VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)",
+                (quote.digest, *named, card.digest, to_bytes(quote.envelope)),
+            )
+
+    def usable(
+        self,
+        *,
+        payer: PublicKey,
+        skill_id: str,
+        model_id: str,
+        asset: str,
+        card: Signed[NodeCard],
+        most: int,
+        now: datetime,
+    ) -> Signed[Quote] | None:
+        """Returns a price for one more ask, or None.
+
+        Args:
+            payer: Who asks.
+            skill_id: What is asked.
+            model_id: The model that is to answer; empty: whichever the node chooses.
+            asset: What is paid in.
+            card: What the ask relies on.
+            most: What the ask may cost, in units of the asset.
+            now: Aware UTC.
+        """
+        with self._file.transaction() as database:
+            found = database.execute(
+                "SELECT quote FROM quotes WHERE payee = ? AND skill_id = ? AND payer = ? AND model_id = ?"
+                " AND asset = ? AND card_digest = ? AND NOT used_up",
+                (card.value.node_id, skill_id, payer, model_id, asset, card.digest),
+            ).fetchall()
+            quotes = [opened(encoded, Quote) for (encoded,) in found]
+            good = (quote for quote in quotes if now + LAST_MOMENT < quote.value.expire_time)
+            return next((quote for quote in good if _has_room(database, quote, most=most)), None)
+
+    def discard(self, digest: Digest) -> None:
+        """Notes that the node does not take a quote any more."""
+        with self._file.transaction() as database:
+            database.execute("UPDATE quotes SET used_up = 1 WHERE digest = ?", (digest,))
+
+    def get(self, digest: bytes) -> tuple[Signed[Quote], Signed[NodeCard]] | None:
+        """Returns a quote and the card that it rests on, or None."""
+        with self._file.transaction() as database:
+            found = database.execute(
+                "SELECT quote, card FROM quotes JOIN cards ON cards.digest = card_digest WHERE quotes.digest = ?",
+                (digest,),
+            ).fetchone()
+        return (opened(found[0], Quote), opened(found[1], NodeCard)) if found else None
+
+
+def _has_room(database: Database, quote: Signed[Quote], *, most: int) -> bool:
+    """Tells whether one more ask keeps within `max_asks` and `total_max_charge` (PAY-QUO-003)."""
+    asks, charges = database.execute(
+        "SELECT COUNT(*), COALESCE(SUM(COALESCE(charge, ceiling)), 0) FROM asks"
+        " WHERE quote_digest = ? AND status <> 'RELEASED'",
+        (quote.digest,),
+    ).fetchone()
+    value = quote.value
+    room: bool = asks < value.max_asks and charges + min(most, value.max_charge) <= value.total_max_charge
+    return room

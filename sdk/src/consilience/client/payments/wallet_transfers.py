@@ -1,0 +1,93 @@
+"""The transfers of a wallet: deposits and withdrawals, written down before money moves (PAY-DEP-001, PAY-WDR-002)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from consilience.client.payments.wallet_file import WalletFile
+from consilience.client.payments.wallet_rows import WalletTransfer
+from consilience.payments import TransferStatus
+from consilience.units import Digest
+
+
+class WalletTransfers:
+    """What went into sessions by rails, and out of them. What is not known to have succeeded or failed is PENDING.
+
+    Args:
+        file: Where they are kept.
+    """
+
+    def __init__(self, file: WalletFile) -> None:
+        self._file = file
+
+    def begin_deposit(self, session_id: Digest, *, deposit_id: bytes, amount: int, now: datetime) -> None:
+        """Writes down that a deposit is about to be asked for; the same one again changes nothing."""
+        self._begin("INSERT OR IGNORE INTO deposits VALUES (?, ?, ?, ?, ?, NULL)", session_id, deposit_id, amount, now)
+
+    def instruct(self, session_id: Digest, *, deposit_id: bytes, instruction: bytes) -> None:
+        """Writes down how a deposit is to be made, before it is."""
+        with self._file.transaction() as database:
+            database.execute(
+                "UPDATE deposits SET instruction = ? WHERE session_id = ? AND deposit_id = ?",
+                (instruction, session_id, deposit_id),
+            )
+
+    def end_deposit(self, session_id: Digest, *, deposit_id: bytes, status: TransferStatus) -> None:
+        """Notes how a deposit ended."""
+        with self._file.transaction() as database:
+            database.execute(
+                "UPDATE deposits SET status = ? WHERE session_id = ? AND deposit_id = ?",
+                (status.name, session_id, deposit_id),
+            )
+
+    def deposits(self, session_id: Digest) -> tuple[WalletTransfer, ...]:
+        """Returns the deposits of a session; `detail` is the encoded instruction, where there is one."""
+        return self._all(
+            "SELECT session_id, deposit_id, amount, status, begin_time, instruction FROM deposits WHERE session_id = ?",
+            session_id,
+        )
+
+    def begin_withdrawal(self, session_id: Digest, *, withdrawal_id: bytes, amount: int, now: datetime) -> None:
+        """Writes down that a withdrawal is about to be asked for; the same one again changes nothing."""
+        self._begin(
+            "INSERT OR IGNORE INTO withdrawals VALUES (?, ?, ?, ?, ?, NULL)", session_id, withdrawal_id, amount, now
+        )
+
+    def end_withdrawal(
+        self, session_id: Digest, *, withdrawal_id: bytes, status: TransferStatus, detail: bytes | None
+    ) -> None:
+        """Notes how a withdrawal stands, and what the rail gave for it."""
+        with self._file.transaction() as database:
+            database.execute(
+                "UPDATE withdrawals SET status = ?, detail = ? WHERE session_id = ? AND withdrawal_id = ?",
+                (status.name, detail, session_id, withdrawal_id),
+            )
+
+    def withdrawals(self, session_id: Digest) -> tuple[WalletTransfer, ...]:
+        """Returns the withdrawals of a session; `detail` is what the rail gave, encoded, where it gave something."""
+        return self._all(
+            "SELECT session_id, withdrawal_id, amount, status, begin_time, detail FROM withdrawals"
+            " WHERE session_id = ?",
+            session_id,
+        )
+
+    def _begin(self, statement: str, session_id: Digest, transfer_id: bytes, amount: int, now: datetime) -> None:
+        row = (session_id, transfer_id, amount, TransferStatus.PENDING.name, now.isoformat())
+        with self._file.transaction() as database:
+            database.execute(statement, row)
+
+    def _all(self, query: str, session_id: Digest) -> tuple[WalletTransfer, ...]:
+        with self._file.transaction() as database:
+            rows: Iterable[tuple[Digest, bytes, int, str, str, bytes | None]] = database.execute(query, (session_id,))
+            return tuple(
+                WalletTransfer(
+                    session_id=at,
+                    transfer_id=transfer_id,
+                    amount=amount,
+                    status=TransferStatus[status],
+                    begin_time=datetime.fromisoformat(begin_time),
+                    detail=detail,
+                )
+                for at, transfer_id, amount, status, begin_time, detail in rows
+            )

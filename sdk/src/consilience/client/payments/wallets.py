@@ -1,0 +1,317 @@
+"""Wallets: what a payer writes down before it pays, so that nothing is paid twice and nothing is signed too far ahead.
+
+A wallet holds sessions, the intent of every paid ask, the highest voucher of each session, receipts, deposits and
+withdrawals. It holds no secret: who finds the file reads what was paid, and can pay nothing. Several processes and
+many asks may share one; each thing that happens is one transaction.
+
+>>> wallet = Wallet.in_memory()
+>>> wallet.sessions()
+()
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from consilience._wire.envelopes import to_bytes
+from consilience.asks import Ask
+from consilience.client.payments.wallet_file import Database, WalletFile
+from consilience.client.payments.wallet_quotes import WalletQuotes
+from consilience.client.payments.wallet_receipts import WalletReceipts
+from consilience.client.payments.wallet_rows import (
+    INTENT_FIELDS,
+    SESSION_FIELDS,
+    Authority,
+    Demand,
+    PaymentIntent,
+    WalletSession,
+    intent_of,
+    session_of,
+)
+from consilience.client.payments.wallet_transfers import WalletTransfers
+from consilience.envelopes import Signed
+from consilience.errors import BudgetExceededError, UsageError
+from consilience.payments import Amount, Exposure, SessionState, SessionTerms
+from consilience.units import Digest, PublicKey, RequestId
+
+_INTENTS = f"SELECT {INTENT_FIELDS} FROM asks JOIN quotes ON quotes.digest = quote_digest"  # noqa: S608 - our columns
+
+
+WALLET_FILE_VARIABLE = "CONSILIENCE_WALLET_FILE"
+
+
+def default_wallet_file() -> Path:
+    """Returns where the user's wallet is: `$CONSILIENCE_WALLET_FILE`, else the user's state folder."""
+    if named := os.environ.get(WALLET_FILE_VARIABLE):
+        return Path(named)
+    base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    return base / "consilience" / "wallet.sqlite"
+
+
+class Wallet:
+    """What one payer knows of its money. Its methods wait for the disk: call them from a thread.
+
+    Args:
+        file: Where it is kept.
+
+    Attributes:
+        quotes: The prices that were had.
+        receipts: What was charged.
+        transfers: Deposits and withdrawals.
+    """
+
+    def __init__(self, file: WalletFile) -> None:
+        self._file = file
+        self.quotes = WalletQuotes(file)
+        self.receipts = WalletReceipts(file)
+        self.transfers = WalletTransfers(file)
+
+    @classmethod
+    def at(cls, path: Path | str | None = None) -> Wallet:
+        """Opens the wallet in a file, which is made where there is none; without a path the user's own.
+
+        Raises:
+            WalletFileError: It cannot be opened, is no wallet, or was made by a newer version.
+        """
+        return cls(WalletFile(Path(path) if path is not None else default_wallet_file()))
+
+    @classmethod
+    def in_memory(cls) -> Wallet:
+        """Returns a wallet that is gone with the process: for tests, and for money without value."""
+        return cls(WalletFile(None))
+
+    @property
+    def path(self) -> Path | None:
+        """Its file; None: it is in memory."""
+        return self._file.path
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def add_session(self, terms: Signed[SessionTerms], *, address: str) -> None:
+        """Writes a session down, before it is opened; the same terms again change nothing."""
+        agreed = terms.value
+        with self._file.transaction() as database:
+            database.execute(
+                "INSERT OR IGNORE INTO sessions (session_id, payer, payee, asset, terms, address)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (terms.digest, agreed.payer, agreed.payee, agreed.asset, to_bytes(terms.envelope), address),
+            )
+
+    def sessions(
+        self, *, payer: PublicKey | None = None, payee: PublicKey | None = None, asset: str | None = None
+    ) -> tuple[WalletSession, ...]:
+        """Returns the sessions of a payer at a payee in an asset; what is None makes no difference."""
+        wanted = {"payer": payer, "payee": payee, "asset": asset}
+        named = {name: value for name, value in wanted.items() if value is not None}
+        condition = " AND ".join(f"{name} = :{name}" for name in named) or "1"
+        with self._file.transaction() as database:
+            return tuple(_sessions(database, condition, named))
+
+    def session(self, session_id: Digest) -> WalletSession | None:
+        """Returns a session, or None."""
+        with self._file.transaction() as database:
+            return _session(database, session_id)
+
+    def note_state(self, state: Signed[SessionState], *, voucher: int) -> None:
+        """Keeps what a node told of a session, checked; one that is older than what is kept changes nothing.
+
+        Args:
+            state: The state.
+            voucher: The `cumulative` of the payer's own highest voucher in it: one that was signed before this wallet
+                was restored from a copy counts as signed.
+        """
+        with self._file.transaction() as database:
+            known = _session(database, state.value.session_id)
+            if known is None:
+                return
+            database.execute(
+                "UPDATE sessions SET authorized = MAX(authorized, ?) WHERE session_id = ?", (voucher, known.session_id)
+            )
+            if known.state is None or known.state.value.issue_time <= state.value.issue_time:
+                row = (to_bytes(state.envelope), known.session_id)
+                database.execute("UPDATE sessions SET state = ? WHERE session_id = ?", row)
+
+    def mark(self, session_id: Digest, *, trouble: str) -> None:
+        """Notes why a session is not used any more; the first reason stays."""
+        with self._file.transaction() as database:
+            database.execute(
+                "UPDATE sessions SET trouble = ? WHERE session_id = ? AND trouble = ''", (trouble, session_id)
+            )
+
+    def begin(self, intent: PaymentIntent, *, per_day: int, least: int) -> PaymentIntent:
+        """Writes down that an ask is about to be paid for, with a ceiling that the day's budget leaves.
+
+        Args:
+            intent: What is about to be paid; not signed yet.
+            per_day: The most that the asks of its day may cost, in units of the asset.
+            least: What the ask costs at least.
+
+        Raises:
+            BudgetExceededError: The day's budget does not leave that.
+            UsageError: The request id was paid for before.
+        """
+        asset = _asset_of(intent)
+        with self._file.transaction() as database:
+            earlier = _intent(database, intent.request_id)
+            if earlier is not None and earlier.status != "RELEASED":
+                raise UsageError(
+                    f"the ask {intent.request_id.hex()} was paid for before: read it with client.resume(request_id)"
+                )
+            left = per_day - _spent_on(database, asset=asset, day=_day(intent.begin_time))
+            if left < max(least, 1):
+                raise BudgetExceededError(
+                    f"the ask costs {Amount(least, asset)} at least, and of the day's {Amount(per_day, asset)}"
+                    f" {Amount(max(left, 0), asset)} are left; nothing was sent"
+                )
+            begun, day = replace(intent, ceiling=min(intent.ceiling, left)), _day(intent.begin_time)
+            database.execute(
+                "INSERT OR REPLACE INTO asks (request_id, session_id, quote_digest, asset, day, begin_time, status,"
+                " ceiling, window, question) VALUES (?, ?, ?, ?, ?, ?, 'RUNNING', ?, ?, ?)",
+                (
+                    *(
+                        begun.request_id,
+                        begun.session_id,
+                        begun.quote.digest,
+                        asset,
+                        day.isoformat(),
+                    ),
+                    *(begun.begin_time.isoformat(), begun.ceiling, begun.quote.value.window, begun.question),
+                ),
+            )
+        return begun
+
+    def bind(self, ask: Signed[Ask]) -> None:
+        """Writes a signed ask down, before it is sent: whoever resumes it pays on under the same terms."""
+        row = (ask.digest, to_bytes(ask.envelope), ask.value.header.request_id)
+        with self._file.transaction() as database:
+            database.execute("UPDATE asks SET ask_digest = ?, ask = ? WHERE request_id = ? AND status = 'RUNNING'", row)
+
+    def authorize(self, session_id: Digest, *demands: Demand) -> Authority:
+        """Returns what may be signed next, written down as signed.
+
+        A voucher never falls, and never exceeds what is spent by receipts and the exposure of each running ask
+        (PAY-VCH-004), nor what is available.
+
+        Args:
+            session_id: The session.
+            demands: What the node requires; none: as much as may be.
+        """
+        with self._file.transaction() as database:
+            known = _session(database, session_id)
+            if known is None:
+                return Authority(cumulative=0)
+            excessive = _excessive(known, demands, running=_exposures(database, session_id))
+            granted = [demand for demand in demands if demand.request_id not in excessive]
+            if not known.is_usable or (demands and not granted):
+                return Authority(cumulative=known.authorized, excessive=excessive)
+            for demand in granted:
+                _expose(database, demand)
+            bound = known.spent + sum(exposure.amount for exposure in _exposures(database, session_id).values())
+            upto = max((demand.upto for demand in granted), default=bound)
+            cumulative = max(known.authorized, min(upto, bound, known.available))
+            row = (cumulative, session_id)
+            database.execute("UPDATE sessions SET authorized = ? WHERE session_id = ?", row)
+        return Authority(cumulative=cumulative, excessive=excessive)
+
+    def release(self, request_id: RequestId) -> None:
+        """Notes that the node did not take an ask, so that nothing is charged for it."""
+        with self._file.transaction() as database:
+            database.execute(
+                "UPDATE asks SET status = 'RELEASED', ask = NULL WHERE request_id = ? AND status = 'RUNNING'",
+                (request_id,),
+            )
+
+    def intent(self, request_id: RequestId) -> PaymentIntent | None:
+        """Returns what was written down about an ask, or None."""
+        with self._file.transaction() as database:
+            return _intent(database, request_id)
+
+    def running(self, session_id: Digest) -> tuple[PaymentIntent, ...]:
+        """Returns the asks of a session whose receipts have not come."""
+        condition = f"{_INTENTS} WHERE session_id = ? AND status = 'RUNNING'"
+        with self._file.transaction() as database:
+            return tuple(map(intent_of, database.execute(condition, (session_id,)).fetchall()))
+
+    def spent_on(self, day: date, *, asset: str) -> int:
+        """Returns what the asks of a day, by UTC, have cost, those that run at their ceilings; in units of an asset."""
+        with self._file.transaction() as database:
+            return _spent_on(database, asset=asset, day=day)
+
+
+def _sessions(database: Database, condition: str, named: dict[str, Any]) -> Iterable[WalletSession]:
+    query = f"SELECT {SESSION_FIELDS}, session_id FROM sessions WHERE {condition}"  # noqa: S608 - our columns
+    for *row, session_id in database.execute(query, named).fetchall():
+        yield session_of(tuple(row), exposures=tuple(_exposures(database, session_id).values()))
+
+
+def _session(database: Database, session_id: Digest) -> WalletSession | None:
+    return next(iter(_sessions(database, "session_id = :session_id", {"session_id": session_id})), None)
+
+
+def _exposures(database: Database, session_id: Digest) -> dict[RequestId, Exposure]:
+    """Returns what may be authorized for each running ask of a session."""
+    rows = database.execute(
+        "SELECT request_id, ceiling, window, question, metered FROM asks WHERE session_id = ? AND status = 'RUNNING'",
+        (session_id,),
+    ).fetchall()
+    return {
+        request_id: Exposure(ceiling=ceiling, window=window, question=question, metered=metered)
+        for request_id, ceiling, window, question, metered in rows
+    }
+
+
+def _excessive(
+    session: WalletSession, demands: Iterable[Demand], *, running: Mapping[RequestId, Exposure]
+) -> dict[RequestId, int]:
+    """Returns the asks for which a node requires more than it can need, and that most.
+
+    All that is spent and reserved is within what was signed. So for one ask its exposure beyond that is the most that
+    can be required; where it runs alone, its exposure beyond what is spent.
+    """
+    most = {}
+    for demand in demands:
+        alone = not running.keys() - {demand.request_id}
+        most[demand.request_id] = (session.spent if alone else session.authorized) + demand.exposure.amount
+    return {demand.request_id: most[demand.request_id] for demand in demands if demand.upto > most[demand.request_id]}
+
+
+def _expose(database: Database, demand: Demand) -> None:
+    """Notes what an ask puts at risk; what is lower than before changes nothing."""
+    now = demand.exposure
+    database.execute(
+        "UPDATE asks SET metered = COALESCE(MAX(metered, ?), metered, ?), question = MAX(question, ?)"
+        " WHERE request_id = ?",
+        (now.metered, now.metered, now.question, demand.request_id),
+    )
+
+
+def _intent(database: Database, request_id: RequestId) -> PaymentIntent | None:
+    row = database.execute(f"{_INTENTS} WHERE request_id = ?", (request_id,)).fetchone()
+    return intent_of(row) if row else None
+
+
+def _spent_on(database: Database, *, asset: str, day: date) -> int:
+    (spent,) = database.execute(
+        "SELECT COALESCE(SUM(COALESCE(charge, ceiling)), 0) FROM asks"
+        " WHERE asset = ? AND day = ? AND status <> 'RELEASED'",
+        (asset, day.isoformat()),
+    ).fetchone()
+    return int(spent)
+
+
+def _asset_of(intent: PaymentIntent) -> str:
+    tariff = intent.quote.value.tariff
+    if tariff is None:
+        raise UsageError("the skill is free: there is nothing to pay")
+    return tariff.asset
+
+
+def _day(moment: datetime) -> date:
+    return moment.astimezone(UTC).date()

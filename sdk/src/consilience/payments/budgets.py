@@ -1,0 +1,49 @@
+"""Budgets: what a program lets its client spend, in one asset. Who gives none spends nothing.
+
+>>> Budget(per_ask="0.01 USD/6", per_day="1 USD/6").per_ask
+Amount(value=10000, asset='USD/6')
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from consilience.errors import UsageError
+from consilience.payments.amounts import Amount
+from consilience.payments.costs import MAX_AMOUNT
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Budget:
+    """The most that asks may cost.
+
+    Attributes:
+        per_ask: One of them; the node is told, and ends an answer that would cost more.
+        per_day: All of a day, by UTC, over everything that uses the wallet. An ask that runs counts with the most
+            that it may come to.
+
+    Raises:
+        UsageError: An amount is none, or below zero, or the two are in different assets.
+    """
+
+    per_ask: Amount
+    per_day: Amount
+
+    def __init__(self, *, per_ask: Amount | str, per_day: Amount | str) -> None:
+        for name, amount in (("per_ask", per_ask), ("per_day", per_day)):
+            read = Amount.parse(amount) if isinstance(amount, str) else amount
+            if not 0 <= read.value <= MAX_AMOUNT:
+                raise UsageError(f"{name} is no amount to spend: {read}")
+            object.__setattr__(self, name, read)
+        if self.per_ask.asset != self.per_day.asset:
+            raise UsageError(f"a budget is in one asset, not in {self.per_ask.asset} and {self.per_day.asset}")
+
+    @property
+    def asset(self) -> str:
+        """The asset of both amounts."""
+        return self.per_ask.asset
+
+    @property
+    def most(self) -> int:
+        """The most that one ask may cost on a day on which nothing was spent, in units of the asset."""
+        return min(self.per_ask.value, self.per_day.value)

@@ -1,0 +1,192 @@
+import csv
+import io
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from consilience._wire.envelopes import to_bytes
+from consilience.client.payments import Wallet
+from consilience.identity import KeyPair
+from consilience.rails.hold import HoldRail, issue_hold
+from consilience.server import RunningNode
+from consilience.testing import serving_in_thread
+from consilience.units import utc_now
+from sdk.tests.cli.conftest import Run
+from sdk.tests.client.payments.shops import COST, TEXT, Shop
+
+NODE_KEY = KeyPair.generate()
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[RunningNode]:
+    with serving_in_thread(Shop().node) as running:
+        yield running
+
+
+@pytest.fixture
+def wallet_file(environment: dict[str, str]) -> Path:
+    return Path(environment["XDG_STATE_HOME"]) / "consilience" / "wallet.sqlite"
+
+
+def buy(consilience: Run, shop: RunningNode, *words: str) -> str:
+    done = consilience("ask", "?", "--node", shop.address, "--skill", "words", "--budget", "500 TEST/0", *words)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == TEXT + "\n" or "--json" in words
+    return done.stderr if "--json" not in words else done.stdout
+
+
+def test_prices_are_shown_as_the_card_lists_them(consilience: Run, shop: RunningNode) -> None:
+    shown = consilience("prices", shop.address).stdout
+    assert "5 TEST per answer and 1 TEST per 2 bytes of output" in shown
+    assert "nothing" in shown
+    (greet, words, *_) = json.loads(consilience("prices", shop.address, "--json").stdout)
+    assert greet == {"skill": "greet", "tariffs": []}
+    assert words["tariffs"][0]["prices"][0] == {"unit": "REQUEST", "price": 5, "per": 1, "included": 0}
+
+
+def test_what_costs_something_is_not_asked_without_a_budget(
+    consilience: Run, shop: RunningNode, wallet_file: Path
+) -> None:
+    done = consilience("ask", "?", "--node", shop.address, "--skill", "words")
+    assert done.returncode == 2
+    assert "BudgetExceeded: words costs 5 TEST per answer" in done.stderr
+    assert "Allow more with --budget" in done.stderr
+    assert not wallet_file.exists()
+
+
+def test_an_ask_with_a_budget_is_paid_and_says_what_it_cost(consilience: Run, shop: RunningNode) -> None:
+    said = buy(consilience, shop, "--list-price", "1 TEST/0 per 10 output bytes")
+    assert f"{COST} TEST, by receipt 1 of the session" in said
+    assert f"{len(TEXT) // 10} TEST (1 TEST per 10 bytes of output)" in said
+
+
+def test_json_tells_the_cost_in_whole_units(consilience: Run, shop: RunningNode) -> None:
+    facts = json.loads(buy(consilience, shop, "--json"))
+    assert facts["cost"] == {"value": COST, "asset": "TEST/0", "text": f"{COST} TEST"}
+    assert facts["receipt"]["session_spent"] == COST
+
+
+@pytest.mark.parametrize("words", [("--budget", "much"), ("--budget", "1 USD"), ("--day-budget", "1 TEST/0")])
+def test_a_budget_that_is_none_is_a_usage_error(consilience: Run, words: tuple[str, ...]) -> None:
+    done = consilience("ask", "?", "--node", "127.0.0.1:1", *words)
+    assert done.returncode == 2
+
+
+def test_the_budget_of_a_day_holds_over_commands(consilience: Run, shop: RunningNode) -> None:
+    buy(consilience, shop, "--day-budget", f"{COST + 1} TEST/0")
+    again = ("--skill", "words", "--budget", "500 TEST/0", "--day-budget", f"{COST + 1} TEST/0")
+    done = consilience("ask", "?", "--node", shop.address, *again)
+    assert done.returncode == 2
+    assert "1 TEST are left" in done.stderr
+
+
+def test_the_wallet_shows_what_is_left_and_what_was_spent(consilience: Run, shop: RunningNode) -> None:
+    assert "nothing was paid out of it yet" in consilience("wallet", "show").stderr
+    buy(consilience, shop)
+    shown = consilience("wallet", "show").stdout
+    assert f"{5000 - COST} TEST" in shown
+    (balance,) = json.loads(consilience("wallet", "show", "--json").stdout)["balances"]
+    assert balance["left"] == {"value": 5000 - COST, "asset": "TEST/0", "text": f"{5000 - COST} TEST"}
+    assert (balance["spent_today"]["value"], balance["open_sessions"]) == (COST, 1)
+
+
+def test_a_wallet_may_be_named(consilience: Run, shop: RunningNode, tmp_path: Path) -> None:
+    file = tmp_path / "purse.sqlite"
+    buy(consilience, shop, "--wallet", str(file))
+    assert str(file) in consilience("wallet", "show", "--wallet", str(file)).stdout.replace("\n", "")
+
+
+def test_a_session_is_listed_closed_and_emptied(consilience: Run, shop: RunningNode) -> None:
+    buy(consilience, shop)
+    (session,) = json.loads(consilience("sessions", "list", "--json").stdout)
+    name = session["session_id"][:8]
+    assert (session["status"], session["spent"]["value"], session["backing"]) == ("OPEN", COST, "PREPAID")
+    assert "open" in consilience("sessions", "list").stdout
+    assert "1 acknowledged" in consilience("sessions", "state", name).stdout
+    assert json.loads(consilience("sessions", "close", name, "--json").stdout)["status"] == "CLOSED"
+    assert consilience("sessions", "withdraw", name, "--amount", "5 TEST/0").stdout == "5 TEST: succeeded\n"
+    rest = json.loads(consilience("sessions", "withdraw", name, "--json").stdout)
+    assert (rest["amount"]["value"], rest["status"]) == (5000 - COST - 5, "SUCCEEDED")
+    wrong = consilience("sessions", "withdraw", name, "--amount", "5 USD/6")
+    assert (wrong.returncode, "the session is in TEST/0" in wrong.stderr) == (2, True)
+
+
+def test_a_statement_is_csv_that_a_spreadsheet_adds_up(consilience: Run, shop: RunningNode) -> None:
+    buy(consilience, shop)
+    buy(consilience, shop)
+    (session,) = json.loads(consilience("sessions", "list", "--json").stdout)
+    text = consilience("sessions", "statement", session["session_id"]).stdout
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["kind"] for row in rows] == ["deposit", "charge", "charge"]
+    assert sum(int(row["units"]) for row in rows if row["kind"] == "charge") == 2 * COST == int(rows[-1]["spent"])
+
+
+def test_receipts_are_listed_compared_shown_and_verified(consilience: Run, shop: RunningNode) -> None:
+    buy(consilience, shop)
+    shown = consilience("receipts", "list", "--list-price", "1 TEST/0 per 10 output bytes").stdout
+    assert f"charged in all: {COST} TEST; given back: nothing" in shown
+    assert f"at your list price (1 TEST per 10 bytes of output): {len(TEXT) // 10} TEST" in shown
+    (line,) = json.loads(consilience("receipts", "list", "--json").stdout)
+    assert (line["skill"], line["amount"]["value"]) == ("words", COST)
+    one = consilience("receipts", "show", line["receipt"]["request_id"]).stdout
+    assert f"{COST} TEST" in one
+    assert line["receipt"]["digest"] in one
+    verified = consilience("receipts", "verify")
+    assert (verified.returncode, "Every check held." in verified.stdout) == (0, True)
+
+
+def test_a_receipt_that_was_changed_fails_the_verification(
+    consilience: Run, shop: RunningNode, wallet_file: Path
+) -> None:
+    buy(consilience, shop)
+    wallet = Wallet.at(wallet_file)
+    with wallet._file.transaction() as database:
+        database.execute("UPDATE sessions SET spent = spent + 1")
+    wallet.close()
+    done = consilience("receipts", "verify", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["passed"] is False
+
+
+@pytest.mark.parametrize("command", [("sessions", "state", "abcd"), ("receipts", "list", "--session", "ab")])
+def test_a_session_that_is_not_there_is_told(consilience: Run, shop: RunningNode, command: tuple[str, ...]) -> None:
+    buy(consilience, shop)
+    done = consilience(*command)
+    assert done.returncode == 2
+    assert "names no session, or several; the wallet has" in done.stderr
+
+
+def test_a_receipt_that_is_not_there_is_told(consilience: Run, shop: RunningNode) -> None:
+    buy(consilience, shop)
+    done = consilience("receipts", "show", "00" * 16)
+    assert done.returncode == 2
+    assert "the wallet has no receipt" in done.stderr
+
+
+def test_a_hold_that_was_handed_over_is_brought_to_its_node(
+    consilience: Run, tmp_path: Path, wallet_file: Path
+) -> None:
+    with serving_in_thread(Shop(rail=HoldRail(grants=False), key=NODE_KEY).node) as running:
+        words = ("--node", running.address, "--skill", "words", "--budget", "500 TEST/0")
+        waiting = consilience("ask", "?", *words)
+        assert waiting.returncode == 2
+        assert "a deposit of 5000 TEST has not arrived" in waiting.stderr
+        wallet = Wallet.at(wallet_file)
+        (session,) = wallet.sessions()
+        (deposit,) = wallet.transfers.deposits(session.session_id)
+        wallet.close()
+        hold = issue_hold(
+            issuer=NODE_KEY,
+            session_id=session.session_id,
+            deposit_id=deposit.transfer_id,
+            amount=deposit.amount,
+            expire_time=utc_now() + timedelta(hours=1),
+        )
+        (tmp_path / "hold.binpb").write_bytes(to_bytes(hold.envelope))
+        assert "5000 TEST can be spent now" in consilience("wallet", "add", "hold.binpb").stdout
+        assert consilience("ask", "?", *words).returncode == 0
+        (tmp_path / "other.binpb").write_bytes(b"no hold")
+        assert "that is no hold" in consilience("wallet", "add", "other.binpb").stderr

@@ -1,0 +1,279 @@
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from consilience.client.payments import PaymentStatus, Wallet
+from consilience.client.payments.wallet_rows import Demand
+from consilience.errors import BudgetExceededError, ProtocolError, UsageError, WalletFileError
+from consilience.payments import SessionStatus, TransferStatus
+from scripts.machine_cache import ROOT
+from sdk.tests.client.payments.wallet_specimens import NOW, WINDOW, Specimens, request_id
+
+DAY = 10_000
+
+
+@pytest.fixture
+def specimens() -> Specimens:
+    return Specimens()
+
+
+@pytest.fixture
+def wallet(tmp_path: Path) -> Iterator[Wallet]:
+    wallet = Wallet.at(tmp_path / "wallet.sqlite")
+    yield wallet
+    wallet.close()
+
+
+def test_the_file_is_its_owners_alone(wallet: Wallet) -> None:
+    assert wallet.path is not None
+    assert stat.S_IMODE(wallet.path.stat().st_mode) == 0o600
+
+
+def test_a_file_of_a_newer_version_is_not_touched(wallet: Wallet) -> None:
+    assert wallet.path is not None
+    wallet.close()
+    with sqlite3.connect(wallet.path) as database:
+        database.execute("PRAGMA user_version = 2")
+    database.close()
+    with pytest.raises(WalletFileError, match="newer version of this library"):
+        Wallet.at(wallet.path)
+
+
+def test_a_file_that_is_no_wallet_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "wallet.sqlite"
+    file.write_text("my precious notes, which are no database at all\n" * 20)
+    with pytest.raises(WalletFileError, match=r"wallet\.sqlite"):
+        Wallet.at(file)
+    assert file.read_text().startswith("my precious notes")
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(WalletFileError, match="cannot be opened"):
+        Wallet.at(tmp_path / "taken" / "wallet.sqlite")
+
+
+def test_threads_share_a_wallet_and_sign_no_more_than_one_would(wallet: Wallet, specimens: Specimens) -> None:
+    session_id = specimens.open(wallet)
+
+    def ask(number: int) -> int:
+        intent = specimens.intent(request_id(number), ceiling=50)
+        wallet.begin(intent, per_day=DAY, least=1)
+        return wallet.authorize(session_id).cumulative
+
+    with ThreadPoolExecutor(8) as threads:
+        signed = sorted(threads.map(ask, range(40)))
+    assert signed[-1] == 40 * WINDOW
+    assert all(each % WINDOW == 0 for each in signed)
+
+
+_BEGIN = """
+import sys
+from pathlib import Path
+from consilience.client.payments import Wallet
+from sdk.tests.client.payments.wallet_specimens import Specimens, request_id
+wallet, specimens = Wallet.at(Path(sys.argv[1])), Specimens()
+specimens.open(wallet)
+for number in range(10):
+    wallet.begin(specimens.intent(request_id(int(sys.argv[2]) + number), ceiling=7), per_day=500, least=1)
+    wallet.authorize(specimens.terms.digest)
+"""
+
+
+def test_processes_share_a_wallet_and_the_budget_of_a_day(tmp_path: Path) -> None:
+    file = tmp_path / "wallet.sqlite"
+    command = [sys.executable, "-c", _BEGIN, str(file)]
+    children = [subprocess.Popen([*command, str(1000 * child)], cwd=ROOT) for child in range(4)]
+    assert [child.wait(60) for child in children] == [0, 0, 0, 0]
+    wallet = Wallet.at(file)
+    assert wallet.spent_on(NOW.date(), asset="TEST/0") == 4 * 10 * 7
+    assert [session.authorized for session in wallet.sessions()] == [70, 70, 70, 70]
+    wallet.close()
+
+
+def test_an_ask_that_runs_counts_with_its_ceiling_until_its_receipt_is_there(
+    wallet: Wallet, specimens: Specimens
+) -> None:
+    specimens.open(wallet)
+    wallet.begin(specimens.intent(request_id(1), ceiling=500), per_day=DAY, least=1)
+    assert wallet.spent_on(NOW.date(), asset="TEST/0") == 500
+    ask = specimens.ask(request_id(1))
+    wallet.bind(ask)
+    wallet.receipts.keep(specimens.receipt(ask, charge=30))
+    assert wallet.spent_on(NOW.date(), asset="TEST/0") == 30
+    assert wallet.spent_on(NOW.date() + timedelta(days=1), asset="TEST/0") == 0
+    assert wallet.spent_on(NOW.date(), asset="USD/6") == 0
+
+
+def test_the_last_ask_of_a_day_gets_what_is_left(wallet: Wallet, specimens: Specimens) -> None:
+    specimens.open(wallet)
+    wallet.begin(specimens.intent(request_id(1), ceiling=70), per_day=100, least=5)
+    assert wallet.begin(specimens.intent(request_id(2), ceiling=70), per_day=100, least=5).ceiling == 30
+    with pytest.raises(BudgetExceededError, match="costs 5 TEST at least, and of the day's 100 TEST 0 TEST are left"):
+        wallet.begin(specimens.intent(request_id(3), ceiling=70), per_day=100, least=5)
+
+
+def test_a_request_id_is_paid_for_once_unless_the_node_did_not_take_it(wallet: Wallet, specimens: Specimens) -> None:
+    specimens.open(wallet)
+    wallet.begin(specimens.intent(request_id(1)), per_day=DAY, least=1)
+    with pytest.raises(UsageError, match="paid for before"):
+        wallet.begin(specimens.intent(request_id(1)), per_day=DAY, least=1)
+    wallet.release(request_id(1))
+    wallet.begin(specimens.intent(request_id(1), ceiling=3), per_day=DAY, least=1)
+    assert wallet.spent_on(NOW.date(), asset="TEST/0") == 3
+
+
+def test_what_was_asked_is_forgotten_with_the_receipt(wallet: Wallet, specimens: Specimens) -> None:
+    specimens.open(wallet)
+    wallet.begin(specimens.intent(request_id(1)), per_day=DAY, least=1)
+    ask = specimens.ask(request_id(1))
+    wallet.bind(ask)
+    running = wallet.intent(request_id(1))
+    assert running is not None
+    assert running.ask == ask
+    wallet.receipts.keep(specimens.receipt(ask, charge=30))
+    paid = wallet.intent(request_id(1))
+    assert paid is not None
+    assert (paid.ask, paid.ask_digest, paid.status, paid.charge) == (None, ask.digest, PaymentStatus.PAID, 30)
+
+
+def test_an_ask_has_one_receipt_and_a_number_belongs_to_one(wallet: Wallet, specimens: Specimens) -> None:
+    specimens.open(wallet)
+    for number in (1, 2):
+        wallet.begin(specimens.intent(request_id(number)), per_day=DAY, least=1)
+        wallet.bind(specimens.ask(request_id(number)))
+    wallet.receipts.keep(specimens.receipt(specimens.ask(request_id(1)), charge=30))
+    with pytest.raises(ProtocolError, match="PAY-RCP-004"):
+        wallet.receipts.keep(specimens.receipt(specimens.ask(request_id(1)), charge=30))
+    with pytest.raises(ProtocolError, match="PAY-RCP-002"):
+        wallet.receipts.keep(specimens.receipt(specimens.ask(request_id(2)), charge=30, number=1))
+    with pytest.raises(ProtocolError, match="PAY-RCP-005"):
+        wallet.receipts.keep(specimens.receipt(specimens.ask(request_id(9)), charge=30))
+    session = wallet.session(specimens.terms.digest)
+    assert session is not None
+    assert (session.spent, session.running) == (30, 1)
+
+
+def test_a_refund_counts_apart(wallet: Wallet, specimens: Specimens) -> None:
+    session_id = specimens.open(wallet)
+    wallet.begin(specimens.intent(request_id(1)), per_day=DAY, least=1)
+    ask = specimens.ask(request_id(1))
+    wallet.bind(ask)
+    charge = specimens.receipt(ask, charge=30)
+    wallet.receipts.keep(charge)
+    refund = specimens.receipt(ask, charge=10, refund_of=charge.digest, session_spent=30, session_refunded=10)
+    wallet.receipts.keep(refund)
+    session = wallet.session(session_id)
+    assert session is not None
+    assert (session.spent, session.refunded) == (30, 10)
+    assert wallet.receipts.of_ask(session_id, request_id=request_id(1)) == charge
+
+
+def test_holes_among_receipts_are_known(wallet: Wallet, specimens: Specimens) -> None:
+    session_id = specimens.open(wallet)
+    asks = []
+    for number in range(3):
+        wallet.begin(specimens.intent(request_id(number)), per_day=DAY, least=1)
+        asks.append(specimens.ask(request_id(number)))
+        wallet.bind(asks[-1])
+    first, second, third = (specimens.receipt(ask, charge=5) for ask in asks)
+    wallet.receipts.keep(third)
+    assert wallet.receipts.last_without_hole(session_id) == 0
+    wallet.receipts.keep(first)
+    assert wallet.receipts.last_without_hole(session_id) == 1
+    wallet.receipts.keep(second)
+    assert wallet.receipts.last_without_hole(session_id) == 3
+
+
+def test_nothing_is_signed_for_a_session_in_trouble_or_closed(wallet: Wallet, specimens: Specimens) -> None:
+    session_id = specimens.open(wallet)
+    wallet.begin(specimens.intent(request_id(1)), per_day=DAY, least=1)
+    signed = wallet.authorize(session_id).cumulative
+    wallet.begin(specimens.intent(request_id(2)), per_day=DAY, least=1)
+    wallet.mark(session_id, trouble="it lies")
+    assert wallet.authorize(session_id).cumulative == signed == WINDOW
+
+
+def test_nothing_is_signed_beyond_what_is_available(wallet: Wallet, specimens: Specimens) -> None:
+    session_id = specimens.open(wallet)
+    wallet.note_state(specimens.state(credit_limit=15, issue_time=NOW + timedelta(seconds=1)), voucher=0)
+    wallet.begin(specimens.intent(request_id(1)), per_day=DAY, least=1)
+    assert wallet.authorize(session_id).cumulative == 15
+
+
+def test_an_old_state_does_not_take_the_place_of_a_newer_one(wallet: Wallet, specimens: Specimens) -> None:
+    session_id = specimens.open(wallet)
+    later = specimens.state(status=SessionStatus.CLOSED, issue_time=NOW + timedelta(seconds=1))
+    wallet.note_state(later, voucher=0)
+    wallet.note_state(specimens.state(), voucher=0)
+    session = wallet.session(session_id)
+    assert session is not None
+    assert session.status is SessionStatus.CLOSED
+
+
+def test_a_voucher_that_a_restored_wallet_forgot_counts_as_signed(wallet: Wallet, specimens: Specimens) -> None:
+    session_id = specimens.open(wallet)
+    wallet.note_state(specimens.state(), voucher=123)
+    session = wallet.session(session_id)
+    assert session is not None
+    assert session.authorized == 123
+
+
+def test_a_demand_for_an_unknown_session_signs_nothing(wallet: Wallet, specimens: Specimens) -> None:
+    demand = Demand(request_id=request_id(1), upto=5, exposure=specimens.intent(request_id(1)).exposure)
+    assert wallet.authorize(specimens.terms.digest, demand).cumulative == 0
+
+
+def test_a_quote_is_used_again_while_it_lasts(wallet: Wallet, specimens: Specimens) -> None:
+    specimens.open(wallet)
+    card = specimens.deal.chain.card
+    quote = specimens.quote.value
+
+    def found(*, most: int = 10, later: timedelta = timedelta(0), model: str = "") -> bool:
+        return wallet.quotes.usable(
+            payer=quote.payer,
+            skill_id=quote.skill_id,
+            model_id=model,
+            asset="TEST/0",
+            card=card,
+            most=most,
+            now=quote.issue_time + later,
+        ) is not None  # fmt: skip
+
+    assert found()
+    assert not found(model="another")
+    assert not found(later=quote.expire_time - quote.issue_time)
+    wallet.begin(replace(specimens.intent(request_id(1)), ceiling=quote.total_max_charge - 5), per_day=10**9, least=1)
+    assert found(most=5)
+    assert not found(most=6)
+    wallet.quotes.discard(specimens.quote.digest)
+    assert not found(most=1)
+
+
+def test_transfers_are_pending_until_it_is_known_how_they_ended(wallet: Wallet, specimens: Specimens) -> None:
+    session_id = specimens.open(wallet)
+    wallet.transfers.begin_deposit(session_id, deposit_id=b"d" * 16, amount=7, now=NOW)
+    wallet.transfers.begin_withdrawal(session_id, withdrawal_id=b"w" * 16, amount=3, now=NOW)
+    (deposit,), (withdrawal,) = wallet.transfers.deposits(session_id), wallet.transfers.withdrawals(session_id)
+    assert (deposit.amount, deposit.status) == (7, TransferStatus.PENDING)
+    wallet.transfers.instruct(session_id, deposit_id=b"d" * 16, instruction=b"how")
+    wallet.transfers.end_deposit(session_id, deposit_id=b"d" * 16, status=TransferStatus.SUCCEEDED)
+    wallet.transfers.end_withdrawal(session_id, withdrawal_id=b"w" * 16, status=TransferStatus.FAILED, detail=b"why")
+    (deposit,), (withdrawal,) = wallet.transfers.deposits(session_id), wallet.transfers.withdrawals(session_id)
+    assert (deposit.status, deposit.detail) == (TransferStatus.SUCCEEDED, b"how")
+    assert (withdrawal.status, withdrawal.detail) == (TransferStatus.FAILED, b"why")
+
+
+def test_a_wallet_in_memory_has_no_file() -> None:
+    wallet = Wallet.in_memory()
+    assert wallet.path is None
+    assert wallet.sessions() == ()
+    wallet.close()

@@ -1,0 +1,21 @@
+from consilience.errors import AnswerTimeoutError
+from consilience.payments import Stake
+
+
+def test_a_stake_says_whether_money_moved_and_how_much_at_most() -> None:
+    stake = Stake(asset="USD/6", metered=1_000, at_most=2_500)
+    assert stake.money_moved
+    assert str(stake) == "the node may charge up to 0.0025 USD for it, and has counted 0.001 USD"
+
+
+def test_without_a_voucher_nothing_was_paid() -> None:
+    stake = Stake(asset="USD/6")
+    assert not stake.money_moved
+    assert str(stake) == "nothing was paid for it"
+
+
+def test_an_error_tells_its_stake() -> None:
+    error = AnswerTimeoutError("too late")
+    assert str(error) == "too late"
+    error.stake = Stake(asset="TEST/0", metered=1, at_most=2)
+    assert str(error) == "too late; the node may charge up to 2 TEST for it, and has counted 1 TEST"
