@@ -7,47 +7,52 @@ from typing import Any
 
 from conformance.tests.client_side.faults.registry import fault
 from consilience.asks import Answer
-from consilience.client import readers
-from consilience.client.readers import LogReader
+from consilience.client import arrivals
+from consilience.client.arrivals import Arrivals
+from consilience.nodes import NodeCard
 from consilience_node.mutants.registry import replace
 
 
-def _overlooks(name: str, right: Callable[[LogReader, Answer], dict[str, Any]]) -> None:
+def _overlooks(name: str, right: Callable[[Arrivals, NodeCard, Answer], dict[str, Any]]) -> None:
     """Registers the fault of a client that checks an answer as if some of its fields were right."""
 
     def apply() -> None:
         def make(check: Any) -> Any:
-            def lenient(self: LogReader, answer: Any) -> None:
-                value = dataclasses.replace(answer.value, **right(self, answer.value))
-                check(self, dataclasses.replace(answer, value=value))
+            def lenient(self: Arrivals, answer: Any, *, card: NodeCard) -> None:
+                value = dataclasses.replace(answer.value, **right(self, card, answer.value))
+                check(self, dataclasses.replace(answer, value=value), card=card)
 
             return lenient
 
-        replace(LogReader, "_check_answer", make)
+        replace(Arrivals, "_check_answer", make)
 
     fault(name)(apply)
+
+
+def _asked(seen: Arrivals) -> Any:
+    return seen._opening.ask
 
 
 def _usage(answer: Answer, count: int) -> Any:
     return dataclasses.replace(answer.usage, output_bytes=count)
 
 
-_overlooks("overlooks-the-node", lambda reader, _: {"node_id": reader.card.value.node_id})
-_overlooks("overlooks-the-ask", lambda reader, _: {"ask_digest": reader._ask_digest})
-_overlooks("overlooks-the-card", lambda reader, _: {"card_digest": reader.card.digest})
-_overlooks("overlooks-the-final-sequence", lambda reader, _: {"final_sequence": reader.transcript.last_sequence})
-_overlooks("overlooks-the-usage", lambda _, answer: {"usage": _usage(answer, answer.transcript_bytes)})
-_overlooks("overlooks-the-digest", lambda reader, _: {"transcript_digest": reader.transcript.digest})
+_overlooks("overlooks-the-node", lambda _, card, __: {"node_id": card.node_id})
+_overlooks("overlooks-the-ask", lambda seen, _, __: {"ask_digest": seen._accepted})
+_overlooks("overlooks-the-card", lambda seen, _, __: {"card_digest": _asked(seen).value.card_digest})
+_overlooks("overlooks-the-final-sequence", lambda seen, _, __: {"final_sequence": seen.transcript.last_sequence})
+_overlooks("overlooks-the-usage", lambda _, __, answer: {"usage": _usage(answer, answer.transcript_bytes)})
+_overlooks("overlooks-the-digest", lambda seen, _, __: {"transcript_digest": seen.transcript.digest})
 _overlooks(
     "overlooks-the-count",
-    lambda reader, answer: {
-        "transcript_bytes": reader.transcript.size_bytes,
-        "usage": _usage(answer, reader.transcript.size_bytes),
+    lambda seen, _, answer: {
+        "transcript_bytes": seen.transcript.size_bytes,
+        "usage": _usage(answer, seen.transcript.size_bytes),
     },
 )
-_overlooks("overlooks-the-citations", lambda reader, _: {"citations": tuple(reader.transcript.citations)})
-_overlooks("overlooks-who-signs", lambda reader, _: {"signing_key": reader.card.value.signing_keys[0].public_key})
-_overlooks("overlooks-when-a-key-ends", lambda _, __: {"finish_time": datetime(2026, 1, 1, tzinfo=UTC)})
+_overlooks("overlooks-the-citations", lambda seen, _, __: {"citations": tuple(seen.transcript.citations)})
+_overlooks("overlooks-who-signs", lambda _, card, __: {"signing_key": card.signing_keys[0].public_key})
+_overlooks("overlooks-when-a-key-ends", lambda _, __, ___: {"finish_time": datetime(2026, 1, 1, tzinfo=UTC)})
 
 
 def _forgets_the_promise(what: str) -> None:
@@ -55,7 +60,7 @@ def _forgets_the_promise(what: str) -> None:
         def make(check: Any) -> Any:
             return lambda answer, *, skill: check(answer, skill=dataclasses.replace(skill, **{f"gives_{what}": False}))
 
-        replace(readers, "check_promises", make)
+        replace(arrivals, "check_promises", make)
 
     fault(f"forgets-the-promise-of-{what}")(apply)
 

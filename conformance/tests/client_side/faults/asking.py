@@ -118,7 +118,7 @@ def _signs_each_attempt_anew() -> None:
     def make(reconnect: Any) -> Any:
         async def anew(self: LogReader, failure: Any) -> None:
             await reconnect(self, failure)
-            self.ask = None
+            self._opening.ask = None
 
         return anew
 
