@@ -111,6 +111,7 @@ class Ask:
     allow_truncation: bool = False
     model_id: str = ""
     payment: AskPayment | None = None
+    reviewer_commitment: bytes = b""
 
     @property
     def text(self) -> str:
@@ -217,6 +218,8 @@ def _ask_violations(ask: Ask) -> Iterator[FieldViolation]:
             yield FieldViolation(field=f"limits.{limit}", description="must not be negative")
     if ask.payment is not None:
         yield from _payment_violations(ask.payment)
+    if ask.reviewer_commitment and len(ask.reviewer_commitment) != DIGEST_BYTES:
+        yield FieldViolation(field="reviewer_commitment", description=f"must be empty, or {DIGEST_BYTES} bytes")
     if len(ask.answer_schema) > MAX_ANSWER_SCHEMA_CHARACTERS:
         yield FieldViolation(
             field="answer_schema", description=f"must have at most {MAX_ANSWER_SCHEMA_CHARACTERS} characters"
