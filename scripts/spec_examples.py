@@ -217,8 +217,7 @@ def _review() -> str:
             fenced(hexadecimal(reviews.reviewer_commitment())),
             "The node accepts with this ticket:",
             _sealed(reviews.sealed_ticket(), review_pb2.ReviewTicket, signer=SIGNING_KEY),
-            "An hour later the asker publishes what the answer was worth, with the card of "
-            "[1.6](1-nodes.md#16-example) beside it:",
+            "An hour later the asker publishes this, with the card of [1.6](1-nodes.md#16-example) beside it:",
             _sealed(reviews.sealed_review(), review_pb2.Review, signer=ASKER),
         ]
     )

@@ -68,7 +68,7 @@ class PaymentNeeded:
 class Final:
     """The end of the log.
 
-    Where the ask was paid for, `receipt` holds a `consilience.payments.Receipt`; where it had a ticket besides, and cost
+    Where the ask was paid for, `receipt` holds a `consilience.payments.Receipt`; where it had a ticket besides and cost
     something, `attestation` holds a `consilience.reviews.PaymentAttestation`.
     """
 
