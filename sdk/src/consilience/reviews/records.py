@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from consilience.asks.questions import refuse_violations
 from consilience.calls import MAX_CLOCK_SKEW
 from consilience.conformance import SCRIPT_SKILL_ID
 from consilience.envelopes import Envelope, Signed
@@ -28,6 +29,7 @@ from consilience.errors import (
 )
 from consilience.identity import next_root_digest
 from consilience.nodes import MAX_CARD_BYTES, KeySuccession, NodeCard, check_card
+from consilience.reviews.cards import card_violations
 from consilience.reviews.statements import (
     MAX_LIFETIME,
     Advisory,
@@ -194,7 +196,8 @@ def _node_keys(review: Review) -> Iterator[tuple[PublicKey, str]]:
 
 
 def _check_card(card: Signed[Kept], *, now: datetime) -> None:
-    """Checks a card as every client does, and gives the refusal of a registry for what is found."""
+    """Checks a card, and gives the refusal of a registry for what every client complains about."""
+    refuse_violations(card_violations(card.value))  # type: ignore[arg-type]  # a record of the type NODE_CARD
     try:
         check_card(card, now=now)  # type: ignore[arg-type]  # a record of the type NODE_CARD
     except ProtocolError as error:
