@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -281,20 +282,26 @@ async def test_two_processes_that_open_an_empty_database_at_once_make_one_store(
 
 
 async def test_a_feed_that_is_read_while_several_write_misses_nothing(
-    store: SqlRecordStore, sibling: SqlRecordStore
+    make_database: MakeDatabase, store: SqlRecordStore, sibling: SqlRecordStore
 ) -> None:
     """The order of the numbers is that of the commits, whoever writes (REG-SYNC-001)."""
-    writers = 40
-    said = [advisory_about(NODE.root.public_key, author=key(f"author {number}")) for number in range(writers)]
+    said = [advisory_about(NODE.root.public_key, author=key(f"author {number}")) for number in range(60)]
     seen: list[tuple[int, Digest]] = [(0, Digest(b""))]
+    reader = SqlRecordStore(make_database())
+    await reader.open()
 
-    async def follow() -> None:
-        while len(seen) <= writers:
-            seen.extend(await store.taken_in(after=seen[-1][0], limit=3, now=NOW))
-            await asyncio.sleep(0)
+    async def follow(writing: asyncio.Future[Any]) -> None:
+        done = False
+        while not done:
+            done = writing.done()  # before the last look, which then sees all
+            while page := await reader.taken_in(after=seen[-1][0], limit=3, now=NOW):
+                seen.extend(page)
 
-    writing = [(store, sibling)[number % 2].admit([placed(record)], now=NOW) for number, record in enumerate(said)]
-    await asyncio.wait_for(asyncio.gather(follow(), *writing), timeout=60)
+    writing = asyncio.gather(
+        *((store, sibling)[number % 2].admit([placed(record)], now=NOW) for number, record in enumerate(said))
+    )
+    await follow(writing)
+    await reader.close()
     assert {digest for _, digest in seen[1:]} == digests(said)
 
 
