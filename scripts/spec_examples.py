@@ -10,11 +10,11 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
 
-from consilience.v1 import ask_pb2, conformance_pb2, node_pb2, payment_pb2
+from consilience.v1 import ask_pb2, conformance_pb2, node_pb2, payment_pb2, review_pb2
 from consilience.v1 import error_details_pb2 as details_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance import edwards, envelopes
-from consilience_conformance.vectors.generator import errors, exchanges, messages, payments
+from consilience_conformance.vectors.generator import errors, exchanges, messages, payments, reviews
 from consilience_conformance.vectors.generator.actors import (
     ASKER,
     NEXT_ROOT,
@@ -208,6 +208,21 @@ def _payment() -> str:
     )
 
 
+def _review() -> str:
+    return "\n\n".join(
+        [
+            "The asker of [2.9](2-asks.md#29-example) draws the salt",
+            fenced(hexadecimal(reviews.TICKET_SALT)),
+            "and asks with the `reviewer_commitment` that it makes with its own key:",
+            fenced(hexadecimal(reviews.reviewer_commitment())),
+            "The node accepts with this ticket:",
+            _sealed(reviews.sealed_ticket(), review_pb2.ReviewTicket, signer=SIGNING_KEY),
+            "An hour later the asker publishes this, with the card of [1.6](1-nodes.md#16-example) beside it:",
+            _sealed(reviews.sealed_review(), review_pb2.Review, signer=ASKER),
+        ]
+    )
+
+
 def _unknown() -> str:
     return "\n\n".join(
         [
@@ -252,6 +267,7 @@ _EXAMPLES: dict[str, Callable[[], str]] = {
     "card": _card,
     "ask": _ask,
     "payment": _payment,
+    "review": _review,
     "refusal": _refusal,
     "unknown": _unknown,
     "script": _script,

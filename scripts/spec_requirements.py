@@ -20,9 +20,9 @@ from consilience_conformance.requirements import Requirement, digest_of
 from scripts.machine_cache import ROOT
 from scripts.spec_regions import pages, without_regions
 
-AREAS = ("NODE", "ASK", "STRM", "PAY", "REV", "REG", "ERR", "SIG", "VER", "SEC")
+AREAS = ("NODE", "ASK", "STRM", "PAY", "REV", "REC", "REG", "ERR", "SIG", "VER", "SEC")
 ROLES = ("node", "client", "both")
-PROFILES = ("core", "durable", "pay", "conformance")
+PROFILES = ("core", "durable", "pay", "registry", "conformance")
 DRAWN = ROOT / "conformance/src/consilience_conformance/requirements.json"
 REFERENCE = re.compile(rf"\b(?:{'|'.join(AREAS)})-[A-Z]+-[0-9]{{3}}\b")
 

@@ -136,7 +136,7 @@ async def test_profiles_of_later_versions_are_left_alone(address: str) -> None:
     card = (await prepare(_order(address))).target.card
     card.profiles.append(77)  # type: ignore[arg-type]
     assert declared_profiles(card) == ("core", "conformance")
-    assert known_profiles() == ("core", "durable", "pay", "conformance")
+    assert known_profiles() == ("core", "durable", "pay", "registry", "conformance")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,9 @@ from typing import Final
 from consilience_conformance.requirements import Role
 
 _NO_WALLET: Final = "Adapters have no instruction yet with which a client pays."
+_NO_TICKETS: Final = "No check asks for a ticket yet."
+_NO_REGISTRY: Final = "No check calls a registry yet."
+_NO_READER: Final = "Adapters have no instruction yet with which a client reviews, or reads from a registry."
 
 EXCLUSIONS: Final[Mapping[Role, Mapping[str, str]]] = MappingProxyType(
     {
@@ -22,6 +25,22 @@ EXCLUSIONS: Final[Mapping[Role, Mapping[str, str]]] = MappingProxyType(
                 "STRM-LOG-004": "No tester makes a node lose events; a hole that it hides is found by STRM-LOG-001.",
                 "PAY-RAIL-001": "No transfer by hold.v1 is ever unknown, and no tester makes another rail silent.",
                 "ASK-DATA-004": "What reaches the template of a model is not seen from outside.",
+                "REV-TKT-001": _NO_TICKETS,
+                "REV-PAY-001": _NO_TICKETS,
+                "REV-OPEN-001": _NO_REGISTRY,
+                "REC-ADM-001": _NO_REGISTRY,
+                "REC-ADM-002": _NO_REGISTRY,
+                "REC-SLOT-001": _NO_REGISTRY,
+                "REC-QUO-001": _NO_REGISTRY,
+                "REC-END-001": _NO_REGISTRY,
+                "REC-KEY-001": _NO_REGISTRY,
+                "REG-OPEN-001": _NO_REGISTRY,
+                "REG-GET-001": _NO_REGISTRY,
+                "REG-LIST-001": _NO_REGISTRY,
+                "REG-PAGE-001": _NO_REGISTRY,
+                "REG-FIND-001": _NO_REGISTRY,
+                "REG-SYNC-001": _NO_REGISTRY,
+                "REG-SYNC-002": _NO_REGISTRY,
             }
         ),
         "client": MappingProxyType(
@@ -32,6 +51,13 @@ EXCLUSIONS: Final[Mapping[Role, Mapping[str, str]]] = MappingProxyType(
                 "PAY-VCH-004": _NO_WALLET,
                 "PAY-MTR-003": _NO_WALLET,
                 "PAY-RCP-005": _NO_WALLET,
+                "REV-TKT-002": _NO_READER,
+                "REV-OPEN-001": _NO_READER,
+                "REV-ONE-001": _NO_READER,
+                "REV-RTR-001": _NO_READER,
+                "REV-ADV-001": _NO_READER,
+                "REC-READ-001": _NO_READER,
+                "REG-PRIV-001": _NO_READER,
             }
         ),
     }

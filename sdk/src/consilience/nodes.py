@@ -29,6 +29,7 @@ class Profile(NamedNumber):
     CORE = 1
     DURABLE = 2
     PAY = 3
+    REGISTRY = 4
     CONFORMANCE = 8
 
 
@@ -201,6 +202,7 @@ class NodeCard:
     tariffs: tuple[Tariff, ...] = ()
     rails: tuple[Rail, ...] = ()
     extensions: Mapping[str, bytes] = field(default_factory=dict)
+    registries: tuple[str, ...] = ()
 
     def skill(self, skill_id: str) -> Skill | None:
         """Returns the skill with an id, or None."""

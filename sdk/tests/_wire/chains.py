@@ -97,6 +97,7 @@ def full_card(node: KeyPair) -> nodes.NodeCard:
         ),
         profiles=(nodes.Profile.CORE, nodes.Profile.DURABLE, nodes.Profile.PAY),
         extensions={"https://example.org/x": b"\n\x01t\x12\x01v"},
+        registries=("https://registry.example:7341",),
     )
 
 
@@ -165,6 +166,7 @@ def full_ask(node: KeyPair, asker: KeyPair, card_digest: Digest) -> asks.Ask:
         allow_truncation=True,
         model_id="smollm2",
         payment=asks.AskPayment(quote_digest=Digest(b"o" * 32), session_id=Digest(b"s" * 32)),
+        reviewer_commitment=b"v" * 32,
     )
 
 

@@ -51,6 +51,7 @@ BROKEN: dict[str, Break] = {
     "limits.max_charge": lambda ask: setattr(ask.limits, "max_charge", -1),
     "payment.quote_digest": lambda ask: setattr(ask.payment, "quote_digest", b"x" * 31),
     "payment.session_id": lambda ask: ask.payment.ClearField("session_id"),
+    "reviewer_commitment": lambda ask: setattr(ask, "reviewer_commitment", b"x" * 31),
     "answer_schema": lambda ask: setattr(ask, "answer_schema", "x" * 65537),
     "on_disconnect": lambda ask: setattr(ask, "on_disconnect", 9),
     "model_id": lambda ask: setattr(ask, "model_id", "m" * 129),

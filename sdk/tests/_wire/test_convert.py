@@ -4,17 +4,19 @@ from typing import Any
 
 import pytest
 
-from consilience import asks, nodes, payments, tariffs
+from consilience import asks, nodes, payments, reviews, tariffs
 from consilience._wire import convert, envelopes
 from consilience.envelopes import Signed
 from consilience.errors import EnvelopeMalformedError, FieldInvalidError, FieldViolations, SignatureInvalidError
 from consilience.identity import KeyPair
 from consilience.units import EPOCH
-from consilience.v1 import ask_pb2, node_pb2, payment_pb2, tariff_pb2
+from consilience.v1 import ask_pb2, node_pb2, payment_pb2, registry_pb2, review_pb2, tariff_pb2
 from sdk.tests._wire.chains import NOW, Chain
 from sdk.tests._wire.payments import full_payments
+from sdk.tests._wire.reviews import full_reviews, unbounded
 
 FULL_PAYMENTS = full_payments()
+FULL_REVIEWS = full_reviews()
 
 
 @pytest.mark.parametrize("name", ["card", "ask", "answer"])
@@ -30,9 +32,9 @@ def test_the_full_example_leaves_no_field_of_the_message_unset(chain: Chain, nam
     assert {field.name for field, _ in message.ListFields()} == {field.name for field in message.DESCRIPTOR.fields}
 
 
-@pytest.mark.parametrize("name", FULL_PAYMENTS)
-def test_a_payment_with_every_field_set_comes_back_equal(name: str) -> None:
-    value = FULL_PAYMENTS[name]
+@pytest.mark.parametrize("name", FULL_PAYMENTS | FULL_REVIEWS)
+def test_what_has_every_field_set_comes_back_equal(name: str) -> None:
+    value = unbounded((FULL_PAYMENTS | FULL_REVIEWS)[name])
     message = convert.to_message(value)
     assert convert.from_message(message, type(value)) == value
     assert {field.name for field, _ in message.ListFields()} == {field.name for field in message.DESCRIPTOR.fields}
@@ -43,11 +45,17 @@ def test_every_object_and_call_of_payments_is_among_the_full_examples() -> None:
     assert {value for value in _value_types() if value in of_payments} == {*map(type, FULL_PAYMENTS.values())}
 
 
+def test_every_object_and_query_of_reviews_is_among_the_full_examples() -> None:
+    of_reviews = {value for value in vars(reviews).values() if isinstance(value, type)}
+    assert {value for value in _value_types() if value in of_reviews} == {*map(type, FULL_REVIEWS.values())}
+
+
 def _value_types() -> list[type]:
-    modules = (nodes, asks, payments, tariffs)
+    modules = (nodes, asks, payments, reviews, tariffs)
     types = [value for module in modules for value in vars(module).values() if dataclasses.is_dataclass(value)]
     without_message = {Signed, nodes.NodeAddress, asks.UnknownEvent, asks.AnswerEvent}
     without_message |= {payments.Account, payments.Amount}
+    without_message |= {reviews.OpenRecord, reviews.Place, reviews.Placed, reviews.Merged}
     return sorted({t for t in types if isinstance(t, type)} - without_message, key=lambda t: t.__name__)
 
 
@@ -75,6 +83,12 @@ def test_enums_have_the_numbers_and_names_of_the_wire() -> None:
         (tariffs.Backing, tariff_pb2.Backing, "BACKING_"),
         (payments.SessionStatus, payment_pb2.SessionStatus, "SESSION_STATUS_"),
         (payments.TransferStatus, payment_pb2.TransferStatus, "TRANSFER_STATUS_"),
+        (reviews.Verdict, review_pb2.Verdict, "VERDICT_"),
+        (reviews.VerificationMethod, review_pb2.VerificationMethod, "VERIFICATION_METHOD_"),
+        (reviews.AdvisoryCategory, review_pb2.AdvisoryCategory, "ADVISORY_CATEGORY_"),
+        (reviews.Severity, review_pb2.Severity, "SEVERITY_"),
+        (reviews.RecordType, review_pb2.RecordType, "RECORD_TYPE_"),
+        (reviews.PublishOutcome, registry_pb2.PublishOutcome, "PUBLISH_OUTCOME_"),
     ]
     for ours, wire, prefix in pairs:
         numbers = {f"{prefix}{member.name}": int(member) for member in ours if member >= 0}

@@ -15,6 +15,7 @@ ONE = Sequence(1)
 def _all_kinds(chain: Chain) -> list[asks.Event]:
     return [
         asks.Accepted(ask_digest=chain.ask.digest, accept_time=NOW),
+        asks.Accepted(ask_digest=chain.ask.digest, accept_time=NOW, ticket=chain.answer.envelope),
         asks.TextDelta(first_sequence=ONE, text="Grüße 🐛", output_tokens=3),
         *chain.answer.value.citations,
         asks.Progress(message="reading", done_milli=0),
@@ -24,6 +25,7 @@ def _all_kinds(chain: Chain) -> list[asks.Event]:
         asks.PaymentNeeded(required_cumulative=70, stop_time=NOW),
         asks.Final(answer=chain.answer),
         asks.Final(answer=chain.answer, receipt=chain.answer.envelope),
+        asks.Final(answer=chain.answer, receipt=chain.answer.envelope, attestation=chain.ask.envelope),
     ]
 
 

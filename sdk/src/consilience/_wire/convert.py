@@ -21,7 +21,8 @@ from typing import Any, TypeVar
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import DecodeError, Message
 
-from consilience import asks, conformance, envelopes, nodes, payments
+from consilience import asks, envelopes, reviews
+from consilience._wire.signers import named_signer
 from consilience._wire.times import fill_duration, fill_timestamp, from_duration, from_timestamp
 from consilience._wire.violations import ViolationAtError, within
 from consilience.envelopes import Envelope, Signed
@@ -36,13 +37,22 @@ from consilience.v1 import (
     error_details_pb2,
     node_pb2,
     payment_pb2,
+    registry_pb2,
+    review_pb2,
     tariff_pb2,
 )
 
 T = TypeVar("T")
 
-_MODULES = (envelope_pb2, tariff_pb2, node_pb2, ask_pb2, payment_pb2, error_details_pb2, conformance_pb2)
-_OTHER_NAMES: dict[type, str] = {asks.AnswerSnapshot: "GetAnswerResponse"}
+_MODULES = (
+    *(envelope_pb2, tariff_pb2, node_pb2, ask_pb2, payment_pb2, review_pb2, registry_pb2),
+    *(error_details_pb2, conformance_pb2),
+)
+_OTHER_NAMES: dict[type, str] = {
+    asks.AnswerSnapshot: "GetAnswerResponse",
+    reviews.NodeQuery: "FindNodesRequest",
+    reviews.RecordQuery: "ListRecordsRequest",
+}
 MAX_ITEMS = 65_536
 """How many values one list may hold. Two bytes on the wire become a hundred times as much here."""
 
@@ -86,28 +96,6 @@ _ENCODED = (EncodedAny, EncodedEnvelope)
 
 _CODECS: dict[type, _Codec] = {}
 """The codecs compiled so far."""
-
-_SIGNER: dict[type, Callable[[Any], tuple[PublicKey, str]]] = {
-    nodes.NodeCard: lambda card: (card.node_id, "node_id"),
-    nodes.KeySuccession: lambda succession: (succession.old_node_id, "old_node_id"),
-    nodes.KeyAcceptance: lambda acceptance: (acceptance.new_node_id, "new_node_id"),
-    asks.Ask: lambda ask: (ask.header.caller, "header.caller"),
-    asks.ResumeAnswerCall: lambda call: (call.header.caller, "header.caller"),
-    asks.GetAnswerCall: lambda call: (call.header.caller, "header.caller"),
-    asks.CancelAnswerCall: lambda call: (call.header.caller, "header.caller"),
-    asks.Answer: lambda answer: (answer.signing_key, "signing_key"),
-    payments.Quote: lambda quote: (quote.signing_key, "signing_key"),
-    payments.SessionTerms: lambda terms: (terms.payer, "payer"),
-    payments.SessionState: lambda state: (state.signing_key, "signing_key"),
-    payments.Voucher: lambda voucher: (voucher.payer, "payer"),
-    payments.Meter: lambda meter: (meter.signing_key, "signing_key"),
-    payments.Receipt: lambda receipt: (receipt.signing_key, "signing_key"),
-    payments.Hold: lambda hold: (hold.issuer, "issuer"),
-    payments.HoldRelease: lambda release: (release.signing_key, "signing_key"),
-    **dict.fromkeys(typing.get_args(payments.PaymentCall), lambda call: (call.header.caller, "header.caller")),
-    conformance.ConformanceGrant: lambda grant: (grant.node_id, "node_id"),
-}
-"""The role key that each signed payload names (SIG-ENV-005)."""
 
 
 def to_message(value: Any) -> Any:
@@ -194,7 +182,7 @@ def open_envelope(envelope: Envelope, value_type: type[T]) -> Signed[T]:
     """
     envelopes.verify(envelope, payload_type=full_name(value_type))
     value = parse(envelope.payload, value_type)
-    named, role = _SIGNER[value_type](value)
+    named, role = named_signer(value)
     envelopes.require_signer(envelope, named=named, role=role)
     return Signed(value=value, envelope=envelope)
 

@@ -87,6 +87,7 @@ def final_from_message(message: ask_pb2.Final) -> Final:
     return Final(
         answer=convert.open_envelope(convert.envelope_from_message(message.answer), Answer),
         receipt=convert.envelope_from_message(message.receipt) if message.HasField("receipt") else None,
+        attestation=convert.envelope_from_message(message.attestation) if message.HasField("attestation") else None,
     )
 
 
@@ -112,6 +113,8 @@ def _fill_final(message: ask_pb2.Final, final: Final) -> None:
     convert.fill_envelope(message.answer, final.answer.envelope)
     if final.receipt is not None:
         convert.fill_envelope(message.receipt, final.receipt)
+    if final.attestation is not None:
+        convert.fill_envelope(message.attestation, final.attestation)
 
 
 def _event(message: ask_pb2.AnswerEvent) -> Event:

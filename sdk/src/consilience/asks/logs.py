@@ -14,10 +14,14 @@ from consilience.units import Digest, PublicKey, Sequence
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """The node has bound the request id and will work on the ask."""
+    """The node has bound the request id and will work on the ask.
+
+    `ticket` holds a `consilience.reviews.ReviewTicket` where the ask wanted one.
+    """
 
     ask_digest: Digest
     accept_time: datetime
+    ticket: Envelope | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +66,15 @@ class PaymentNeeded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Final:
-    """The end of the log; `receipt` holds a `consilience.payments.Receipt` where the ask was paid for."""
+    """The end of the log.
+
+    Where the ask was paid for, `receipt` holds a `consilience.payments.Receipt`; where it had a ticket besides and cost
+    something, `attestation` holds a `consilience.reviews.PaymentAttestation`.
+    """
 
     answer: Signed[Answer]
     receipt: Envelope | None = None
+    attestation: Envelope | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,6 +111,7 @@ class Ask:
     allow_truncation: bool = False
     model_id: str = ""
     payment: AskPayment | None = None
+    reviewer_commitment: bytes = b""
 
     @property
     def text(self) -> str:
@@ -217,12 +218,18 @@ def _ask_violations(ask: Ask) -> Iterator[FieldViolation]:
             yield FieldViolation(field=f"limits.{limit}", description="must not be negative")
     if ask.payment is not None:
         yield from _payment_violations(ask.payment)
+    yield from _commitment_violations(ask.reviewer_commitment)
     if len(ask.answer_schema) > MAX_ANSWER_SCHEMA_CHARACTERS:
         yield FieldViolation(
             field="answer_schema", description=f"must have at most {MAX_ANSWER_SCHEMA_CHARACTERS} characters"
         )
     if len(ask.model_id) > MAX_MODEL_ID_CHARACTERS:
         yield FieldViolation(field="model_id", description=f"must have at most {MAX_MODEL_ID_CHARACTERS} characters")
+
+
+def _commitment_violations(commitment: bytes) -> Iterator[FieldViolation]:
+    if commitment and len(commitment) != DIGEST_BYTES:
+        yield FieldViolation(field="reviewer_commitment", description=f"must be empty, or {DIGEST_BYTES} bytes")
 
 
 def _payment_violations(payment: AskPayment) -> Iterator[FieldViolation]:

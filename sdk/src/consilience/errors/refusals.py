@@ -285,6 +285,86 @@ class ReceiptUnknownError(RefusedError):
     remedy = "Acknowledge a receipt that ListReceipts brings, with its session_spent."
 
 
+class RecordUnknownError(RefusedError):
+    """The registry has no such record."""
+
+    reason = "RECORD_UNKNOWN"
+    code = "NOT_FOUND"
+    remedy = "Ask another registry; a record that was retracted or has ended is nowhere."
+
+
+class RecordNotYetValidError(RefusedError):
+    """The record was issued in the future by the registry's clock."""
+
+    reason = "RECORD_NOT_YET_VALID"
+    code = "FAILED_PRECONDITION"
+    remedy = "Set the clock of whoever signs; compare it with the server time."
+
+
+class RecordExpiredError(RefusedError):
+    """The record is not kept any longer."""
+
+    reason = "RECORD_EXPIRED"
+    code = "FAILED_PRECONDITION"
+    remedy = "Issue a new one; a review is made within 730 days of its answer."
+
+
+class SigningKeyUnknownError(RefusedError):
+    """No card shows that the key signs for the node."""
+
+    reason = "SIGNING_KEY_UNKNOWN"
+    code = "FAILED_PRECONDITION"
+    remedy = "Publish the record with the card that lists the key."
+
+
+class TicketInvalidError(RefusedError):
+    """The ticket does not open for this reviewer, or is none that can be reviewed with."""
+
+    reason = "TICKET_INVALID"
+    code = "INVALID_ARGUMENT"
+    remedy = "Review with the key and the salt that the ask committed to."
+
+
+class TicketUsedError(RefusedError):
+    """There is another review with this ticket."""
+
+    reason = "TICKET_USED"
+    code = "ALREADY_EXISTS"
+    remedy = "A review stays as it was published; it can be retracted, once and for all."
+
+
+class RecordRetractedError(RefusedError):
+    """Its author has taken it back."""
+
+    reason = "RECORD_RETRACTED"
+    code = "FAILED_PRECONDITION"
+    remedy = "Review another answer; what was retracted stays so."
+
+
+class SuccessionInvalidError(RefusedError):
+    """The new root key is not the one that was committed to, or another one has succeeded already."""
+
+    reason = "SUCCESSION_INVALID"
+    code = "FAILED_PRECONDITION"
+    remedy = "Hand over to the key that the card commits to; if another one has succeeded, the old key was stolen."
+
+
+class KeyRetiredError(RefusedError):
+    """The node has gone over to another root key before this was signed for it."""
+
+    reason = "KEY_RETIRED"
+    code = "FAILED_PRECONDITION"
+    remedy = "Sign with the root key that succeeded."
+
+
+class CursorInvalidError(RefusedError):
+    """The page token or cursor is none of this registry."""
+
+    reason = "CURSOR_INVALID"
+    code = "INVALID_ARGUMENT"
+    remedy = "Begin again without one."
+
+
 REFUSALS: dict[str, type[RefusedError]] = {
     refusal.reason: refusal for refusal in RefusedError.__subclasses__() if refusal.reason
 }

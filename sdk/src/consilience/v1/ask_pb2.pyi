@@ -229,6 +229,7 @@ class Ask(google.protobuf.message.Message):
     ON_DISCONNECT_FIELD_NUMBER: builtins.int
     ALLOW_TRUNCATION_FIELD_NUMBER: builtins.int
     MODEL_ID_FIELD_NUMBER: builtins.int
+    REVIEWER_COMMITMENT_FIELD_NUMBER: builtins.int
     skill_id: builtins.str
     """Names the skill that is asked. *Required.*"""
     card_digest: builtins.bytes
@@ -249,6 +250,12 @@ class Ask(google.protobuf.message.Message):
     """
     model_id: builtins.str
     """Names the model that is to answer, out of the skill's. Empty: the node chooses."""
+    reviewer_commitment: builtins.bytes
+    """Number 12 belongs to the grants of delegation, 13 to tools.
+
+    Asks for a review ticket: commits to who may review the answer, without telling the node. SHA-256 of the reviewer's
+    key and a secret salt, 32 bytes each (REV-TKT-001). Empty: no ticket is wanted.
+    """
     @property
     def header(self) -> consilience.v1.envelope_pb2.CallHeader:
         """Opens the call. *Required.*"""
@@ -281,9 +288,10 @@ class Ask(google.protobuf.message.Message):
         on_disconnect: Global___OnDisconnect.ValueType = ...,
         allow_truncation: builtins.bool = ...,
         model_id: builtins.str = ...,
+        reviewer_commitment: builtins.bytes = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["header", b"header", "limits", b"limits", "payment", b"payment"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["allow_truncation", b"allow_truncation", "answer_schema", b"answer_schema", "card_digest", b"card_digest", "data_class", b"data_class", "header", b"header", "limits", b"limits", "model_id", b"model_id", "on_disconnect", b"on_disconnect", "payment", b"payment", "skill_id", b"skill_id", "turns", b"turns"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["allow_truncation", b"allow_truncation", "answer_schema", b"answer_schema", "card_digest", b"card_digest", "data_class", b"data_class", "header", b"header", "limits", b"limits", "model_id", b"model_id", "on_disconnect", b"on_disconnect", "payment", b"payment", "reviewer_commitment", b"reviewer_commitment", "skill_id", b"skill_id", "turns", b"turns"]) -> None: ...
 
 Global___Ask: typing_extensions.TypeAlias = Ask
 
@@ -773,20 +781,26 @@ class Accepted(google.protobuf.message.Message):
 
     ASK_DIGEST_FIELD_NUMBER: builtins.int
     ACCEPT_TIME_FIELD_NUMBER: builtins.int
+    TICKET_FIELD_NUMBER: builtins.int
     ask_digest: builtins.bytes
     """Names the ask by the digest of its envelope. *Required.*"""
     @property
     def accept_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """Tells when the node accepted it, by the node's clock. *Required.*"""
 
+    @property
+    def ticket(self) -> consilience.v1.envelope_pb2.SignedEnvelope:
+        """Carries a ReviewTicket. Set if and only if the ask has a `reviewer_commitment` (REV-TKT-001)."""
+
     def __init__(
         self,
         *,
         ask_digest: builtins.bytes = ...,
         accept_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        ticket: consilience.v1.envelope_pb2.SignedEnvelope | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["accept_time", b"accept_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["accept_time", b"accept_time", "ask_digest", b"ask_digest"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["accept_time", b"accept_time", "ticket", b"ticket"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["accept_time", b"accept_time", "ask_digest", b"ask_digest", "ticket", b"ticket"]) -> None: ...
 
 Global___Accepted: typing_extensions.TypeAlias = Accepted
 
@@ -1015,6 +1029,7 @@ class Final(google.protobuf.message.Message):
 
     ANSWER_FIELD_NUMBER: builtins.int
     RECEIPT_FIELD_NUMBER: builtins.int
+    ATTESTATION_FIELD_NUMBER: builtins.int
     @property
     def answer(self) -> consilience.v1.envelope_pb2.SignedEnvelope:
         """Carries an Answer. *Required.*"""
@@ -1023,14 +1038,21 @@ class Final(google.protobuf.message.Message):
     def receipt(self) -> consilience.v1.envelope_pb2.SignedEnvelope:
         """Carries a Receipt. Set if and only if the ask is paid: a free one is not, whatever it names (PAY-RCP-001)."""
 
+    @property
+    def attestation(self) -> consilience.v1.envelope_pb2.SignedEnvelope:
+        """Carries a PaymentAttestation. Set if and only if the receipt charges something and Accepted carries a ticket
+        (REV-PAY-001).
+        """
+
     def __init__(
         self,
         *,
         answer: consilience.v1.envelope_pb2.SignedEnvelope | None = ...,
         receipt: consilience.v1.envelope_pb2.SignedEnvelope | None = ...,
+        attestation: consilience.v1.envelope_pb2.SignedEnvelope | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["answer", b"answer", "receipt", b"receipt"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["answer", b"answer", "receipt", b"receipt"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["answer", b"answer", "attestation", b"attestation", "receipt", b"receipt"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["answer", b"answer", "attestation", b"attestation", "receipt", b"receipt"]) -> None: ...
 
 Global___Final: typing_extensions.TypeAlias = Final
 

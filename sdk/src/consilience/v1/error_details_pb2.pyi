@@ -57,7 +57,7 @@ class LimitExceeded(google.protobuf.message.Message):
     MAXIMUM_FIELD_NUMBER: builtins.int
     REQUESTED_FIELD_NUMBER: builtins.int
     limit: builtins.str
-    """Names the field of Limits: `max_turns`. *Required.*"""
+    """Names the field of Limits: `max_turns`; `record_bytes` of a record (REC-ADM-001). *Required.*"""
     maximum: builtins.int
     """Holds the limit, in the unit of the field; milliseconds for a duration."""
     requested: builtins.int

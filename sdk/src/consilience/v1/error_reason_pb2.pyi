@@ -173,6 +173,46 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """The session has no such receipt, or the call repeats it wrongly.
     Example: an acknowledgement of a receipt of another session.
     """
+    ERROR_REASON_RECORD_UNKNOWN: _ErrorReason.ValueType  # 200
+    """The registry has no such record.
+    Example: the digest of a review that was retracted.
+    """
+    ERROR_REASON_RECORD_NOT_YET_VALID: _ErrorReason.ValueType  # 201
+    """The record was issued in the future by the registry's clock.
+    Example: a card whose sequence is a time of tomorrow.
+    """
+    ERROR_REASON_RECORD_EXPIRED: _ErrorReason.ValueType  # 202
+    """The record is not kept any longer by the registry's clock.
+    Example: an advisory an hour after its `expire_time`.
+    """
+    ERROR_REASON_SIGNING_KEY_UNKNOWN: _ErrorReason.ValueType  # 203
+    """No card shows that the key signs for the node.
+    Example: a review whose ticket a signing key signed, published without the card that lists it.
+    """
+    ERROR_REASON_TICKET_INVALID: _ErrorReason.ValueType  # 204
+    """The ticket does not open for this reviewer, or is none that can be reviewed with.
+    Example: a review with the ticket of another reviewer.
+    """
+    ERROR_REASON_TICKET_USED: _ErrorReason.ValueType  # 205
+    """There is another review with this ticket.
+    Example: a review that was edited and published again.
+    """
+    ERROR_REASON_RECORD_RETRACTED: _ErrorReason.ValueType  # 206
+    """Its author has taken it back.
+    Example: a review with the ticket of one that was retracted.
+    """
+    ERROR_REASON_SUCCESSION_INVALID: _ErrorReason.ValueType  # 207
+    """The new root key is not the one that the old one committed to, or another one has succeeded already.
+    Example: a succession to a key whose SHA-256 is not the `next_root_digest` of the card.
+    """
+    ERROR_REASON_KEY_RETIRED: _ErrorReason.ValueType  # 208
+    """The node has gone over to another root key before this was signed for it.
+    Example: a card of the old root key, issued a day after the succession.
+    """
+    ERROR_REASON_CURSOR_INVALID: _ErrorReason.ValueType  # 209
+    """The page token or cursor is none of this registry.
+    Example: three random bytes as `page_token`.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Lists why a call is refused."""
@@ -318,6 +358,46 @@ Example: a withdrawal of what a voucher promised to the node.
 ERROR_REASON_RECEIPT_UNKNOWN: ErrorReason.ValueType  # 108
 """The session has no such receipt, or the call repeats it wrongly.
 Example: an acknowledgement of a receipt of another session.
+"""
+ERROR_REASON_RECORD_UNKNOWN: ErrorReason.ValueType  # 200
+"""The registry has no such record.
+Example: the digest of a review that was retracted.
+"""
+ERROR_REASON_RECORD_NOT_YET_VALID: ErrorReason.ValueType  # 201
+"""The record was issued in the future by the registry's clock.
+Example: a card whose sequence is a time of tomorrow.
+"""
+ERROR_REASON_RECORD_EXPIRED: ErrorReason.ValueType  # 202
+"""The record is not kept any longer by the registry's clock.
+Example: an advisory an hour after its `expire_time`.
+"""
+ERROR_REASON_SIGNING_KEY_UNKNOWN: ErrorReason.ValueType  # 203
+"""No card shows that the key signs for the node.
+Example: a review whose ticket a signing key signed, published without the card that lists it.
+"""
+ERROR_REASON_TICKET_INVALID: ErrorReason.ValueType  # 204
+"""The ticket does not open for this reviewer, or is none that can be reviewed with.
+Example: a review with the ticket of another reviewer.
+"""
+ERROR_REASON_TICKET_USED: ErrorReason.ValueType  # 205
+"""There is another review with this ticket.
+Example: a review that was edited and published again.
+"""
+ERROR_REASON_RECORD_RETRACTED: ErrorReason.ValueType  # 206
+"""Its author has taken it back.
+Example: a review with the ticket of one that was retracted.
+"""
+ERROR_REASON_SUCCESSION_INVALID: ErrorReason.ValueType  # 207
+"""The new root key is not the one that the old one committed to, or another one has succeeded already.
+Example: a succession to a key whose SHA-256 is not the `next_root_digest` of the card.
+"""
+ERROR_REASON_KEY_RETIRED: ErrorReason.ValueType  # 208
+"""The node has gone over to another root key before this was signed for it.
+Example: a card of the old root key, issued a day after the succession.
+"""
+ERROR_REASON_CURSOR_INVALID: ErrorReason.ValueType  # 209
+"""The page token or cursor is none of this registry.
+Example: three random bytes as `page_token`.
 """
 Global___ErrorReason: typing_extensions.TypeAlias = ErrorReason
 

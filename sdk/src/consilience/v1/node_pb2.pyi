@@ -43,9 +43,11 @@ class _ProfileEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTy
     """Answers and request ids outlive a restart, for 24 hours at least (ASK-DUR-001)."""
     PROFILE_PAY: _Profile.ValueType  # 3
     """Quotes, sessions, vouchers, meters and receipts (PAY-ASK-001)."""
+    PROFILE_REGISTRY: _Profile.ValueType  # 4
+    """The records of everyone: cards, reviews, advisories (REC-ADM-001)."""
     PROFILE_CONFORMANCE: _Profile.ValueType  # 8
     """The skill `conformance.script`, with which a tester decides what is answered (SEC-GRANT-001).
-    Number 4 belongs to the registry, 5 to delegation, 6 to tools, 7 to status.
+    Number 5 belongs to delegation, 6 to tools, 7 to status.
     """
 
 class Profile(_Profile, metaclass=_ProfileEnumTypeWrapper):
@@ -59,9 +61,11 @@ PROFILE_DURABLE: Profile.ValueType  # 2
 """Answers and request ids outlive a restart, for 24 hours at least (ASK-DUR-001)."""
 PROFILE_PAY: Profile.ValueType  # 3
 """Quotes, sessions, vouchers, meters and receipts (PAY-ASK-001)."""
+PROFILE_REGISTRY: Profile.ValueType  # 4
+"""The records of everyone: cards, reviews, advisories (REC-ADM-001)."""
 PROFILE_CONFORMANCE: Profile.ValueType  # 8
 """The skill `conformance.script`, with which a tester decides what is answered (SEC-GRANT-001).
-Number 4 belongs to the registry, 5 to delegation, 6 to tools, 7 to status.
+Number 5 belongs to delegation, 6 to tools, 7 to status.
 """
 Global___Profile: typing_extensions.TypeAlias = Profile
 
@@ -167,6 +171,7 @@ class NodeCard(google.protobuf.message.Message):
     DATA_POLICY_FIELD_NUMBER: builtins.int
     PROFILES_FIELD_NUMBER: builtins.int
     EXTENSIONS_FIELD_NUMBER: builtins.int
+    REGISTRIES_FIELD_NUMBER: builtins.int
     node_id: builtins.bytes
     """Names the node: its Ed25519 root key, 32 bytes. *Required.* Its text form is `cn1` followed by lower-case base32
     without padding.
@@ -197,7 +202,7 @@ class NodeCard(google.protobuf.message.Message):
 
     @property
     def skills(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Skill]:
-        """Lists what the node can be asked. *Required*, one at least; ids are unique."""
+        """Lists what the node can be asked. *Required*, one at least, but for a node with PROFILE_REGISTRY; ids are unique."""
 
     @property
     def models(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Model]:
@@ -227,6 +232,10 @@ class NodeCard(google.protobuf.message.Message):
     def extensions(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, google.protobuf.any_pb2.Any]:
         """Holds the extensions that the node knows, by URI, with their settings. *Optional.*"""
 
+    @property
+    def registries(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Lists registries where records about the node are found: `cn1…@host:port`, or `https://host:port`. *Optional.*"""
+
     def __init__(
         self,
         *,
@@ -246,9 +255,10 @@ class NodeCard(google.protobuf.message.Message):
         data_policy: Global___DataPolicy | None = ...,
         profiles: collections.abc.Iterable[Global___Profile.ValueType] | None = ...,
         extensions: collections.abc.Mapping[builtins.str, google.protobuf.any_pb2.Any] | None = ...,
+        registries: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["data_policy", b"data_policy", "expire_time", b"expire_time", "limits", b"limits"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["data_policy", b"data_policy", "description", b"description", "endpoints", b"endpoints", "expire_time", b"expire_time", "extensions", b"extensions", "limits", b"limits", "models", b"models", "name", b"name", "next_root_digest", b"next_root_digest", "node_id", b"node_id", "profiles", b"profiles", "rails", b"rails", "sequence", b"sequence", "signing_keys", b"signing_keys", "skills", b"skills", "tariffs", b"tariffs"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["data_policy", b"data_policy", "description", b"description", "endpoints", b"endpoints", "expire_time", b"expire_time", "extensions", b"extensions", "limits", b"limits", "models", b"models", "name", b"name", "next_root_digest", b"next_root_digest", "node_id", b"node_id", "profiles", b"profiles", "rails", b"rails", "registries", b"registries", "sequence", b"sequence", "signing_keys", b"signing_keys", "skills", b"skills", "tariffs", b"tariffs"]) -> None: ...
 
 Global___NodeCard: typing_extensions.TypeAlias = NodeCard
 

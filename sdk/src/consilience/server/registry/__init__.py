@@ -1,0 +1,45 @@
+"""Registries: the records of everyone, kept, served and passed on (spec chapter 4).
+
+`contract` says what a record store does; `store` does it on one of the `databases`, by the `statements` that take in
+and those of `reading`, on the tables of `schema`. `offers` is what a card is found by.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from consilience.errors import UsageError
+from consilience.server.registry.contract import Admission, Arc, Entry, RecordStore
+
+__all__ = ["Admission", "Arc", "Entry", "RecordStore", "record_store_at"]
+
+
+def record_store_at(url: str) -> RecordStore:
+    """Returns the record store that a URL names, not yet open.
+
+    Args:
+        url: `sqlite:///relative/file.db`, `sqlite:////absolute/file.db`, or `postgresql://user@host/database`, for
+            which `consilience[postgresql]` is installed.
+
+    Raises:
+        UsageError: The URL names no store, or the driver is not there.
+    """
+    databases = import_module("consilience.server.registry.databases")
+    stores = import_module("consilience.server.registry.store")
+    match urlsplit(url):
+        case ("sqlite", "", path, "", "") if path.strip("/"):
+            database = databases.SqliteDatabase(Path(unquote(path.removeprefix("/"))))
+        case ("postgresql", _, path, _, "") if path.strip("/"):
+            if find_spec("psycopg") is None:
+                raise UsageError("a registry on PostgreSQL needs a driver: pip install 'consilience[postgresql]'")
+            address = import_module("sqlalchemy").make_url(url).set(drivername="postgresql+psycopg")
+            database = databases.PostgresDatabase(address)
+        case _:
+            raise UsageError(
+                f"{url!r} names no registry: write sqlite:///folder/file.db, or postgresql://user@host/name"
+            )
+    store: RecordStore = stores.SqlRecordStore(database)
+    return store

@@ -1,0 +1,117 @@
+"""The contract of record stores: what a registry keeps, whatever database it keeps it in (spec section 4.4).
+
+A store takes in records that were checked already, each with its place (`consilience.reviews.place_of`). Slots, quotas
+and retired keys it decides itself, because only within one transaction does what it reads stay true. Several processes
+may share one.
+
+    store = record_store_at("postgresql://registry@localhost/registry")
+    await store.open()
+    (outcome,) = await store.admit([placed], now=now)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from consilience.errors import RefusedError
+from consilience.reviews import NodeQuery, Placed, PublishOutcome, Record, RecordQuery
+from consilience.units import Digest, PublicKey
+
+Admission = PublishOutcome | RefusedError
+"""What became of a record: an outcome, or the refusal that its publisher gets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A record with its number: records are numbered in the order in which they were committed."""
+
+    serial: int
+    record: Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arc:
+    """A stretch of the ring of node ids: above `after`, up to and with `until`, or to the end where that is None."""
+
+    after: bytes
+    until: bytes | None = None
+
+
+@runtime_checkable
+class RecordStore(Protocol):
+    """Keeps records. Every method but `open` needs an open store; all belong to one event loop.
+
+    Every method raises `StoreUnavailableError` where the medium fails. Nothing that has ended at `now` is returned.
+    """
+
+    @property
+    def identity(self) -> bytes:
+        """Sixteen random bytes, made with the store: what its tokens and cursors are told by."""
+
+    async def open(self) -> None:
+        """Makes the store ready, and its tables where there are none.
+
+        Raises:
+            UsageError: It is open already.
+            SchemaTooNewError: A later version of this library made it.
+        """
+
+    async def close(self) -> None:
+        """Ends what was begun and gives everything back; a second call does nothing."""
+
+    async def admit(self, records: Sequence[Placed], *, now: datetime) -> tuple[Admission, ...]:
+        """Takes records in, one after the other, by steps 9 to 13 of spec section 4.4, and tells what became of each.
+
+        One that is refused, or superseded, leaves everything as it was.
+
+        Args:
+            records: Checked, each with the card that it rests on.
+            now: Aware UTC.
+        """
+
+    async def get(self, digest: Digest, *, now: datetime) -> Record | None:
+        """Returns a record by its digest, or None."""
+
+    async def card_of(self, node_id: PublicKey, *, now: datetime) -> Record | None:
+        """Returns the card that is held of a node, or None."""
+
+    async def unknown(self, digests: Sequence[Digest]) -> tuple[Digest, ...]:
+        """Returns those that name no record here, in their order."""
+
+    async def about(self, query: RecordQuery, *, before: int | None, limit: int, now: datetime) -> tuple[Entry, ...]:
+        """Returns the records about a subject, by an author, or both, the latest first.
+
+        Args:
+            query: Whose records; its page is not looked at.
+            before: Only those with a lower number; None: all.
+            limit: How many at most.
+            now: Aware UTC.
+        """
+
+    async def fitting(self, query: NodeQuery, *, arc: Arc, limit: int, now: datetime) -> tuple[Entry, ...]:
+        """Returns the cards of nodes of which a skill fits (`reviews.fits`), by their node ids, upwards.
+
+        Args:
+            query: What is asked for; its page is not looked at.
+            arc: Which node ids.
+            limit: How many at most.
+            now: Aware UTC.
+        """
+
+    async def taken_in(self, *, after: int, limit: int, now: datetime) -> tuple[tuple[int, Digest], ...]:
+        """Returns number and digest of records, from behind a number, upwards: the feed of `SyncRecords`.
+
+        A number that was returned once is never followed by a lower one that was not, whoever writes (REG-SYNC-001).
+        """
+
+    async def forget(self, *, now: datetime) -> int:
+        """Drops what has ended, and tells how many records it was. Of a card it keeps that it was there."""
+
+    async def cursor_of(self, registry: str) -> bytes:
+        """Returns how far another registry was followed; empty: not at all."""
+
+    async def note_cursor(self, registry: str, cursor: bytes) -> None:
+        """Notes how far another registry was followed."""

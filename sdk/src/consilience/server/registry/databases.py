@@ -1,0 +1,159 @@
+"""Databases under a record store: SQLite for one process after the other, PostgreSQL for several at once.
+
+Each runs a function on a connection, within a transaction, in a thread; what the functions do is the same for both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, create_engine, text
+from sqlalchemy.exc import DBAPIError
+
+from consilience.server.store.contract import StoreUnavailableError
+from consilience.server.store.database import connect_writer, create_private_file, engine_of, fault_named
+from consilience.server.store.group_commit import GroupCommit
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
+
+THREADS = 4
+"""That read, and, where the database lets several write, write."""
+
+_PREPARING = 0x0C05_111E
+"""The number of the lock under which the processes of a registry make its tables, one after the other."""
+
+
+class Database(Protocol):
+    """Runs functions on connections."""
+
+    async def open(self) -> None:
+        """Connects."""
+
+    async def close(self) -> None:
+        """Ends what was begun; a second call does nothing."""
+
+    async def prepare(self, work: Work[T]) -> T:
+        """Runs what makes the tables, which no other process does meanwhile."""
+
+    async def write(self, work: Work[T]) -> T:
+        """Runs a function in a transaction of its own, and returns once it is on the disk."""
+
+    async def read(self, work: Work[T]) -> T:
+        """Runs a function that changes nothing."""
+
+
+class SqliteDatabase:
+    """A file; see `Database`. One thread writes for all, so what waits shares a commit."""
+
+    def __init__(self, path: Path) -> None:
+        """Names the file, which `open` makes, with mode 0600, where there is none."""
+        self._path = path
+        self._resources = AsyncExitStack()
+        self._writer: GroupCommit | None = None
+        self._readers: ThreadPoolExecutor | None = None
+        self._engine: Engine | None = None
+
+    async def open(self) -> None:
+        """Opens or makes the file."""
+        async with AsyncExitStack() as resources:
+            create_private_file(self._path)
+            self._engine = engine_of(self._path, connections=THREADS + 1)
+            resources.callback(self._engine.dispose)
+            self._readers = ThreadPoolExecutor(THREADS, thread_name_prefix="consilience-records")
+            resources.push_async_callback(asyncio.to_thread, self._readers.shutdown)
+            connection = await asyncio.to_thread(self._named, connect_writer, self._engine)
+            self._writer = GroupCommit(connection, fault_named=partial(fault_named, path=self._path))
+            resources.push_async_callback(self._writer.close)
+            self._resources = resources.pop_all()
+
+    async def close(self) -> None:
+        """Closes the file."""
+        self._writer = self._readers = None
+        await self._resources.aclose()
+
+    async def prepare(self, work: Work[T]) -> T:
+        """Writes: a transaction here holds the lock of the file."""
+        return await self.write(work)
+
+    async def write(self, work: Work[T]) -> T:
+        """Writes in the one thread that does."""
+        if self._writer is None:
+            raise StoreUnavailableError("the store is not open")
+        return await self._writer.write(work, on_disk=True)
+
+    async def read(self, work: Work[T]) -> T:
+        """Reads on a connection of its own."""
+        if self._readers is None or self._engine is None:
+            raise StoreUnavailableError("the store is not open")
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, self._engine, work)
+
+    def _read(self, engine: Engine, work: Work[T]) -> T:
+        def run(engine: Engine) -> T:
+            with engine.connect() as connection:
+                return work(connection)
+
+        return self._named(run, engine)
+
+    def _named(self, run: Callable[[Engine], T], engine: Engine) -> T:
+        try:
+            return run(engine)
+        except DBAPIError as error:
+            raise fault_named(error, path=self._path) from error
+
+
+class PostgresDatabase:
+    """A database of a server; see `Database`. Any number of processes may share it."""
+
+    def __init__(self, url: URL) -> None:
+        """Names the database, which has to be there."""
+        self._url = url
+        self._engine: Engine | None = None
+        self._threads: ThreadPoolExecutor | None = None
+
+    async def open(self) -> None:
+        """Makes the pool; the first connection is made by the first function."""
+        self._engine = create_engine(self._url, pool_size=THREADS, max_overflow=0, pool_pre_ping=True)
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="consilience-records")
+
+    async def close(self) -> None:
+        """Ends what was begun, and hangs up."""
+        engine, threads = self._engine, self._threads
+        self._engine = self._threads = None
+        if threads is not None:
+            await asyncio.to_thread(threads.shutdown)
+        if engine is not None:
+            engine.dispose()
+
+    async def prepare(self, work: Work[T]) -> T:
+        """Waits until no other process makes the tables."""
+
+        def alone(connection: Connection) -> T:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _PREPARING})
+            return work(connection)
+
+        return await self.write(alone)
+
+    async def write(self, work: Work[T]) -> T:
+        """Runs a function in a transaction."""
+        if self._threads is None or self._engine is None:
+            raise StoreUnavailableError("the store is not open")
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, self._engine, work)
+
+    async def read(self, work: Work[T]) -> T:
+        """Runs a function in a transaction, as `write` does."""
+        return await self.write(work)
+
+    def _run(self, engine: Engine, work: Work[T]) -> T:
+        try:
+            with engine.begin() as connection:
+                return work(connection)
+        except DBAPIError as error:
+            where = self._url.render_as_string(hide_password=True)
+            raise StoreUnavailableError(f"cannot use {where}: {error.orig}") from error

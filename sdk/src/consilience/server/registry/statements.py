@@ -1,0 +1,225 @@
+"""The statements of a record store: how records are taken in, and what may be taken out.
+
+Every function works on a connection within a transaction that its caller began, and leaves committing to it. Whoever
+takes records in raises the last number first: that row stays locked until the commit, so the order of the numbers is
+the order of the commits, and what was read stays true until it is written.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, inspect, select, update
+
+from consilience._wire import records as wire
+from consilience.errors import KeyRetiredError
+from consilience.nodes import NodeCard
+from consilience.reviews import Place, Placed, PublishOutcome, RecordType, refusal_of, wins
+from consilience.reviews.slots import rank
+from consilience.server.registry.contract import Admission
+from consilience.server.registry.offers import CARD_ITSELF, offers_of, terms_of_card
+from consilience.server.registry.schema import (
+    FOLLOWED,
+    NUMBERS,
+    OFFERS,
+    RECORDS,
+    REGISTRY,
+    SCHEMA_VERSION,
+    TABLES,
+    TERMS,
+)
+from consilience.server.store.contract import SchemaTooNewError
+from consilience.units import Digest
+
+IDENTITY_BYTES = 16
+_LOOKED_UP = 500
+"""Digests that one statement asks for."""
+
+
+def prepare(connection: Connection) -> bytes:
+    """Makes the tables where there are none, and returns the identity of the store.
+
+    Raises:
+        SchemaTooNewError: A later version of this library made them.
+    """
+    if not inspect(connection).has_table(REGISTRY.name):
+        TABLES.create_all(connection)
+        first = {"schema_version": SCHEMA_VERSION, "identity": os.urandom(IDENTITY_BYTES), "last_serial": 0}
+        connection.execute(REGISTRY.insert().values(first))
+    version, identity = connection.execute(select(REGISTRY.c.schema_version, REGISTRY.c.identity)).one()
+    if version > SCHEMA_VERSION:
+        raise SchemaTooNewError(
+            f"the registry has schema {version}, this version of the library reads up to {SCHEMA_VERSION}"
+        )
+    return bytes(identity)
+
+
+def admit(
+    connection: Connection, records: Sequence[Placed], *, now: datetime, quotas: Mapping[RecordType, int]
+) -> tuple[Admission, ...]:
+    """Takes records in, and tells what became of each."""
+    connection.execute(update(REGISTRY).values(last_serial=REGISTRY.c.last_serial + len(records)))
+    last: int = connection.execute(select(REGISTRY.c.last_serial)).scalar_one()
+    numbered = enumerate(records, start=last - len(records) + 1)
+    return tuple(_admit(connection, placed, serial=serial, now=now, quotas=quotas) for serial, placed in numbered)
+
+
+def forget(connection: Connection, *, now: datetime) -> int:
+    """Drops what has ended; of a card stays the row, which keeps earlier ones out (REC-END-001)."""
+    ended = RECORDS.c.end_time <= now
+    a_card = RECORDS.c.type == int(RecordType.NODE_CARD)
+    gone = connection.execute(delete(RECORDS).where(ended, ~a_card)).rowcount
+    emptied = connection.execute(
+        update(RECORDS).where(ended, a_card, RECORDS.c.record != b"").values(record=b"").returning(RECORDS.c.serial)
+    ).scalars()
+    for serial in (serials := list(emptied)):
+        _drop_offers(connection, serial)
+    return gone + len(serials)
+
+
+def unknown(connection: Connection, digests: Sequence[Digest]) -> tuple[Digest, ...]:
+    """Returns the digests of no record."""
+    known: set[bytes] = set()
+    for start in range(0, len(digests), _LOOKED_UP):
+        some = digests[start : start + _LOOKED_UP]
+        known.update(connection.execute(select(RECORDS.c.digest).where(RECORDS.c.digest.in_(some))).scalars())
+    return tuple(digest for digest in digests if digest not in known)
+
+
+def cursor_of(connection: Connection, registry: str) -> bytes:
+    """Returns how far another registry was followed."""
+    noted = select(FOLLOWED.c.cursor).where(FOLLOWED.c.registry == registry.encode())
+    return connection.execute(noted).scalar_one_or_none() or b""
+
+
+def note_cursor(connection: Connection, registry: str, cursor: bytes) -> None:
+    """Notes how far another registry was followed."""
+    connection.execute(delete(FOLLOWED).where(FOLLOWED.c.registry == registry.encode()))
+    connection.execute(FOLLOWED.insert().values(registry=registry.encode(), cursor=cursor))
+
+
+def _admit(
+    connection: Connection, placed: Placed, *, serial: int, now: datetime, quotas: Mapping[RecordType, int]
+) -> Admission:
+    """Goes through steps 9 to 13 of spec section 4.4."""
+    place = placed.place
+    retired = _retirement(connection, place.subject)
+    if retired is not None and place.since is not None and place.since > retired:
+        return KeyRetiredError("the node has gone over to another root key before")
+    held = connection.execute(select(RECORDS).where(*_slot_of(place))).one_or_none()
+    if held is not None:
+        if held.digest == place.digest:
+            return PublishOutcome.KNOWN if held.end_time > now else PublishOutcome.SUPERSEDED
+        if not wins(place, held=_place_of(held)):
+            return refusal_of(place, held=_place_of(held)) or PublishOutcome.SUPERSEDED
+        connection.execute(delete(RECORDS).where(RECORDS.c.serial == held.serial))
+    elif not _made_room(connection, place, quota=quotas[place.slot_type]):
+        return PublishOutcome.SUPERSEDED
+    _insert(connection, placed, serial=serial)
+    match placed.record.object.value:
+        case NodeCard() as card if retired is None:
+            _insert_offers(connection, card, serial=serial)
+        case _ if place.type is RecordType.KEY_SUCCESSION:
+            _retire(connection, place)
+    return PublishOutcome.STORED
+
+
+def _slot_of(place: Place) -> tuple[Any, ...]:
+    return (
+        RECORDS.c.author == place.author,
+        RECORDS.c.slot_type == int(place.slot_type),
+        RECORDS.c.slot == place.slot,
+    )
+
+
+def _made_room(connection: Connection, place: Place, *, quota: int) -> bool:
+    """Drops what a new slot pushes out of its author's quota; tells whether the slot is within it at all."""
+    of_author = (RECORDS.c.author == place.author, RECORDS.c.slot_type == int(place.slot_type))
+    last = (
+        select(RECORDS.c.serial, RECORDS.c.end_time, RECORDS.c.slot)
+        .where(*of_author)
+        .order_by(RECORDS.c.end_time.desc(), RECORDS.c.slot.desc())
+        .offset(quota - 1)
+        .limit(1)
+    )
+    row = connection.execute(last).one_or_none()
+    if row is None:
+        return True
+    if (row.end_time, row.slot) > rank(place):
+        return False
+    connection.execute(delete(RECORDS).where(RECORDS.c.serial == row.serial))
+    return True
+
+
+def _insert(connection: Connection, placed: Placed, *, serial: int) -> None:
+    place = placed.place
+    connection.execute(
+        RECORDS.insert(),
+        {
+            "serial": serial,
+            "digest": place.digest,
+            "type": int(place.type),
+            "slot_type": int(place.slot_type),
+            "author": place.author,
+            "slot": place.slot,
+            "subject": place.subject,
+            "issue_time": place.issue_time,
+            "since": place.since,
+            "end_time": place.end,
+            "record": wire.to_bytes(placed.record.record),
+        },
+    )
+
+
+def _insert_offers(connection: Connection, card: NodeCard, *, serial: int) -> None:
+    offers = list(offers_of(card))
+    if not offers:
+        return
+    rows = [{"serial": serial, "number": one.number, "data_class": one.data_class, "free": one.free} for one in offers]
+    connection.execute(OFFERS.insert(), rows)
+    terms = [(CARD_ITSELF, term) for term in sorted(terms_of_card(card))]
+    terms += [(offer.number, term) for offer in offers for term in sorted(offer.terms)]
+    connection.execute(TERMS.insert(), [{"serial": serial, "number": number, "term": term} for number, term in terms])
+    if numbers := [(offer.number, *pair) for offer in offers for pair in sorted(offer.numbers)]:
+        connection.execute(
+            NUMBERS.insert(),
+            [{"serial": serial, "number": number, "name": name, "value": value} for number, name, value in numbers],
+        )
+
+
+def _drop_offers(connection: Connection, serial: int) -> None:
+    for table in (OFFERS, TERMS, NUMBERS):
+        connection.execute(delete(table).where(table.c.serial == serial))
+
+
+def _retirement(connection: Connection, node_id: bytes) -> datetime | None:
+    """Returns when a node went over to another root key, or None."""
+    succession = (RECORDS.c.author == node_id, RECORDS.c.slot_type == int(RecordType.KEY_SUCCESSION))
+    return connection.execute(select(RECORDS.c.issue_time).where(*succession)).scalar_one_or_none()
+
+
+def _retire(connection: Connection, succession: Place) -> None:
+    """Drops what was signed for a node after it went over to another root key, and no longer lets it be found."""
+    connection.execute(
+        delete(RECORDS).where(RECORDS.c.subject == succession.subject, RECORDS.c.since > succession.issue_time)
+    )
+    card = (RECORDS.c.author == succession.author, RECORDS.c.slot_type == int(RecordType.NODE_CARD))
+    for serial in connection.execute(select(RECORDS.c.serial).where(*card)).scalars().all():
+        _drop_offers(connection, serial)
+
+
+def _place_of(row: Row[Any]) -> Place:
+    return Place(
+        type=RecordType(row.type),
+        slot_type=RecordType(row.slot_type),
+        author=row.author,
+        slot=row.slot,
+        subject=row.subject,
+        issue_time=row.issue_time,
+        since=row.since,
+        end=row.end_time,
+        digest=Digest(row.digest),
+    )

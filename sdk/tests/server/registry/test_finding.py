@@ -1,0 +1,238 @@
+"""What a store finds by its indexes is what `reviews.fits` says, whatever the cards and whatever is asked."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event, func, select, text
+
+from consilience import nodes
+from consilience.reviews import NodeQuery, PriceCeiling, card_fits
+from consilience.server.registry import Arc
+from consilience.server.registry.databases import PostgresDatabase, SqliteDatabase
+from consilience.server.registry.reading import _offering
+from consilience.server.registry.schema import NUMBERS, OFFERS, RECORDS, TERMS
+from consilience.server.registry.store import SqlRecordStore
+from consilience.tariffs import Backing, PricedUnit, Rail, Tariff, UnitPrice
+from sdk.tests.reviews.specimens import DAY, NOW, TestNode, card_record, placed
+from sdk.tests.server.registry.conftest import MakeDatabase
+
+RING = Arc(after=b"")
+PAY = (nodes.Profile.CORE, nodes.Profile.PAY)
+HOLD = Rail(id="hold.v1", network="test", assets=("USD/6",), backings=(Backing.PREPAID,))
+CARDS: list[dict[str, Any]] = [
+    {"skills": [nodes.Skill(id="units.convert", domains=("units",), languages=("en", "de-CH"))]},
+    {"skills": [nodes.Skill(id="cook", description="Straßenküche, 12 ways", domains=("food.fast", "units.odd"))]},
+    {
+        "name": "Lawyer of units",
+        "skills": [
+            nodes.Skill(id="law", domains=("law.de.rent",), languages=("de",), tariff_ids=("dear", "cheap")),
+            nodes.Skill(id="free", model_ids=("large",), input_media_types=("image/png",)),
+        ],
+        "models": (nodes.Model(id="large", parameter_count=7_000_000_000),),
+        "tariffs": (
+            Tariff(id="dear", asset="USD/6", prices=(UnitPrice(unit=PricedUnit.REQUEST, price=900),)),
+            Tariff(id="cheap", asset="USD/6", prices=(UnitPrice(unit=PricedUnit.OUTPUT_BYTE, price=1, per=2),)),
+        ),
+        "rails": (HOLD,),
+        "profiles": PAY,
+        "data_policy": nodes.DataPolicy(max_data_class=nodes.DataClass.RESTRICTED),
+    },
+    {
+        "description": "Small models, cheap words.",
+        "skills": [
+            nodes.Skill(id="chat", model_ids=("tiny", "large"), tariff_ids=("token",)),
+            nodes.Skill(id="secret", model_ids=("tiny",), max_data_class=nodes.DataClass.PUBLIC),
+        ],
+        "models": (
+            nodes.Model(id="tiny", parameter_count=135_000_000),
+            nodes.Model(id="large", parameter_count=1_000_000_000),
+            nodes.Model(id="unused", parameter_count=1),
+        ),
+        "tariffs": (
+            Tariff(
+                id="token",
+                asset="BTC/11",
+                prices=(UnitPrice(unit=PricedUnit.OUTPUT_TOKEN, price=2),),
+                tokenizer="SmolLM2",
+            ),
+        ),
+        "rails": (replace(HOLD, assets=("BTC/11",)),),
+        "profiles": PAY,
+        "data_policy": nodes.DataPolicy(max_data_class=nodes.DataClass.CONFIDENTIAL),
+    },
+    {"skills": [], "profiles": (nodes.Profile.CORE, nodes.Profile.REGISTRY), "name": "units of a registry"},
+]
+ASKED: list[dict[str, Any]] = [
+    {},
+    {"skill_id": "cook"},
+    {"domain": "units"},
+    {"domain": "law"},
+    {"domain": "law.de"},
+    {"domain": "la"},
+    {"language": "de"},
+    {"language": "DE-ch"},
+    {"language": "fr"},
+    {"input_media_type": "image/png"},
+    {"input_media_type": "text/plain"},
+    {"data_class": nodes.DataClass.PUBLIC},
+    {"data_class": nodes.DataClass.CONFIDENTIAL},
+    {"data_class": nodes.DataClass.RESTRICTED},
+    {"price": PriceCeiling(asset="USD/6", max_cost=500)},
+    {"price": PriceCeiling(asset="USD/6", max_cost=499)},
+    {"price": PriceCeiling(asset="BTC/11", max_cost=500), "skill_id": "chat"},
+    {"price": PriceCeiling(asset="BTC/11", max_cost=499), "skill_id": "chat"},
+    {"rail_id": "hold.v1"},
+    {"rail_id": "hold.v1", "language": "de"},
+    {"profiles": (nodes.Profile.PAY,)},
+    {"profiles": (nodes.Profile.PAY, nodes.Profile.DURABLE)},
+    {"min_parameter_count": 1},
+    {"min_parameter_count": 10**9},
+    {"max_parameter_count": 10**9},
+    {"min_parameter_count": 136_000_000, "max_parameter_count": 999_999_999},
+    {"text": "UNITS"},
+    {"text": "units law"},
+    {"text": "strassenküche 12"},
+    {"text": "word cheap"},
+    {"text": "words cheap", "max_parameter_count": 135_000_000, "data_class": nodes.DataClass.INTERNAL},
+    {"text": "... --"},
+    {"skill_id": "free", "domain": "law"},
+]
+
+
+def _records() -> list[Any]:
+    return [card_record(TestNode.named(f"node {number}"), **card) for number, card in enumerate(CARDS)]
+
+
+@pytest.fixture
+async def filled(store: SqlRecordStore) -> SqlRecordStore:
+    await store.admit([placed(record) for record in _records()], now=NOW)
+    return store
+
+
+async def _found(store: SqlRecordStore, query: NodeQuery, *, arc: Arc = RING, limit: int = 99) -> list[bytes]:
+    entries = await store.fitting(query, arc=arc, limit=limit, now=NOW)
+    return [entry.record.digest for entry in entries]
+
+
+async def test_what_is_found_is_what_fits(filled: SqlRecordStore) -> None:
+    cards = [record.object for record in _records()]
+    for asked in ASKED:
+        query = NodeQuery(**asked)
+        fitting = {card.digest for card in cards if card_fits(card.value, query)}
+        found = await _found(filled, query)
+        assert set(found) == fitting, asked
+        assert len(found) == len(fitting), asked
+
+
+def test_the_questions_tell_the_cards_apart() -> None:
+    """So that the test above cannot pass by finding all, or nothing."""
+    fitting = {frozenset(number for number, card in enumerate(CARDS) if _card_fits(number, asked)) for asked in ASKED}
+    assert len(fitting) >= 8
+
+
+def _card_fits(number: int, asked: dict[str, Any]) -> bool:
+    return card_fits(_records()[number].object.value, NodeQuery(**asked))
+
+
+async def test_cards_come_by_node_id_and_pages_go_once_round_the_ring(filled: SqlRecordStore) -> None:
+    ids = sorted(record.object.value.node_id for record in _records() if record.object.value.skills)
+    whole = await _found(filled, NodeQuery())
+    first = await _found(filled, NodeQuery(), limit=3)
+    assert first == whole[:3]
+    assert await _found(filled, NodeQuery(), arc=Arc(after=ids[2])) == whole[3:]
+    assert await _found(filled, NodeQuery(), arc=Arc(after=b"", until=ids[2])) == whole[:3]
+
+
+async def test_a_newer_card_is_found_by_what_it_says_alone(filled: SqlRecordStore) -> None:
+    node = TestNode.named("node 0")
+    newer = card_record(node, issued=NOW, skills=[nodes.Skill(id="paint")])
+    await filled.admit([placed(newer)], now=NOW)
+    assert await _found(filled, NodeQuery(skill_id="units.convert")) == []
+    assert await _found(filled, NodeQuery(skill_id="paint")) == [newer.digest]
+
+
+async def test_a_node_that_went_over_to_another_key_is_found_no_longer(filled: SqlRecordStore) -> None:
+    node = TestNode.named("node 0")
+    await filled.admit([placed(node.succession(card=_records()[0].object))], now=NOW)
+    assert await _found(filled, NodeQuery(skill_id="units.convert")) == []
+    await filled.admit([placed(card_record(node, issued=NOW))], now=NOW)
+    assert await _found(filled, NodeQuery(skill_id="units.convert")) == []
+
+
+async def test_a_card_that_has_ended_is_not_found(filled: SqlRecordStore) -> None:
+    later = NOW + 8 * DAY
+    assert await filled.fitting(NodeQuery(), arc=RING, limit=9, now=later) == ()
+    await filled.forget(now=later)
+    assert await _found(filled, NodeQuery()) == []
+
+
+def _engine(store: SqlRecordStore) -> Engine:
+    database = store._database
+    assert isinstance(database, (SqliteDatabase, PostgresDatabase))
+    assert database._engine is not None
+    return database._engine
+
+
+def _statements(engine: Engine) -> list[str]:
+    said: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *arguments: said.append(arguments[2]))
+    return said
+
+
+async def test_thousands_of_cards_by_one_publisher_take_the_room_and_the_work_of_one(store: SqlRecordStore) -> None:
+    node = TestNode.named("restless")
+    engine, counts = _engine(store), []
+    said = _statements(engine)
+    for number in range(300):
+        said.clear()
+        await store.admit([placed(card_record(node, issued=NOW - DAY + number * (DAY / 1000)))], now=NOW)
+        counts.append(len(said))
+    assert len(set(counts[2:])) == 1
+    assert await _rows(store) == {"records": 1, "offers": 1, "terms": 8, "numbers": 0}
+
+
+async def _rows(store: SqlRecordStore) -> dict[str, int]:
+    tables = {"records": RECORDS, "offers": OFFERS, "terms": TERMS, "numbers": NUMBERS}
+
+    def count(connection: Any) -> dict[str, int]:
+        return {
+            name: connection.execute(select(func.count()).select_from(table)).scalar_one()
+            for name, table in tables.items()
+        }
+
+    return await store._database.read(count)
+
+
+async def test_a_rare_word_is_found_by_an_index(make_database: MakeDatabase) -> None:
+    store = SqlRecordStore(make_database())
+    await store.open()
+    await store.admit([placed(record) for record in _many(500)], now=NOW)
+    plan = await store._database.write(_plan)
+    await store.close()
+    assert "terms_by_term" in plan
+    assert "Seq Scan on terms" not in plan
+    assert "SCAN terms" not in plan
+
+
+def _many(count: int) -> Iterable[Any]:
+    for number in range(count):
+        skill = nodes.Skill(id="chat", description=f"common words rare{number}")
+        yield card_record(TestNode.named(f"many {number}"), skills=[skill])
+
+
+def _plan(connection: Any) -> str:
+    """Returns how the database goes about a search for two words, one of which every card has."""
+    connection.execute(text("ANALYZE"))
+    explain = "EXPLAIN" if connection.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
+    compiled = _offering(NodeQuery(text="common rare77")).compile(
+        connection, compile_kwargs={"render_postcompile": True}
+    )
+    rows = connection.exec_driver_sql(
+        f"{explain} {compiled}",
+        compiled.construct_params()
+        if compiled.positiontup is None
+        else tuple(compiled.construct_params()[name] for name in compiled.positiontup),
+    )
+    return "\n".join(str(row) for row in rows)
