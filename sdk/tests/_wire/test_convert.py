@@ -16,6 +16,15 @@ from sdk.tests._wire.payments import full_payments
 from sdk.tests._wire.reviews import full_reviews, unbounded
 
 FULL_PAYMENTS = full_payments()
+WITHOUT_MESSAGE = {
+    payments.Account,
+    payments.Amount,
+    payments.Budget,
+    payments.Exposure,
+    payments.ListPrices,
+    payments.Stake,
+}
+"""Values of payments that never travel."""
 FULL_REVIEWS = full_reviews()
 
 
@@ -54,7 +63,7 @@ def _value_types() -> list[type]:
     modules = (nodes, asks, payments, reviews, tariffs)
     types = [value for module in modules for value in vars(module).values() if dataclasses.is_dataclass(value)]
     without_message = {Signed, nodes.NodeAddress, asks.UnknownEvent, asks.AnswerEvent}
-    without_message |= {payments.Account, payments.Amount}
+    without_message |= WITHOUT_MESSAGE
     without_message |= {reviews.OpenRecord, reviews.Place, reviews.Placed, reviews.Merged}
     return sorted({t for t in types if isinstance(t, type)} - without_message, key=lambda t: t.__name__)
 
