@@ -29,8 +29,8 @@ demo: $(READY) ## a question travels the whole way between real nodes; ASK=deadl
 	@python -m examples.demo.run $(if $(ASK),-- "$$ASK")
 
 .PHONY: test
-test: lint ## all checks and all tests
-	pytest
+test: lint ## all checks and all tests; JOBS=4 for more at one time
+	pytest --numprocesses $(or $(JOBS),2) --dist loadfile
 
 .PHONY: certify
 certify: $(READY) ## build the node in Go, and let the judge certify it; the report goes to build/certify
