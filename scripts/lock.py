@@ -22,6 +22,7 @@ _OPTIONS_BY_LOCK: dict[str, tuple[str, ...]] = {
     # grpc-stubs, which other stubs ask for, would write over the same folder as types-grpcio.
     "dev": ("--group=dev", *_ALL_DISTRIBUTIONS, "--no-emit-package=grpc-stubs"),
     "bench": ("--group=bench", "--constraints=locks/dev.txt"),
+    "simulate": ("--group=simulate", "--constraints=locks/dev.txt"),
     "lowest": ("pyproject.toml", "--resolution=lowest-direct"),  # proves the lower bounds of the base dependencies
     "conformance": (  # what the judge runs with in the CI of others, and what it is built with
         *("conformance/pyproject.toml", "--group=build", "--constraints=locks/dev.txt"),

@@ -20,7 +20,9 @@ _FOLDERS = {
     "consilience-node": ROOT / "reference_node",
     "consilience-conformance": ROOT / "conformance",
 }
-_NOT_OF_THE_BASE = "click", "cryptography", "jsonschema", "opentelemetry", "pydantic", "rich", "sqlalchemy"
+_NOT_OF_THE_BASE = (
+    *("click", "cryptography", "jsonschema", "numpy", "opentelemetry", "pydantic", "rich", "scipy", "sqlalchemy"),
+)
 
 
 @pytest.fixture(scope="module")
