@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from consilience.network.reputation.trust_flow import TrustGraph, steps_of, trust_flow
+from consilience.network.trust_edges import TrustEdge
 from sdk.tests.network.reputation.scenes import ME, UNHURRIED, edges_among, key, trusts
 
 PEOPLE = ["ann", "bob", "cy", "dee", "eve"]
@@ -66,7 +67,7 @@ def test_who_trusts_nobody_hears_nobody() -> None:
 
 @UNHURRIED
 @given(edges_among(["me", *PEOPLE], ["me", *PEOPLE]), st.floats(0, 0.9))
-def test_all_flow_together_is_no_more_than_one(edges: list, damping: float) -> None:
+def test_all_flow_together_is_no_more_than_one(edges: list[TrustEdge], damping: float) -> None:
     graph = TrustGraph(edges, viewer=ME, damping=damping)
     flows = [graph.flow(key(name)) for name in PEOPLE]
     assert all(flow >= 0 for flow in flows)
@@ -87,7 +88,7 @@ def test_the_path_is_the_most_likely_walk() -> None:
 
 @UNHURRIED
 @given(edges_among(["me", *PEOPLE], PEOPLE), st.floats(0, 0.9))
-def test_there_is_a_path_to_everybody_whom_trust_reaches(edges: list, damping: float) -> None:
+def test_there_is_a_path_to_everybody_whom_trust_reaches(edges: list[TrustEdge], damping: float) -> None:
     graph = TrustGraph(edges, viewer=ME, damping=damping)
     stated = {(edge.truster, edge.trusted) for edge in edges}
     paths = graph.paths(map(key, PEOPLE))
