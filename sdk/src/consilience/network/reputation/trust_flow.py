@@ -22,6 +22,8 @@ from consilience.units import PublicKey
 TOLERANCE = 1e-13
 """How much flow may be missing in all, because no walk is followed for ever."""
 
+_SMALLEST = float(np.finfo(np.float64).tiny)
+
 
 def steps_of(weights: csr_array) -> csr_array:
     """Returns where a walk goes on: each row divided by its sum. Rows of zeros stay, for walks end there.
@@ -87,7 +89,7 @@ class TrustGraph:
     def paths(self, node_ids: Iterable[PublicKey]) -> dict[PublicKey, tuple[PublicKey, ...]]:
         """Returns the most likely walk to each node that trust flows to, from the viewer to the node itself."""
         lengths = self._steps.copy()
-        lengths.data = -np.log(self._damping * lengths.data) if self._damping > 0 else np.ones_like(lengths.data)
+        lengths.data = -np.log(max(self._damping, _SMALLEST)) - np.log(np.maximum(lengths.data, _SMALLEST))
         _, before = dijkstra(lengths, indices=0, return_predecessors=True)
         return {key: self._path(key, before) for key in node_ids if self.flow(key) > 0}
 
