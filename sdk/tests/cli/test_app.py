@@ -10,7 +10,7 @@ from sdk.tests.cli.conftest import Run
 
 def test_help_names_every_command(consilience: Run) -> None:
     text = consilience("--help").stdout
-    for command in ("keys", "card", "ask", "verify", "prices", "wallet", "sessions", "receipts", "completion"):
+    for command in ("keys", "card", "ask", "verify", "prices", "wallet", "sessions", "receipts", "trust", "completion"):
         assert re.search(rf"^  {command} ", text, re.MULTILINE)
 
 

@@ -1,4 +1,4 @@
-"""The command line: `consilience keys|card|ask|verify|prices|wallet|sessions|receipts` (extra `[cli]`).
+"""The command line: `consilience keys|card|ask|verify|prices|wallet|sessions|receipts|trust` (extra `[cli]`).
 
 Its exit codes are in `exits.py`; `consilience --help` lists them.
 """

@@ -26,6 +26,7 @@ from consilience.cli.streams import (
     noticing_who_leaves,
     prepare_streams,
 )
+from consilience.cli.trust import trust
 from consilience.cli.wallets import wallet
 from consilience.errors import ConsilienceError
 
@@ -52,7 +53,7 @@ def consilience_command() -> None:
     """Ask the network of language models, and check what it answers."""
 
 
-for command in (keys, card, ask, verify, prices, wallet, sessions, receipts, completion):
+for command in (keys, card, ask, verify, prices, wallet, sessions, receipts, trust, completion):
     consilience_command.add_command(command)
 
 

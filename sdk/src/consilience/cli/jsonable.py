@@ -3,13 +3,13 @@
 import dataclasses
 import enum
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from consilience.envelopes import Signed
 from consilience.identity import format_node_id
 
-_KEYS = {"node_id", "public_key", "signing_key", "caller", "audience", "old_node_id", "new_node_id"}
+_KEYS = {"node_id", "public_key", "signing_key", "caller", "audience", "old_node_id", "new_node_id", "judge", "path"}
 
 
 def jsonable(value: object, *, name: str = "") -> Any:  # noqa: ANN401 - JSON is of any type
@@ -26,7 +26,7 @@ def jsonable(value: object, *, name: str = "") -> Any:  # noqa: ANN401 - JSON is
             return value.name
         case bytes():
             return format_node_id(value) if name in _KEYS else value.hex()
-        case datetime():
+        case date():  # a time is one as well
             return value.isoformat()
         case timedelta():
             return value.total_seconds()

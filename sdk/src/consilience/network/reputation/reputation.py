@@ -163,11 +163,7 @@ class Reputation:
         table = self._table
         judge, number = table.judges[table.judge[row]], int(table.evidence_class[row])
         stated, given = float(table.count[row]), float(self._given[row])
-        limits = set()
-        if number == TRUSTED and given < stated:
-            limits.add(Limit.TRUST)
-        if number == TRUSTED and kept_share < 1:
-            limits.add(Limit.CAP)
+        binding = ((Limit.TRUST, given < stated), (Limit.CAP, kept_share < 1))
         return Contribution(
             judge=judge,
             evidence_class=CLASSES[number],
@@ -177,5 +173,5 @@ class Reputation:
             weight=given * kept_share if number == TRUSTED else given,
             flow=self._graph.flow(judge),
             path=paths.get(judge, ()),
-            limits=frozenset(limits),
+            limits=tuple(limit for limit, binds in binding if binds and number == TRUSTED),
         )

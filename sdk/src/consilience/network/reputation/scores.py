@@ -85,7 +85,7 @@ class Contribution:
     weight: float
     flow: float
     path: tuple[PublicKey, ...]
-    limits: frozenset[Limit]
+    limits: tuple[Limit, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,199 @@
+"""`consilience trust`: whose reviews the user believes, and what follows from it for a node."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Group
+from rich.table import Table
+
+from consilience.cli import parameters
+from consilience.cli.jsonable import jsonable
+from consilience.cli.printing import cell, console, facts_table
+from consilience.identity import KeyPair, default_key_file, format_node_id, parse_node_id
+from consilience.network.trust_book import Reviewer, TrustBook, default_trust_file
+from consilience.units import PublicKey, utc_now
+
+if TYPE_CHECKING:
+    from consilience.network.reputation import Contribution, Explanation, Score
+
+_SHORT_CHARACTERS = 11
+
+FILE_OPTION = click.option(
+    "--file",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The trust book; otherwise the one in your state folder.",
+)
+JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="For machines.")
+
+
+@click.group()
+def trust() -> None:
+    """Keeps whose reviews you believe, and explains what a node's score rests on."""
+
+
+@trust.command()
+@click.argument("node", type=parameters.text)
+@click.option(
+    "--weight",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="How much, compared with the others in your book.",
+)
+@click.option("--note", type=parameters.text, default="", help="Who that is, for yourself.")
+@FILE_OPTION
+@JSON_OPTION
+def add(node: str, *, weight: float, note: str, path: Path | None, as_json: bool) -> None:
+    """Believes the reviews of NODE, cn1…, from now on; what your book said of it is replaced."""
+    entry = _book(path).add(_node_id(node), weight=weight, note=note)
+    click.echo(json.dumps(jsonable(entry)) if as_json else format_node_id(entry.node_id))
+
+
+@trust.command()
+@click.argument("node", type=parameters.text)
+@FILE_OPTION
+@JSON_OPTION
+def remove(node: str, *, path: Path | None, as_json: bool) -> None:
+    """Believes the reviews of NODE no longer."""
+    entry = _book(path).remove(_node_id(node))
+    click.echo(json.dumps(jsonable(entry)) if as_json else format_node_id(entry.node_id))
+
+
+@trust.command("list")
+@FILE_OPTION
+@JSON_OPTION
+def list_reviewers(path: Path | None, *, as_json: bool) -> None:
+    """Lists whose reviews you believe."""
+    reviewers = _book(path).reviewers()
+    if as_json:
+        click.echo(json.dumps(jsonable(reviewers), indent=2))
+    elif reviewers:
+        console().print(_reviewer_table(reviewers))
+    else:
+        click.echo("Your trust book is empty: add a reviewer with `consilience trust add cn1…`.", err=True)
+
+
+@trust.command()
+@click.argument("node", type=parameters.text)
+@click.option("--domain", required=True, type=parameters.text, help="The domain to score the node in.")
+@click.option(
+    "--evidence",
+    "evidence_file",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Outcomes, one JSON object a line: subject, domain, score_milli, verification, time.",
+)
+@click.option("--key", type=click.Path(path_type=Path, dir_okay=False), help="The key file that says who you are.")
+@FILE_OPTION
+@JSON_OPTION
+def explain(node: str, *, domain: str, evidence_file: Path, key: Path | None, path: Path | None, as_json: bool) -> None:
+    """Scores NODE in a domain from where you stand, and shows whose word counts how much and why."""
+    reputation = _reputation_room()
+    viewer = KeyPair.load(key or default_key_file()).public_key
+    book = _book(path)
+    found = reputation.read_evidence(evidence_file, viewer=viewer)
+    names = {reviewer.node_id: reviewer.note for reviewer in book.reviewers() if reviewer.note} | {viewer: "you"}
+    explanation = reputation.Reputation(
+        found.evidence, viewer=viewer, edges=[*book.edges(viewer=viewer), *found.edges], now=utc_now()
+    ).explain(_node_id(node), domain=domain)
+    if as_json:
+        click.echo(json.dumps(jsonable(explanation), indent=2))
+    else:
+        console(highlight=False).print(explanation_view(explanation, names=names))
+
+
+def _reputation_room() -> ModuleType:
+    """Returns the room that computes scores. Imported here alone: all other commands do without its extra."""
+    try:
+        from consilience.network import reputation  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "consilience":
+            raise
+        raise click.UsageError(str(error)) from error
+    return reputation
+
+
+def _book(path: Path | None) -> TrustBook:
+    return TrustBook(path or default_trust_file())
+
+
+def _node_id(text: str) -> PublicKey:
+    """Returns the key that a node id or an address with one names."""
+    return parse_node_id(text.partition("@")[0])
+
+
+def _reviewer_table(reviewers: tuple[Reviewer, ...]) -> Table:
+    table = Table(show_edge=False)
+    for heading in ("reviewer", "weight", "since", "note"):
+        table.add_column(heading, no_wrap=heading == "reviewer")
+    for one in reviewers:
+        table.add_row(*map(cell, (format_node_id(one.node_id), f"{one.weight:g}", f"{one.since}", one.note)))
+    return table
+
+
+def explanation_view(explanation: Explanation, *, names: dict[PublicKey, str]) -> Group:
+    """Returns an explanation as a person reads it.
+
+    Args:
+        explanation: What to show.
+        names: What the user calls people.
+    """
+    facts = facts_table(_score_facts(explanation))
+    if not explanation.contributions:
+        return Group(facts)
+    table = Table(show_edge=False)
+    for heading in ("whose word", "class", "reviews", "mean", "counts", "trust flows", "limited by"):
+        table.add_column(heading)
+    for one in explanation.contributions:
+        table.add_row(*map(cell, _contribution_cells(one, names=names)))
+    return Group(facts, "", table)
+
+
+def _score_facts(explanation: Explanation) -> list[tuple[str, str]]:
+    score = explanation.score
+    return [
+        ("node", format_node_id(score.node_id)),
+        ("domain", score.domain),
+        ("score", f"{score.mean:.3f}, and {score.lower:.3f} or more with a probability of 95 %"),
+        ("you verified", f"answers: {score.own.items}, counting {score.own.weight:.2f}"),
+        ("those you trust", _trusted_line(explanation)),
+        ("strangers", f"reviews: {score.strangers.items}, counting nothing"),
+        ("newest evidence", _age_line(score)),
+        ("verify", f"{score.audit_rate:.0%} of its answers"),
+    ]
+
+
+def _trusted_line(explanation: Explanation) -> str:
+    trusted = explanation.score.trusted
+    return (
+        f"reviews: {trusted.items}, counting {trusted.weight:.2f} of at most {explanation.cap:.2f}; "
+        f"all others together can move the score by {explanation.most_shift:.3f}"
+    )
+
+
+def _age_line(score: Score) -> str:
+    return "nothing is known" if score.age is None else f"{score.age / timedelta(days=1):.1f} days old"
+
+
+def _contribution_cells(one: Contribution, *, names: dict[PublicKey, str]) -> list[str]:
+    way = " > ".join(_called(node_id, names) for node_id in one.path)
+    return [
+        _called(one.judge, names),
+        one.evidence_class.value,
+        str(one.items),
+        f"{one.mean:.2f}",
+        f"{one.weight:.2f} of {one.weight_stated:.2f}",
+        f"{one.flow:.4f}  {way}" if way else "",
+        ", ".join(limit.value for limit in one.limits),
+    ]
+
+
+def _called(node_id: PublicKey, names: dict[PublicKey, str]) -> str:
+    return names.get(node_id) or f"{format_node_id(node_id)[:_SHORT_CHARACTERS]}…"
