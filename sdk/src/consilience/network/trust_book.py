@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -162,6 +161,8 @@ class TrustBook:
 
         The lock is that of a SQLite file of no content, for SQLite knows how to lock a file on every system.
         """
+        import sqlite3  # noqa: PLC0415 - an import that only writing needs
+
         lock = self._path.with_name(f".{self._path.name}.lock")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -82,9 +82,9 @@ def test_domains_are_kept_apart() -> None:
 
 
 def test_what_is_a_half_life_old_counts_half() -> None:
-    score = seen([judged("me", days=30)])
+    score = seen([judged("me", days=7)])
     assert score.own.weight == pytest.approx(0.5)
-    assert score.age == timedelta(days=30)
+    assert score.age == timedelta(days=7)
 
 
 def test_evidence_of_the_future_is_as_of_now() -> None:
@@ -113,7 +113,7 @@ def test_the_cap_grows_with_own_outcomes() -> None:
 
 
 def test_a_reviewer_counts_no_more_often_than_it_judged() -> None:
-    score = seen([judged("ann", days=60)], trusts("me", "ann"))
+    score = seen([judged("ann", days=14)], trusts("me", "ann"))
     assert score.trusted.weight == pytest.approx(0.25)
 
 
@@ -133,18 +133,24 @@ def test_own_outcomes_count_fully_without_a_payment() -> None:
     assert seen([judged("me", paid_bucket=0)]).own.weight == 1
 
 
+def test_a_node_is_verified_less_often_the_better_it_is_known() -> None:
+    rates = [seen([judged("me") for _ in range(count)]).audit_rate for count in (0, 2, 8, 100)]
+    assert rates == pytest.approx([1, 0.5, 0.2, 0.1])
+
+
 def test_strangers_who_accuse_raise_the_audit_rate_to_its_limit_and_nothing_else() -> None:
-    few = seen([judged("stranger", 0) for _ in range(3)])
-    many = seen([judged(f"stranger {number}", 0) for number in range(500)])
-    assert (few.mean, many.mean) == (0.5, 0.5)
+    own = [judged("me") for _ in range(100)]
+    alone = seen(own)
+    few = seen([*own, *(judged("stranger", 0) for _ in range(3))])
+    many = seen([*own, *(judged(f"stranger {number}", 0) for number in range(500))])
+    assert alone.mean == few.mean == many.mean
     assert few.strangers == ClassCount(items=3, weight=3.0)
-    assert few.audit_rate == pytest.approx(0.16)
-    assert many.audit_rate == 0.25
+    assert [one.audit_rate for one in (alone, few, many)] == pytest.approx([0.1, 0.16, 0.25])
 
 
 def test_praise_of_strangers_changes_nothing() -> None:
     score = seen([judged("stranger") for _ in range(500)])
-    assert (score.mean, score.audit_rate) == (0.5, 0.1)
+    assert (score.mean, score.audit_rate) == (seen().mean, seen().audit_rate)
 
 
 def test_the_best_lower_bound_comes_first() -> None:

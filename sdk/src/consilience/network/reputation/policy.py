@@ -25,12 +25,14 @@ class Policy:
         unpaid_weight: What the review of an answer counts that nobody attested a payment for; each bucket of amount
             halves what is missing to 1. The viewer's own outcomes count fully, paid or not.
         lower_quantile: Where in the posterior the lower bound lies.
-        audit_rate: The share of answers to verify where no stranger accuses the node.
+        first_audits: A node of whose answers so many were verified has every second answer verified; a new one has
+            every answer verified, and one that is well known fewer and fewer.
+        audit_rate: The share of answers to verify of a node that is well known and that no stranger accuses.
         audit_step: By how much each accusing review of a stranger raises it.
         most_audit_rate: How far strangers can raise it.
     """
 
-    half_life: timedelta = timedelta(days=30)
+    half_life: timedelta = timedelta(days=7)
     cap_start: float = 0.5
     cap_growth: float = 0.25
     counts_per_flow: float = 16.0
@@ -38,6 +40,7 @@ class Policy:
     cross_check_weight: float = 0.5
     unpaid_weight: float = 0.5
     lower_quantile: float = 0.05
+    first_audits: float = 2.0
     audit_rate: float = 0.1
     audit_step: float = 0.02
     most_audit_rate: float = 0.25
@@ -45,7 +48,7 @@ class Policy:
     def __post_init__(self) -> None:
         if self.half_life <= timedelta(0):
             raise ValueError(f"a half-life is above zero, not {self.half_life}")
-        for name in ("cap_start", "cap_growth", "counts_per_flow", "audit_step"):
+        for name in ("cap_start", "cap_growth", "counts_per_flow", "first_audits", "audit_step"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} is zero or more, not {getattr(self, name):g}")
         for name in _NAMES_OF_SHARES:

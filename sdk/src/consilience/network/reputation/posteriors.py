@@ -68,3 +68,17 @@ def posterior(
     successes = PRIOR + own_sum + kept_share * trusted_sum
     failures = PRIOR + (own_count - own_sum) + kept_share * (trusted_weight - trusted_sum)
     return Posterior(successes=successes, failures=failures, kept_share=kept_share)
+
+
+def audit_rate(own_count: Floats, *, accusations: Floats, policy: Policy) -> Floats:
+    """Returns the share of their answers that the viewer should verify.
+
+    Args:
+        own_count: Own outcomes, weighted by age and kind.
+        accusations: Failures that strangers reported, weighted in the same way.
+        policy: The numbers of the model.
+    """
+    known = policy.first_audits + own_count
+    new = np.divide(policy.first_audits, known, out=np.zeros_like(known), where=known > 0)
+    accused = np.minimum(policy.most_audit_rate, policy.audit_rate + policy.audit_step * accusations)
+    return np.maximum(new, accused)

@@ -9,7 +9,7 @@ import numpy as np
 
 from consilience.network.reputation.evidence import Evidence
 from consilience.network.reputation.policy import Policy
-from consilience.network.reputation.posteriors import Floats, posterior, reviewer_weight
+from consilience.network.reputation.posteriors import Floats, audit_rate, posterior, reviewer_weight
 from consilience.network.reputation.scores import ClassCount, Contribution, Explanation, Limit, Score
 from consilience.network.reputation.tables import (
     CLASSES,
@@ -54,7 +54,7 @@ class Reputation:
         table = self._table
         flow = np.array([self._graph.flow(key) for key in table.judges], dtype=np.float64)
         self._given = self._given_weights(flow[table.judge] if flow.size else np.empty(0))
-        own, trusted = (table.evidence_class == kind for kind in (OWN, TRUSTED))
+        own, trusted, strange = (table.evidence_class == kind for kind in (OWN, TRUSTED, STRANGER))
         share_of_total = np.divide(table.total, table.count, out=np.zeros_like(table.total), where=table.count > 0)
         self._own_count = self._by_pair(table.count, own)
         self._posterior = posterior(
@@ -66,6 +66,8 @@ class Reputation:
         )
         self._mean = self._posterior.mean
         self._lower = self._posterior.lower(policy.lower_quantile)
+        accusations = self._by_pair(table.count - table.total, strange)
+        self._audit_rate = audit_rate(self._own_count, accusations=accusations, policy=policy)
         self._rows = np.searchsorted(table.pair, np.arange(len(table.pairs) + 1))
 
     def trust(self, node_id: PublicKey) -> float:
@@ -90,7 +92,7 @@ class Reputation:
             trusted=self._class_count(rows, TRUSTED, share=float(self._posterior.kept_share[pair])),
             strangers=self._class_count(rows, STRANGER),
             age=age,
-            audit_rate=self._audit_rate(rows),
+            audit_rate=float(self._audit_rate[pair]),
         )
 
     def scores(self, *, domain: str) -> tuple[Score, ...]:
@@ -134,13 +136,6 @@ class Reputation:
         weights = self._table.count if number == STRANGER else self._given
         return ClassCount(items=int(self._table.items[chosen].sum()), weight=share * float(weights[chosen].sum()))
 
-    def _audit_rate(self, rows: Integers) -> float:
-        """Returns the audit rate, which every stranger's failure raises and no stranger's praise lowers."""
-        strangers = rows[self._table.evidence_class[rows] == STRANGER]
-        accusations = float((self._table.count[strangers] - self._table.total[strangers]).sum())
-        policy = self._policy
-        return min(policy.most_audit_rate, policy.audit_rate + policy.audit_step * accusations)
-
     def _unknown(self, node_id: PublicKey, *, domain: str) -> Score:
         nothing = posterior(
             np.zeros(1), own_sum=np.zeros(1), trusted_weight=np.zeros(1), trusted_sum=np.zeros(1), policy=self._policy
@@ -154,7 +149,7 @@ class Reputation:
             trusted=ClassCount(),
             strangers=ClassCount(),
             age=None,
-            audit_rate=self._policy.audit_rate,
+            audit_rate=float(audit_rate(np.zeros(1), accusations=np.zeros(1), policy=self._policy)[0]),
         )
 
     def _contribution(

@@ -37,7 +37,8 @@ class Score:
         trusted: What reviewers said to whom trust flows (class B).
         strangers: What all others said (class C).
         age: Of the newest evidence that counts; None: there is none.
-        audit_rate: The share of this node's answers that the viewer should verify.
+        audit_rate: The share of this node's answers that the viewer should verify: many while it knows the node little,
+            and more where strangers accuse it.
     """
 
     node_id: PublicKey
