@@ -7,9 +7,10 @@ from benchmarks.engine import measure_engine
 from benchmarks.imports import measure_imports
 from benchmarks.pairs import Ratio
 from benchmarks.report import table, write_report
+from benchmarks.trust import measure_reputation
 from benchmarks.wire import measure_wire
 
-PARTS = ("imports", "wire", "engine")
+PARTS = ("imports", "wire", "engine", "reputation")
 
 
 async def measure(parts: list[str]) -> list[Ratio]:
@@ -21,6 +22,8 @@ async def measure(parts: list[str]) -> list[Ratio]:
         ratios.append(await measure_imports())
     if "engine" in parts:
         ratios += await measure_engine()
+    if "reputation" in parts:
+        ratios += await measure_reputation()
     return ratios
 
 

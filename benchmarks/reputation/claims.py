@@ -63,5 +63,7 @@ def verdicts(results: Iterable[Result], *, claims: tuple[Claim, ...] = CLAIMS) -
     found = []
     for claim in claims:
         one = bad[claim.scenario, claim.method]
-        found.append(Verdict(claim=claim, lowest=one.mean - one.margin, highest=one.mean + one.margin))
+        found.append(
+            Verdict(claim=claim, lowest=max(0.0, one.mean - one.margin), highest=min(1.0, one.mean + one.margin))
+        )
     return found

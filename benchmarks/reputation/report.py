@@ -29,7 +29,7 @@ def claims_table(verdicts: Iterable[Verdict]) -> str:
     for one in verdicts:
         claim = one.claim
         said = f"{claim.at_most:.0%} at most" if claim.at_most < 1 else f"{claim.at_least:.0%} at least"
-        interval = f"{max(one.lowest, 0):.1%} to {min(one.highest, 1):.1%}"
+        interval = f"{one.lowest:.1%} to {one.highest:.1%}"
         lines.append([claim.scenario, claim.method, said, interval, "yes" if one.holds else "**no**"])
     return _table(lines)
 

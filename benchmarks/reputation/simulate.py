@@ -1,6 +1,6 @@
 """`make simulate`: runs all scenarios, writes tables and drawings into `docs/network`, and fails if a claim does.
 
-python -m benchmarks.reputation.simulate --seeds 60
+python -m benchmarks.reputation.simulate --seeds 200
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from benchmarks.reputation.scenarios import CORRUPT_SHARES, SYBIL_COUNTS, ZOO, S
 from benchmarks.reputation.worlds import Floats
 from consilience.network.reputation.policy import Policy
 
-SEEDS = 60
+SEEDS = 200
 SEED = 1
 HALF_LIVES_DAYS = (2, 4, 7, 14, 30)
 CHANGING = ("nobody lies", "on and off, praised by a quarter", "exit scam, praised by a quarter", "quality drifts")
