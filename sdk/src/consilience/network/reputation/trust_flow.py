@@ -71,8 +71,8 @@ class TrustGraph:
         self._ids = [viewer, *sorted(named - {viewer})]
         self._index = {key: number for number, key in enumerate(self._ids)}
         index, size = self._index, len(listed)
-        rows = np.fromiter((index[edge.truster] for edge in listed), dtype=np.int64, count=size)
-        columns = np.fromiter((index[edge.trusted] for edge in listed), dtype=np.int64, count=size)
+        rows = np.fromiter((index[edge.truster] for edge in listed), dtype=np.int32, count=size)
+        columns = np.fromiter((index[edge.trusted] for edge in listed), dtype=np.int32, count=size)
         weights = np.fromiter((edge.weight for edge in listed), dtype=np.float64, count=size)
         order = np.lexsort((weights, columns, rows))  # sums of floats depend on their order, and nothing else is to
         order = order[(columns != 0)[order] & (columns != rows)[order]]
