@@ -128,6 +128,16 @@ def test_sdk_runs_on_the_oldest_dependencies_it_declares(wheels: Path, environme
     assert version == "6.31.1"
 
 
+def test_reputation_runs_on_its_extra_and_says_so_without_it(wheels: Path, environment: _Environment) -> None:
+    environment.install("consilience", wheels=wheels)
+    said = environment.run(
+        "try:\n import consilience.network.reputation\nexcept ModuleNotFoundError as error: print(error)"
+    )
+    assert 'pip install "consilience[network]"' in said
+    environment.install("consilience[network]", wheels=wheels)
+    environment.run("from consilience.network.reputation import Reputation; Reputation")
+
+
 def test_node_runs_alone(wheels: Path, environment: _Environment) -> None:
     environment.install("consilience-node", wheels=wheels)
     assert "serve" in environment.run(
