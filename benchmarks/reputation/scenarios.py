@@ -84,4 +84,4 @@ def sybil_sweep() -> tuple[Scenario, ...]:
 
 def collusion_sweep() -> tuple[Scenario, ...]:
     """Returns collusion, by the share of reviewers, the trusted ones among them, who lie."""
-    return tuple(replace(COLLUSION, name=f"{share:.0%} lie", corrupt_share=share) for share in CORRUPT_SHARES)
+    return tuple(replace(COLLUSION, name=f"{100 * share:g}% lie", corrupt_share=share) for share in CORRUPT_SHARES)

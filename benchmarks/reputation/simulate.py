@@ -79,13 +79,12 @@ def simulate(*, seeds: int) -> bool:
     for name, results in ("sybils", sybils), ("collusion", collusion), ("cap", caps), ("half-life", half_lives):
         tables |= {f"{name}-bad": comparison(results, of=_bad), f"{name}-regret": comparison(results, of=_regret)}
     write_page(tables)
-    shares = [f"{share:.0%}" for share in CORRUPT_SHARES]
+    shares = [f"{100 * share:g}%" for share in CORRUPT_SHARES]
     liars = "share of reviewers, trusted ones among them, who lie"
-    bad, lost = "bad service", "regret"
+    bad = "bad service"
     counts = [f"{count:,}" for count in SYBIL_COUNTS]
     draw("sybils", sybils, ticks=counts, label="Sybils behind 3 attack edges", of=_bad, says=bad)
     draw("collusion", collusion, ticks=shares, label=liars, of=_bad, says=bad)
-    draw("collusion-regret", collusion, ticks=shares, label=liars, of=_regret, says=lost)
     draw("cap", caps, ticks=shares, label=liars, of=_bad, says=bad)
     for verdict in found:
         if not verdict.holds:
