@@ -1,4 +1,4 @@
-"""The policy: the numbers of the model, and the bounds that follow from them (ADR 0016)."""
+"""The policy: the numbers of the model, and the bounds that follow from them (ADR 0020)."""
 
 from __future__ import annotations
 
