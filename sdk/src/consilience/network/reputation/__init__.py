@@ -4,9 +4,11 @@ No score is the same for everyone, because none that is can withstand invented i
 counts fully. The reviews of those whom one trusts, directly or through others, count as far as trust flows to them, and
 all of them together no more than a fixed part of what one knows oneself. The reviews of strangers count nothing.
 
-Signed reviews become `Evidence` above this room, where tickets are checked and duplicates fall away; nothing here reads
-a clock, a file or a network. `docs/network/reputation.md` says what is guaranteed and what is not. It needs the
-extra: `pip install "consilience[network]"`.
+Nothing here knows a signature, a clock or a network. The signed reviews of `consilience.reviews` become `Evidence`
+beside this room, in `consilience.network.review_evidence`, which is not written yet: that is where a ticket counts
+once, and where what was retracted stays away. `docs/network/reputation.md` says what is guaranteed and what is not.
+
+It needs the extra: `pip install "consilience[network]"`.
 
 >>> reputation = Reputation(evidence, viewer=me, edges=book.edges(viewer=me), now=utc_now())
 >>> reputation.score(node_id, domain="units").mean
