@@ -34,7 +34,7 @@ async def _ask_under_an_earlier_quote(stage: Stage) -> None:
     """Gets a quote, gets others after it, in other assets too, and asks under the first."""
     payer = Payer(stage)
     price, account = await payer.deal(amount=0)
-    for index, offer in enumerate((*payer.offers[1:], payer.offers[0])):
+    for index, offer in enumerate(payer.offers):  # the last of which is in another asset, where there is one
         await payer.quote(f"later-{index}", offer=offer)
     text = worth(price, 2 * price.window, stage=stage)
     ask = payer.ask(text, price=price, account=account)
