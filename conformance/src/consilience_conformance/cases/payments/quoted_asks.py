@@ -9,6 +9,7 @@ from consilience_conformance.cases.payments.pricing import cost_of_text, steps_w
 from consilience_conformance.checks import Check, Needs, NotApplicableError, UntestableError
 from consilience_conformance.payers import Payer, Price
 from consilience_conformance.rules.deals import deal_of
+from consilience_conformance.rules.endings import ended_as
 from consilience_conformance.rules.logs import complete, read_log
 from consilience_conformance.rules.meters import meters_in
 from consilience_conformance.rules.payments import differs, quote_in, receipt_of
@@ -46,6 +47,8 @@ def _judge_earlier_quote(seen: Transcript) -> Iterator[Finding]:
     yield from was_accepted(exchange, requirement="PAY-QUO-002")
     if not exchange.accepted:
         return
+    # All of it is authorized, by the price that was named.
+    yield from ended_as(read_log(exchange), "ANSWERED COMPLETE", requirement="PAY-QUO-002", name="ask")
     deal = deal_of(seen, exchange)
     meters = meters_in(exchange)
     if not meters:
