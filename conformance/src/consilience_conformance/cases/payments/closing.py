@@ -18,6 +18,7 @@ from consilience_conformance.rules.logs import complete, read_log
 from consilience_conformance.rules.payments import (
     differs,
     receipt_of,
+    receipts_in,
     response_of,
     state_in,
 )
@@ -47,10 +48,11 @@ async def _withdraw(stage: Stage) -> None:
     await payer.withdraw("far-too-much", account, amount=2**63 - 1, withdrawal_id=secrets.token_bytes(16))
     await payer.state("after", account)
     first = secrets.token_bytes(16)
-    await payer.withdraw("one", account, amount=1, withdrawal_id=first)
     await asyncio.gather(
-        *(payer.withdraw(f"again-{index}", account, amount=1, withdrawal_id=first) for index in range(AT_ONCE))
+        payer.withdraw("one", account, amount=1, withdrawal_id=first),
+        *(payer.withdraw(f"again-{index}", account, amount=1, withdrawal_id=first) for index in range(AT_ONCE)),
     )
+    await payer.withdraw("again-later", account, amount=1, withdrawal_id=first)
     await payer.withdraw("another-amount", account, amount=2, withdrawal_id=first)
     await payer.state("once", account)
     await payer.withdraw("rest", account, amount=free - 1, withdrawal_id=secrets.token_bytes(16))
@@ -141,8 +143,17 @@ def _judge_closed(seen: Transcript) -> Iterator[Finding]:
     yield from refused(seen["too-much"], "WITHDRAWAL_INVALID", requirement="PAY-WDR-001")
     yield from was_accepted(seen["rest"], requirement="PAY-CLS-002")
     yield from counters_are(seen["after"], {"withdrawn": int(str(seen.notes["rest"]))}, requirement="PAY-CLS-002")
-    for name in ("receipts",):
-        yield from was_accepted(seen[name], requirement="PAY-CLS-001")
+    yield from was_accepted(seen["receipts"], requirement="PAY-CLS-001")
+    receipt = receipt_of(read_log(seen["ask"]).final)
+    listed = receipts_in(seen["receipts"])
+    if receipt is not None and [one.digest for one in listed] != [receipt.digest]:
+        yield differs(
+            "PAY-LST-001",
+            "a closed session lists other receipts than before",
+            expected=receipt.digest,
+            got=", ".join(one.digest.hex() for one in listed) or "none",
+            exchange="receipts",
+        )
 
 
 def _has_status(exchange: Exchange, status: int, *, requirement: str) -> Iterator[Finding]:
@@ -292,7 +303,7 @@ CHECKS = (
     Check(
         name="closing-charges-nothing",
         title="A session that is closed has spent what its receipts say, and all the rest is paid back.",
-        requirements=("PAY-CLS-001", "PAY-CLS-002", "PAY-WDR-001"),
+        requirements=("PAY-CLS-001", "PAY-CLS-002", "PAY-WDR-001", "PAY-LST-001"),
         drive=_close,
         judge=_judge_closed,
         after=_PAID_BACK,

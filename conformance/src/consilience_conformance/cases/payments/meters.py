@@ -6,7 +6,9 @@ from bisect import bisect_left
 from collections.abc import Iterator
 
 from consilience_conformance.cases.payments.pricing import (
+    WIDE,
     cost_of_text,
+    steps_below,
     steps_within,
     text_of,
     tokens_worth,
@@ -111,7 +113,7 @@ def _judge_pieces(seen: Transcript) -> Iterator[Finding]:
 
 
 async def _reach_the_ceiling(stage: Stage) -> None:
-    """Lets an answer cost less than its text would, once by the ask's own bound, and once just as much as it costs."""
+    """Lets an answer cost less than its text would, by much and by a unit, and once just as much as it costs."""
     payer = Payer(stage)
     price, account = await payer.deal(offer=untimed(payer))
     size, count = steps_within(price, price.first_window, stage=stage)
@@ -127,21 +129,24 @@ async def _reach_the_ceiling(stage: Stage) -> None:
             await reader.until(bytes_seen(size * count), budget=stage.budget)
             await stage.open_gate("gate", gate)
         await reader.until(budget=stage.budget)
-    await payer.state("state", account)
+    below = steps_below(price, price.first_window, stage=stage)
+    short = payer.ask(*below, token(WIDE), price=price, account=account, max_charge=price.first_window)
+    await payer.send("ask-by-a-unit", short, price=price)
 
 
 def _judge_ceiling(seen: Transcript) -> Iterator[Finding]:
-    above, exactly = seen["ask-above"], seen["ask-exactly"]
-    for exchange in (above, exactly):
+    above, exactly, by_a_unit = seen["ask-above"], seen["ask-exactly"], seen["ask-by-a-unit"]
+    for exchange in (above, exactly, by_a_unit):
         yield from was_accepted(exchange, requirement="PAY-CHG-001")
         yield from complete(exchange)
     yield from paid_answer_findings(seen, above)
-    log = read_log(above)
-    yield from ended_as(log, "TRUNCATED CHARGE_LIMIT", requirement="PAY-CHG-001", name="ask-above")
-    if "never" in log.text:
-        yield Finding(
-            requirement="PAY-CHG-001", message="text came that costs more than the ceiling", exchange="ask-above"
-        )
+    for name, unpaid in (("ask-above", "never"), ("ask-by-a-unit", WIDE.decode())):
+        log = read_log(seen[name])
+        yield from ended_as(log, "TRUNCATED CHARGE_LIMIT", requirement="PAY-CHG-001", name=name)
+        if unpaid in log.text:
+            yield Finding(
+                requirement="PAY-CHG-001", message="text came that costs more than the ceiling", exchange=name
+            )
     yield from ended_as(read_log(exactly), "ANSWERED COMPLETE", requirement="PAY-CHG-001", name="ask-exactly")
 
 

@@ -9,6 +9,7 @@ from consilience_conformance.cases.payments.pricing import cost_of_text, steps_w
 from consilience_conformance.checks import Check, Needs, NotApplicableError, UntestableError
 from consilience_conformance.payers import Payer, Price
 from consilience_conformance.rules.deals import deal_of
+from consilience_conformance.rules.endings import ended_as
 from consilience_conformance.rules.logs import complete, read_log
 from consilience_conformance.rules.meters import meters_in
 from consilience_conformance.rules.payments import differs, quote_in, receipt_of
@@ -34,7 +35,7 @@ async def _ask_under_an_earlier_quote(stage: Stage) -> None:
     """Gets a quote, gets others after it, in other assets too, and asks under the first."""
     payer = Payer(stage)
     price, account = await payer.deal(amount=0)
-    for index, offer in enumerate((*payer.offers[1:], payer.offers[0])):
+    for index, offer in enumerate(payer.offers):  # the last of which is in another asset, where there is one
         await payer.quote(f"later-{index}", offer=offer)
     text = worth(price, 2 * price.window, stage=stage)
     ask = payer.ask(text, price=price, account=account)
@@ -46,6 +47,8 @@ def _judge_earlier_quote(seen: Transcript) -> Iterator[Finding]:
     yield from was_accepted(exchange, requirement="PAY-QUO-002")
     if not exchange.accepted:
         return
+    # All of it is authorized, by the price that was named.
+    yield from ended_as(read_log(exchange), "ANSWERED COMPLETE", requirement="PAY-QUO-002", name="ask")
     deal = deal_of(seen, exchange)
     meters = meters_in(exchange)
     if not meters:
@@ -155,7 +158,8 @@ async def _spend_a_quote(stage: Stage) -> None:
     price = await payer.quote("quote", offer=untimed(payer))
     value, tariff = price.quote.value, price.quote.value.tariff
     try:
-        size, count = steps_within(price, price.max_charge, stage=stage)
+        # A unit less, so that something is left.
+        size, count = steps_within(price, price.max_charge - 1, stage=stage)
     except UntestableError as reason:
         raise NotApplicableError(str(reason)) from reason
     each = cost_of_text(tariff, size=size, count=count)
