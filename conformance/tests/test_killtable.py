@@ -102,16 +102,6 @@ def test_what_is_excluded_or_no_must_needs_no_killer() -> None:
     assert list(table_complaints(table(ASK_X_001="SHOULD"))) == []
 
 
-def test_checks_of_what_the_reference_node_does_not_serve_wait_for_mutants_in_the_open() -> None:
-    paid, shared = Named("paid", ("PAY-ASK-001",)), Named("shared", ("ASK-IDEM-002",), profile="pay")
-    waiting = table(checks=(REUSED, paid, shared), ASK_IDEM_002="MUST", PAY_ASK_001="MUST")
-    assert waiting["waiting"] == ["paid", "shared"]
-    assert list(table_complaints(waiting)) == []
-    page = killtable.as_markdown(waiting)
-    assert "1 of 2 MUSTs for nodes are proved" in page
-    assert "* paid\n* shared" in page.partition("## Not proved yet")[2].partition("## Mutants")[0]
-
-
 def test_a_rule_for_clients_is_none_of_this_table() -> None:
     for_clients = kill_table(
         requirements={"A": rule("A", role="client"), "B": rule("B", role="both")},

@@ -11,7 +11,6 @@ from consilience_conformance.selftest.comparison import (
     healthy_complaints,
     mutant_complaints,
     never_passed,
-    passing_complaints,
 )
 from consilience_conformance.selftest.declarations import Declaration
 from consilience_conformance.verdicts import CheckResult, Exit, Finding, Verdict
@@ -164,15 +163,6 @@ def test_a_check_that_no_healthy_node_passes_is_found() -> None:
     without = replace(HEALTHY, results=(*HEALTHY.results, result("durable", Verdict.NOT_APPLICABLE)))
     assert never_passed([without]) == ["durable"]
     assert never_passed([without, replace(HEALTHY, results=(result("durable"),))]) == []
-
-
-def test_what_the_healthy_node_does_not_serve_may_pass_nowhere_and_nothing_else() -> None:
-    without = replace(HEALTHY, results=(result("ask"), result("durable", Verdict.NOT_APPLICABLE)))
-    (unknown,) = passing_complaints([without], waiting=())
-    assert unknown.startswith("durable passed with no healthy node")
-    assert passing_complaints([without], waiting=("durable",)) == []
-    (served,) = passing_complaints([without], waiting=("durable", "ask"))
-    assert served == "ask passes, and is said to wait for mutants: give it one"
 
 
 def test_a_degenerate_node_dies_as_it_says() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from consilience_conformance.peers.degenerate import Degenerate
@@ -51,20 +51,6 @@ def never_passed(runs: Iterable[Judged]) -> list[str]:
         for name, verdict in run.verdicts.items():
             passed[name] = passed.get(name, False) or verdict is Verdict.PASS
     return [name for name, once in passed.items() if not once]
-
-
-def passing_complaints(runs: Iterable[Judged], *, waiting: Collection[str]) -> list[str]:
-    """Returns what is wrong with the runs on healthy nodes, one line each.
-
-    Args:
-        runs: One on each variant of the healthy node.
-        waiting: The checks of what it does not serve, which therefore pass nowhere: each of them, and no other.
-    """
-    never = never_passed(runs)
-    return [
-        *(f"{name} passed with no healthy node: nobody knows whether it can" for name in never if name not in waiting),
-        *(f"{name} passes, and is said to wait for mutants: give it one" for name in waiting if name not in never),
-    ]
 
 
 def mutant_complaints(declared: Declaration, *, judged: Judged, healthy: Judged) -> Iterator[str]:

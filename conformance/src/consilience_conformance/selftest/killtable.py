@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from consilience_conformance.coverage import NamesRequirements
 from consilience_conformance.peers.degenerate import Degenerate
@@ -33,32 +33,16 @@ nothing else. `consilience-conformance selftest` runs all of them and fails when
 writes with `--write`.
 """
 
-WAITING_PROFILE, WAITING_AREA = "pay", "PAY-"
-"""The requirements that no mutant can break yet: the reference node, of which mutants are made, does not serve them."""
-
-_WAITING = (
-    "The reference node does not serve the profile *pay* yet, so no mutant of it can break what these checks look at. "
-    "They are proved to pass by the node in Go alone, and to fail by nothing: read what they say with that in mind."
-)
-
 _HOW_MUTANTS_DIE = (
     "A mutant dies by its check, with a finding that names the requirement and begins with the message. The checks "
     "after it fail with it, every time; no other one does."
 )
 
 
-class HasProfile(NamesRequirements, Protocol):
-    """A check of nodes, as far as this module cares."""
-
-    @property
-    def profile(self) -> str:
-        """Where it holds."""
-
-
 def kill_table(
     *,
     requirements: Mapping[str, Requirement],
-    checks: Iterable[HasProfile],
+    checks: Iterable[NamesRequirements],
     exclusions: Mapping[str, str],
     open_parts: Mapping[str, str],
     declared: Iterable[Declaration],
@@ -91,7 +75,6 @@ def kill_table(
             for one in requirements.values()
             if one.binds("node")
         ],
-        "waiting": list(waiting(checks)),
         "mutants": [
             {
                 "name": one.name,
@@ -118,30 +101,19 @@ def kill_table(
     }
 
 
-def waiting(checks: Iterable[HasProfile]) -> tuple[str, ...]:
-    """Returns the checks that no mutant can break yet, nor the healthy reference node pass."""
-    return tuple(check.name for check in checks if _is_waiting(check))
-
-
-def _is_waiting(check: HasProfile) -> bool:
-    return check.profile == WAITING_PROFILE or any(name.startswith(WAITING_AREA) for name in check.requirements)
-
-
 def table_complaints(table: Table) -> Iterator[str]:
     """Yields the MUSTs that no mutant proves, those excluded with a reason apart, and the checks that nothing kills.
 
-    A check of a MUST is killed by a mutant of its own, or fails with one every time, or by a degenerate node. Those
-    that wait for mutants are told in the table itself.
+    A check of a MUST is killed by a mutant of its own, or fails with one every time, or by a degenerate node.
     """
-    served = [row for row in table["requirements"] if not row["id"].startswith(WAITING_AREA)]
-    for row in served:
+    for row in table["requirements"]:
         if row["level"] in {"MUST", "MUST NOT"} and not row["killers"] and not row["excluded"]:
             checks = ", ".join(row["checks"]) or "none"
             yield f"no mutant dies by {row['id']}, a {row['level']}; its checks: {checks}"
     killed = {name for mutant in table["mutants"] for name in (mutant["check"], *mutant["also"])}
     killed |= {one["check"] for one in table["degenerate"]}
-    tests_a_must = (row["checks"] for row in served if row["level"] in {"MUST", "MUST NOT"})
-    for name in sorted({name for checks in tests_a_must for name in checks} - killed - {*table["waiting"]}):
+    tests_a_must = (row["checks"] for row in table["requirements"] if row["level"] in {"MUST", "MUST NOT"})
+    for name in sorted({name for checks in tests_a_must for name in checks} - killed):
         yield f"nothing dies by the check {name}, which tests a MUST: give it a mutant"
 
 
@@ -185,10 +157,6 @@ def as_markdown(table: Table) -> str:
             "",
             *_rows(("requirement", "level", "checks", "killed by"), map(_requirement_cells, table["requirements"])),
             "",
-            *(
-                ["## Not proved yet", "", _WAITING, "", *(f"* {name}" for name in table["waiting"]), ""]
-                * bool(table["waiting"])
-            ),
             "## Mutants",
             "",
             _HOW_MUTANTS_DIE,
