@@ -15,7 +15,6 @@ import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -40,7 +39,7 @@ from consilience.server.introductions import introduce
 from consilience.server.keys import FixedKey, NodeKeys, RotatingKeys, SigningKeys, state_folder
 from consilience.server.observers import Observer, SilentObserver
 from consilience.server.payments.offers import Offer, Payments, PriceBook, Trade
-from consilience.server.scripts import SCRIPT_MODEL, script_offer, script_skill
+from consilience.server.scripts import SCRIPT_MODEL, script_offers, script_skill
 from consilience.server.serving import Plan, RunningNode
 from consilience.server.skills import Check, Handler, ServedSkill, SkillBook
 from consilience.server.store import AnswerStore, MemoryStore, store_at
@@ -338,9 +337,8 @@ class Node:
         served = script_skill(clock=self._clock)
         if trade is None:
             return served
-        assets = (rail.assets[0] for rail in trade.listed if rail.network == TEST_NETWORK)
-        lifetime = trade.prices.shortest_lifetime
-        offers = [script_offer(asset, lifetime=lifetime) for asset in islice(assets, 1)]
+        assets = [asset for rail in trade.listed if rail.network == TEST_NETWORK for asset in rail.assets]
+        offers = script_offers(assets, lifetime=trade.prices.shortest_lifetime)
         tariff_ids = trade.prices.add(served.skill.id, offers)
         return replace(served, skill=replace(served.skill, tariff_ids=tariff_ids))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from itertools import takewhile
@@ -51,6 +51,18 @@ SCRIPT_SKILL = Skill(
 SCRIPT_MODEL = Model(id=SCRIPT_MODEL_ID, family="script")
 SCRIPT_TARIFF_ID = "conformance-script"
 SCRIPT_HOLD_OPEN = timedelta(seconds=1)
+_SCRIPT_PRICES = (
+    (
+        (
+            UnitPrice(unit=PricedUnit.REQUEST, price=5),
+            UnitPrice(unit=PricedUnit.OUTPUT_TOKEN, price=1, per=3),
+            UnitPrice(unit=PricedUnit.OUTPUT_BYTE, price=1, per=2),
+        ),
+        0,
+    ),
+    ((UnitPrice(unit=PricedUnit.OUTPUT_BYTE, price=2, per=3, included=6),), 9),
+)
+"""The prices of each unit, and the least that an answer costs, in the first asset and in the second."""
 
 _FULL = ScriptedConclusion(outcome=Outcome.TRUNCATED, stop_reason=StopReason.OUTPUT_LIMIT)
 
@@ -59,28 +71,33 @@ class ScriptedFailureError(Exception):
     """A script has come to a step that fails; the node's log shows the reason at level DEBUG."""
 
 
-def script_offer(asset: str, *, lifetime: timedelta) -> Offer:
+def script_offers(assets: Sequence[str], *, lifetime: timedelta) -> tuple[Offer, ...]:
     """Returns what a script costs whose ask names a payment: a bit for each unit that a tester can count.
 
-    The prices do not come out even, so that a node which rounds otherwise is noticed.
+    The prices do not come out even, so that a node which rounds otherwise is noticed; in a second asset some units are
+    included, and an answer has a least price.
 
     Args:
-        asset: In which it is paid.
+        assets: In which it may be paid; the first two count.
         lifetime: Of its quotes.
     """
-    prices = (
-        UnitPrice(unit=PricedUnit.REQUEST, price=5),
-        UnitPrice(unit=PricedUnit.OUTPUT_TOKEN, price=1, per=3),
-        UnitPrice(unit=PricedUnit.OUTPUT_BYTE, price=1, per=2),
-    )
-    return Offer(
-        tariff=Tariff(id=SCRIPT_TARIFF_ID, asset=asset, prices=prices, tokenizer=SCRIPT_MODEL_ID),
-        window=50,
-        max_charge=2000,
-        max_asks=20,
-        total_max_charge=6000,
-        hold_open=SCRIPT_HOLD_OPEN,
-        lifetime=lifetime,
+    return tuple(
+        Offer(
+            tariff=Tariff(
+                id=f"{SCRIPT_TARIFF_ID}-{number}",
+                asset=asset,
+                prices=prices,
+                minimum_charge=least,
+                tokenizer=SCRIPT_MODEL_ID,
+            ),
+            window=50,
+            max_charge=2000,
+            max_asks=20,
+            total_max_charge=6000,
+            hold_open=SCRIPT_HOLD_OPEN,
+            lifetime=lifetime,
+        )
+        for number, (asset, (prices, least)) in enumerate(zip(assets, _SCRIPT_PRICES, strict=False), start=1)
     )
 
 
