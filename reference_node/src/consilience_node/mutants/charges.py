@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace as changed
 from typing import Any
 
+from consilience._wire.envelopes import seal
 from consilience.asks import Outcome, StopReason
 from consilience.errors import BalanceTooLowError
-from consilience.server import endings
+from consilience.server import endings, runs
 from consilience.server.deliveries import DeliveryStoppedError
 from consilience.server.payments import admission, metering, receipts, states
 from consilience.server.payments.metering import Bill
@@ -17,6 +18,8 @@ from consilience.units import Digest
 from consilience_node.mutants.registry import mutant, replace
 
 Check = Callable[..., Any]
+
+MANY_PIECES = 12
 
 
 @mutant("nothing-set-aside")
@@ -289,3 +292,78 @@ def _reservations_stay() -> None:
         return settling
 
     replace(ledger_steps, "settling", keeping)
+
+
+@mutant("cancelled-answers-cost-all")
+def _cancelled_answers_cost_all() -> None:
+    """An answer that its asker has cancelled is charged all that was set aside for it."""
+    _charged_for(Outcome.CANCELLED)
+
+
+def _charged_for(outcome: Outcome) -> None:
+    """Charges all that was set aside for an answer that ends so."""
+
+    def greedy(charge: Check) -> Check:
+        def charging(self: Any, usage: Any, **how: Any) -> int:
+            due: int = self._reserved if how["outcome"] is outcome else charge(self, usage, **how)
+            return due
+
+        return charging
+
+    replace(Bill, "charge", greedy)
+
+
+@mutant("free-answers-say-charged")
+def _free_answers_say_charged() -> None:
+    """The answer of a free skill says that it is charged."""
+
+    def claiming(sign: Check) -> Check:
+        def signed(self: Any, conclusion: Any) -> Any:
+            answer, charge = sign(self, conclusion)
+            if self.bill is None:
+                value = changed(answer.value, charged=True)
+                answer = seal(value, signer=self.place.keys.signer(now=value.finish_time))
+            return answer, charge
+
+        return signed
+
+    replace(endings.Ending, "_sign", claiming)
+
+
+@mutant("unread-answers-cost-all")
+def _unread_answers_cost_all() -> None:
+    """An answer whose reader has gone away is charged all that was set aside for it."""
+    unread: set[Any] = set()
+
+    def noting(leave: Check) -> Check:
+        def reader_left(self: Any) -> None:
+            if not self.log.ended:
+                unread.add(self.key)
+            leave(self)
+
+        return reader_left
+
+    def greedy(charge: Check) -> Check:
+        def charging(self: Any, usage: Any, **how: Any) -> int:
+            due: int = self._reserved if self._ask.key in unread else charge(self, usage, **how)
+            return due
+
+        return charging
+
+    replace(runs.AnswerRun, "reader_left", noting)
+    replace(Bill, "charge", greedy)
+
+
+@mutant("pieces-cost-more")
+def _pieces_cost_more() -> None:
+    """Of an answer that came in many pieces each costs a unit more, in the receipt alone."""
+
+    def dearer(charge: Check) -> Check:
+        def charging(self: Any, usage: Any, **how: Any) -> int:
+            honest: int = charge(self, usage, **how)
+            pieces = self._tally.last_sequence
+            return min(honest + pieces, self._reserved) if pieces > MANY_PIECES else honest
+
+        return charging
+
+    replace(Bill, "charge", dearer)

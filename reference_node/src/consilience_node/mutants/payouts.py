@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace as changed
 from typing import Any
 
+from consilience._wire import payments
 from consilience.errors import ReceiptUnknownError, SessionClosedError
 from consilience.payments import SessionStatus
 from consilience.payments.sessions import Account
@@ -13,6 +14,7 @@ from consilience.server.payments.accounts import Accounts
 from consilience.server.payments.sessions import Sessions
 from consilience.server.store import ledger_steps
 from consilience.server.store.memory_ledger import MemoryLedger
+from consilience.v1 import payment_pb2
 from consilience_node.mutants.registry import mutant, replace
 
 Check = Callable[..., Any]
@@ -155,3 +157,18 @@ def _closing_charges_the_rest() -> None:
         return lambda self: changed(self, spent=self.authorized)
 
     replace(Account, "closed", greedy)
+
+
+@mutant("payout-without-status")
+def _payout_without_status() -> None:
+    """The response to a withdrawal does not say how the payout stands."""
+
+    def silent(encode: Check) -> Check:
+        def withdrawn(*what: Any, **more: Any) -> bytes:
+            response = payment_pb2.WithdrawResponse.FromString(encode(*what, **more))
+            response.ClearField("status")
+            return response.SerializeToString()
+
+        return withdrawn
+
+    replace(payments, "encode_withdrawn", silent)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace as changed
+from datetime import timedelta
 from fractions import Fraction
 from typing import Any
 
@@ -14,6 +15,7 @@ from consilience.payments import costs
 from consilience.server import cards
 from consilience.server.payments import admission, metering
 from consilience.server.payments.quotes import Quotes
+from consilience.server.rates import CallRate
 from consilience.server.store import ledger_steps
 from consilience_node.mutants.registry import mutant, replace
 
@@ -238,3 +240,9 @@ def _for_another(require: Callable[..., Any]) -> Callable[..., Any]:
         return require(self, changed(ask, header=changed(ask.header, caller=self.node_id)), **more)
 
     return required
+
+
+@mutant("quotes-without-limit")
+def _quotes_without_limit() -> None:
+    """A caller may ask for any number of prices in a minute."""
+    replace(CallRate, "take", lambda _: lambda *_, **__: timedelta(0))
