@@ -7,16 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consilience._wire.envelopes import from_bytes, open_envelope
+from consilience._wire.errors import status_of
 from consilience.asks import Usage
-from consilience.errors import Supported, TermsRefusedError, UsageError
+from consilience.errors import PaymentRequired, PaymentRequiredError, Supported, TermsRefusedError, UsageError
 from consilience.identity import KeyPair
 from consilience.nodes import Skill
-from consilience.payments import cost
+from consilience.payments import Quote, cost
 from consilience.rails.hold import HoldRail
 from consilience.server import Node
 from consilience.server.payments import Circumstances, Formula, Hours, Offer, Payments
 from consilience.server.payments.offers import PriceBook
 from consilience.tariffs import MAX_PRICE, PricedUnit, Tariff, UnitPrice
+from sdk.tests.server.callers import calling
+from sdk.tests.server.payments.simulated_rails import SimulatedRail, SimulatedWorld
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -135,4 +139,33 @@ async def test_a_node_that_forgets_is_not_paid_on_a_network_of_value() -> None:
     node = Node("n", key=KeyPair.generate(), payments=Payments(rails=(HoldRail(network="town"),)))
     node.skill("echo", offers=[offer()])(echo)
     with pytest.raises(UsageError, match="durable"):
+        node.serving("127.0.0.1:0")
+
+
+def long_offer(*, models: int) -> Offer:
+    prices = tuple(UnitPrice(unit=unit, price=10**15, per=10**15) for unit in PricedUnit if unit > 0)
+    ids = tuple(f"{number:03}-{'m' * 60}" for number in range(models))
+    named = Tariff(
+        id="t" * 64, asset="TEST/0", prices=prices, minimum_charge=10**15, tokenizer="t" * 128, model_ids=ids
+    )
+    return Offer(tariff=named, window=10**15, max_charge=10**15)
+
+
+async def test_whoever_names_no_payment_is_told_the_whole_price_in_four_kibibytes() -> None:
+    rails = tuple(SimulatedRail(SimulatedWorld(), id=f"{number}{'r' * 63}") for number in range(4))
+    node = Node("n", key=KeyPair.generate(), payments=Payments(rails=rails))
+    node.skill("s" * 64, offers=[long_offer(models=20)])(echo)
+    async with node.serving("127.0.0.1:0") as running, calling(running) as caller:
+        with pytest.raises(PaymentRequiredError) as refused:
+            await caller.ask(skill_id="s" * 64)
+    assert isinstance(refused.value.detail, PaymentRequired)
+    quote = open_envelope(from_bytes(refused.value.detail.quote), Quote).value
+    assert len(quote.rail_ids) == 4
+    assert len(status_of(refused.value).SerializeToString()) <= 4096
+
+
+def test_a_price_that_does_not_fit_into_a_refusal_is_refused_before_the_node_serves() -> None:
+    node = Node("n", key=KeyPair.generate(), payments=Payments(rails=(HoldRail(),)))
+    node.skill("echo", offers=[long_offer(models=60)])(echo)
+    with pytest.raises(UsageError, match="3072 at most"):
         node.serving("127.0.0.1:0")

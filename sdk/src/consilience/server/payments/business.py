@@ -55,7 +55,8 @@ def payment_service(
         load: Counts the running asks.
 
     Raises:
-        UsageError: The store keeps no ledger, or forgets sessions that are of value (PAY-CARD-002).
+        UsageError: The store keeps no ledger, or forgets sessions that are of value (PAY-CARD-002), or a price is too
+            long to be told in a refusal.
     """
     if till is None:
         raise UsageError("a node that is paid needs a store with a ledger, as sqlite:///answers.db")
@@ -71,6 +72,7 @@ def payment_service(
         running_asks=lambda: load.running,
         max_running_asks=house.limits.max_running_asks,
     )
+    quotes.check_sizes()
     session_rate = CallRate(per_minute=trade.payments.sessions_per_minute)
     return PaymentService.of(
         house=house, cards=cards, till=till, quotes=quotes, rails=trade.rails, session_rate=session_rate

@@ -237,6 +237,10 @@ class PriceBook:
         lifetimes = (offer.lifetime for offers in self._offers.values() for offer in offers)
         return min(lifetimes, default=DEFAULT_QUOTE_LIFETIME)
 
+    def offers(self, skill_id: str) -> tuple[Offer, ...]:
+        """Returns the offers for a skill, the preferred one first; none: it is free."""
+        return self._offers.get(skill_id, ())
+
     def is_free(self, skill_id: str) -> bool:
         """Tells whether a skill costs nothing."""
         return skill_id not in self._offers

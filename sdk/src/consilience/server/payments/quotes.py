@@ -14,7 +14,7 @@ from datetime import datetime
 from consilience._wire import envelopes
 from consilience.asks import Ask
 from consilience.envelopes import Envelope, Signed
-from consilience.errors import PaymentRequired, PaymentRequiredError, QuoteInvalidError, RefusedError
+from consilience.errors import PaymentRequired, PaymentRequiredError, QuoteInvalidError, RefusedError, UsageError
 from consilience.nodes import Skill
 from consilience.payments import GetQuoteCall, Quote
 from consilience.server.admission import check_model, served_skill
@@ -24,7 +24,10 @@ from consilience.server.payments.offers import DEFAULT_QUOTE_LIFETIME, Circumsta
 from consilience.server.rates import CallRate
 from consilience.server.skills import SkillBook
 from consilience.tariffs import Rail, Tariff
-from consilience.units import Digest, EncodedEnvelope, PublicKey
+from consilience.units import EPOCH, Digest, EncodedEnvelope, PublicKey
+
+MAX_QUOTE_BYTES = 3072
+"""Of a signed quote, so that it fits into the refusal of an ask with all that a status holds besides (ERR-STAT-004)."""
 
 MAX_KNOWN_QUOTES = 4096
 """Quotes that are remembered as verified, about 2 KB each."""
@@ -65,6 +68,26 @@ class Quotes:
     running_asks: Callable[[], int]
     max_running_asks: int
     _known: OrderedDict[Envelope, Signed[Quote]] = field(default_factory=OrderedDict)
+
+    def check_sizes(self) -> None:
+        """Checks that each price can be told in a refusal.
+
+        Raises:
+            UsageError: A quote would be larger than `MAX_QUOTE_BYTES`.
+        """
+        nobody, now = PublicKey(bytes(32)), EPOCH
+        for served in self.skills:
+            for offer in self.book.offers(served.skill.id):
+                model_id = max((*offer.tariff.model_ids, *served.skill.model_ids, ""), key=len)
+                quote = self._quote(
+                    offer, payer=nobody, skill=served.skill, model_id=model_id, card=Digest(bytes(32)), now=now
+                )
+                size = len(envelopes.to_bytes(quote.envelope))
+                if size > MAX_QUOTE_BYTES:
+                    raise UsageError(
+                        f"a quote by the tariff {offer.tariff.id!r} would have {size} bytes, {MAX_QUOTE_BYTES} at "
+                        "most: name fewer models and rails, or shorter ones"
+                    )
 
     def answer(self, call: GetQuoteCall, *, card: Digest, now: datetime) -> Signed[Quote]:
         """Returns the price that a caller asks for, resting on a card (PAY-QUO-001).
@@ -135,6 +158,13 @@ class Quotes:
     def _issue(
         self, offer: Offer | None, *, payer: PublicKey, skill: Skill, model_id: str, card: Digest, now: datetime
     ) -> Signed[Quote]:
+        signed = self._quote(offer, payer=payer, skill=skill, model_id=model_id, card=card, now=now)
+        self._remember(signed)
+        return signed
+
+    def _quote(
+        self, offer: Offer | None, *, payer: PublicKey, skill: Skill, model_id: str, card: Digest, now: datetime
+    ) -> Signed[Quote]:
         signer = self.keys.signer(now=now)
         quote = Quote(
             node_id=self.node_id,
@@ -146,9 +176,7 @@ class Quotes:
             issue_time=now,
             expire_time=now + (DEFAULT_QUOTE_LIFETIME if offer is None else offer.lifetime),
         )
-        signed = envelopes.seal(quote if offer is None else self._priced(quote, offer), signer=signer)
-        self._remember(signed)
-        return signed
+        return envelopes.seal(quote if offer is None else self._priced(quote, offer), signer=signer)
 
     def _priced(self, quote: Quote, offer: Offer) -> Quote:
         """Returns a quote with the price of the moment, which it freezes (PAY-QUO-002)."""
