@@ -28,7 +28,7 @@ from consilience_conformance.selftest.load import loaded
 from consilience_conformance.selftest.specimens import NodeCommand, NodeCommandError, Specimen, specimen
 from consilience_conformance.verdicts import Exit
 
-_NODE_RUNS = 25
+_NODE_RUNS = 20
 """Runs on one node, before another one takes its place: well within the hour of its grant."""
 
 

@@ -143,12 +143,11 @@ async def test_a_node_that_forgets_is_not_paid_on_a_network_of_value() -> None:
 
 
 def long_offer(*, models: int) -> Offer:
-    prices = tuple(UnitPrice(unit=unit, price=10**15, per=10**15) for unit in PricedUnit if unit > 0)
+    most = MAX_PRICE
+    prices = tuple(UnitPrice(unit=unit, price=most, per=most) for unit in PricedUnit if unit > 0)
     ids = tuple(f"{number:03}-{'m' * 60}" for number in range(models))
-    named = Tariff(
-        id="t" * 64, asset="TEST/0", prices=prices, minimum_charge=10**15, tokenizer="t" * 128, model_ids=ids
-    )
-    return Offer(tariff=named, window=10**15, max_charge=10**15)
+    named = Tariff(id="t" * 64, asset="TEST/0", prices=prices, minimum_charge=most, tokenizer="t" * 128, model_ids=ids)
+    return Offer(tariff=named, window=most, max_charge=most)
 
 
 async def test_whoever_names_no_payment_is_told_the_whole_price_in_four_kibibytes() -> None:
