@@ -87,9 +87,9 @@ def test_the_wallet_shows_what_is_left_and_what_was_spent(consilience: Run, shop
     assert "nothing was paid out of it yet" in consilience("wallet", "show").stderr
     buy(consilience, shop)
     shown = consilience("wallet", "show").stdout
-    assert f"{5000 - COST} TEST" in shown
+    assert f"{1500 - COST} TEST" in shown
     (balance,) = json.loads(consilience("wallet", "show", "--json").stdout)["balances"]
-    assert balance["left"] == {"value": 5000 - COST, "asset": "TEST/0", "text": f"{5000 - COST} TEST"}
+    assert balance["left"] == {"value": 1500 - COST, "asset": "TEST/0", "text": f"{1500 - COST} TEST"}
     assert (balance["spent_today"]["value"], balance["open_sessions"]) == (COST, 1)
 
 
@@ -109,7 +109,7 @@ def test_a_session_is_listed_closed_and_emptied(consilience: Run, shop: RunningN
     assert json.loads(consilience("sessions", "close", name, "--json").stdout)["status"] == "CLOSED"
     assert consilience("sessions", "withdraw", name, "--amount", "5 TEST/0").stdout == "5 TEST: succeeded\n"
     rest = json.loads(consilience("sessions", "withdraw", name, "--json").stdout)
-    assert (rest["amount"]["value"], rest["status"]) == (5000 - COST - 5, "SUCCEEDED")
+    assert (rest["amount"]["value"], rest["status"]) == (1500 - COST - 5, "SUCCEEDED")
     wrong = consilience("sessions", "withdraw", name, "--amount", "5 USD/6")
     assert (wrong.returncode, "the session is in TEST/0" in wrong.stderr) == (2, True)
 
@@ -173,7 +173,7 @@ def test_a_hold_that_was_handed_over_is_brought_to_its_node(
         words = ("--node", running.address, "--skill", "words", "--budget", "500 TEST/0")
         waiting = consilience("ask", "?", *words)
         assert waiting.returncode == 2
-        assert "a deposit of 5000 TEST has not arrived" in waiting.stderr
+        assert "a deposit of 1500 TEST has not arrived" in waiting.stderr
         wallet = Wallet.at(wallet_file)
         (session,) = wallet.sessions()
         (deposit,) = wallet.transfers.deposits(session.session_id)
@@ -186,7 +186,7 @@ def test_a_hold_that_was_handed_over_is_brought_to_its_node(
             expire_time=utc_now() + timedelta(hours=1),
         )
         (tmp_path / "hold.binpb").write_bytes(to_bytes(hold.envelope))
-        assert "5000 TEST can be spent now" in consilience("wallet", "add", "hold.binpb").stdout
+        assert "1500 TEST can be spent now" in consilience("wallet", "add", "hold.binpb").stdout
         assert consilience("ask", "?", *words).returncode == 0
         (tmp_path / "other.binpb").write_bytes(b"no hold")
         assert "that is no hold" in consilience("wallet", "add", "other.binpb").stderr

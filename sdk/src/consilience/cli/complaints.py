@@ -59,6 +59,8 @@ def complaint_facts(error: ConsilienceError) -> dict[str, Any]:
         facts |= {"reason": error.reason, "code": error.code, "detail": detail and kind | jsonable(detail)}
     if isinstance(error, ProtocolError):
         facts["requirement"] = error.requirement
+    if error.stake is not None:
+        facts["stake"] = jsonable(error.stake) | {"money_moved": error.stake.money_moved}
     return facts
 
 

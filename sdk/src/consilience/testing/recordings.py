@@ -58,7 +58,8 @@ class RecordedClient:
             question: A text, or a conversation whose last turn is the question.
             node: Asked where nothing is recorded.
             options: As `Client.ask`. Recorded answers are found by the turns, the skill, the data class, the bound on
-                the output, the model and the schema; time-outs and request ids make no difference.
+                the output, the model and the schema; time-outs, request ids and
+                `max_charge` make no difference.
 
         Raises:
             NotRecordedError: There is no recorded answer and no client.

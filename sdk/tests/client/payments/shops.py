@@ -8,12 +8,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from consilience.asks import Usage
 from consilience.client import Client
 from consilience.client.payments import Wallet, WalletSession
 from consilience.identity import KeyPair
 from consilience.payments import Budget
 from consilience.rails.hold import HoldRail
-from consilience.server import IncomingAsk, Node
+from consilience.server import Conclusion, Delta, IncomingAsk, Item, Node
 from consilience.server.payments import Offer, Payments
 from consilience.tariffs import PricedUnit, Tariff, UnitPrice
 
@@ -52,6 +53,7 @@ class Shop:
         self.node.skill("greet")(self.greet)
         self.node.skill("words", offers=tuple(offers))(self.words)
         self.node.skill("stall", offers=tuple(offers))(self.stall)
+        self.node.skill("recall", offers=tuple(offers))(self.recall)
 
     async def greet(self, _: IncomingAsk) -> AsyncIterator[str]:
         yield "Hello, world."
@@ -66,6 +68,13 @@ class Shop:
             yield word
         await self.gate.wait()
         yield "done"
+
+    async def recall(self, _: IncomingAsk) -> AsyncIterator[Item]:
+        """Reads much more than it was asked."""
+        yield Usage(input_tokens=800)
+        for word in WORDS[:10]:
+            yield Delta(text=word, output_tokens=1)
+        yield Conclusion(usage=Usage(input_tokens=800, output_tokens=10))
 
 
 def customer(folder: Path, *, key: KeyPair | None = None, **options: Any) -> Client:

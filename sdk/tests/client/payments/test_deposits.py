@@ -1,5 +1,6 @@
 """Money comes into sessions and back out of them, each time once, by the rail of promises."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
@@ -39,7 +40,17 @@ async def test_a_deposit_is_made_for_several_asks_and_within_the_budget_of_a_day
         await client.ask("?", node=running.address, skill="words")
         (session,) = await settled(client)
     assert session.terms.value.backing is Backing.PREPAID
-    assert session.available == 900
+    assert session.available == 600
+
+
+async def test_many_asks_at_once_need_few_deposits(tmp_path: Path) -> None:
+    async with Shop().node.serving("127.0.0.1:0") as running, customer(tmp_path) as client:
+        await asyncio.gather(*(client.ask("?", node=running.address, skill="words") for _ in range(15)))
+        (session,) = await settled(client)
+    amounts = [deposit.amount for deposit in wallet_in(tmp_path).transfers.deposits(session.session_id)]
+    assert sorted(amounts)[:3] == [1500, 1500, 3000]
+    assert len(amounts) <= 4
+    assert session.spent == 15 * COST
 
 
 async def test_the_bounds_of_the_rail_are_kept(tmp_path: Path) -> None:
@@ -83,7 +94,7 @@ async def test_who_has_no_hold_yet_is_told_for_what_to_get_one(tmp_path: Path) -
     key, rail = KeyPair.generate(), HoldPayer()
     shop = Shop(rail=HoldRail(grants=False), key=key)
     async with shop.node.serving("127.0.0.1:0") as running, customer(tmp_path, rails=[rail]) as client:
-        with pytest.raises(DepositPendingError, match="a deposit of 5000 TEST has not arrived") as error:
+        with pytest.raises(DepositPendingError, match="a deposit of 1500 TEST has not arrived") as error:
             await client.ask("?", node=running.address, skill="words")
         wanted = error.value
         hold = issue_hold(
@@ -138,7 +149,7 @@ async def test_what_is_left_of_a_closed_session_comes_back_once(tmp_path: Path) 
         with pytest.raises(UsageError, match="nothing to pay out"):
             await client.payments.withdraw(session.session_id)
         (ended,) = await client.payments.sessions()
-    assert (back.status, back.amount) == (TransferStatus.SUCCEEDED, 5000 - COST)
+    assert (back.status, back.amount) == (TransferStatus.SUCCEEDED, 1500 - COST)
     assert back.detail is not None
     assert ended.available == COST
 
@@ -148,7 +159,7 @@ async def test_no_more_can_be_withdrawn_than_is_there(tmp_path: Path) -> None:
         await client.ask("?", node=running.address, skill="words")
         (session,) = await settled(client)
         with pytest.raises(WithdrawalInvalidError):
-            await client.payments.withdraw(session.session_id, amount=5001)
+            await client.payments.withdraw(session.session_id, amount=1501)
         part = await client.payments.withdraw(session.session_id, amount=100)
     refused, _ = sorted(wallet_in(tmp_path).transfers.withdrawals(session.session_id), key=lambda one: -one.amount)
     assert part.status is TransferStatus.SUCCEEDED
@@ -174,7 +185,7 @@ async def test_a_withdrawal_that_was_begun_before_a_crash_goes_on(tmp_path: Path
         first: WalletTransfer = await client.payments.withdraw(session.session_id, amount=100)
         (ended,) = await client.payments.sessions()
     assert (first.transfer_id, first.status) == (b"w" * 16, TransferStatus.SUCCEEDED)
-    assert ended.available == 4900
+    assert ended.available == 1400
     assert len(wallet.transfers.withdrawals(session.session_id)) == 1
 
 
@@ -186,7 +197,7 @@ async def test_a_statement_tells_all_that_happened_and_adds_up(tmp_path: Path) -
         await client.payments.withdraw(session.session_id, amount=100)
         statement = await client.payments.statement(session.session_id)
     assert [line.kind for line in statement.lines] == ["deposit", "charge", "charge", "withdrawal"]
-    assert [line.amount.value for line in statement.lines] == [5000, COST, COST, 100]
+    assert [line.amount.value for line in statement.lines] == [1500, COST, COST, 100]
     header, *rows = statement.to_csv().splitlines()
     assert header.startswith("time,kind,amount,asset,units,spent,number,skill,outcome")
     assert rows[2].split(",")[1:9] == ["charge", str(COST), TEST, str(COST), str(2 * COST), "2", "words", "ANSWERED"]

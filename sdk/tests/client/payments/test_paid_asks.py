@@ -13,11 +13,11 @@ from consilience.client import Client
 from consilience.client.payments import PaymentStatus
 from consilience.errors import AnswerTimeoutError, BudgetExceededError, DataClassForbiddenError, UsageError
 from consilience.identity import KeyPair
-from consilience.nodes import DataClass
+from consilience.nodes import DataClass, Limits
 from consilience.payments import Amount, Budget, SessionStatus
 from consilience.rails.hold import HoldPayer, HoldRail
 from consilience.server.payments import Offer
-from consilience.tariffs import Backing
+from consilience.tariffs import Backing, PricedUnit, Tariff, UnitPrice
 from sdk.tests.client.payments.shops import COST, OFFER, TARIFF, TEXT, Shop, customer, settled, wallet_in
 from sdk.tests.client.wires import Proxy
 
@@ -133,6 +133,37 @@ async def test_a_resumed_answer_goes_on_being_paid_out_of_the_same_session(tmp_p
     assert (result.text, result.cost) == (TEXT, Amount(COST, TEST))
     assert repeated.receipt == result.receipt
     assert (session.spent, session.acknowledged) == (COST, 1)
+
+
+async def test_two_processes_with_one_wallet_keep_out_of_each_others_sessions(tmp_path: Path) -> None:
+    key = KeyPair.generate()
+    shop = Shop(pause=0.01)
+    async with (
+        shop.node.serving("127.0.0.1:0") as running,
+        customer(tmp_path, key=key) as one,
+        customer(tmp_path, key=key) as other,
+    ):
+        results = await asyncio.gather(
+            *(client.ask("?", node=running.address, skill="words") for client in (one, other) for _ in range(2))
+        )
+        await settled(one)
+        sessions = await settled(other)
+    assert [result.cost for result in results] == [Amount(COST, TEST)] * 4
+    assert sum(session.spent for session in sessions) == 4 * COST
+    assert {session.trouble for session in sessions} == {""}
+
+
+async def test_a_prompt_that_is_longer_than_the_question_is_paid_for(tmp_path: Path) -> None:
+    prices = (UnitPrice(unit=PricedUnit.INPUT_TOKEN, price=1), UnitPrice(unit=PricedUnit.OUTPUT_TOKEN, price=1))
+    tariff = Tariff(id="tokens", asset=TEST, prices=prices, tokenizer="words")
+    shop = Shop(offers=[Offer(tariff=tariff, window=20, max_charge=2000)], limits=Limits(max_input_tokens=900))
+    budget = Budget(per_ask="2000 TEST/0", per_day="10000 TEST/0")
+    async with shop.node.serving("127.0.0.1:0") as running, customer(tmp_path, budget=budget) as client:
+        result = await client.ask("?", node=running.address, skill="recall")
+        (session,) = await settled(client)
+    assert (result.outcome, result.usage.input_tokens) == (Outcome.ANSWERED, 800)
+    assert result.cost == Amount(810, TEST)
+    assert session.spent == 810
 
 
 async def test_a_request_id_is_not_paid_for_twice(client: Client) -> None:

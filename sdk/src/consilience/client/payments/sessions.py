@@ -22,8 +22,9 @@ from consilience.rails.contract import Backed, PayerRail
 from consilience.tariffs import Backing, Rail
 from consilience.units import Digest, PublicKey
 
-ASKS_PER_DEPOSIT = 10
-"""A deposit is made for as many asks, within the budget of a day and the bounds of the rail."""
+ASKS_PER_DEPOSIT = 3
+"""The first deposit is made for as many asks at their ceilings, within the budget of a day and the bounds of the rail;
+each further one doubles what there is, so that many asks at once need few."""
 
 LOST = "the node does not know it any more"
 
@@ -173,7 +174,8 @@ class Sessions:
     def _deposit_for(self, session: WalletSession, *, ceiling: int, budget: Budget, route: Route) -> int:
         """Returns how much to deposit: enough for this ask, better for several, within day, rail and need."""
         missing = ceiling - session.room
-        wanted = max(missing, min(ceiling * ASKS_PER_DEPOSIT, budget.per_day.value))
+        before = session.state.value.deposited if session.state else 0
+        wanted = max(missing, min(max(ceiling * ASKS_PER_DEPOSIT, before), budget.per_day.value))
         agreed = session.terms.value
         offers = (
             rail for rail in route.card.value.rails if (rail.id, rail.network) == (agreed.rail_id, agreed.network)

@@ -110,7 +110,10 @@ class Settlements:
         intent = await asyncio.to_thread(self._wallet.intent, value.request_id)
         if intent is None or intent.ask is None:
             if await asyncio.to_thread(self._wallet.receipts.numbered, session.session_id, value.number) is None:
-                raise ProtocolError("the receipt is for an ask that was not paid for", requirement="PAY-RCP-005")
+                raise ProtocolError(
+                    "the receipt is for an ask that was not paid for, or this wallet was restored from an older copy",
+                    requirement="PAY-RCP-005",
+                )
             return
         answer = await self._answer_of(intent, route=route)
         check_receipt(receipt, quote=intent.quote, ask=intent.ask, answer=answer, terms=session.terms)
