@@ -12,6 +12,7 @@ from consilience._wire import payments as wire
 from consilience._wire.envelopes import open_envelope, seal
 from consilience.asks import Final, Metered, Outcome, PaymentNeeded, StopReason, Usage
 from consilience.envelopes import Envelope, Signed
+from consilience.identity import KeyPair
 from consilience.nodes import NodeCard, Skill
 from consilience.payments import (
     ACKNOWLEDGE_METHOD,
@@ -168,7 +169,7 @@ class Purchase:
         assert self.quote.value.tariff is not None
         return cost(self.quote.value.tariff, self.usage)
 
-    def meter(self, **changes: Any) -> bytes:
+    def meter(self, *, signer: KeyPair | None = None, **changes: Any) -> bytes:
         assert self.shop.terms is not None
         meter = Meter(
             node_id=self.shop.root.public_key,
@@ -182,12 +183,13 @@ class Purchase:
             charge=self.charge,
             required_cumulative=self.shop.spent + self.charge + WINDOW,
         )
-        return self.log.add(Metered(meter=seal(replace(meter, **changes), signer=self.shop.signing).envelope))
+        signed = seal(replace(meter, **changes), signer=signer or self.shop.signing)
+        return self.log.add(Metered(meter=signed.envelope))
 
     def needed(self, required: int) -> bytes:
         return self.log.add(PaymentNeeded(required_cumulative=required, stop_time=utc_now() + timedelta(seconds=5)))
 
-    def receipt(self, **changes: Any) -> Signed[Receipt]:
+    def receipt(self, *, signer: KeyPair | None = None, **changes: Any) -> Signed[Receipt]:
         """Charges the answer that was signed last."""
         shop, answer = self.shop, self.log.final_answer
         assert shop.terms is not None
@@ -216,7 +218,7 @@ class Purchase:
             backing=shop.terms.value.backing,
             issuer=shop.terms.value.issuer,
         )
-        signed = seal(replace(receipt, **changes), signer=shop.signing)
+        signed = seal(replace(receipt, **changes), signer=signer or shop.signing)
         shop.receipts.append(signed)
         return signed
 

@@ -21,6 +21,7 @@ from sdk.tests.client.payments.scripted_shops import WINDOW, Purchase, ScriptedS
 from sdk.tests.client.payments.shops import customer, settled, wallet_in
 from sdk.tests.client.scripted_nodes import LIMITS, AskCall
 
+STRANGER = KeyPair.generate()
 QUESTION = 0
 """The tariff prices bytes of output alone."""
 
@@ -79,6 +80,8 @@ async def test_an_honest_node_is_paid(tmp_path: Path) -> None:
         (meter(session_id=digest_of_nothing()), "PAY-MTR-003"),
         (meter(ask_digest=digest_of_nothing()), "PAY-MTR-003"),
         (meter(signing_key=KeyPair.generate().public_key), "SIG-ENV-005"),
+        (meter(signing_key=STRANGER.public_key, signer=STRANGER), "PAY-MTR-003"),
+        (meter(node_id=STRANGER.public_key), "PAY-MTR-003"),
         (lambda purchase: purchase.needed(10 + WINDOW + 1), "PAY-MTR-001"),
     ],
 )
@@ -162,6 +165,7 @@ async def test_a_quote_for_something_else_is_not_used(
         (final(answer_digest=digest_of_nothing()), "PAY-RCP-005"),
         (final(payer=KeyPair.generate().public_key), "PAY-RCP-005"),
         (final(asset="USD/6"), "PAY-RCP-005"),
+        (final(signing_key=STRANGER.public_key, signer=STRANGER), "PAY-RCP-005"),
         (final(session_spent=11), "PAY-RCP-003"),
         (final(number=2, previous_digest=digest_of_nothing()), ""),
         (final(answer={"charged": False}), "PAY-CHG-002"),
@@ -261,3 +265,14 @@ async def test_a_price_that_the_card_does_not_tell_is_told_with_the_refusal(tmp_
         shop.on_ask = challenge
         with pytest.raises(PaymentRequiredError, match="sell costs 1 TEST per byte of output, and its card"):
             await client.ask("?", node=shop.address)
+
+
+async def test_a_hole_in_the_list_of_receipts_is_a_breach(tmp_path: Path) -> None:
+    async with ScriptedShop(on_ask=sell) as shop, payer(tmp_path) as client:
+        await client.ask("?", node=shop.address)
+        (session,) = await settled(client)
+        (log,) = shop.logs.values()
+        later = Purchase(shop, log, await client.payments.quote("sell", node=shop.address))
+        later.receipt(number=3, charge=0)
+        with pytest.raises(ProtocolError, match="PAY-LST-001"):
+            await client.payments.refresh(session.session_id)

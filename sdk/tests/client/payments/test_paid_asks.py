@@ -187,6 +187,16 @@ async def test_leaving_early_finds_out_what_it_cost(client: Client, tmp_path: Pa
     assert 0 < session.spent < COST
 
 
+async def test_the_session_of_an_answer_that_was_left_is_used_again(client: Client) -> None:
+    async with Shop(pause=0.02).node.serving("127.0.0.1:0") as running:
+        for _ in range(3):
+            async with client.stream("?", node=running.address, skill="words") as stream:
+                await anext(stream)
+        assert (await client.ask("?", node=running.address, skill="words")).cost == Amount(COST, TEST)
+        sessions = await settled(client)
+    assert len(sessions) == 1
+
+
 async def test_a_time_out_says_how_much_may_have_been_paid(client: Client, tmp_path: Path) -> None:
     async with Shop().node.serving("127.0.0.1:0") as running:
         with pytest.raises(AnswerTimeoutError, match="the node may charge up to") as error:

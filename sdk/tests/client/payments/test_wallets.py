@@ -162,6 +162,19 @@ def test_an_ask_has_one_receipt_and_a_number_belongs_to_one(wallet: Wallet, spec
     assert (session.spent, session.running) == (30, 1)
 
 
+def test_a_receipt_for_an_ask_that_was_let_go_of_is_not_believed(wallet: Wallet, specimens: Specimens) -> None:
+    session_id = specimens.open(wallet)
+    wallet.begin(specimens.intent(request_id(1)), per_day=DAY, least=1)
+    ask = specimens.ask(request_id(1))
+    wallet.bind(ask)
+    wallet.release(request_id(1))
+    with pytest.raises(ProtocolError, match="PAY-RCP-005"):
+        wallet.receipts.keep(specimens.receipt(ask, charge=30))
+    session = wallet.session(session_id)
+    assert session is not None
+    assert session.spent == 0
+
+
 def test_a_refund_counts_apart(wallet: Wallet, specimens: Specimens) -> None:
     session_id = specimens.open(wallet)
     wallet.begin(specimens.intent(request_id(1)), per_day=DAY, least=1)
