@@ -82,7 +82,6 @@ class Payer:
         self._couriers: dict[Digest, VoucherCourier] = {}
         self._live: dict[RequestId, Digest] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._findings: set[asyncio.Task[None]] = set()
 
     async def pay_for(self, question: Question, *, skill: Skill, route: Route) -> PaidAsk | None:
         """Makes ready to pay for a question: agrees on a price, finds a session, writes down what is about to be paid.
@@ -110,8 +109,6 @@ class Payer:
             if tariff is None:
                 return None
             allowed = await self._allowed(quote, budget=budget, per_ask=per_ask)
-            if self._findings:  # what was just left may free its session
-                await asyncio.wait(self._findings, timeout=CLOSE_SECONDS)
             read = Counter(self._live.values())
             session = await self.sessions.for_ask(quote, ceiling=allowed, budget=budget, read=read, route=route)
             least = least_cost(tariff)
@@ -186,8 +183,10 @@ class Payer:
         Raises:
             ProtocolError: It does not fit the others.
         """
-        self._live.pop(paid.intent.request_id, None)
-        await paid.settle()
+        try:
+            await paid.settle()
+        finally:  # not before: until it is kept, the ask counts as one that is read here
+            self._live.pop(paid.intent.request_id, None)
         self._keep(self._acknowledge(paid.intent.session_id, route=route))
 
     def abandoned(self, paid: PaidAsk, *, stopping: asyncio.Task[None] | None, route: Route) -> None:
@@ -201,9 +200,7 @@ class Payer:
         self._live.pop(paid.intent.request_id, None)
         self.sessions.forget(paid.intent.session_id)
         if stopping is not None:
-            finding = self._keep(self._find_out(paid, stopping, route=route))
-            self._findings.add(finding)
-            finding.add_done_callback(self._findings.discard)
+            self._keep(self._find_out(paid, stopping, route=route))
 
     async def close(self) -> None:
         """Waits a little for what goes on in the background, and ends it."""
@@ -294,11 +291,10 @@ class Payer:
             await paid.settle()
             await self._acknowledge(paid.intent.session_id, route=route)
 
-    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(_told(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return task
 
 
 def payer_for(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Mapping, Sequence
 
 from consilience._wire.envelopes import seal
@@ -25,6 +26,9 @@ from consilience.units import Digest, PublicKey
 ASKS_PER_DEPOSIT = 3
 """The first deposit is made for as many asks at their ceilings, within the budget of a day and the bounds of the rail;
 each further one doubles what there is, so that many asks at once need few."""
+
+LOOK_SECONDS = 10.0
+"""After which a session is looked at again on which an ask runs that nobody reads here: it may have ended."""
 
 LOST = "the node does not know it any more"
 
@@ -55,7 +59,7 @@ class Sessions:
         self._settlements = settlements
         self._deposits = deposits
         self._locks: dict[PublicKey, asyncio.Lock] = {}
-        self._seen: set[Digest] = set()  # the sessions whose state was asked for by this client
+        self._seen: dict[Digest, float] = {}  # when the state of a session was asked for, by the monotonic clock
 
     def lock(self, payee: PublicKey) -> asyncio.Lock:
         """Returns what to hold while a session of a payee is chosen, until it is written down what it is for."""
@@ -93,7 +97,7 @@ class Sessions:
 
     def forget(self, session_id: Digest) -> None:
         """Has the node asked again how a session stands, before it is used the next time."""
-        self._seen.discard(session_id)
+        self._seen.pop(session_id, None)
 
     async def lost(self, session_id: Digest) -> None:
         """Notes that a node does not know a session any more."""
@@ -111,17 +115,23 @@ class Sessions:
             rails = [rail for rail in self._rails if rail.id == session.terms.value.rail_id]
             if session.trouble or not rails or session.terms.value.rail_id not in quote.value.rail_ids:
                 continue
-            current = await self._seen_once(session, route=route)
+            others = session.running > read.get(session.session_id, 0)
+            current = await self._looked_at(session, others=others, route=route)
             if current is not None and current.is_usable and current.running <= read.get(current.session_id, 0):
                 usable.append(current)
         usable.sort(key=lambda one: (one.room >= ceiling, one.terms.value.backing is not Backing.CREDIT, one.room))
         return usable[-1] if usable else None
 
-    async def _seen_once(self, session: WalletSession, *, route: Route) -> WalletSession | None:
-        """Asks once for each session how it stands: it may have been closed, or paid on, by another process."""
-        if session.session_id in self._seen:
+    async def _looked_at(self, session: WalletSession, *, others: bool, route: Route) -> WalletSession | None:
+        """Asks once for each session how it stands: it may have been closed, or paid on, by another process.
+
+        Where others pay out of it, it is looked at again now and then.
+        """
+        now = time.monotonic()
+        seen = self._seen.get(session.session_id)
+        if seen is not None and not (others and now - seen > LOOK_SECONDS):
             return session
-        self._seen.add(session.session_id)
+        self._seen[session.session_id] = now
         try:
             if session.state is None:  # written down, and perhaps never opened
                 state, _ = await self._calls.open(session.terms, route=route)
@@ -151,7 +161,7 @@ class Sessions:
         await asyncio.to_thread(self._wallet.add_session, signed, address=address_of(route))
         state, _ = await self._calls.open(signed, route=route)
         await self._settlements.note_state(state)
-        self._seen.add(signed.digest)
+        self._seen[signed.digest] = time.monotonic()
         opened = await asyncio.to_thread(self._wallet.session, signed.digest)
         if opened is None:
             raise RuntimeError("a session that was written down is gone from the wallet")
