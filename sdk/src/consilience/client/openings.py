@@ -72,20 +72,34 @@ class Opening:
         """Whether something is asked here, and not read that was asked before."""
         return self._question is not None
 
-    async def sign(self, route: Route, *, authority: str, seconds_left: float | None) -> None:
-        """Signs the question for the node of a card, once; raises as `Question.sign` and `Payer.pay_for`."""
-        question = self._question
-        if self.ask is not None or question is None:
+    def costs(self, card: NodeCard) -> bool:
+        """Tells whether the question costs something by a card, and no payment is there."""
+        skill = self._skill(card)
+        return self.payment is None and skill is not None and bool(skill.tariff_ids)
+
+    async def pay(self, route: Route) -> None:
+        """Makes ready to pay for the question, where it costs something; raises as `Payer.pay_for`.
+
+        Raises:
+            DataClassForbiddenError: The node may not read the question: no money moves for it.
+            BudgetExceededError: There is nobody who pays.
+        """
+        question, card = self._question, route.card.value
+        skill = self._skill(card)
+        if question is None or skill is None:
             return
-        card = route.card.value
-        skill = card.skill(question.skill) if question.skill else card.skills[0]
-        if self.payment is None and skill is not None and skill.tariff_ids:
-            check_data_class(
-                question.data_class, card=card, skill=skill, trusted_nodes=self._caller.trusted_nodes
-            )  # before any money moves
-            self.payment = await self._paid(question, skill=skill, route=route)
-        self.ask = question.sign(
-            card,
+        check_data_class(question.data_class, card=card, skill=skill, trusted_nodes=self._caller.trusted_nodes)
+        if self._payer is not None:
+            self.payment = await self._payer.pay_for(question, skill=skill, route=route)
+        elif skill.id != SCRIPT_SKILL_ID:  # which is free where it names no payment
+            raise BudgetExceededError(_price_line(card, skill))
+
+    def sign(self, route: Route, *, authority: str, seconds_left: float | None) -> Signed[Ask]:
+        """Signs the question for the node of a card; raises as `Question.sign`."""
+        if self._question is None:
+            raise RuntimeError("nothing is asked here")
+        self.ask = self._question.sign(
+            route.card.value,
             card_digest=route.card_digest,
             signer=self._caller.signer,
             now=self._caller.clock(),
@@ -94,9 +108,8 @@ class Opening:
             payment=self.payment.payment if self.payment else None,
             max_charge=self.payment.max_charge if self.payment else None,
         )
-        if self.payment is not None:
-            await self.payment.bind(self.ask)
         self.trace = self._caller.tracer.asking(TracedAsk.of(self.ask.value), authority=authority)
+        return self.ask
 
     def request(self) -> bytes:
         """Returns the encoded request of the signed ask."""
@@ -155,12 +168,10 @@ class Opening:
         if payment is not None and self._payer is not None:
             await self._payer.dropped(payment)
 
-    async def _paid(self, question: Question, *, skill: Skill, route: Route) -> PaidAsk | None:
-        if self._payer is not None:
-            return await self._payer.pay_for(question, skill=skill, route=route)
-        if skill.id == SCRIPT_SKILL_ID:
-            return None  # which is free where it names no payment
-        raise BudgetExceededError(_price_line(route.card.value, skill))
+    def _skill(self, card: NodeCard) -> Skill | None:
+        if self._question is None:
+            return None
+        return card.skill(self._question.skill) if self._question.skill else card.skills[0]
 
 
 def _price_line(card: NodeCard, skill: Skill) -> str:

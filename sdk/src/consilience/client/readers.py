@@ -260,15 +260,20 @@ class LogReader:
             method = RESUME_METHOD
         else:
             if self.ask is None:
-                self._card = route.card
-                signing = opening.sign(
-                    route, authority=connection.endpoint.authority, seconds_left=self._watch.seconds_left
-                )
-                await self._in_time(signing)
+                await self._sign(route, connection)
             method, request = ASK_METHOD, opening.request()
         if self.payment is not None:
             self.payment.on_breach = self._stop_paying
         return method, request
+
+    async def _sign(self, route: Route, connection: Connection) -> None:
+        """Signs the ask, after it was made ready to be paid; what is signed is written down before it is sent."""
+        self._card = route.card
+        if self._opening.costs(route.card.value):
+            await self._in_time(self._opening.pay(route))
+        ask = self._opening.sign(route, authority=connection.endpoint.authority, seconds_left=self._watch.seconds_left)
+        if self.payment is not None:
+            await self._in_time(self.payment.bind(ask))
 
     def _stop_paying(self, _: ProtocolError) -> None:
         self.interrupt()
