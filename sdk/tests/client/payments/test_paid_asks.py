@@ -234,6 +234,19 @@ async def test_a_node_that_forgot_its_sessions_is_paid_out_of_another(tmp_path: 
     assert [bool(session.trouble) for session in sorted(sessions, key=lambda one: not one.trouble)] == [True, False]
 
 
+async def test_a_durable_node_is_paid_out_of_the_same_session_after_a_restart(tmp_path: Path) -> None:
+    key, store = KeyPair.generate(), f"sqlite:///{tmp_path}/node.db"
+    async with customer(tmp_path) as client:
+        async with Shop(key=key, store=store).node.serving("127.0.0.1:0") as running:
+            await client.ask("?", node=running.address, skill="words")
+            await settled(client)
+        async with Shop(key=key, store=store).node.serving(f"127.0.0.1:{running.port}"):
+            result = await client.ask("?", node=running.address, skill="words")
+            (session,) = await settled(client)
+    assert result.receipt is not None
+    assert (result.receipt.value.number, session.spent, session.acknowledged) == (2, 2 * COST, 2)
+
+
 async def test_a_closed_session_is_followed_by_another(client: Client) -> None:
     async with Shop().node.serving("127.0.0.1:0") as running:
         await client.ask("?", node=running.address, skill="words")
