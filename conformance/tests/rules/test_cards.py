@@ -195,6 +195,7 @@ def test_the_certificate_of_a_node_is_found_nothing_of(card: node_pb2.NodeCard) 
             "the certificate is not self-signed",
         ),
     ],
+    ids=["another key", "another name", "no name", "another issuer", "another signer"],
 )
 def test_each_fault_of_a_pinned_certificate_is_found(shown: bytes, pin: bytes, message: str) -> None:
     assert told(cards.certificate_findings(pinned_card(pin=pin), shown)) == [("NODE-TLS-002", message)]

@@ -123,7 +123,11 @@ def test_an_index_without_headwords_is_refused(tmp_path: Path) -> None:
         read_dictionary(write_dictionary(tmp_path, index=line("00-database-short", text=TEXT, first="00", last="\n")))
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"text" * 99)[:-12], b"\x1f\x8b\x08\x00" + b"\xff" * 40])
+@pytest.mark.parametrize(
+    "content",
+    [b"no gzip", gzip.compress(b"text" * 99)[:-12], b"\x1f\x8b\x08\x00" + b"\xff" * 40],
+    ids=["no gzip", "cut short", "a head alone"],
+)
 def test_a_broken_compressed_text_is_refused(tmp_path: Path, content: bytes) -> None:
     index = write_dictionary(tmp_path)
     (tmp_path / "small.dict.dz").write_bytes(content)
