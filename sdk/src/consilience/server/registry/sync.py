@@ -85,7 +85,7 @@ class Follower:
     async def _round(self, cursor: bytes) -> int:
         stored = 0
         async for digests, behind in self._peer.digests(cursor):
-            missing = await self._store.unknown(digests)
+            missing = await self._store.unknown(tuple(dict.fromkeys(digests)))
             for start in range(0, len(missing), FETCHES):
                 stored += await self._take_in(missing[start : start + FETCHES])
             await self._store.note_cursor(self.address, behind)
