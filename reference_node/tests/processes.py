@@ -57,12 +57,14 @@ def run(*arguments: str | Path, environment: Mapping[str, str] | None = None) ->
 
 
 @contextmanager
-def serving(*arguments: str | Path, folder: Path) -> Iterator[NodeProcess]:
-    """Runs a node on any free port with its state in `folder`, until the block ends."""
+def serving(
+    *arguments: str | Path, folder: Path, verb: str = "serve", address: str = "127.0.0.1:0"
+) -> Iterator[NodeProcess]:
+    """Runs a node, on any free port unless one is named, with its state in `folder`, until the block ends."""
     folder.mkdir(exist_ok=True)
     ready = folder / "ready"
     ready.unlink(missing_ok=True)
-    words = command("serve", "--address", "127.0.0.1:0", "--state-folder", folder / "state", "--ready-file", ready)
+    words = command(verb, "--address", address, "--state-folder", folder / "state", "--ready-file", ready)
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
         process = subprocess.Popen(
             [*words, *map(str, arguments)], stdout=out, stderr=err, env=os.environ | {"PYTHONUNBUFFERED": "1"}

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from urllib.parse import urlsplit
 
+from consilience.client.registry_peers import RegistryPeers
 from consilience.nodes import DataPolicy, Model, host_is_loopback
 from consilience.server import Node, Tls
 from consilience_node.config import Config, OpenAIModel, SkillTable
@@ -49,6 +50,7 @@ async def assembled(config: Config, *, metrics: NodeMetrics) -> AsyncIterator[No
     async with (
         open_library(config.skills, state=state) as retrievers,
         running_engines(config.models, queue=queue, metrics=metrics) as engines,
+        RegistryPeers(card_file=state.seen_cards) as peers,
     ):
         models = {name: disclosed_model(engine.model, id=name) for name, engine in engines.items()}
         skills = [
@@ -61,7 +63,7 @@ async def assembled(config: Config, *, metrics: NodeMetrics) -> AsyncIterator[No
             )
             for table in config.skills
         ]
-        yield _node(config, state=state, models=models.values(), skills=skills, metrics=metrics)
+        yield _node(config, state=state, models=models.values(), skills=skills, metrics=metrics, peers=peers)
 
 
 def _node(
@@ -71,6 +73,7 @@ def _node(
     models: Iterable[Model],
     skills: Sequence[PlainSkill | GroundedSkill],
     metrics: NodeMetrics,
+    peers: RegistryPeers,
 ) -> Node:
     node = Node(
         config.node.name,
@@ -86,6 +89,9 @@ def _node(
         replica=config.node.replica,
         payments=None if config.payments is None else config.payments.payments(),
         conformance=config.conformance.enabled,
+        registry=None if config.registry is None else config.registry.registry(default_file=state.records),
+        registries=config.node.registries,
+        peers=peers,
     )
     for table, skill in zip(config.skills, skills, strict=True):
         offers = offers_of(config, table, skill=skill.described)

@@ -26,10 +26,11 @@ import click
 from consilience.conformance import MAX_TESTERS
 from consilience.errors import AddressInvalidError
 from consilience.identity import parse_node_id
+from consilience.nodes import Profile
 from consilience.server import RunningNode
 from consilience.tariffs import Tariff
 from consilience.units import PublicKey
-from consilience_node.config import default_config, overridden, read_config
+from consilience_node.config import default_config, overridden, read_config, registry_config
 from consilience_node.engine_room import packaged_models
 from consilience_node.exits import told_in_words
 from consilience_node.grants import write_grant
@@ -111,6 +112,41 @@ def serve_command(
         configure_logs(format=config.logs.format, level=config.logs.level)
         if mutant is not None:
             _mutate(mutant)
+        asyncio.run(serve(config, ready=_introduce, ready_file=ready_file))
+
+
+@main.command("registry")
+@click.option("--store", help="Keep records at sqlite:///FILE or postgresql://…; default: in the state folder.")
+@click.option("--follow", multiple=True, metavar="ADDRESS", help="Take over what this registry holds; repeatable.")
+@click.option("--address", help="Listen on HOST:PORT, 127.0.0.1:7341 by default; port 0 is any free one.")
+@click.option("--advertise", multiple=True, metavar="HOST:PORT", help="Be reached by others here; repeatable.")
+@click.option("--name", help="Call the node this.")
+@click.option("--state-folder", type=click.Path(path_type=Path), help="Keep the key here.")
+@click.option("--metrics-address", help="Serve numbers for Prometheus on HOST:PORT.")
+@click.option("--log-format", type=click.Choice(["auto", "console", "json"]), help="Write the log for whom.")
+@click.option("--ready-file", type=click.Path(path_type=Path), help="Hold the address here while serving.")
+def registry_command(
+    *,
+    store: str | None,
+    follow: tuple[str, ...],
+    address: str | None,
+    advertise: tuple[str, ...],
+    name: str | None,
+    state_folder: Path | None,
+    metrics_address: str | None,
+    log_format: str | None,
+    ready_file: Path | None,
+) -> None:
+    """Keep cards, reviews and warnings for everyone, until SIGTERM or Ctrl-C; any node does with a [registry]."""
+    with told_in_words():
+        config = overridden(
+            registry_config(name=name, advertise=advertise, store=store, follow=follow),
+            address=address,
+            state_folder=state_folder,
+            metrics_address=metrics_address,
+            log_format=log_format,
+        )
+        configure_logs(format=config.logs.format, level=config.logs.level)
         asyncio.run(serve(config, ready=_introduce, ready_file=ready_file))
 
 
@@ -210,5 +246,8 @@ def _introduce(running: RunningNode, metrics_address: str | None) -> None:
         click.echo(f"  model  {model.id:<24} {' '.join(filter(None, (*facts, model.engine)))}")
     if metrics_address is not None:
         click.echo(f"  metrics  http://{metrics_address}/metrics")
-    click.echo(f'Ask it:  consilience ask "What is a heisenbug?" --node {running.address}')
+    if Profile.REGISTRY in card.profiles:
+        click.echo("  registry  cards, reviews and warnings of everyone")
+    if card.skills:
+        click.echo(f'Ask it:  consilience ask "What is a heisenbug?" --node {running.address}')
     sys.stdout.flush()

@@ -51,6 +51,16 @@ class StateFolder:
         return self.path / "answers.sqlite"
 
     @property
+    def records(self) -> Path:
+        """The database of records, of a registry that names no other."""
+        return self.path.absolute() / "records.sqlite"
+
+    @property
+    def seen_cards(self) -> Path:
+        """The newest cards of the registries that the node calls."""
+        return self.path / "seen-cards.sqlite"
+
+    @property
     def certificate(self) -> Path:
         """The pinned certificate with its keys."""
         return self.path / "certificate.pem"

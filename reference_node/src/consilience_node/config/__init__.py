@@ -8,7 +8,7 @@ Both ways lead to one value::
 
 from __future__ import annotations
 
-from consilience_node.config.command_line import default_config, overridden
+from consilience_node.config.command_line import default_config, overridden, registry_config
 from consilience_node.config.prices import PriceTable
 from consilience_node.config.reading import ConfigError, read_config
 from consilience_node.config.settings import (
@@ -32,4 +32,5 @@ __all__ = [
     "default_config",
     "overridden",
     "read_config",
+    "registry_config",
 ]

@@ -11,7 +11,10 @@ from pydantic import BaseModel, ValidationError
 
 from consilience_node.config.contradictions import contradictions
 from consilience_node.config.reading import ConfigError
-from consilience_node.config.settings import DEFAULT_MODEL_ID, DEFAULT_SKILL_ID, Config
+from consilience_node.config.registries import RegistryTable
+from consilience_node.config.settings import DEFAULT_MODEL_ID, DEFAULT_SKILL_ID, Config, NodeTable
+
+DEFAULT_REGISTRY_NAME = "registry"
 
 TableT = TypeVar("TableT", bound=BaseModel)
 
@@ -49,6 +52,26 @@ def default_config(*, name: str = "", model: str | None = None, knowledge: Seque
         "skills": [*(_knowledge_skill(source, model=model_id) for source in knowledge), general],
     }
     return _consistent(_validated(Config, tables))
+
+
+def registry_config(
+    *, name: str | None = None, advertise: Sequence[str] = (), store: str | None = None, follow: Sequence[str] = ()
+) -> Config:
+    """Returns the configuration of a registry alone: no model, no skill, and nothing to remember of answers.
+
+    Args:
+        name: What the node is called.
+        advertise: `host:port` under which others reach it.
+        store: A URL; None: a database in the state folder.
+        follow: Addresses of other registries.
+
+    Raises:
+        ConfigError: A word is none that can be set.
+    """
+    words = {"name": name or DEFAULT_REGISTRY_NAME, "advertise": tuple(advertise), "store": "memory"}
+    registry = _validated(RegistryTable, {"store": store, "follow": tuple(follow)})
+    # Whether it can be reached is looked at once its address is known, by `overridden`.
+    return Config(node=_validated(NodeTable, words), models=(), skills=(), registry=registry)
 
 
 def overridden(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from consilience.rails.hold import TEST_NETWORK
 from consilience.server.payments.offers import MAX_CARD_TARIFFS
+from consilience.server.registry.office import MIN_MESSAGE_BYTES
 from consilience.server.scripts import SCRIPT_TARIFF_ID
 from consilience_node.config.lines import KeyPath
 from consilience_node.config.payments import PaymentsTable
@@ -36,8 +37,11 @@ def contradictions(config: Config) -> Iterator[Problem]:
     yield from _money(config)
     yield from _repeated("models", [model.id for model in config.models])
     yield from _repeated("skills", [skill.id for skill in config.skills])
-    if not config.skills:
-        yield Problem(path=("skills",), what="a node has one skill at least")
+    if not config.skills and config.registry is None:
+        yield Problem(path=("skills",), what="a node has one skill at least, unless it is a [registry]")
+    if config.registry is not None and config.limits.max_message_bytes < MIN_MESSAGE_BYTES:
+        least = f"a [registry] takes messages of {MIN_MESSAGE_BYTES} bytes"
+        yield Problem(path=("limits", "max_message_bytes"), what=f"is too small: {least}")
     known = [model.id for model in config.models]
     for index, skill in enumerate(config.skills):
         if skill.model not in known:

@@ -15,6 +15,7 @@ from consilience.nodes import DataClass, Limits
 from consilience.server.payments.offers import MAX_TARIFFS_OF_A_SKILL
 from consilience_node.config.payments import PaymentsTable
 from consilience_node.config.prices import PriceTable
+from consilience_node.config.registries import CardRegistries, RegistryTable
 from consilience_node.config.tables import (
     Address,
     Count,
@@ -49,6 +50,7 @@ class NodeTable(Table):
         store: Where answers are kept: a database in the state folder, or memory, gone with the process.
         replica: Names this process among those that share the state folder; each has a name of its own, and keeps it.
         drain_seconds: How long running asks may take to finish after SIGTERM.
+        registries: Addresses of registries, cn1…@host:port; they stand in the card, and each card is brought to them.
     """
 
     name: Annotated[str, Field(max_length=128)] = ""
@@ -60,6 +62,7 @@ class NodeTable(Table):
     store: Literal["sqlite", "memory"] = "sqlite"
     replica: Annotated[str, Field(min_length=1, max_length=64)] = "node"
     drain_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
+    registries: CardRegistries = ()
 
 
 class TlsTable(Table):
@@ -296,6 +299,7 @@ class Config(Table):
         SkillTable(id=DEFAULT_SKILL_ID, model=DEFAULT_MODEL_ID),
     )
     payments: PaymentsTable | None = None
+    registry: RegistryTable | None = None
     logs: LogsTable = LogsTable()
     metrics: MetricsTable = MetricsTable()
     conformance: ConformanceTable = ConformanceTable()

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from consilience.nodes import DataClass
 
 
-def _located(path: Path, info: ValidationInfo) -> Path:
+def located(path: Path, info: ValidationInfo) -> Path:
     """Makes a path absolute, from the folder of the file that names it."""
     folder: Path = (info.context or {}).get("folder", Path())
     return (folder / path.expanduser()).absolute()
@@ -38,7 +38,7 @@ def _address(text: str) -> str:
     return text
 
 
-FilePath: TypeAlias = Annotated[Path, Field(strict=False), AfterValidator(_located)]
+FilePath: TypeAlias = Annotated[Path, Field(strict=False), AfterValidator(located)]
 NameOrPath: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_named_or_located)]
 Address: TypeAlias = Annotated[str, AfterValidator(_address)]
 DataClassName: TypeAlias = Annotated[DataClass, BeforeValidator(_data_class)]

@@ -36,9 +36,11 @@ def card_limits(node: Limits, *, skills: Iterable[Skill]) -> Limits:
 
     Args:
         node: What the operator says of the node.
-        skills: All of the node, with their own limits.
+        skills: All of the node, with their own limits; a registry may have none.
     """
     stated = [tighter_limits(node, skill.limits) for skill in skills]
+    if not stated:
+        return node
     inputs = [limits.max_input_tokens for limits in stated]
     return replace(
         node,

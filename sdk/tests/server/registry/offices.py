@@ -124,11 +124,8 @@ class Line:
         self.calls_left -= 1
 
 
-async def settled(
-    registries_in_a_ring: Iterable[LocalRegistry], *, poison: Mapping[Digest, Record | RefusedError]
-) -> int:
+async def settled(ring: Sequence[LocalRegistry], *, poison: Mapping[Digest, Record | RefusedError]) -> int:
     """Lets each registry follow the next one, until nothing is stored any more; returns the rounds that it took."""
-    ring = list(registries_in_a_ring)
     for rounds in range(1, 2 * len(ring) + 2):
         stored = [
             await follower.follow(Line(followed, poison=poison))
