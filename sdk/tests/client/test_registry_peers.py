@@ -1,0 +1,85 @@
+"""Registries as another one reaches them, and what is held against them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from consilience.client.registry_peers import RegistryPeers
+from consilience.errors import (
+    AddressInvalidError,
+    CursorInvalidError,
+    ProtocolError,
+    RecordUnknownError,
+    TransportError,
+)
+from consilience.reviews import PublishOutcome
+from consilience.server import Node, Registry, RunningNode
+from consilience.units import Digest, utc_now
+from sdk.tests.reviews.specimens import TestNode, advisory_about, key
+
+WARNING = advisory_about(TestNode.named("node").root.public_key, author=key("author"), at=utc_now())
+
+
+@pytest.fixture
+async def peers(tmp_path: Path) -> AsyncIterator[RegistryPeers]:
+    async with RegistryPeers(card_file=tmp_path / "cards") as made:
+        yield made
+
+
+def _registry(folder: Path) -> Node:
+    store = Registry(store=f"sqlite:////{folder}/records.db")
+    return Node("registry", key=folder / "key", registry=store)
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[RunningNode]:
+    async with _registry(tmp_path).serving("127.0.0.1:0") as serving:
+        yield serving
+
+
+async def test_a_registry_without_a_skill_is_reached(running: RunningNode, peers: RegistryPeers) -> None:
+    peer = peers(running.address)
+    assert await peer.publish(WARNING.record) is PublishOutcome.STORED
+    ((digests, cursor),) = [response async for response in peer.digests(b"")]
+    assert digests == (running.card.digest, WARNING.digest)
+    assert [response async for response in peer.digests(cursor)] == []
+    assert await peer.record(WARNING.digest) == WARNING.record
+    with pytest.raises(RecordUnknownError):
+        await peer.record(Digest(bytes(32)))
+    with pytest.raises(CursorInvalidError):
+        [response async for response in peer.digests(b"another's")]
+
+
+async def test_a_registry_that_was_away_is_looked_at_again(tmp_path: Path, peers: RegistryPeers) -> None:
+    async with _registry(tmp_path).serving("127.0.0.1:0") as running:
+        peer, port = peers(running.address), running.port
+        await peer.publish(WARNING.record)
+    with pytest.raises(TransportError):
+        await peer.record(WARNING.digest)
+    async with _registry(tmp_path).serving(f"127.0.0.1:{port}"):
+        for _ in range(200):  # a channel that failed waits up to a second before it connects again
+            with suppress(TransportError):
+                assert await peer.record(WARNING.digest) == WARNING.record
+                return
+            await asyncio.sleep(0.05)
+    raise AssertionError("it was not reached again")
+
+
+async def test_a_node_that_is_no_registry_breaks_the_protocol_as_one(tmp_path: Path, peers: RegistryPeers) -> None:
+    node = Node("desk", key=tmp_path / "key")
+    node.skill("echo")(_echo)
+    async with node.serving("127.0.0.1:0") as running:
+        with pytest.raises(ProtocolError):
+            [response async for response in peers(running.address).digests(b"")]
+
+
+async def _echo(_: object) -> AsyncIterator[str]:
+    yield "echo"
+
+
+def test_what_is_no_address_is_told_at_once(peers: RegistryPeers) -> None:
+    with pytest.raises(AddressInvalidError):
+        peers("registry.example:7341")
