@@ -9,6 +9,7 @@ import pytest
 from consilience import nodes, reviews
 from consilience.errors import (
     KeyRetiredError,
+    LimitExceededError,
     RecordRetractedError,
     RefusedError,
     SuccessionInvalidError,
@@ -17,6 +18,7 @@ from consilience.errors import (
 )
 from consilience.reviews import PublishOutcome, RecordQuery, RecordType
 from consilience.server.registry import RecordStore
+from consilience.server.registry.contract import Capacity
 from consilience.server.registry.store import SqlRecordStore
 from consilience.server.store.contract import StoreUnavailableError
 from consilience.units import Digest
@@ -319,3 +321,27 @@ async def test_of_two_processes_that_fill_one_slot_at_once_one_wins(
 async def test_terms_of_any_length_and_any_character_are_kept(store: RecordStore) -> None:
     odd = nodes.Skill(id="odd", description="a\0b " + "w" * 900, input_media_types=("m" * 5000, "x\0y"))
     assert await admit(store, card_record(NODE, skills=[odd])) == [STORED]
+
+
+async def test_what_is_held_is_counted_until_it_ends(store: RecordStore) -> None:
+    assert await store.count(now=NOW) == 0
+    await admit(store, REVIEW, advisory_about(NODE.root.public_key, author=REVIEWER, days=1), card_record(NODE))
+    assert await store.count(now=NOW) == 3
+    assert await store.count(now=NOW + 2 * DAY) == 2
+    await admit(store, retraction_of(REVIEW, author=REVIEWER))
+    assert await store.count(now=NOW) == 3
+
+
+async def test_a_full_store_takes_in_what_takes_the_place_of_something_alone(store: RecordStore) -> None:
+    capacity = Capacity(max_records=4)
+    warnings = [advisory_about(NODE.root.public_key, author=REVIEWER, days=days) for days in (5, 6, 7)]
+    said = [*warnings, REVIEW, card_record(NODE), retraction_of(REVIEW, author=REVIEWER)]
+    said.append(advisory_about(NODE.root.public_key, author=REVIEWER, days=9))
+    outcomes = await store.admit([placed(record) for record in said], now=NOW, capacity=capacity)
+    assert [type(outcome) if isinstance(outcome, RefusedError) else outcome for outcome in outcomes] == [
+        *(STORED, STORED, STORED, STORED),
+        LimitExceededError,
+        *(STORED, STORED),
+    ]
+    assert capacity.held == await store.count(now=NOW) == 4
+    assert await held(store) == digests([*warnings[1:], *said[-2:]]), "the last one took the place of the first"
