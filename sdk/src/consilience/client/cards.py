@@ -19,7 +19,7 @@ from consilience.client.routes import Route
 from consilience.envelopes import Envelope, Signed
 from consilience.errors import ProtocolError, TransportError, UnreachableError
 from consilience.identity import format_node_id
-from consilience.nodes import KeySuccession, NodeAddress, NodeCard, check_card, check_succession
+from consilience.nodes import KeySuccession, NodeAddress, NodeCard, Profile, check_card, check_succession
 from consilience.units import Digest, PublicKey
 
 NodeReference = str | NodeAddress | Signed[NodeCard]
@@ -170,7 +170,7 @@ class Cards:
             raise ProtocolError(
                 f"the card names an endpoint that is none: {error}", requirement="ERR-FLD-001"
             ) from error
-        if not card.value.endpoints or not card.value.skills:
+        if not card.value.endpoints or not (card.value.skills or Profile.REGISTRY in card.value.profiles):
             raise ProtocolError("the card names no endpoint or no skill", requirement="ERR-FLD-001")
         newest = await asyncio.to_thread(self._memory.keep, card)
         self._winners[card.value.node_id] = newest.digest
