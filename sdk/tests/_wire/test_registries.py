@@ -80,3 +80,10 @@ def test_a_digest_or_cursor_of_a_wrong_size_is_named(encoded: bytes, field: str)
     decode = registries.decode_get if field == "digest" else registries.decode_sync
     with pytest.raises(FieldInvalidError, match=field):
         decode(encoded)
+
+
+def test_a_choice_that_is_unspecified_is_named() -> None:
+    with pytest.raises(FieldInvalidError, match="types"):
+        registries.decode_record_query(bytes([0x1A, 1, 0]))
+    with pytest.raises(FieldInvalidError, match="profiles"):
+        registries.decode_node_query(bytes([0x42, 1, 0]))

@@ -271,8 +271,21 @@ def test_a_record_of_more_than_64_kib_is_refused_by_that_limit() -> None:
     with pytest.raises(LimitExceededError) as caught:
         records.open_record(reviews.Record(object=huge.envelope))
     assert getattr(caught.value.detail, "limit", "") == "record_bytes"
-    with pytest.raises(LimitExceededError):
-        records.open_record(reviews.Record(object=REVIEW.object.envelope, card=huge.envelope))
+
+
+def test_a_card_that_does_not_open_shows_nothing() -> None:
+    huge = NODE.card(skills=[nodes.Skill(id=f"s{index}", description="d" * 1000) for index in range(70)])
+    forged = replace(NODE.card().envelope, signature=bytes(64))
+    for card in (huge.envelope, forged, NODE.ticket(reviewer=REVIEWER, salt=b"s" * 32).envelope):
+        opened = records.open_record(reviews.Record(object=REVIEW.object.envelope, card=card))
+        with pytest.raises(SigningKeyUnknownError):
+            _place(opened)
+
+
+def test_a_card_that_nothing_rests_on_is_left_out() -> None:
+    advisory = advisory_about(NODE.root.public_key, author=REVIEWER)
+    beside = reviews.Record(object=advisory.object.envelope, card=NODE.card().envelope)
+    assert records.open_record(beside) == advisory
 
 
 def test_a_time_at_the_end_of_the_calendar_is_no_crash() -> None:

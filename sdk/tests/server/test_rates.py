@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from consilience.server.rates import MINUTE, NO_WAIT, CallRate
+from consilience.server.rates import MINUTE, NO_WAIT, CallRate, address_of
 from consilience.units import PublicKey
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -72,3 +72,17 @@ def test_ever_new_callers_take_no_more_memory_than_is_allowed() -> None:
         rate.take(key(number % 100), now=NOW)
         assert rate._kept == sum(map(len, rate._calls.values())) <= 20
     assert key(99) in rate._calls
+
+
+@pytest.mark.parametrize(
+    ("peer", "address"),
+    [
+        ("ipv4:192.0.2.7:50000", bytes([192, 0, 2, 7])),
+        ("ipv6:[::ffff:192.0.2.7]:50000", bytes([192, 0, 2, 7])),
+        ("ipv6:%5B2001:db8:1:2:3::9%5D:50000", bytes.fromhex("20010db800010002")),
+        ("ipv6:[fe80::1%25eth0]:50000", bytes.fromhex("fe80000000000000")),
+        ("unix:", b"unix:"),
+    ],
+)
+def test_calls_are_counted_by_address_and_not_by_port(peer: str, address: bytes) -> None:
+    assert address_of(peer) == address

@@ -6,9 +6,25 @@ from google.protobuf.message import DecodeError
 
 from consilience._wire import convert
 from consilience.envelopes import Envelope, Signed
-from consilience.errors import EnvelopeMalformedError, LimitExceeded, LimitExceededError, PayloadTypeWrongError
-from consilience.nodes import KeySuccession, NodeCard
-from consilience.reviews import MAX_RECORD_BYTES, Advisory, Kept, OpenRecord, Rebuttal, Record, Retraction, Review
+from consilience.errors import (
+    EnvelopeMalformedError,
+    LimitExceeded,
+    LimitExceededError,
+    PayloadTypeWrongError,
+    RefusedError,
+)
+from consilience.nodes import MAX_CARD_BYTES, KeySuccession, NodeCard
+from consilience.reviews import (
+    MAX_RECORD_BYTES,
+    Advisory,
+    Kept,
+    OpenRecord,
+    Rebuttal,
+    Record,
+    Retraction,
+    Review,
+    card_wanted,
+)
 from consilience.v1 import registry_pb2
 
 RECORD_LIMIT = "record_bytes"
@@ -20,22 +36,37 @@ _TYPES: dict[str, type[Kept]] = {
 
 
 def open_record(record: Record) -> OpenRecord:
-    """Verifies and parses a record, with what is signed in it and the card beside it.
+    """Verifies and parses a record, with what is signed in it.
+
+    A card that nothing rests on, or that does not open, is left out: of what rests on it, `place_of` says that nothing
+    shows it, and only after what comes before that in section 4.4.
 
     Raises:
-        LimitExceededError: A payload is larger than 64 KiB.
+        LimitExceededError: The payload is larger than 64 KiB.
         PayloadTypeWrongError: The object is none that registries keep.
         RefusedError: See `convert.open_envelope`.
     """
-    _check_size(record.object)
+    if (size := len(record.object.payload)) > MAX_RECORD_BYTES:
+        raise LimitExceededError(
+            f"the payload of a record has at most {MAX_RECORD_BYTES} bytes",
+            detail=LimitExceeded(limit=RECORD_LIMIT, maximum=MAX_RECORD_BYTES, requested=size),
+        )
     kept = _TYPES.get(record.object.payload_type)
     if kept is None:
         raise PayloadTypeWrongError(f"no registry keeps a {record.object.payload_type or 'nameless object'}")
     opened: Signed[Kept] = convert.open_envelope(record.object, kept)
-    if record.card is None:
-        return OpenRecord(object=opened)
-    _check_size(record.card)
-    return OpenRecord(object=opened, card=convert.open_envelope(record.card, NodeCard))
+    bare = OpenRecord(object=opened)
+    return bare if record.card is None or card_wanted(bare) is None else bare.resting_on(_open_card(record.card))
+
+
+def _open_card(card: Envelope) -> Signed[NodeCard] | None:
+    """Returns a card, or None where it is none."""
+    if len(card.payload) > MAX_CARD_BYTES:
+        return None
+    try:
+        return convert.open_envelope(card, NodeCard)
+    except RefusedError:
+        return None
 
 
 def to_bytes(record: Record) -> bytes:
@@ -66,11 +97,3 @@ def from_message(message: registry_pb2.Record) -> Record:
     if not message.HasField("object"):
         raise EnvelopeMalformedError("the record holds no object")
     return convert.from_message(message, Record)
-
-
-def _check_size(envelope: Envelope) -> None:
-    if len(envelope.payload) > MAX_RECORD_BYTES:
-        raise LimitExceededError(
-            f"the payload of a record has at most {MAX_RECORD_BYTES} bytes",
-            detail=LimitExceeded(limit=RECORD_LIMIT, maximum=MAX_RECORD_BYTES, requested=len(envelope.payload)),
-        )

@@ -5,7 +5,7 @@ The calls have no header and no envelope of their own: a record speaks for itsel
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from consilience._wire import convert, records
 from consilience._wire.services import parse
@@ -82,20 +82,24 @@ def encode_query(query: RecordQuery | NodeQuery) -> bytes:
 
 
 def decode_record_query(encoded: bytes) -> RecordQuery:
-    """Returns whose records are wanted; its rules are for `reviews.check_query`.
+    """Returns whose records are wanted; its other rules are for `reviews.check_query`.
 
     Raises:
         EnvelopeMalformedError: The bytes are no request.
+        FieldInvalidError: A type is unspecified, which a value cannot tell from one of a later version.
     """
+    _check_specified(parse(encoded, registry_pb2.ListRecordsRequest).types, field="types")
     return convert.parse(encoded, RecordQuery)
 
 
 def decode_node_query(encoded: bytes) -> NodeQuery:
-    """Returns what is asked of nodes; its rules are for `reviews.check_query`.
+    """Returns what is asked of nodes; its other rules are for `reviews.check_query`.
 
     Raises:
         EnvelopeMalformedError: The bytes are no request.
+        FieldInvalidError: A profile is unspecified.
     """
+    _check_specified(parse(encoded, registry_pb2.FindNodesRequest).profiles, field="profiles")
     return convert.parse(encoded, NodeQuery)
 
 
@@ -164,6 +168,11 @@ def decode_digests(encoded: bytes) -> tuple[tuple[Digest, ...], bytes]:
     """
     response = parse(encoded, registry_pb2.SyncRecordsResponse)
     return tuple(map(Digest, response.digests)), response.cursor
+
+
+def _check_specified(numbers: Iterable[int], *, field: str) -> None:
+    if 0 in numbers:
+        raise _violation(field, "must not be unspecified")
 
 
 def _violation(field: str, description: str) -> FieldInvalidError:

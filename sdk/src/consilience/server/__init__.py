@@ -7,7 +7,7 @@ the drain at the end come with it. It needs the extra: `pip install "consilience
 from __future__ import annotations
 
 try:
-    from consilience.server.node import DEFAULT_LIMITS, Node
+    from consilience.server.node import Node
 except ModuleNotFoundError as error:
     if error.name is None or error.name.partition(".")[0] == "consilience":
         raise
@@ -18,8 +18,10 @@ from consilience.server.conclusions import Conclusion
 from consilience.server.keys import RotatingKeys, succession
 from consilience.server.load import exceeded
 from consilience.server.observers import Observer, SilentObserver
+from consilience.server.registry.office import Registry
 from consilience.server.serving import RunningNode
 from consilience.server.skills import Check, Delta, Handler, IncomingAsk, Item
+from consilience.server.terms import DEFAULT_LIMITS
 from consilience.server.tls import Tls
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "Item",
     "Node",
     "Observer",
+    "Registry",
     "RotatingKeys",
     "RunningNode",
     "SilentObserver",

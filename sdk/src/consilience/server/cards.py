@@ -117,6 +117,7 @@ class CardIssuer:
             profiles=(Profile.CORE, *((Profile.DURABLE,) if self._store.durable else ()), *told.profiles),
             tariffs=told.tariffs,
             rails=told.rails,
+            registries=told.registries,
             extensions=told.extensions,
         )
         signed = envelopes.seal(card, signer=self._root)

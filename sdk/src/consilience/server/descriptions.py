@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from consilience.errors import UsageError
 from consilience.nodes import MAX_MESSAGE_BYTES as MAX_LIMIT_BYTES
-from consilience.nodes import DataClass, DataPolicy, Limits, MeasuredQuality, Model, Profile, Skill
+from consilience.nodes import DataClass, DataPolicy, Limits, MeasuredQuality, Model, NodeAddress, Profile, Skill
 from consilience.tariffs import Rail, Tariff
 from consilience.units import PublicKey
 
@@ -20,6 +20,7 @@ LANGUAGE = re.compile(r"[A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8})*")
 JURISDICTION = re.compile(r"[A-Z]{2}")
 ALL_MILLI = 1000
 MAX_RAILS = 16
+MAX_REGISTRIES = 16
 
 _DIGEST = (0, 32)
 
@@ -31,7 +32,7 @@ class Description:
     Attributes:
         name: For people.
         description: For people.
-        skills: At least one.
+        skills: At least one, unless it is a registry.
         models: Those that skills name.
         limits: Each set, but those on tokens where none are counted.
         data_policy: What becomes of asks.
@@ -40,6 +41,7 @@ class Description:
         profiles: Those beside core and durable.
         tariffs: What skills cost.
         rails: On which the node is paid; with some, it is of the profile pay.
+        registries: Where records about the node are found.
 
     Raises:
         UsageError: A card that said so would break a rule of node.proto.
@@ -56,6 +58,7 @@ class Description:
     profiles: tuple[Profile, ...] = ()
     tariffs: tuple[Tariff, ...] = ()
     rails: tuple[Rail, ...] = ()
+    registries: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         at_most("name", self.name, 128)
@@ -67,7 +70,13 @@ class Description:
         _unique("model ids", (model.id for model in self.models))
         for model in self.models:
             check_model(model)
-        if not 1 <= len(self.skills) <= 256:  # noqa: PLR2004 - the rule of the field
+        at_most("registries", self.registries, MAX_REGISTRIES)
+        _unique("registries", self.registries)
+        for address in self.registries:
+            at_most("the address of a registry", address, 512)
+            NodeAddress.parse(address)
+        least = 0 if Profile.REGISTRY in self.profiles else 1
+        if not least <= len(self.skills) <= 256:  # noqa: PLR2004 - the rule of the field
             raise UsageError("a node serves 1 to 256 skills: put @node.skill(…) over an async generator function")
         if self.limits.max_message_bytes > MAX_LIMIT_BYTES:
             raise UsageError(f"max_message_bytes is at most {MAX_LIMIT_BYTES}")

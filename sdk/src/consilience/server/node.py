@@ -22,7 +22,6 @@ from consilience.envelopes import Signed
 from consilience.errors import UsageError
 from consilience.identity import KeyPair, Signer
 from consilience.nodes import (
-    MAX_SIGNING_KEY_LIFETIME,
     DataClass,
     DataPolicy,
     KeySuccession,
@@ -39,25 +38,16 @@ from consilience.server.introductions import introduce
 from consilience.server.keys import FixedKey, NodeKeys, RotatingKeys, SigningKeys, state_folder
 from consilience.server.observers import Observer, SilentObserver
 from consilience.server.payments.offers import Offer, Payments, PriceBook, Trade
+from consilience.server.registry.office import Registry
+from consilience.server.registry.peers import Peers
 from consilience.server.scripts import SCRIPT_MODEL, script_offers, script_skill
 from consilience.server.serving import Plan, RunningNode
 from consilience.server.skills import Check, Handler, ServedSkill, SkillBook
 from consilience.server.store import AnswerStore, MemoryStore, store_at
+from consilience.server.terms import DEFAULT_LIMITS, completed_limits, covered_lifetime
 from consilience.server.tls import Tls
 from consilience.telemetry import SILENT, Tracer
 from consilience.units import PublicKey, utc_now
-
-DEFAULT_LIMITS = Limits(
-    max_message_bytes=4 * 1024 * 1024,
-    max_turns=64,
-    max_input_bytes=1024 * 1024,
-    max_running_asks=256,
-    max_running_asks_per_caller=64,
-    max_run_time=timedelta(minutes=10),
-    answer_retention=timedelta(hours=1),
-    max_readers_per_answer=64,
-)
-"""The limits of a node that states none; those on tokens are its skills' to state."""
 
 DEFAULT_DRAIN_TIME = timedelta(seconds=30)
 ROOT_KEY_FILE = "root.key"
@@ -91,6 +81,9 @@ class Node:
         replica: str | None = None,
         payments: Payments | None = None,
         conformance: bool = False,
+        registry: Registry | None = None,
+        registries: Iterable[str] = (),
+        peers: Peers | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         """Writes a node down; nothing is opened yet.
@@ -120,6 +113,9 @@ class Node:
             payments: How the node is paid; what for is said at each skill with `offers`. None: it is free.
             conformance: Serves the skill `conformance.script` besides, whose answers a tester writes, to those alone
                 who show a grant (`grants.grant_tester`).
+            registry: Where the records of everyone are kept, for the profile *registry*; such a node needs no skill.
+            registries: Addresses of registries that the card names, and each card is brought to.
+            peers: How other registries are reached; without it, nothing is brought to them, and none is followed.
             clock: Tells the aware UTC time.
 
         Raises:
@@ -131,7 +127,9 @@ class Node:
         self._signing_key = None if signing_key is None else _located(signing_key)
         self._next_root = next_root
         self._successions = tuple(successions)
-        self._limits = _completed(limits or DEFAULT_LIMITS, payments=payments)
+        self._limits = completed_limits(
+            limits or DEFAULT_LIMITS, quotes_per_minute=None if payments is None else payments.quotes_per_minute
+        )
         self._data_policy = data_policy or DataPolicy(max_data_class=DataClass.PUBLIC)
         self._models = tuple(models)
         self._extensions = dict(extensions or {})
@@ -139,11 +137,14 @@ class Node:
         self._tls = tls
         self._observer = observer or SilentObserver()
         self._tracer = tracer
-        self._card_lifetime = _covered(card_lifetime, max_run_time=self._limits.max_run_time)
+        self._card_lifetime = covered_lifetime(card_lifetime, max_run_time=self._limits.max_run_time)
         self._drain_time = drain_time
         self._replica = replica
         self._payments = payments
         self._conformance = conformance
+        self._registry = registry
+        self._registries = tuple(registries)
+        self._peers = peers
         self._clock = clock
         self._skills = SkillBook()
         self._prices = PriceBook()
@@ -299,7 +300,7 @@ class Node:
         trade = None if self._payments is None else self._trade(self._payments, keys=NodeKeys(root=root, signing=keys))
         tested = self._conformance
         skills = self._skills.followed_by(self._script(trade)) if tested else self._skills
-        profiles = (*((Profile.PAY,) if trade is not None else ()), *((Profile.CONFORMANCE,) if tested else ()))
+        further = ((Profile.PAY, trade), (Profile.REGISTRY, self._registry), (Profile.CONFORMANCE, tested or None))
         return Plan(
             description=Description(
                 name=self._name,
@@ -310,9 +311,10 @@ class Node:
                 data_policy=self._data_policy,
                 next_root=self._next_root,
                 extensions=self._extensions,
-                profiles=profiles,
+                profiles=tuple(profile for profile, served in further if served is not None),
                 tariffs=() if trade is None else trade.prices.tariffs,
                 rails=() if trade is None else trade.listed,
+                registries=self._registries,
             ),
             skills=skills,
             root=root,
@@ -327,6 +329,8 @@ class Node:
             replica=self._replica,
             successions=self._successions,
             trade=trade,
+            registry=self._registry,
+            peers=self._peers,
         )
 
     def _trade(self, payments: Payments, *, keys: NodeKeys) -> Trade:
@@ -366,17 +370,3 @@ class Node:
 def _located(key: Signer | Path | str) -> Signer | Path:
     """Returns a key as it is, or the path that a string spells."""
     return Path(key) if isinstance(key, str) else key
-
-
-def _completed(limits: Limits, *, payments: Payments | None) -> Limits:
-    """Returns limits of which each is set, by those of a node that states none."""
-    own = Limits(**{name: getattr(limits, name) or getattr(DEFAULT_LIMITS, name) for name in Limits.__slots__})
-    return own if payments is None else replace(own, max_quotes_per_minute=payments.quotes_per_minute)
-
-
-def _covered(card_lifetime: timedelta, *, max_run_time: timedelta) -> timedelta:
-    """Returns a lifetime of cards, each of which covers the last answer to an ask that relies on it (ASK-ANS-001)."""
-    longest = MAX_SIGNING_KEY_LIFETIME - max_run_time
-    if not timedelta(0) < card_lifetime <= longest:
-        raise UsageError(f"card_lifetime lies between 0 and {longest}: with max_run_time, what a signing key lives")
-    return card_lifetime

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections import OrderedDict, deque
 from datetime import datetime, timedelta
-
-from consilience.units import PublicKey
+from urllib.parse import unquote
 
 MINUTE = timedelta(minutes=1)
 NO_WAIT = timedelta(0)
+
+_NETWORK_BYTES = 8
 
 MAX_KEPT_CALLS = 100_000
 """Of all callers together, about 10 MB. Beyond it the callers that were quiet longest are forgotten: whoever makes up
@@ -27,11 +29,15 @@ class CallRate:
         """
         self.per_minute = per_minute
         self._max_kept_calls = max_kept_calls
-        self._calls: OrderedDict[PublicKey, deque[datetime]] = OrderedDict()
+        self._calls: OrderedDict[bytes, deque[datetime]] = OrderedDict()
         self._kept = 0
 
-    def take(self, caller: PublicKey, *, now: datetime) -> timedelta:
+    def take(self, caller: bytes, *, now: datetime) -> timedelta:
         """Counts a call, unless the caller has made as many as it may.
+
+        Args:
+            caller: Its key, or where no call is signed, its address.
+            now: Aware UTC.
 
         Returns:
             How long to wait before the next one; zero: this one is counted.
@@ -59,3 +65,22 @@ class CallRate:
                 return
             self._calls.popitem(last=False)
             self._kept -= len(quietest)
+
+
+def address_of(peer: str) -> bytes:
+    """Returns by what the calls of an address are counted.
+
+    A customer is given a /64 of IPv6 at the least, and may call from any address in it.
+
+    Args:
+        peer: As gRPC names the other end: `ipv4:192.0.2.1:5000`, `ipv6:[2001:db8::1]:5000`; anything else stands for
+            itself.
+    """
+    host = unquote(peer).partition(":")[2].rpartition(":")[0].strip("[]").partition("%")[0]
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return peer.encode()
+    if isinstance(address, ipaddress.IPv4Address):
+        return address.packed
+    return address.ipv4_mapped.packed if address.ipv4_mapped is not None else address.packed[:_NETWORK_BYTES]

@@ -28,6 +28,9 @@ from consilience.server.payments.business import payment_service, till_of
 from consilience.server.payments.offers import Trade
 from consilience.server.ports import require_free
 from consilience.server.recovery import Recovery
+from consilience.server.registry.announcing import Announcer
+from consilience.server.registry.office import Registry, RegistryOffice
+from consilience.server.registry.peers import Peers
 from consilience.server.skills import SkillBook
 from consilience.server.store.contract import AnswerStore
 from consilience.server.tls import Tls, Transport, make_transport
@@ -68,6 +71,8 @@ class Plan:
         replica: The id of this process among those that share the store; None: the URI of its first endpoint.
         successions: Of former root keys, oldest first.
         trade: What the node is paid for; None: it is free.
+        registry: Where it keeps the records of everyone; None: it is no registry.
+        peers: How it reaches other registries; None: it does not.
     """
 
     description: Description
@@ -84,6 +89,8 @@ class Plan:
     replica: str | None
     successions: tuple[Signed[KeySuccession], ...]
     trade: Trade | None
+    registry: Registry | None
+    peers: Peers | None
 
 
 class RunningNode:
@@ -159,8 +166,17 @@ class RunningNode:
             tracer=plan.tracer,
             payments=None if self._payments is None else PaidAdmission.at(self._payments),
         )
+        self._office = None
+        if plan.registry is not None:
+            self._office = RegistryOffice(plan.registry, limits=limits, clock=plan.clock, peers=plan.peers)
+        reached = {} if plan.peers is None else {name: plan.peers(name) for name in plan.description.registries}
+        self._announcer = Announcer(reached, card=lambda: self._cards.current)
         self._server, self._health = make_server(
-            asks=self._asks, cards=self._cards, observer=plan.observer, payments=self._payments
+            asks=self._asks,
+            cards=self._cards,
+            observer=plan.observer,
+            payments=self._payments,
+            registry=None if self._office is None else self._office.service,
         )
         self._upkeep: asyncio.Task[None] | None = None
         self._hurried = asyncio.Event()
@@ -202,15 +218,17 @@ class RunningNode:
             if self._payments is not None:
                 await self._payments.poll(now=now)
             await self._cards.issue()
+            if self._office is not None:
+                await self._office.open()
+                await self._office.tend(now=now, card=self.card)
             await self._health.serving()
             await self._server.start()
         except BaseException:
             await self._server.stop(None)
-            if self._payments is not None:
-                await self._payments.close()
-            await store.close()
+            await self._close_books()
             raise
         self._upkeep = asyncio.create_task(self._keep_up())
+        self._announcer.start()
         _LOGGER.info("serving %s", self.address)
 
     async def tend(self) -> None:
@@ -231,6 +249,8 @@ class RunningNode:
         else:
             await self._cards.renew()
         await store.forget(now=now)
+        if self._office is not None:
+            await self._office.tend(now=now, card=self.card)
 
     async def stop(self, drain: timedelta | None = None) -> None:
         """Ends the node: refuses new asks, waits for running answers, and ends those that take too long.
@@ -272,7 +292,14 @@ class RunningNode:
         if self._upkeep is not None:
             self._upkeep.cancel()
             await asyncio.wait({self._upkeep})
+        await self._announcer.close()
         await self._server.stop(None)
+        await self._close_books()
+
+    async def _close_books(self) -> None:
+        """Closes what the node keeps, whatever of it was opened."""
+        if self._office is not None:
+            await self._office.close()
         if self._payments is not None:
             await self._payments.close()
         await self._plan.store.close()

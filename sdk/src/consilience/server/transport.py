@@ -17,6 +17,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from consilience._wire.errors import trailer_of
+from consilience._wire.registries import REGISTRY_SERVICE
 from consilience._wire.services import ASK_SERVICE, NODE_SERVICE, PAYMENT_SERVICE
 from consilience.errors import EnvelopeMalformedError, NodeFaultError, RefusedError
 from consilience.server.asks import AskService
@@ -24,11 +25,15 @@ from consilience.server.cards import CardIssuer
 from consilience.server.faults import log_fault, overlook_vanished_callers
 from consilience.server.observers import Observer
 from consilience.server.payments.service import PaymentService
+from consilience.server.rates import address_of
 from consilience.server.readers import Write
+from consilience.server.registry.service import RegistryService
 from consilience.telemetry import ReceivedMetadata
 
 Context = aio.ServicerContext[bytes, bytes]
 Unary = Callable[[bytes], Awaitable[bytes]]
+AddressedUnary = Callable[[bytes, bytes], Awaitable[bytes]]
+"""Is told besides from which address the call came (`rates.address_of`)."""
 Stream = Callable[[bytes, Write], Awaitable[bytes]]
 """Writes all messages but the last, and returns that one."""
 TracedStream = Callable[[bytes, Write, ReceivedMetadata], Awaitable[bytes]]
@@ -57,11 +62,17 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def make_server(
-    *, asks: AskService, cards: CardIssuer, observer: Observer, payments: PaymentService | None = None
+    *,
+    asks: AskService,
+    cards: CardIssuer,
+    observer: Observer,
+    payments: PaymentService | None = None,
+    registry: RegistryService | None = None,
 ) -> tuple[aio.Server, Health]:
     """Returns a gRPC server with all services of a node, without a port yet, and the switch of its health.
 
-    Without `payments` there is no PaymentService: its methods are UNIMPLEMENTED.
+    Without `payments` there is no PaymentService, and without `registry` no RegistryService: their methods are
+    UNIMPLEMENTED.
     """
     overlook_vanished_callers()
     largest = asks.house.limits.max_message_bytes + ROOM_BYTES
@@ -80,6 +91,8 @@ def make_server(
         methods[PAYMENT_SERVICE] = {
             name: end.unary(f"{PAYMENT_SERVICE}/{name}", method) for name, method in _payment_methods(payments).items()
         }
+    if registry is not None:
+        methods[REGISTRY_SERVICE] = _registry_methods(registry, end=end)
     server.add_generic_rpc_handlers(
         tuple(grpc.method_handlers_generic_handler(service, handlers) for service, handlers in methods.items())
     )
@@ -100,6 +113,18 @@ def _payment_methods(payments: PaymentService) -> dict[str, Unary]:
         "Withdraw": payments.withdraw,
         "CloseSession": payments.close_session,
     }
+
+
+def _registry_methods(registry: RegistryService, *, end: _Ending) -> dict[str, grpc.RpcMethodHandler[bytes, bytes]]:
+    unary = {
+        "GetRecord": registry.get_record,
+        "ListRecords": registry.list_records,
+        "FindNodes": registry.find_nodes,
+    }
+    return {
+        "PublishRecord": end.addressed_unary(f"{REGISTRY_SERVICE}/PublishRecord", registry.publish_record),
+        "SyncRecords": end.stream(f"{REGISTRY_SERVICE}/SyncRecords", registry.sync_records),
+    } | {name: end.unary(f"{REGISTRY_SERVICE}/{name}", method) for name, method in unary.items()}
 
 
 class Health:
@@ -135,9 +160,12 @@ class _Ending:
         self._observer = observer
 
     def unary(self, name: str, method: Unary) -> grpc.RpcMethodHandler[bytes, bytes]:
+        return self.addressed_unary(name, lambda request, _: method(request))
+
+    def addressed_unary(self, name: str, method: AddressedUnary) -> grpc.RpcMethodHandler[bytes, bytes]:
         async def handle(_: object, context: Context) -> bytes:
             try:
-                return await method(await _received(context))
+                return await method(await _received(context), address_of(context.peer()))
             except Exception as error:  # noqa: BLE001 - the boundary to the wire
                 await self._abort(name, error, context)
 

@@ -16,12 +16,36 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-from consilience.errors import RefusedError
+from consilience.errors import LimitExceededError, RefusedError
 from consilience.reviews import NodeQuery, Placed, PublishOutcome, Record, RecordQuery
+from consilience.server.load import exceeded
 from consilience.units import Digest, PublicKey
 
 Admission = PublishOutcome | RefusedError
 """What became of a record: an outcome, or the refusal that its publisher gets."""
+
+RECORDS_LIMIT = "max_records"
+"""The name of the limit on what a registry holds, in the detail of a refusal."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Capacity:
+    """How many records a registry may hold, so that strangers cannot fill its disk.
+
+    Attributes:
+        max_records: From so many on, nothing is taken in but what takes the place of something.
+        held: How many there are, to the best of this process's knowledge: others write, and records end.
+    """
+
+    max_records: int
+    held: int = 0
+
+    def take(self) -> LimitExceededError | None:
+        """Counts one more, or returns the refusal where there is no room."""
+        if self.held >= self.max_records:
+            return exceeded(RECORDS_LIMIT, maximum=self.max_records, requested=self.held + 1)
+        self.held += 1
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +86,9 @@ class RecordStore(Protocol):
     async def close(self) -> None:
         """Ends what was begun and gives everything back; a second call does nothing."""
 
-    async def admit(self, records: Sequence[Placed], *, now: datetime) -> tuple[Admission, ...]:
+    async def admit(
+        self, records: Sequence[Placed], *, now: datetime, capacity: Capacity | None = None
+    ) -> tuple[Admission, ...]:
         """Takes records in, one after the other, by steps 9 to 13 of spec section 4.4, and tells what became of each.
 
         One that is refused, or superseded, leaves everything as it was.
@@ -70,7 +96,12 @@ class RecordStore(Protocol):
         Args:
             records: Checked, each with the card that it rests on.
             now: Aware UTC.
+            capacity: What the store may hold: what adds to that is counted there, and refused beyond it; None: as
+                much as comes.
         """
+
+    async def count(self, *, now: datetime) -> int:
+        """Returns how many records are held that have not ended."""
 
     async def get(self, digest: Digest, *, now: datetime) -> Record | None:
         """Returns a record by its digest, or None."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, exists, func, or_, select
 
 from consilience._wire import records as wire
 from consilience.reviews import NodeQuery, Record, RecordQuery, RecordType
@@ -13,6 +13,12 @@ from consilience.server.registry.contract import Arc, Entry
 from consilience.server.registry.offers import CARD_ITSELF, SIZE, Wanted, cost_name, wanted_by
 from consilience.server.registry.schema import NUMBERS, OFFERS, RECORDS, TERMS
 from consilience.units import Digest, PublicKey
+
+
+def count(connection: Connection, *, now: datetime) -> int:
+    """Returns how many records have not ended."""
+    number: int = connection.execute(select(func.count()).where(RECORDS.c.end_time > now)).scalar_one()
+    return number
 
 
 def get(connection: Connection, digest: Digest, *, now: datetime) -> Record | None:

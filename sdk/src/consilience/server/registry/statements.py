@@ -19,7 +19,7 @@ from consilience.errors import KeyRetiredError
 from consilience.nodes import NodeCard
 from consilience.reviews import Place, Placed, PublishOutcome, RecordType, refusal_of, wins
 from consilience.reviews.slots import rank
-from consilience.server.registry.contract import Admission
+from consilience.server.registry.contract import Admission, Capacity
 from consilience.server.registry.offers import CARD_ITSELF, offers_of, terms_of_card
 from consilience.server.registry.schema import (
     FOLLOWED,
@@ -58,13 +58,21 @@ def prepare(connection: Connection) -> bytes:
 
 
 def admit(
-    connection: Connection, records: Sequence[Placed], *, now: datetime, quotas: Mapping[RecordType, int]
+    connection: Connection,
+    records: Sequence[Placed],
+    *,
+    now: datetime,
+    quotas: Mapping[RecordType, int],
+    capacity: Capacity | None = None,
 ) -> tuple[Admission, ...]:
     """Takes records in, and tells what became of each."""
     connection.execute(update(REGISTRY).values(last_serial=REGISTRY.c.last_serial + len(records)))
     last: int = connection.execute(select(REGISTRY.c.last_serial)).scalar_one()
     numbered = enumerate(records, start=last - len(records) + 1)
-    return tuple(_admit(connection, placed, serial=serial, now=now, quotas=quotas) for serial, placed in numbered)
+    return tuple(
+        _admit(connection, placed, serial=serial, now=now, quotas=quotas, capacity=capacity)
+        for serial, placed in numbered
+    )
 
 
 def forget(connection: Connection, *, now: datetime) -> int:
@@ -102,7 +110,13 @@ def note_cursor(connection: Connection, registry: str, cursor: bytes) -> None:
 
 
 def _admit(
-    connection: Connection, placed: Placed, *, serial: int, now: datetime, quotas: Mapping[RecordType, int]
+    connection: Connection,
+    placed: Placed,
+    *,
+    serial: int,
+    now: datetime,
+    quotas: Mapping[RecordType, int],
+    capacity: Capacity | None,
 ) -> Admission:
     """Goes through steps 9 to 13 of spec section 4.4."""
     place = placed.place
@@ -116,8 +130,13 @@ def _admit(
         if not wins(place, held=_place_of(held)):
             return refusal_of(place, held=_place_of(held)) or PublishOutcome.SUPERSEDED
         connection.execute(delete(RECORDS).where(RECORDS.c.serial == held.serial))
-    elif not _made_room(connection, place, quota=quotas[place.slot_type]):
+    elif (last := _last_within_quota(connection, place, quota=quotas[place.slot_type])) is None:
+        if capacity is not None and (full := capacity.take()) is not None:
+            return full
+    elif (last.end_time, last.slot) > rank(place):
         return PublishOutcome.SUPERSEDED
+    else:
+        connection.execute(delete(RECORDS).where(RECORDS.c.serial == last.serial))
     _insert(connection, placed, serial=serial)
     match placed.record.object.value:
         case NodeCard() as card if retired is None:
@@ -135,8 +154,8 @@ def _slot_of(place: Place) -> tuple[Any, ...]:
     )
 
 
-def _made_room(connection: Connection, place: Place, *, quota: int) -> bool:
-    """Drops what a new slot pushes out of its author's quota; tells whether the slot is within it at all."""
+def _last_within_quota(connection: Connection, place: Place, *, quota: int) -> Any:  # noqa: ANN401 - a row of three columns
+    """Returns what a new slot would push out of its author's quota, or None where that is not full."""
     of_author = (RECORDS.c.author == place.author, RECORDS.c.slot_type == int(place.slot_type))
     last = (
         select(RECORDS.c.serial, RECORDS.c.end_time, RECORDS.c.slot)
@@ -145,13 +164,7 @@ def _made_room(connection: Connection, place: Place, *, quota: int) -> bool:
         .offset(quota - 1)
         .limit(1)
     )
-    row = connection.execute(last).one_or_none()
-    if row is None:
-        return True
-    if (row.end_time, row.slot) > rank(place):
-        return False
-    connection.execute(delete(RECORDS).where(RECORDS.c.serial == row.serial))
-    return True
+    return connection.execute(last).one_or_none()
 
 
 def _insert(connection: Connection, placed: Placed, *, serial: int) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 from consilience.errors import UsageError
 from consilience.reviews import QUOTAS, NodeQuery, Placed, Record, RecordQuery, RecordType
 from consilience.server.registry import reading, statements
-from consilience.server.registry.contract import Admission, Arc, Entry
+from consilience.server.registry.contract import Admission, Arc, Capacity, Entry
 from consilience.server.registry.databases import Database
 from consilience.server.store.contract import StoreUnavailableError
 from consilience.units import Digest, PublicKey
@@ -53,9 +53,16 @@ class SqlRecordStore:
         self._identity = b""
         await self._database.close()
 
-    async def admit(self, records: Sequence[Placed], *, now: datetime) -> tuple[Admission, ...]:
+    async def admit(
+        self, records: Sequence[Placed], *, now: datetime, capacity: Capacity | None = None
+    ) -> tuple[Admission, ...]:
         """Takes records in; see `RecordStore.admit`."""
-        return await self._database.write(partial(statements.admit, records=records, now=now, quotas=self._quotas))
+        work = partial(statements.admit, records=records, now=now, quotas=self._quotas, capacity=capacity)
+        return await self._database.write(work)
+
+    async def count(self, *, now: datetime) -> int:
+        """Returns how many records are held."""
+        return await self._database.read(partial(reading.count, now=now))
 
     async def get(self, digest: Digest, *, now: datetime) -> Record | None:
         """Returns a record by its digest, or None."""

@@ -1,0 +1,146 @@
+"""RegistryService: the five methods of a registry (spec section 4.5), thin over intake and store.
+
+Nobody signs a call, and none has a header: what a record is worth, it shows itself (REG-OPEN-001).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import datetime
+
+from consilience._wire import records, registries
+from consilience.errors import RecordUnknownError
+from consilience.nodes import Limits
+from consilience.reviews import NodeQuery, Record, RecordQuery, check_query
+from consilience.server.admission import check_size
+from consilience.server.load import exceeded
+from consilience.server.rates import NO_WAIT, CallRate
+from consilience.server.readers import Write
+from consilience.server.registry.contract import Arc, Entry, RecordStore
+from consilience.server.registry.intake import Intake
+from consilience.server.registry.pages import SYNC, Room, Tokens, of_serial, purpose_of, to_serial
+
+DIGESTS_IN_A_RESPONSE = 1000
+PUBLISH_LIMIT = "max_publishes_per_minute"
+KEY_BYTES = 32
+Entries = AsyncGenerator[Entry, None]
+_READ_AT_ONCE = 32
+"""Records that one statement returns: the largest together fill a page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryService:
+    """Keeps records and serves them to everyone.
+
+    Attributes:
+        store: Keeps them.
+        intake: Takes them in.
+        tokens: Lead from page to page.
+        publishing: Counts how often each address publishes.
+        limits: Those of the node.
+        clock: Tells the aware UTC time.
+    """
+
+    store: RecordStore
+    intake: Intake
+    tokens: Tokens
+    publishing: CallRate
+    limits: Limits
+    clock: Callable[[], datetime]
+
+    async def publish_record(self, request: bytes, address: bytes) -> bytes:
+        """Takes a record in, unless its publisher calls too often."""
+        check_size(request, limits=self.limits)
+        wait = self.publishing.take(address, now=self.clock())
+        if wait > NO_WAIT:
+            most = self.publishing.per_minute
+            raise exceeded(PUBLISH_LIMIT, maximum=most, requested=most + 1, retry_after=wait)
+        return registries.encode_outcome(await self.intake.publish(registries.decode_publish(request)))
+
+    async def get_record(self, request: bytes) -> bytes:
+        """Returns a record by its digest, as it was taken in (REG-GET-001)."""
+        check_size(request, limits=self.limits)
+        record = await self.store.get(registries.decode_get(request), now=self.clock())
+        if record is None:
+            raise RecordUnknownError("the registry has no such record")
+        return registries.encode_record(record)
+
+    async def list_records(self, request: bytes) -> bytes:
+        """Returns a page of the records about or by somebody, the latest arrivals first (REG-LIST-001)."""
+        check_size(request, limits=self.limits)
+        query = registries.decode_record_query(request)
+        check_query(query)
+        purpose, before = purpose_of(query), None
+        if query.page_token:
+            before = to_serial(self.tokens.position(query.page_token, purpose=purpose))
+        page, last = await _filled(self._about(query, before=before, now=self.clock()), page_size=query.page_size)
+        token = b"" if last is None else self.tokens.token(of_serial(last.serial), purpose=purpose)
+        return registries.encode_records([entry.record for entry in page], next_page_token=token)
+
+    async def find_nodes(self, request: bytes) -> bytes:
+        """Returns a page of the cards of nodes that fit, once round the ring from anywhere (REG-FIND-002)."""
+        check_size(request, limits=self.limits)
+        query = registries.decode_node_query(request)
+        check_query(query)
+        purpose, start = purpose_of(query), os.urandom(KEY_BYTES)
+        passed = start
+        if query.page_token:
+            position = self.tokens.position(query.page_token, purpose=purpose)
+            start, passed = position[:KEY_BYTES], position[KEY_BYTES:]
+        found = self._round(query, start=start, passed=passed, now=self.clock())
+        page, last = await _filled(found, page_size=query.page_size)
+        token = b"" if last is None else self.tokens.token(start + _node_of(last), purpose=purpose)
+        return registries.encode_cards([entry.record.object for entry in page], next_page_token=token)
+
+    async def sync_records(self, request: bytes, write: Write) -> bytes:
+        """Writes the digests of all records that were taken in, from behind a cursor (REG-SYNC-001)."""
+        check_size(request, limits=self.limits)
+        cursor = registries.decode_sync(request)
+        after = to_serial(self.tokens.position(cursor, purpose=SYNC)) if cursor else 0
+        while taken := await self.store.taken_in(after=after, limit=DIGESTS_IN_A_RESPONSE, now=self.clock()):
+            after = taken[-1][0]
+            cursor = self.tokens.token(of_serial(after), purpose=SYNC)
+            await write(registries.encode_digests([digest for _, digest in taken], cursor=cursor))
+        return b""
+
+    async def _about(self, query: RecordQuery, *, before: int | None, now: datetime) -> Entries:
+        while entries := await self.store.about(query, before=before, limit=_READ_AT_ONCE, now=now):
+            for entry in entries:
+                yield entry
+            before = entries[-1].serial
+
+    async def _round(self, query: NodeQuery, *, start: bytes, passed: bytes, now: datetime) -> Entries:
+        """Yields the cards that fit from behind a node id, over the end of the ring, as far as the start."""
+        arcs = [Arc(after=passed, until=start)] if passed < start else [Arc(after=passed), Arc(after=b"", until=start)]
+        for arc in arcs:
+            after = arc.after
+            while entries := await self.store.fitting(
+                query, arc=Arc(after=after, until=arc.until), limit=_READ_AT_ONCE, now=now
+            ):
+                for entry in entries:
+                    yield entry
+                after = _node_of(entries[-1])
+
+
+async def _filled(entries: Entries, *, page_size: int) -> tuple[list[Entry], Entry | None]:
+    """Returns a page, and the last entry of it where others follow."""
+    page: list[Entry] = []
+    room = Room(page_size)
+    async with aclosing(entries):
+        async for entry in entries:
+            if not room.take(_size_of(entry.record)):
+                return page, page[-1]
+            page.append(entry)
+    return page, None
+
+
+def _size_of(record: Record) -> int:
+    return len(records.to_bytes(record))
+
+
+def _node_of(entry: Entry) -> bytes:
+    """Returns the node of a card: its root key signed it."""
+    return entry.record.object.public_key

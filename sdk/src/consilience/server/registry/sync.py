@@ -1,0 +1,124 @@
+"""Sync: what other registries have taken in is taken in here as well (spec section 4.7).
+
+Digests travel, and only what is not held is fetched: so nothing goes round in circles, and a round that breaks goes on
+behind the last response of which everything was looked at. Whatever a registry serves is admitted by the same checks as
+from anybody; what fails them is passed over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from consilience.errors import (
+    CursorInvalidError,
+    LimitExceeded,
+    ProtocolError,
+    RecordUnknownError,
+    RefusedError,
+    TransportError,
+)
+from consilience.reviews import PublishOutcome, Record
+from consilience.server.registry.contract import RECORDS_LIMIT, RecordStore
+from consilience.server.registry.intake import Intake
+from consilience.server.registry.peers import Peer
+from consilience.units import Digest
+
+FETCHES = 16
+"""Records that are asked for at one time."""
+
+WHOLE_ROUND = timedelta(days=1)
+"""How often a round begins without a cursor: what was refused as not yet valid may be valid by now."""
+
+PATIENCE = 3
+"""Rounds that may break over records that do not come, before those are passed over."""
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Follower:
+    """Follows one registry."""
+
+    def __init__(
+        self, address: str, *, peer: Peer, store: RecordStore, intake: Intake, clock: Callable[[], datetime]
+    ) -> None:
+        """Goes on where an earlier life came to.
+
+        Args:
+            address: Names the registry; under it the cursor is noted.
+            peer: Reaches it.
+            store: Knows what is held, and the cursor.
+            intake: Takes in.
+            clock: Tells the aware UTC time.
+        """
+        self.address = address
+        self._peer = peer
+        self._store = store
+        self._intake = intake
+        self._clock = clock
+        self._whole_at = clock()
+        self._broken = 0
+
+    async def follow(self) -> int:
+        """Goes to the end of what the registry has taken in, and returns how many records were stored here.
+
+        Raises:
+            TransportError, RefusedError, ProtocolError: The call broke, the other one refused it or broke the protocol,
+                or there is no room here; the next round goes on from where this one came to.
+        """
+        cursor = await self._store.cursor_of(self.address)
+        if self._clock() - self._whole_at >= WHOLE_ROUND:
+            cursor, self._whole_at = b"", self._clock()
+        try:
+            return await self._round(cursor)
+        except CursorInvalidError:
+            if not cursor:
+                raise
+            _LOGGER.warning("the registry %s no longer knows its cursor, and is followed from the beginning", self)
+            return await self._round(b"")
+
+    def __str__(self) -> str:
+        return self.address
+
+    async def _round(self, cursor: bytes) -> int:
+        stored = 0
+        async for digests, behind in self._peer.digests(cursor):
+            missing = await self._store.unknown(digests)
+            for start in range(0, len(missing), FETCHES):
+                stored += await self._take_in(missing[start : start + FETCHES])
+            await self._store.note_cursor(self.address, behind)
+            self._broken = 0
+        return stored
+
+    async def _take_in(self, digests: Sequence[Digest]) -> int:
+        admissions = await self._intake.admit(await self._fetched(digests))
+        for admission in admissions:
+            if isinstance(admission, RefusedError):
+                if _says_full(admission):
+                    raise admission
+                _LOGGER.info("a record of %s was passed over: %s", self, admission)
+        return sum(admission is PublishOutcome.STORED for admission in admissions)
+
+    async def _fetched(self, digests: Sequence[Digest]) -> list[Record]:
+        """Returns those of some records that come, and are what they are called."""
+        came = await asyncio.gather(*map(self._peer.record, digests), return_exceptions=True)
+        records = []
+        for digest, record in zip(digests, came, strict=True):
+            match record:
+                case Record() if record.digest == digest:
+                    records.append(record)
+                case Record() | RecordUnknownError() | ProtocolError():
+                    _LOGGER.info("%s has no record %s any more, or another one", self, digest.hex())
+                case RefusedError() | TransportError() if self._broken >= PATIENCE:
+                    _LOGGER.warning("the record %s of %s does not come: %s", digest.hex(), self, record)
+                case BaseException():
+                    self._broken += 1
+                    raise record
+        return records
+
+
+def _says_full(refusal: RefusedError) -> bool:
+    """Tells whether it is this registry that has no room, and not the record that is wrong."""
+    return isinstance(refusal.detail, LimitExceeded) and refusal.detail.limit == RECORDS_LIMIT
