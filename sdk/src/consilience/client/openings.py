@@ -133,7 +133,7 @@ class Opening:
         try:
             return HeldTicket.of(accepted, ask=self.ask, card=card, salt=self._salt, reviewer=reviewer)
         except ProtocolError as error:
-            _LOGGER.warning("an answer of %s cannot be reviewed: %s", format_node_id(card.value.node_id), error)
+            _LOGGER.info("an answer of %s cannot be reviewed: %s", format_node_id(card.value.node_id), error)
             return None
 
     def request(self) -> bytes:
