@@ -329,4 +329,7 @@ async def _handed_in(record: Record, registry: Registry) -> PublishOutcome | Con
 
 
 def _node_id(node: str | bytes) -> bytes:
-    return parse_node_id(node) if isinstance(node, str) else node
+    """Returns the key of a node, or the digest of a model, as it stands in records; empty: none."""
+    if isinstance(node, bytes):
+        return node
+    return parse_node_id(node) if node else b""
