@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from consilience._wire.envelopes import seal
 from consilience.asks import DocumentSource
@@ -121,7 +121,7 @@ class ReviewDesk:
             ticket_salt=held.salt,
             verdict=verdict,
             verification=Verification(method=method, independent_nodes=independent_nodes),
-            issue_time=self._now(),
+            issue_time=self._caller.clock(),
             score_milli=score_milli,
             comment=comment,
             domain=domain,
@@ -159,7 +159,7 @@ class ReviewDesk:
             objects: Signed objects that show it: answers, receipts, cards that cannot both be true.
             registries: Where.
         """
-        signer, now = self._caller.reviewer, self._now()
+        signer, now = self._caller.reviewer, self._caller.clock()
         advisory = Advisory(
             author=signer.public_key,
             category=category,
@@ -206,7 +206,7 @@ class ReviewDesk:
             target_type=judged.place.type,
             target_digest=judged.place.slot,
             comment=comment,
-            issue_time=self._now(),
+            issue_time=self._caller.clock(),
             objects=tuple(objects),
         )
         return await self._say(rebuttal, signer=signer, card=card, registries=registries)
@@ -230,7 +230,7 @@ class ReviewDesk:
             target_type=said.place.type,
             target_digest=said.place.slot,
             subject=said.place.subject,
-            issue_time=self._now(),
+            issue_time=self._caller.clock(),
             expire_time=said.place.end,
             comment=comment,
         )
@@ -272,10 +272,6 @@ class ReviewDesk:
             else:
                 return record
         raise failure or UsageError("there is no registry to ask")
-
-    def _now(self) -> datetime:
-        """Returns the time that is published: in whole seconds, as a finer one serves nobody but those who compare."""
-        return self._caller.clock().replace(microsecond=0)
 
     def _named(self, registries: Registries, *, otherwise: Sequence[NodeReference] = ()) -> tuple[Registry, ...]:
         named = self._registries or otherwise if registries is None else tuple(registries)
