@@ -79,7 +79,7 @@ def _node_facts(node: FoundNode) -> dict[str, Any]:
 @registry_option
 @json_option
 def about(node: str, registries: tuple[str, ...], *, as_json: bool) -> None:
-    """Lists what is said about NODE, cn1…, and what it says to that. Whom to believe is yours to know."""
+    """Lists what is said about NODE, cn1… or its address, and what it says to that. Whom to believe is yours."""
     opinions = asyncio.run(_about(node, registries))
     said = (*opinions.reviews, *opinions.advisories)
     if as_json:
@@ -93,7 +93,8 @@ def about(node: str, registries: tuple[str, ...], *, as_json: bool) -> None:
 
 async def _about(node: str, registries: tuple[str, ...]) -> Opinions:
     async with Client(registries=registries) as client:
-        return await client.reviews.about(node)
+        subject = (await client.card(node)).value.node_id if ":" in node else node
+        return await client.reviews.about(subject)
 
 
 def _opinion_facts(opinion: Opinion) -> dict[str, Any]:
