@@ -12,7 +12,6 @@ from typing import Final
 from consilience_conformance.requirements import Role
 
 _NO_WALLET: Final = "Adapters have no instruction yet with which a client pays."
-_NO_TICKETS: Final = "No check asks for a ticket yet."
 _NO_REGISTRY: Final = "No check calls a registry yet."
 _NO_READER: Final = "Adapters have no instruction yet with which a client reviews, or reads from a registry."
 
@@ -25,8 +24,6 @@ EXCLUSIONS: Final[Mapping[Role, Mapping[str, str]]] = MappingProxyType(
                 "STRM-LOG-004": "No tester makes a node lose events; a hole that it hides is found by STRM-LOG-001.",
                 "PAY-RAIL-001": "No transfer by hold.v1 is ever unknown, and no tester makes another rail silent.",
                 "ASK-DATA-004": "What reaches the template of a model is not seen from outside.",
-                "REV-TKT-001": _NO_TICKETS,
-                "REV-PAY-001": _NO_TICKETS,
                 "REV-OPEN-001": _NO_REGISTRY,
                 "REC-ADM-001": _NO_REGISTRY,
                 "REC-ADM-002": _NO_REGISTRY,

@@ -22,6 +22,7 @@ from consilience.errors import (
 from consilience.identity import KeyPair
 from consilience.sync import AnswerStream, Client
 from consilience.sync.payments import PaymentDesk
+from consilience.sync.reviews import ReviewDesk
 from sdk.tests.client.scripted_nodes import AskCall, ScriptedNode
 
 
@@ -129,11 +130,12 @@ def test_every_method_of_the_client_is_here_with_the_same_arguments() -> None:
         (Client, asynchronous.Client),
         (AnswerStream, asynchronous.AnswerStream),
         (PaymentDesk, asynchronous.PaymentDesk),
+        (ReviewDesk, asynchronous.ReviewDesk),
     )
     for ours, theirs in pairs:
         names = {name for name in vars(theirs) if not name.startswith("_")}
         assert names == {name for name in vars(ours) if not name.startswith("_")}
-        for name in names - {"card", "cost", "text", "request_id", "payments"}:
+        for name in names - {"card", "cost", "text", "request_id", "payments", "reviews", "ticket"}:
             parameters = inspect.signature(getattr(theirs, name)).parameters
             assert list(inspect.signature(getattr(ours, name)).parameters) == list(parameters)
     assert inspect.signature(Client).parameters == inspect.signature(asynchronous.Client).parameters

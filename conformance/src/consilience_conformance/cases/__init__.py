@@ -28,6 +28,7 @@ from consilience_conformance.cases import (
     stops,
     streams,
     texts,
+    tickets,
 )
 from consilience_conformance.checks import Check
 
@@ -51,6 +52,7 @@ _MODULES = (
     load,
     scripts,
     *payments.ROOMS,
+    tickets,
     durable,
     payments.crashes,
 )

@@ -50,7 +50,18 @@ def field_findings(data: bytes, kind: str, *, exchange: str) -> Iterator[Finding
 
 SIGNED_BY_NODES = frozenset(
     f"consilience.v1.{name}"
-    for name in ("NodeCard", "Answer", "Quote", "SessionState", "Meter", "Receipt", "Hold", "HoldRelease")
+    for name in (
+        "NodeCard",
+        "Answer",
+        "Quote",
+        "SessionState",
+        "Meter",
+        "Receipt",
+        "Hold",
+        "HoldRelease",
+        "ReviewTicket",
+        "PaymentAttestation",
+    )
 )
 """What is signed within the responses of a node, by it or by those who deal with it."""
 

@@ -178,7 +178,7 @@ def _receipt_withheld() -> None:
     """The Final of a paid ask carries no receipt."""
 
     def bare(make: Check) -> Check:
-        return lambda answer, receipt=None: make(answer)  # noqa: ARG005 - as it is called
+        return lambda answer, settled=None: make(answer, settled=settled and changed(settled, receipt=None))
 
     replace(endings, "final_entry", bare)
 

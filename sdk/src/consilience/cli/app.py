@@ -13,11 +13,13 @@ from consilience.cli.complaints import complaint, complaint_facts
 from consilience.cli.completion import completion
 from consilience.cli.exchanges import verify
 from consilience.cli.exits import Exit, exit_code_list, exit_of_error
+from consilience.cli.finding import about, find
 from consilience.cli.keys import keys
 from consilience.cli.nodes import card
 from consilience.cli.prices import prices
 from consilience.cli.printing import printable
 from consilience.cli.receipts import receipts
+from consilience.cli.reviews import publish, rebut, retract, review, warn
 from consilience.cli.sessions import sessions
 from consilience.cli.streams import (
     OutputLeftError,
@@ -53,7 +55,25 @@ def consilience_command() -> None:
     """Ask the network of language models, and check what it answers."""
 
 
-for command in (keys, card, ask, verify, prices, wallet, sessions, receipts, trust, completion):
+for command in (
+    keys,
+    card,
+    find,
+    ask,
+    verify,
+    prices,
+    wallet,
+    sessions,
+    receipts,
+    trust,
+    review,
+    warn,
+    rebut,
+    retract,
+    publish,
+    about,
+    completion,
+):
     consilience_command.add_command(command)
 
 

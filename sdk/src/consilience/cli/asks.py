@@ -20,6 +20,7 @@ from consilience.cli.printing import console, facts_table, for_stdout, printable
 from consilience.cli.streams import read_input, require_output
 from consilience.client import AnswerStream, AskResult, Client
 from consilience.client.payments import default_wallet_file
+from consilience.client.reviews import default_ticket_file
 from consilience.identity import format_node_id
 from consilience.nodes import DataClass, Model
 from consilience.payments import ListPrices
@@ -79,7 +80,13 @@ async def _ask(question: str, options: dict[str, Any]) -> int:
     budget = budget_of(options["budget"], options["day_budget"])
     wallet = (options["wallet"] or default_wallet_file()) if budget else None
     async with (
-        Client(key=options["key"], trusted_nodes=options["trust"], budget=budget, wallet=wallet) as client,
+        Client(
+            key=options["key"],
+            trusted_nodes=options["trust"],
+            budget=budget,
+            wallet=wallet,
+            ticket_file=default_ticket_file(),
+        ) as client,
         client.stream(
             question,
             node=options["node"],
@@ -151,6 +158,8 @@ def _about(result: AskResult, *, seconds: float, saved: Path | None, prices: Lis
         *_costs(result, prices),
         ("verified", "card, question, every event and the signed answer"),
     ]
+    if result.ticket is not None:
+        facts.append(("review it", f"consilience review {result.request_id.hex()[:8]} --verdict …"))
     if saved:
         facts.append(("saved", f"{saved}  (check it: consilience verify {saved})"))
     return facts_table(facts)

@@ -1,4 +1,4 @@
-"""The client: ask nodes, read and resume answers, verify them (spec chapters 1 and 2).
+"""The client: ask nodes, read and resume answers, verify them (spec chapters 1 to 4).
 
 >>> async with Client() as client:
 ...     result = await client.ask("What is a heisenbug?", node="cn1…@127.0.0.1:7341")
@@ -15,9 +15,11 @@ from consilience.client.client import Client
 from consilience.client.exchanges import Exchange, verify
 from consilience.client.questions import AskOptions
 from consilience.client.results import AskResult
+from consilience.client.tickets import HeldTicket
 
 if TYPE_CHECKING:
     from consilience.client.payments import PaymentDesk, Wallet
+    from consilience.client.reviews import FoundNodes, Opinions, ReviewDesk
 
 __all__ = [
     "AnswerStream",
@@ -26,14 +28,20 @@ __all__ = [
     "Check",
     "Client",
     "Exchange",
+    "FoundNodes",
+    "HeldTicket",
+    "Opinions",
     "PaymentDesk",
+    "ReviewDesk",
     "Wallet",
     "verify",
 ]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a name of any type
-    """Imports what has to do with money at its first use: a free ask does without."""
+    """Imports what has to do with money or with registries at its first use: a free ask does without."""
     if name in {"PaymentDesk", "Wallet"}:
         return getattr(import_module("consilience.client.payments"), name)
+    if name in {"FoundNodes", "Opinions", "ReviewDesk"}:
+        return getattr(import_module("consilience.client.reviews"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

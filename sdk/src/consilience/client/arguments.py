@@ -164,6 +164,7 @@ _RULES = {
         "an OnDisconnect, such as OnDisconnect.CANCEL",
     ),
     "allow_truncation": _Rule(lambda value: isinstance(value, bool), "True or False"),
+    "reviewable": _Rule(lambda value: isinstance(value, bool), "True or False"),
     "max_charge": _Rule(
         lambda value: value is None or _is_text(value) or (isinstance(value, Amount) and value.value >= 0),
         "an amount such as '0.01 USD/6', or None",

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from consilience.asks import Answer, AnswerEvent, Final, Outcome, TextDelta
+from consilience.asks import Accepted, Answer, AnswerEvent, Final, Outcome, TextDelta
 from consilience.client.caller import Caller
 from consilience.client.exchanges import Exchange
 from consilience.client.readers import LogReader
 from consilience.client.results import AskResult
 from consilience.client.shapes import AnswerShape
+from consilience.client.tickets import HeldTicket
 from consilience.client.watches import Watch
 from consilience.envelopes import Signed
 from consilience.errors import ConsilienceError, ProtocolError, TransportError, UsageError
@@ -22,6 +24,8 @@ from consilience.units import RequestId
 
 if TYPE_CHECKING:  # a free ask does without
     from consilience.client.payments.payer import Payer
+
+_LOGGER = logging.getLogger(__name__)
 
 END_SECONDS = 1.0
 """How long after Final the node may take to end the stream."""
@@ -63,6 +67,7 @@ class AnswerStream:
         self._ended = False
         self._detached = False
         self._settled = False
+        self._ticket: HeldTicket | None = None
 
     @property
     def request_id(self) -> RequestId:
@@ -78,6 +83,11 @@ class AnswerStream:
     def text(self) -> str:
         """The text that has arrived."""
         return self._reader.transcript.text
+
+    @property
+    def ticket(self) -> HeldTicket | None:
+        """What the answer can be reviewed with, also where it never ends; None: nothing."""
+        return self._ticket
 
     @property
     def cost(self) -> Amount | None:
@@ -181,16 +191,29 @@ class AnswerStream:
 
     async def _note(self, entry: AnswerEvent) -> None:
         match entry.event:
+            case Accepted() as accepted:
+                await self._keep(self._reader.ticket_of(accepted))
             case TextDelta() if not self._has_text:
                 self._has_text = True
                 self._watch.text_came()
                 self._reader.trace.first_text()
-            case Final(answer=answer):
+            case Final(answer=answer) as final:
                 self._ended = True
                 self._watch.stop()
                 await self._reader.read_end(seconds=END_SECONDS)
                 await self._settle()
+                await self._keep(self._ticket and self._ticket.ended(final))
                 self._reader.trace.finished(answer.value)
+
+    async def _keep(self, ticket: HeldTicket | None) -> None:
+        """Keeps the ticket, in the book of the client as well, where it has one."""
+        self._ticket = ticket
+        book = self._caller.ticket_book
+        if book is not None and ticket is not None:
+            try:
+                await asyncio.to_thread(book.keep, ticket)
+            except UsageError as error:
+                _LOGGER.warning("a ticket is not kept: %s; %s", error, error.remedy)
 
     async def _settle(self) -> None:
         """Keeps the receipt before anybody is told of the answer."""
@@ -258,4 +281,5 @@ class AnswerStream:
             ),
             parsed=self._shape.parse(reader.transcript.text) if self._shape and answered else None,
             receipt=reader.payment.receipt if reader.payment else None,
+            ticket=self._ticket,
         )

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from consilience._wire.envelopes import seal
 from consilience._wire.services import decode_cancelled, decode_snapshot, encode_request
@@ -40,6 +40,9 @@ from consilience.nodes import NodeCard
 from consilience.telemetry import SILENT, Tracer
 from consilience.units import PublicKey, RequestId, Sequence
 
+if TYPE_CHECKING:  # whoever keeps no tickets does without
+    from consilience.client.reviews.ticket_book import TicketBook
+
 CANCEL_SECONDS = 2.0
 CANCEL_PAUSES_SECONDS = (0.05, 0.2)
 
@@ -57,6 +60,8 @@ class Caller:
         call_seconds: Bounds a unary call.
         max_answer_bytes: Bounds what is kept of one answer.
         tracer: Follows the asks.
+        reviewer: A signer of reviews, or the path of its key file; None: the key that asks.
+        ticket_book: Keeps the tickets of answers; None: nobody does.
     """
 
     def __init__(
@@ -69,13 +74,17 @@ class Caller:
         call_seconds: float,
         max_answer_bytes: int,
         tracer: Tracer = SILENT,
+        reviewer: Signer | Path | None = None,
+        ticket_book: TicketBook | None = None,
     ) -> None:
+        self.ticket_book = ticket_book
         self.cards = cards
         self.clock = clock
         self.trusted_nodes = trusted_nodes
         self.max_answer_bytes = max_answer_bytes
         self.tracer = tracer
         self._key = key
+        self._reviewer = reviewer
         self._call_seconds = call_seconds
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -91,6 +100,15 @@ class Caller:
         elif isinstance(self._key, Path):
             self._key = KeyPair.load(self._key)
         return self._key
+
+    @property
+    def reviewer(self) -> Signer:
+        """The key that signs reviews; raises as `signer`."""
+        if self._reviewer is None:
+            return self.signer
+        if isinstance(self._reviewer, Path):
+            self._reviewer = KeyPair.load(self._reviewer)
+        return self._reviewer
 
     def resume_request(self, request_id: RequestId, *, card: NodeCard, after: Sequence) -> bytes:
         """Returns the signed and encoded wish to read an answer from behind a sequence."""

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -45,6 +46,8 @@ from consilience.units import PublicKey, RequestId, utc_now
 if TYPE_CHECKING:  # a client that pays nothing does without
     from consilience.client.payments import PaymentDesk, Wallet
     from consilience.client.payments.payer import Payer
+    from consilience.client.reviews import FoundNodes, ReviewDesk, TicketBook
+    from consilience.client.reviews.finding import Wanted
     from consilience.rails.contract import PayerRail
 
 DEFAULT_TIMEOUT_SECONDS = 60.0
@@ -72,6 +75,9 @@ class Client:
         wallet: What is remembered of payments, or its file; the user's own, unless you say. One that is given as a
             `Wallet` stays open when the client is closed.
         rails: On which money goes to nodes, the preferred one first; `hold.v1` without any value, unless you say.
+        reviewer: Signs reviews and warnings, as `key`; the key that asks, unless you say.
+        ticket_file: Where the tickets of answers are kept, for reviews that are written later; nowhere, unless you say.
+        registries: Their addresses, or cards: where nodes are looked for, and reviews published.
     """
 
     def __init__(
@@ -89,9 +95,20 @@ class Client:
         budget: Budget | None = None,
         wallet: Wallet | Path | str | None = None,
         rails: Sequence[PayerRail] | None = None,
+        reviewer: Signer | Path | str | None = None,
+        ticket_file: Path | None = None,
+        registries: Iterable[NodeReference] = (),
     ) -> None:
         check_data_class_type(data_class)
         check_timeout(call_timeout, name="call_timeout")
+        self._registries = tuple(registries)
+        for registry in self._registries:
+            check_node(registry)
+        self._ticket_book: TicketBook | None = None
+        if ticket_file is not None:
+            from consilience.client.reviews.ticket_book import TicketBook  # noqa: PLC0415 - an ask does without
+
+            self._ticket_book = TicketBook(ticket_file)
         self._data_class = data_class
         self._connections = Connections(connect_seconds=call_timeout)
         self._cards = Cards(
@@ -109,6 +126,8 @@ class Client:
             call_seconds=call_timeout,
             max_answer_bytes=max_answer_bytes,
             tracer=tracer,
+            reviewer=Path(reviewer) if isinstance(reviewer, str) else reviewer,
+            ticket_book=self._ticket_book,
         )
         self._payer: Payer | None = None
         if budget is not None or wallet is not None:
@@ -182,6 +201,7 @@ class Client:
             on_disconnect=options.get("on_disconnect", OnDisconnect.UNSPECIFIED),
             allow_truncation=options.get("allow_truncation", False),
             max_charge=amount_of(options.get("max_charge")),
+            reviewable=options.get("reviewable", True),
         )
         return self._stream(
             node,
@@ -270,6 +290,38 @@ class Client:
         self._check_usable()
         return PaymentDesk(self._caller, payer=self._payer)
 
+    @property
+    def reviews(self) -> ReviewDesk:
+        """Reviews and warnings, to write and to read.
+
+        Raises:
+            UsageError: The client is closed.
+        """
+        from consilience.client.reviews.desk import ReviewDesk  # noqa: PLC0415 - an ask does without
+
+        self._check_usable()
+        return ReviewDesk(self._caller, registries=self._registries)
+
+    async def find(
+        self, *, registries: Iterable[NodeReference] | None = None, near: str = "", **wanted: Unpack[Wanted]
+    ) -> FoundNodes:
+        """Returns nodes with a skill that fits, the best first, out of all registries that are asked.
+
+        Args:
+            registries: Whom to ask; the client's own, unless you say. One that lies stands out where there are two.
+            near: A question, which stays on this machine: nodes whose skills are described in its words come first.
+            wanted: See `Wanted`.
+
+        Raises:
+            UsageError: Something is asked for that cannot be, or there is no registry to ask.
+            ConsilienceError: No registry answered; why the first one did not.
+        """
+        from consilience.client.reviews.finding import found_by  # noqa: PLC0415 - an ask does without
+
+        self._check_usable()
+        asked = self._registries if registries is None else tuple(registries)
+        return await found_by(self._caller, registries=asked, near=near, wanted=wanted)
+
     async def close(self) -> None:
         """Closes what the client opened. What runs on its connections ends; asks that were left are cancelled first."""
         self._closed = True
@@ -277,6 +329,8 @@ class Client:
         await self._caller.close()
         if self._payer is not None:
             await self._payer.close()
+        if self._ticket_book is not None:
+            await asyncio.to_thread(self._ticket_book.close)
         await self._connections.close()
 
     def _stream(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from consilience._wire.envelopes import from_bytes, open_envelope
 from consilience._wire.services import encode_ask
-from consilience.asks import Ask
+from consilience.asks import Accepted, Ask
 from consilience.client.caller import Caller
-from consilience.client.questions import Question, check_data_class
+from consilience.client.questions import Question, asked_skill, check_data_class
 from consilience.client.routes import Route
+from consilience.client.tickets import HeldTicket
 from consilience.conformance import SCRIPT_SKILL_ID
 from consilience.envelopes import Signed
 from consilience.errors import (
@@ -18,14 +20,17 @@ from consilience.errors import (
     ConsilienceError,
     PaymentRequired,
     PaymentRequiredError,
+    ProtocolError,
     QuoteInvalidError,
     RefusedError,
     SessionClosedError,
     SessionUnknownError,
 )
+from consilience.identity import format_node_id
 from consilience.nodes import NodeCard, Skill
 from consilience.payments import Quote
 from consilience.payments.prices import tariff_words
+from consilience.reviews import new_salt, reviewer_commitment
 from consilience.telemetry import SILENT_TRACE, AskTrace, TracedAsk
 from consilience.units import RequestId
 
@@ -38,6 +43,8 @@ PAYMENT_ATTEMPTS = 5
 
 PAYMENT_REFUSALS = (BalanceTooLowError, QuoteInvalidError, SessionClosedError, SessionUnknownError)
 """The refusals of an ask after which another quote, session or voucher helps."""
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class Opening:
@@ -66,6 +73,7 @@ class Opening:
         self._request_id = request_id
         self._question = question
         self._refusals = 0
+        self._salt = b""
 
     @property
     def is_question(self) -> bool:
@@ -96,9 +104,14 @@ class Opening:
 
     def sign(self, route: Route, *, authority: str, seconds_left: float | None) -> Signed[Ask]:
         """Signs the question for the node of a card; raises as `Question.sign`."""
-        if self._question is None:
+        question = self._question
+        if question is None:
             raise RuntimeError("nothing is asked here")
-        self.ask = self._question.sign(
+        commitment = b""
+        if question.reviewable:
+            self._salt = new_salt()  # for this ask alone (REV-TKT-002)
+            commitment = reviewer_commitment(self._caller.reviewer.public_key, salt=self._salt)
+        self.ask = question.sign(
             route.card.value,
             card_digest=route.card_digest,
             signer=self._caller.signer,
@@ -107,9 +120,21 @@ class Opening:
             trusted_nodes=self._caller.trusted_nodes,
             payment=self.payment.payment if self.payment else None,
             max_charge=self.payment.max_charge if self.payment else None,
+            reviewer_commitment=commitment,
         )
         self.trace = self._caller.tracer.asking(TracedAsk.of(self.ask.value), authority=authority)
         return self.ask
+
+    def ticket_of(self, accepted: Accepted, *, card: Signed[NodeCard]) -> HeldTicket | None:
+        """Returns the ticket of the ask, checked; None: none was asked for, or it does not hold, as the log says."""
+        if self.ask is None or not self.ask.value.reviewer_commitment:
+            return None
+        reviewer = self._caller.reviewer.public_key
+        try:
+            return HeldTicket.of(accepted, ask=self.ask, card=card, salt=self._salt, reviewer=reviewer)
+        except ProtocolError as error:
+            _LOGGER.info("an answer of %s cannot be reviewed: %s", format_node_id(card.value.node_id), error)
+            return None
 
     def request(self) -> bytes:
         """Returns the encoded request of the signed ask."""
@@ -171,7 +196,7 @@ class Opening:
     def _skill(self, card: NodeCard) -> Skill | None:
         if self._question is None:
             return None
-        return card.skill(self._question.skill) if self._question.skill else card.skills[0]
+        return asked_skill(card, self._question.skill)
 
 
 def _price_line(card: NodeCard, skill: Skill) -> str:

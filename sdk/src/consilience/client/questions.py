@@ -40,6 +40,8 @@ class AskOptions(TypedDict, total=False):
         on_disconnect: What the loss of this process does to the work; it goes on, unless you say.
         allow_truncation: Lets the node drop part of a prompt that is too long, which it then discloses.
         max_charge: The most that it may cost, in the asset of the budget, where that is less than the budget allows.
+        reviewable: Whether the node is to give a ticket, so that the answer can be reviewed: `AskResult.ticket`. It is,
+            unless you say: if only those asked for one who mean to review, a node could answer them better.
     """
 
     skill: str | None
@@ -55,6 +57,7 @@ class AskOptions(TypedDict, total=False):
     on_disconnect: OnDisconnect
     allow_truncation: bool
     max_charge: Amount | str | None
+    reviewable: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +75,7 @@ class Question:
     on_disconnect: OnDisconnect = OnDisconnect.UNSPECIFIED
     allow_truncation: bool = False
     max_charge: Amount | None = None
+    reviewable: bool = True
 
     def sign(
         self,
@@ -84,6 +88,7 @@ class Question:
         trusted_nodes: frozenset[PublicKey],
         payment: AskPayment | None = None,
         max_charge: int | None = None,
+        reviewer_commitment: bytes = b"",
     ) -> Signed[Ask]:
         """Signs the question for the node of a card.
 
@@ -96,12 +101,13 @@ class Question:
             trusted_nodes: The nodes that may read more than INTERNAL data.
             payment: Out of what it is paid; None: it is free.
             max_charge: The most that it may cost, in units of the quote's asset; None: what the quote says.
+            reviewer_commitment: Commits to who may review the answer; empty: to nobody.
 
         Raises:
             DataClassForbiddenError: The node may not read it; nothing was signed.
             LimitExceededError: It is larger than any message that the node reads.
         """
-        skill = card.skill(self.skill) if self.skill else card.skills[0]
+        skill = asked_skill(card, self.skill)
         check_data_class(self.data_class, card=card, skill=skill, trusted_nodes=trusted_nodes)
         limits = tighter_limits(card.limits, skill.limits if skill else None)
         ask = Ask(
@@ -112,7 +118,7 @@ class Question:
                 now=now,
                 request_id=self.request_id,
             ),
-            skill_id=self.skill or card.skills[0].id,
+            skill_id=skill.id if skill else self.skill or "",
             card_digest=card_digest,
             turns=self.turns,
             data_class=self.data_class,
@@ -127,6 +133,7 @@ class Question:
             allow_truncation=self.allow_truncation,
             model_id=self.model,
             payment=payment,
+            reviewer_commitment=reviewer_commitment,
         )
         signed = seal(ask, signer=signer)
         size = len(signed.envelope.payload) + ENVELOPE_BYTES
@@ -136,6 +143,19 @@ class Question:
                 detail=LimitExceeded(limit="max_message_bytes", maximum=limits.max_message_bytes, requested=size),
             )
         return signed
+
+
+def asked_skill(card: NodeCard, name: str | None) -> Skill | None:
+    """Returns the skill of a name, or the first of the card; None: the card does not list it, and the node decides.
+
+    Raises:
+        UsageError: There is none to ask.
+    """
+    if name:
+        return card.skill(name)
+    if not card.skills:
+        raise UsageError(f"{format_node_id(card.node_id)} has no skill to ask, it is a registry; nothing was sent")
+    return card.skills[0]
 
 
 def amount_of(max_charge: Amount | str | None) -> Amount | None:

@@ -23,6 +23,7 @@ from consilience._wire.errors import error_from_rpc
 from consilience.asks import (
     ASK_METHOD,
     RESUME_METHOD,
+    Accepted,
     AnswerEvent,
     Ask,
 )
@@ -35,6 +36,7 @@ from consilience.client.openings import Opening
 from consilience.client.outages import Outage
 from consilience.client.questions import Question
 from consilience.client.routes import Route
+from consilience.client.tickets import HeldTicket
 from consilience.client.watches import LONGEST_CALL_SECONDS, Watch
 from consilience.envelopes import Signed
 from consilience.errors import (
@@ -191,6 +193,10 @@ class LogReader:
                 raise stopped from failure
             await self._recover(failure)
         return self._arrivals.ready.popleft()
+
+    def ticket_of(self, accepted: Accepted) -> HeldTicket | None:
+        """Returns the ticket of an ask that was signed here; see `Opening.ticket_of`."""
+        return self._opening.ticket_of(accepted, card=self.card)
 
     async def read_end(self, *, seconds: float) -> None:
         """Makes sure that nothing follows Final, unless the node takes longer than this to end the stream.

@@ -7,6 +7,7 @@ from typing import Any
 
 from consilience.asks import Answer, Citation, Confidence, Intake, Outcome, StopReason, Usage
 from consilience.client.exchanges import Exchange
+from consilience.client.tickets import HeldTicket
 from consilience.envelopes import Signed
 from consilience.nodes import Model, NodeCard
 from consilience.payments import Amount, Receipt
@@ -24,6 +25,7 @@ class AskResult:
         request_id: Names the ask.
         exchange: Everything that was sent and received, for verification offline.
         parsed: The answer as the model or schema that was asked for reads it, where the node answered; else None.
+        ticket: What it can be reviewed with: `client.reviews.review(result, …)`; None: nothing.
         receipt: What was charged, checked and kept in the wallet; None: the answer was free, or was not paid from here.
     """
 
@@ -34,6 +36,7 @@ class AskResult:
     exchange: Exchange
     parsed: Any = None
     receipt: Signed[Receipt] | None = None
+    ticket: HeldTicket | None = None
 
     @property
     def cost(self) -> Amount | None:

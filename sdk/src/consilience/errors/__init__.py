@@ -2,7 +2,7 @@
 
     ConsilienceError
     ├── UsageError              you asked for what cannot be; nothing was sent
-    │   ├── AddressInvalidError, KeyFileError, WalletFileError, ForkedError
+    │   ├── AddressInvalidError, KeyFileError, WalletFileError, TicketBookError, ForkedError
     │   ├── DataClassForbiddenError     your own allow-list keeps the data here
     │   ├── BudgetExceededError         the ask costs more than you allow
     │   ├── DepositPendingError         a session waits for money
@@ -94,6 +94,7 @@ from consilience.errors.tree import (
     ServerTime,
     SessionBalance,
     Supported,
+    TicketBookError,
     TransportError,
     UnknownReasonError,
     UnreachableError,
@@ -169,6 +170,7 @@ __all__ = [
     "SuccessionInvalidError",
     "Supported",
     "TermsRefusedError",
+    "TicketBookError",
     "TicketInvalidError",
     "TicketUsedError",
     "TransportError",

@@ -86,6 +86,12 @@ class DepositPendingError(UsageError):
         self.amount = amount
 
 
+class TicketBookError(UsageError):
+    """The file of a ticket book cannot be read or written, or a newer version of this library made it."""
+
+    remedy = "Name another file, or update this library; answers whose tickets are lost cannot be reviewed."
+
+
 class WalletFileError(UsageError):
     """The file of a wallet cannot be read or written, or a newer version of this library made it."""
 

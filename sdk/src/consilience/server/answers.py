@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from consilience._wire.events import decode_event, encode_event
 from consilience.asks import Accepted, AnswerEvent, AnswerSnapshot, Ask, Final, StopReason
-from consilience.envelopes import Signed
+from consilience.envelopes import Envelope, Signed
 from consilience.errors import AnswerUnknownError, NodeFaultError, Redirect, SequenceUnknownError, WrongReplicaError
 from consilience.server.load import Load, Place, exceeded
 from consilience.server.payments.metering import PaidAsk
@@ -20,6 +20,7 @@ from consilience.server.readers import POLL_SECONDS, Write, read_all, send_log, 
 from consilience.server.runs import AnswerRun
 from consilience.server.skills import IncomingAsk, ServedSkill
 from consilience.server.store.contract import FIRST_SEQUENCE, AnswerStore, AskKey, LogEntry, StoredAsk, StoreFullError
+from consilience.server.tickets import ticket_for
 from consilience.server.workplaces import Workplace
 from consilience.telemetry import AskTrace
 from consilience.units import Sequence
@@ -118,9 +119,11 @@ class Answers:
             expire_time=header.expire_time,
             replica=workplace.store.replica,
         )
-        opening = AnswerEvent(sequence=FIRST_SEQUENCE, event=Accepted(ask_digest=incoming.digest, accept_time=now))
-        accepted = LogEntry(sequence=FIRST_SEQUENCE, data=encode_event(opening))
         try:
+            ticket = self._ticket(signed.value, now=now)
+            opening = Accepted(ask_digest=incoming.digest, accept_time=now, ticket=ticket)
+            event = AnswerEvent(sequence=FIRST_SEQUENCE, event=opening)
+            accepted = LogEntry(sequence=FIRST_SEQUENCE, data=encode_event(event))
             earlier = await workplace.store.bind(
                 ask, first=accepted, reservation=None if paid is None else paid.reservation
             )
@@ -147,6 +150,7 @@ class Answers:
             workplace=workplace,
             on_end=end,
             paid=paid,
+            ticket_digest=None if ticket is None else ticket.digest,
             trace=trace,
         )
         self._runs[ask.key] = run
@@ -217,6 +221,13 @@ class Answers:
                 raise NodeFaultError("the answer has no end, and nobody works on it until the node is started again")
             await asyncio.sleep(POLL_SECONDS)
         raise AnswerUnknownError("the answer is not kept any more")
+
+    def _ticket(self, ask: Ask, *, now: datetime) -> Envelope | None:
+        """Returns the ticket of an ask that is accepted now, or None where it wants none."""
+        if not ask.reviewer_commitment:
+            return None
+        place = self._workplace
+        return ticket_for(ask, node_id=place.node_id, signer=place.keys.signer(now=now), accept_time=now)
 
     async def settled(self) -> None:
         """Returns when this process works on no answer, and is about to accept none."""

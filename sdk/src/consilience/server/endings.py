@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from consilience.asks import Answer, Outcome, StopReason
-from consilience.envelopes import Envelope, Signed
+from consilience.envelopes import Signed
 from consilience.server.conclusions import Conclusion
 from consilience.server.faults import log_fault
 from consilience.server.finals import Tally, final_entry, signed_answer
 from consilience.server.log_writers import LogWriter, retry_seconds
 from consilience.server.payments.metering import Bill
-from consilience.server.store.contract import Settlement, StoredAsk
+from consilience.server.payments.tills import Settled
+from consilience.server.store.contract import StoredAsk
 from consilience.server.store.ledger import ChainMovedError
 from consilience.server.workplaces import Workplace
 from consilience.telemetry import AskTrace
@@ -61,13 +62,13 @@ class Ending:
         finish_time = answer.value.finish_time
         keep = self.place.keep_until(self.ask, finish_time=finish_time)
         while True:
-            settlement, receipt = await self._settled(answer, charge=charge)
+            settled = await self._settled(answer, charge=charge)
             try:
                 await self.writer.finish(
-                    final_entry(answer, receipt=receipt),
+                    final_entry(answer, settled=settled),
                     finish_time=finish_time,
                     keep_until_time=keep,
-                    settlement=settlement,
+                    settlement=None if settled is None else settled.settlement,
                 )
             except ChainMovedError:
                 await asyncio.sleep(0)
@@ -106,10 +107,10 @@ class Ending:
         )
         return answer, charge
 
-    async def _settled(self, answer: Signed[Answer], *, charge: int) -> tuple[Settlement | None, Envelope | None]:
+    async def _settled(self, answer: Signed[Answer], *, charge: int) -> Settled | None:
         bill = self.bill
         if bill is None:
-            return None, None
+            return None
         return await self._persistently(lambda: bill.settle(answer, charge=charge))
 
     async def _persistently(self, make: Callable[[], Awaitable[T]]) -> T:

@@ -13,10 +13,11 @@ from datetime import datetime, timedelta
 from consilience._wire import envelopes
 from consilience._wire.events import encode_event
 from consilience.asks import MAX_CITATIONS, Answer, AnswerEvent, Citation, Final, Outcome, Usage
-from consilience.envelopes import Envelope, Signed
+from consilience.envelopes import Signed
 from consilience.identity import Signer
 from consilience.nodes import Skill
 from consilience.server.conclusions import Conclusion
+from consilience.server.payments.tills import Settled
 from consilience.server.store.contract import FIRST_SEQUENCE, LogEntry, StoredAsk
 from consilience.units import Digest, PublicKey, Sequence
 
@@ -165,11 +166,13 @@ def signed_answer(
     return signed
 
 
-def final_entry(answer: Signed[Answer], *, receipt: Envelope | None = None) -> LogEntry:
-    """Returns the last entry of a log: the signed answer and, where it was paid for, the receipt."""
+def final_entry(answer: Signed[Answer], *, settled: Settled | None = None) -> LogEntry:
+    """Returns the last entry of a log: the signed answer and, where it was paid for, what it was settled by."""
     sequence = answer.value.final_sequence
-    event = AnswerEvent(sequence=sequence, event=Final(answer=answer, receipt=receipt))
-    return LogEntry(sequence=sequence, data=encode_event(event))
+    final = Final(answer=answer)
+    if settled is not None:
+        final = Final(answer=answer, receipt=settled.receipt, attestation=settled.attestation)
+    return LogEntry(sequence=sequence, data=encode_event(AnswerEvent(sequence=sequence, event=final)))
 
 
 def broken_promise(skill: Skill, *, conclusion: Conclusion, tally: Tally) -> str:

@@ -13,7 +13,8 @@ from datetime import datetime
 
 from consilience._wire.envelopes import open_envelope
 from consilience._wire.events import decode_event
-from consilience.asks import Citation, Metered, Outcome, StopReason, Usage
+from consilience.asks import Accepted, Citation, Metered, Outcome, StopReason, Usage
+from consilience.envelopes import Envelope
 from consilience.payments import Meter
 from consilience.server.conclusions import Conclusion
 from consilience.server.finals import Tally, final_entry, signed_answer
@@ -21,7 +22,7 @@ from consilience.server.readers import read_all
 from consilience.server.store.contract import LeaseLostError, LogEntry, StoredAsk
 from consilience.server.store.ledger import ChainMovedError
 from consilience.server.workplaces import Workplace
-from consilience.units import Sequence
+from consilience.units import Digest, Sequence
 
 _INTERRUPTED = Conclusion(
     outcome=Outcome.FAILED,
@@ -81,17 +82,19 @@ async def _end(ask: StoredAsk, *, workplace: Workplace, now: datetime) -> None:
         finish_time=finish_time,
     )
     while True:
-        settlement, receipt = None, None
+        settled = None
         if till is not None and reservation is not None:
-            settlement, receipt = await till.settlement(ask, answer=answer, charge=charge, reservation=reservation)
+            settled = await till.settle(
+                ask, answer=answer, charge=charge, reservation=reservation, ticket_digest=log.ticket_digest
+            )
         try:
             return await workplace.store.finish(
                 ask.key,
-                (final_entry(answer, receipt=receipt),),
+                (final_entry(answer, settled=settled),),
                 epoch=ask.epoch,
                 finish_time=finish_time,
                 keep_until_time=workplace.keep_until(ask, finish_time=now),
-                settlement=settlement,
+                settlement=None if settled is None else settled.settlement,
             )
         except ChainMovedError:
             continue
@@ -99,9 +102,10 @@ async def _end(ask: StoredAsk, *, workplace: Workplace, now: datetime) -> None:
 
 @dataclass(slots=True, kw_only=True)
 class _Log:
-    """What was stored of an answer: its tally, and the charge of its last Meter (PAY-DUR-002)."""
+    """What was stored of an answer: its tally, its ticket, and the charge of its last Meter (PAY-DUR-002)."""
 
     tally: Tally = field(default_factory=Tally)
+    ticket_digest: Digest | None = None
     metered: int = 0
 
 
@@ -113,6 +117,8 @@ def _read(entries: Iterable[LogEntry]) -> _Log:
             log.tally.add_text(entry.text, output_tokens=entry.output_tokens)
             continue
         match decode_event(entry.data).event:
+            case Accepted(ticket=Envelope() as ticket):
+                log.ticket_digest = ticket.digest
             case Citation() as citation:
                 log.tally.add_citation(citation, size_bytes=len(entry.data))
             case Metered(meter=envelope):

@@ -31,6 +31,7 @@ from consilience.server.store.contract import (
 )
 from consilience.server.workplaces import Workplace
 from consilience.telemetry import SILENT_TRACE, AskTrace
+from consilience.units import Digest
 
 BURST = 32
 """Events after which a run that never waits gives way to the others."""
@@ -85,6 +86,7 @@ class AnswerRun:
         workplace: Workplace,
         on_end: Callable[[AnswerRun], None],
         paid: PaidAsk | None = None,
+        ticket_digest: Digest | None = None,
         trace: AskTrace = SILENT_TRACE,
     ) -> None:
         """Takes over an ask that was bound just now; `on_end` is called once, when the work is over."""
@@ -99,7 +101,7 @@ class AnswerRun:
         self._writer = log_writer(ask, store=workplace.store, log=self.log)
         tally = Tally()
         self._asset = None if paid is None else paid.tariff.asset
-        self._bill = None if paid is None else Bill(ask, paid=paid, tally=tally)
+        self._bill = None if paid is None else Bill(ask, paid=paid, tally=tally, ticket_digest=ticket_digest)
         self._delivery = Delivery(
             writer=self._writer, tally=tally, on_first_text=self._tell_first_text, charge=self._bill
         )

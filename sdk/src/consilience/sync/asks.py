@@ -8,6 +8,7 @@ from typing import Self, TypeVar
 
 from consilience import client as asynchronous
 from consilience.asks import Answer, AnswerEvent
+from consilience.client.tickets import HeldTicket
 from consilience.envelopes import Signed
 from consilience.nodes import NodeCard
 from consilience.payments import Amount
@@ -43,6 +44,11 @@ class AnswerStream:
     def cost(self) -> Amount | None:
         """What the answer costs so far; None: it is free."""
         return self._stream.cost
+
+    @property
+    def ticket(self) -> HeldTicket | None:
+        """What the answer can be reviewed with; None: nothing."""
+        return self._stream.ticket
 
     def __enter__(self) -> Self:
         """Sends the ask and waits until the node has accepted it; raises as `consilience.AnswerStream`."""

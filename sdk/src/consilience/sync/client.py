@@ -28,8 +28,11 @@ from consilience.units import PublicKey, RequestId, utc_now
 
 if TYPE_CHECKING:  # a client that pays nothing does without
     from consilience.client.payments import Wallet
+    from consilience.client.reviews import FoundNodes
+    from consilience.client.reviews.finding import Wanted
     from consilience.rails.contract import PayerRail
     from consilience.sync.payments import PaymentDesk
+    from consilience.sync.reviews import ReviewDesk
 
 
 class Client:
@@ -53,6 +56,9 @@ class Client:
         budget: Budget | None = None,
         wallet: Wallet | Path | str | None = None,
         rails: Sequence[PayerRail] | None = None,
+        reviewer: Signer | Path | str | None = None,
+        ticket_file: Path | None = None,
+        registries: Iterable[NodeReference] = (),
     ) -> None:
         self._client = asynchronous.Client(
             key,
@@ -67,6 +73,9 @@ class Client:
             budget=budget,
             wallet=wallet,
             rails=rails,
+            reviewer=reviewer,
+            ticket_file=ticket_file,
+            registries=registries,
         )
         self._background = background.hold()
         self._closed = False
@@ -123,6 +132,19 @@ class Client:
         from consilience.sync.payments import PaymentDesk  # noqa: PLC0415 - an ask does without
 
         return PaymentDesk(self._client.payments, background=self._background)
+
+    @property
+    def reviews(self) -> ReviewDesk:
+        """Reviews and warnings, to write and to read; see `consilience.Client.reviews`."""
+        from consilience.sync.reviews import ReviewDesk  # noqa: PLC0415 - an ask does without
+
+        return ReviewDesk(self._client.reviews, background=self._background)
+
+    def find(
+        self, *, registries: Iterable[NodeReference] | None = None, near: str = "", **wanted: Unpack[Wanted]
+    ) -> FoundNodes:
+        """Returns nodes with a skill that fits, the best first; see `consilience.Client.find`."""
+        return self._background.run(self._client.find(registries=registries, near=near, **wanted))
 
     def close(self) -> None:
         """Closes what the client opened. In a forked child there is nothing of it to close."""

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	v1 "consilience.dev/examples/units/gen/consilience/v1"
 	"consilience.dev/examples/units/internal/payments"
@@ -22,7 +23,8 @@ import (
 type answer struct {
 	ask       *v1.Ask
 	askDigest wire.Digest
-	bill      *payments.Bill // nil if free
+	ticket    *v1.SignedEnvelope // nil if none is wanted
+	bill      *payments.Bill     // nil if free
 	log       *eventLog
 	stop      context.CancelCauseFunc
 	ended     chan struct{} // closed once the Final stands in the log
@@ -61,13 +63,30 @@ func (n *Node) lookUp(key string, now time.Time) *answer {
 // Needs the mutex.
 func (n *Node) bind(key string, ask *v1.Ask, digest wire.Digest, bill *payments.Bill, now time.Time) *answer {
 	ctx, stop := context.WithCancelCause(context.Background())
-	accepted := &v1.Accepted{AskDigest: digest[:], AcceptTime: wire.Instant(now)}
+	ticket := n.ticketFor(ask, now)
+	accepted := &v1.Accepted{AskDigest: digest[:], AcceptTime: wire.Instant(now), Ticket: ticket}
 	bound := &answer{
-		ask: ask, askDigest: digest, bill: bill, log: newLog(accepted), stop: stop, ended: make(chan struct{}),
+		ask: ask, askDigest: digest, ticket: ticket, bill: bill, log: newLog(accepted), stop: stop,
+		ended: make(chan struct{}),
 	}
 	n.answers[key] = bound
 	go n.work(ctx, bound, now)
 	return bound
+}
+
+// ticketFor lets whoever the ask commits to review the answer (REV-TKT-001).
+func (n *Node) ticketFor(ask *v1.Ask, acceptTime time.Time) *v1.SignedEnvelope {
+	if len(ask.GetReviewerCommitment()) == 0 {
+		return nil
+	}
+	ticket, err := wire.Sign(n.root, &v1.ReviewTicket{
+		NodeId: n.ID(), SigningKey: n.ID(), SkillId: ask.GetSkillId(), ReviewerCommitment: ask.GetReviewerCommitment(),
+		IssueDay: timestamppb.New(acceptTime.UTC().Truncate(24 * time.Hour)),
+	})
+	if err != nil {
+		log.Panicf("a ticket cannot be encoded: %v", err) // the id of the skill is one of the card
+	}
+	return ticket
 }
 
 // enter counts one more reader of an answer. Needs the mutex.
@@ -155,13 +174,18 @@ func (n *Node) finish(bound *answer, answer *v1.Answer, acceptTime time.Time) {
 	if err != nil {
 		log.Panicf("a receipt cannot be encoded: %v", err)
 	}
+	attestation, err := bound.bill.Attest(bound.ticket, charge)
+	if err != nil {
+		log.Panicf("an attestation cannot be encoded: %v", err)
+	}
 	n.mutex.Lock()
 	defer n.mutex.Unlock()
 	bound.keepUntil = finishTime.Add(n.limits().GetAnswerRetention().AsDuration())
 	if fresh := bound.ask.GetHeader().GetExpireTime().AsTime().Add(wire.ClockSkew); bound.keepUntil.Before(fresh) {
 		bound.keepUntil = fresh // until then a copy of the ask might pass (ASK-IDEM-006)
 	}
-	bound.log.write(&v1.AnswerEvent{Event: &v1.AnswerEvent_Final{Final: &v1.Final{Answer: envelope, Receipt: receipt}}})
+	final := &v1.Final{Answer: envelope, Receipt: receipt, Attestation: attestation}
+	bound.log.write(&v1.AnswerEvent{Event: &v1.AnswerEvent_Final{Final: final}})
 	bound.ask.Turns = nil // nobody needs them any more
 	close(bound.ended)
 }

@@ -9,6 +9,7 @@ import (
 	"hash"
 	"slices"
 	"sort"
+	"strconv"
 	"time"
 	"unicode/utf8"
 
@@ -279,6 +280,23 @@ func (b *Bill) Settle(answer *v1.Answer, envelope *v1.SignedEnvelope, charge int
 	s.state.ReceiptCount, s.state.LastReceiptDigest = number, digest[:]
 	s.receipts = append(s.receipts, receipt{envelope: signed, digest: digest, spent: issued.GetSessionSpent()})
 	return signed, nil
+}
+
+// Attest says that the answer of a ticket was paid for, and how many digits the charge has (REV-PAY-001). It returns
+// nothing where there is no ticket, or no charge.
+func (b *Bill) Attest(ticket *v1.SignedEnvelope, charge int64) (*v1.SignedEnvelope, error) {
+	if b == nil || ticket == nil || charge == 0 {
+		return nil, nil
+	}
+	digest, terms := wire.DigestOf(ticket), b.session.terms
+	attestation := &v1.PaymentAttestation{
+		NodeId: b.payments.id(), SigningKey: b.payments.id(), TicketDigest: digest[:], Asset: terms.GetAsset(),
+		ChargeDigits: int32(len(strconv.FormatInt(charge, 10))), Backing: terms.GetBacking(),
+	}
+	if terms.GetBacking() == v1.Backing_BACKING_ESCROW {
+		attestation.Issuer = terms.GetIssuer()
+	}
+	return wire.Sign(b.payments.key, attestation)
 }
 
 // Abandon takes an admission back: the ask was not bound.

@@ -5,7 +5,7 @@ counts fully. The reviews of those whom one trusts, directly or through others, 
 all of them together no more than a fixed part of what one knows oneself. The reviews of strangers count nothing.
 
 Nothing here knows a signature, a clock or a network. The signed reviews of `consilience.reviews` become `Evidence`
-beside this room, in `consilience.network.review_evidence`, which is not written yet: that is where a ticket counts
+beside this room, in `consilience.network.review_evidence`: that is where a ticket counts
 once, and where what was retracted stays away. `docs/network/reputation.md` says what is guaranteed and what is not.
 
 It needs the extra: `pip install "consilience[network]"`.

@@ -15,14 +15,15 @@ from datetime import timedelta
 
 from consilience._wire import envelopes
 from consilience.asks import Answer, Metered, Outcome, PaymentNeeded, StopReason, Usage
-from consilience.envelopes import Envelope, Signed
+from consilience.envelopes import Signed
 from consilience.payments import Meter, Quote, charge_of, cost
 from consilience.server.deliveries import DeliveryStoppedError, Write
 from consilience.server.finals import Tally
-from consilience.server.payments.tills import Till
-from consilience.server.store.contract import AskReservation, Settlement, StoredAsk
+from consilience.server.payments.tills import Settled, Till
+from consilience.server.store.contract import AskReservation, StoredAsk
 from consilience.server.store.ledger import StoredSession
 from consilience.tariffs import Tariff
+from consilience.units import Digest
 
 POLL_SECONDS = 0.25
 """How often an answer that stands still looks for what another replica has taken in."""
@@ -48,12 +49,20 @@ class PaidAsk:
 class Bill:
     """What a running ask costs, and what is set aside for it."""
 
-    def __init__(self, ask: StoredAsk, *, paid: PaidAsk, tally: Tally) -> None:
-        """Takes over the bill of an ask that was bound just now; `tally` counts what stands in its log."""
+    def __init__(self, ask: StoredAsk, *, paid: PaidAsk, tally: Tally, ticket_digest: Digest | None = None) -> None:
+        """Takes over the bill of an ask that was bound just now.
+
+        Args:
+            ask: The ask.
+            paid: How it is paid for.
+            tally: Counts what stands in its log.
+            ticket_digest: Names the ticket of its answer; None: there is none.
+        """
         self._ask = ask
         self._paid = paid
         self._till = paid.till
         self._tally = tally
+        self._ticket_digest = ticket_digest
         self._reserved = paid.reservation.reserved
         self._metered = 0
         self._waited = timedelta(0)
@@ -102,9 +111,15 @@ class Bill:
         due = replace(usage, output_tokens=self._tally.output_tokens, duration=usage.duration - self._waited)
         return min(charge_of(self._paid.tariff, due, ceiling=self._paid.reservation.ceiling), self._reserved)
 
-    async def settle(self, answer: Signed[Answer], *, charge: int) -> tuple[Settlement, Envelope]:
+    async def settle(self, answer: Signed[Answer], *, charge: int) -> Settled:
         """Makes the receipt, next in the session as it stands now; whoever stores it may have to make it anew."""
-        return await self._till.settlement(self._ask, answer=answer, charge=charge, reservation=self._paid.reservation)
+        return await self._till.settle(
+            self._ask,
+            answer=answer,
+            charge=charge,
+            reservation=self._paid.reservation,
+            ticket_digest=self._ticket_digest,
+        )
 
     def ended(self) -> None:
         """Says that the receipt is stored, and what was not charged is free for others (PAY-CHG-003)."""

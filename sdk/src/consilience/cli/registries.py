@@ -1,0 +1,91 @@
+"""What all commands about records share: which registries, with which key, and what became of a publication."""
+
+import json
+from collections.abc import Iterable
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from consilience.cli import parameters
+from consilience.cli.printing import cell, console
+from consilience.client.reviews import Fault, Publication
+
+REGISTRIES_VARIABLE = "CONSILIENCE_REGISTRIES"
+
+registry_option = click.option(
+    "--registry",
+    "registries",
+    multiple=True,
+    type=parameters.text,
+    envvar=REGISTRIES_VARIABLE,
+    show_envvar=True,
+    metavar="ADDRESS",
+    help="A registry, as a node is addressed; repeatable. One that lies stands out where there are two.",
+)
+key_option = click.option("--key", type=click.Path(path_type=Path), help="The key file to sign with.")
+json_option = click.option("--json", "as_json", is_flag=True, help="For machines.")
+
+
+def choice_of(values: Iterable[Enum]) -> click.Choice[str]:
+    """Returns the parameter type of the values of an enum, but for those of later versions."""
+    return click.Choice([value.name.lower().replace("_", "-") for value in values if value.value > 0])
+
+
+def named(text: str) -> str:
+    """Returns the name of the value that was chosen."""
+    return text.upper().replace("-", "_")
+
+
+def print_publication(publication: Publication, *, as_json: bool) -> None:
+    """Prints what became of a record."""
+    digest = publication.record.digest.hex()
+    if as_json:
+        facts: dict[str, Any] = {
+            "record": digest,
+            "outcomes": {name: outcome.name for name, outcome in publication.outcomes.items()},
+            "failures": {name: str(error) for name, error in publication.failures.items()},
+        }
+        click.echo(json.dumps(facts, indent=2))
+        return
+    table = Table.grid(padding=(0, 2))
+    table.add_row("record", digest)
+    for name, outcome in publication.outcomes.items():
+        table.add_row(cell(name), outcome.name.lower())
+    for name, error in publication.failures.items():
+        table.add_row(cell(name), cell(f"failed: {error}"))
+    console().print(table)
+
+
+def print_faults(faults: Iterable[Fault]) -> None:
+    """Prints what is wrong with which registry, on standard error."""
+    shown = console(stderr=True, highlight=False)
+    for fault in faults:
+        shown.print(cell(str(fault), style="yellow"), soft_wrap=True)
+
+
+def fault_facts(fault: Fault) -> dict[str, Any]:
+    """Returns a fault as an object of JSON."""
+    return {
+        "registry": fault.registry,
+        "kind": fault.kind.value,
+        "detail": fault.detail,
+        "record": fault.digest.hex() or None,
+    }
+
+
+def record_digest(text: str) -> bytes:
+    """Returns the digest that was written in hexadecimal.
+
+    Raises:
+        click.BadParameter: It is none.
+    """
+    try:
+        digest = bytes.fromhex(text)
+    except ValueError:
+        digest = b""
+    if len(digest) != 32:  # noqa: PLR2004 - as all digests
+        raise click.BadParameter(f"{text!r} is no digest: write the 64 hexadecimal digits of the record")
+    return digest

@@ -1,0 +1,171 @@
+"""`consilience review`, `warn`, `rebut`, `retract`, `publish`: what is said in public about answers and nodes."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from consilience.cli import parameters
+from consilience.cli.registries import (
+    choice_of,
+    json_option,
+    key_option,
+    named,
+    print_publication,
+    record_digest,
+    registry_option,
+)
+from consilience.client import Client, HeldTicket
+from consilience.client.reviews import Publication, TicketBook, default_ticket_file
+from consilience.client.reviews.desk import DEFAULT_WARNING
+from consilience.errors import UsageError
+from consilience.reviews import AdvisoryCategory, Severity, Verdict, VerificationMethod
+from consilience.units import Digest
+
+SHORTEST_NAME = 4
+"""Hexadecimal digits by which an answer may be named."""
+
+
+@click.command()
+@click.argument("answer", required=False, metavar="[ANSWER]")
+@click.option("--verdict", required=True, type=choice_of(Verdict), help="What the answer was.")
+@click.option("--how", type=choice_of(VerificationMethod), default="human", show_default=True, help="How you know.")
+@click.option(
+    "--independent-nodes", type=click.IntRange(0, 1000), default=0, help="Others asked the same, for cross-check."
+)
+@click.option("--score", type=click.IntRange(0, 1000), help="A finer grade, in thousandths.")
+@click.option("--comment", default="", type=parameters.text, help="More, for people. It is public.")
+@click.option("--domain", default="", type=parameters.text, help="What the question was about. It is public.")
+@click.option("--tickets", type=click.Path(path_type=Path), help="The file of the tickets; otherwise the user's own.")
+@registry_option
+@key_option
+@json_option
+def review(answer: str | None, **options: Any) -> None:  # noqa: ANN401 - click hands over what each option is
+    """Says in public what an answer was worth, once: ANSWER is the beginning of a request id; else the latest ask."""
+    held = _held(options["tickets"] or default_ticket_file(), answer)
+    print_publication(asyncio.run(_review(held, options)), as_json=options["as_json"])
+
+
+async def _review(held: HeldTicket, options: dict[str, Any]) -> Publication:
+    async with Client(options["key"], registries=options["registries"]) as client:
+        return await client.reviews.review(
+            held,
+            verdict=Verdict[named(options["verdict"])],
+            method=VerificationMethod[named(options["how"])],
+            independent_nodes=options["independent_nodes"],
+            score_milli=options["score"],
+            comment=options["comment"],
+            domain=options["domain"],
+        )
+
+
+@click.command()
+@click.argument("node", type=parameters.text)
+@click.option("--category", required=True, type=choice_of(AdvisoryCategory), help="What is wrong.")
+@click.option("--severity", required=True, type=choice_of(Severity), help="How bad it is.")
+@click.option("--summary", required=True, type=parameters.text, help="What to know, for people. It is public.")
+@click.option("--skill", default="", type=parameters.text, help="The one skill of it; otherwise all of them.")
+@click.option("--days", type=click.IntRange(1, 730), default=DEFAULT_WARNING.days, show_default=True)
+@registry_option
+@key_option
+@json_option
+def warn(node: str, **options: Any) -> None:  # noqa: ANN401 - click hands over what each option is
+    """Warns in public of NODE, cn1…, or of a model: sha256: and the 64 digits of its weights."""
+    kind, _, digits = node.partition(":")
+    subject = {"weights_digest": record_digest(digits)} if kind == "sha256" else {"node": node}
+    print_publication(asyncio.run(_warn(subject, options)), as_json=options["as_json"])
+
+
+async def _warn(subject: dict[str, Any], options: dict[str, Any]) -> Publication:
+    async with Client(options["key"], registries=options["registries"]) as client:
+        return await client.reviews.warn(
+            **subject,
+            category=AdvisoryCategory[named(options["category"])],
+            severity=Severity[named(options["severity"])],
+            summary=options["summary"],
+            skill=options["skill"],
+            lifetime=timedelta(days=options["days"]),
+        )
+
+
+@click.command()
+@click.argument("record", metavar="RECORD")
+@click.option("--comment", required=True, type=parameters.text, help="What the node has to say. It is public.")
+@click.option("--node", type=parameters.text, help="Its address, where the key is a signing key of its card.")
+@registry_option
+@key_option
+@json_option
+def rebut(record: str, **options: Any) -> None:  # noqa: ANN401 - click hands over what each option is
+    """Answers, as the node that it is about, the review or advisory RECORD, named by its digest."""
+    digest = Digest(record_digest(record))
+    print_publication(asyncio.run(_rebut(digest, options)), as_json=options["as_json"])
+
+
+async def _rebut(digest: Digest, options: dict[str, Any]) -> Publication:
+    async with Client(options["key"], registries=options["registries"]) as client:
+        card = await client.card(options["node"]) if options["node"] else None
+        target = await client.reviews.get(digest)
+        return await client.reviews.rebut(target, comment=options["comment"], card=card)
+
+
+@click.command()
+@click.argument("record", metavar="RECORD")
+@click.option("--comment", default="", type=parameters.text, help="Why, for people. It is public.")
+@registry_option
+@key_option
+@json_option
+def retract(record: str, **options: Any) -> None:  # noqa: ANN401 - click hands over what each option is
+    """Takes back, for good, a review or an advisory of your own: RECORD is its digest."""
+    digest = Digest(record_digest(record))
+    print_publication(asyncio.run(_retract(digest, options)), as_json=options["as_json"])
+
+
+async def _retract(digest: Digest, options: dict[str, Any]) -> Publication:
+    async with Client(options["key"], registries=options["registries"]) as client:
+        target = await client.reviews.get(digest)
+        return await client.reviews.retract(target, comment=options["comment"])
+
+
+@click.command()
+@click.argument("node", type=parameters.text)
+@registry_option
+@json_option
+def publish(node: str, registries: tuple[str, ...], *, as_json: bool) -> None:
+    """Brings the card of NODE, cn1…@host:port, to registries, so that it is found."""
+    print_publication(asyncio.run(_publish(node, registries)), as_json=as_json)
+
+
+async def _publish(node: str, registries: tuple[str, ...]) -> Publication:
+    async with Client(registries=registries) as client:
+        return await client.reviews.publish(await client.card(node))
+
+
+def _held(path: Path, answer: str | None) -> HeldTicket:
+    """Returns the ticket of an answer.
+
+    Raises:
+        UsageError: There is none, or there are several.
+    """
+    if not path.exists():
+        raise UsageError(f"there are no tickets in {path}: nothing was asked yet that could be reviewed")
+    book = TicketBook(path)
+    try:
+        found = book.latest() if answer is None else book.named(_name(answer))
+    finally:
+        book.close()
+    if len(found) != 1:
+        how_many = "no ticket" if not found else "several tickets"
+        raise UsageError(f"{how_many} in {path} for {answer or 'any answer'}: name one by its whole request id")
+    return found[0]
+
+
+def _name(text: str) -> bytes:
+    try:
+        name = bytes.fromhex(text)
+    except ValueError:
+        name = b""
+    if 2 * len(name) < SHORTEST_NAME:
+        raise click.BadParameter(f"{text!r} names no answer: write an even number of digits of its request id")
+    return name

@@ -1,0 +1,193 @@
+"""Finding: nodes with a skill that fits, out of several registries, ranked by the asker and by nobody else.
+
+A registry is told what kind of skill is looked for, and never a question (REG-PRIV-001): what is near to one is found
+here, among the cards that have come.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypedDict
+
+from consilience.client.caller import Caller
+from consilience.client.cards import NodeReference
+from consilience.client.reviews.gathering import Fault, fits_query, gather
+from consilience.client.reviews.registries import Registry, opened_registries
+from consilience.envelopes import Signed
+from consilience.errors import FieldInvalidError, UsageError
+from consilience.nodes import DataClass, NodeCard, Profile, Skill
+from consilience.payments import Amount
+from consilience.reviews import NodeQuery, PriceCeiling, Record, check_query, fits
+from consilience.reviews.finding import reference_costs, words_of, words_of_skill
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundNode:
+    """A node with a skill that fits; `card` can be asked as it is: `client.ask(…, node=found.card)`.
+
+    Attributes:
+        card: Verified.
+        skill: The one that fits, the best of them.
+        price: What the reference usage costs (spec section 4.6); None: the skill is free, or its assets are not asked.
+        near: How many words of the question the skill is described with.
+        registries: Who served the card.
+    """
+
+    card: Signed[NodeCard]
+    skill: Skill
+    price: Amount | None
+    near: int
+    registries: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundNodes:
+    """What several registries know of nodes.
+
+    Attributes:
+        nodes: The best first.
+        faults: What is wrong with which registry.
+    """
+
+    nodes: tuple[FoundNode, ...]
+    faults: tuple[Fault, ...]
+
+
+class Wanted(TypedDict, total=False):
+    """What a node has to offer; see `FindNodesRequest` in registry.proto for each. It is all that a registry is told.
+
+    Attributes:
+        skill: The id of a skill.
+        domain: What the skill knows about: `law` finds `law.de`.
+        language: A language of it: `en` finds `en-GB`.
+        input_media_type: A media type that it reads.
+        data_class: The class of data that it has to read.
+        max_price: The most that the reference usage of spec section 4.6 may cost: `0.001 USD/6`.
+        rail: The id of a rail on which the node is paid.
+        profiles: Profiles that it declares, all of them.
+        min_parameters: Bounds the parameters of a model of the skill from below.
+        max_parameters: Bounds those of the same model from above.
+        text: Words of names and descriptions, all of which have to be there. It is no place for a question.
+    """
+
+    skill: str
+    domain: str
+    language: str
+    input_media_type: str
+    data_class: DataClass
+    max_price: Amount | str
+    rail: str
+    profiles: Iterable[Profile]
+    min_parameters: int
+    max_parameters: int
+    text: str
+
+
+async def found_by(caller: Caller, *, registries: Sequence[NodeReference], near: str, wanted: Wanted) -> FoundNodes:
+    """Asks registries for what is wanted; see `Client.find`.
+
+    Raises:
+        UsageError: Something is asked for that cannot be, or there is no registry to ask.
+        ConsilienceError: No registry answered.
+    """
+    query = query_of(wanted)
+    return await find(query, registries=opened_registries(registries, caller=caller), near=near, now=caller.clock())
+
+
+def query_of(wanted: Wanted) -> NodeQuery:
+    """Returns what registries are asked.
+
+    Raises:
+        UsageError: It cannot be asked for.
+    """
+    if unknown := wanted.keys() - Wanted.__annotations__.keys():
+        raise UsageError(
+            f"nodes are not found by {', '.join(sorted(unknown))}, but by {', '.join(Wanted.__annotations__)}"
+        )
+    price = wanted.get("max_price")
+    amount = Amount.parse(price) if isinstance(price, str) else price
+    query = NodeQuery(
+        skill_id=wanted.get("skill", ""),
+        domain=wanted.get("domain", ""),
+        language=wanted.get("language", ""),
+        input_media_type=wanted.get("input_media_type", ""),
+        data_class=wanted.get("data_class", DataClass.UNSPECIFIED),
+        price=None if amount is None else PriceCeiling(asset=amount.asset, max_cost=amount.value),
+        rail_id=wanted.get("rail", ""),
+        profiles=tuple(wanted.get("profiles", ())),
+        min_parameter_count=wanted.get("min_parameters", 0),
+        max_parameter_count=wanted.get("max_parameters", 0),
+        text=wanted.get("text", ""),
+    )
+    try:
+        check_query(query)
+    except FieldInvalidError as error:
+        raise UsageError(f"no registry can be asked for this: {error}; nothing was sent") from error
+    return query
+
+
+async def find(query: NodeQuery, *, registries: Sequence[Registry], near: str, now: datetime) -> FoundNodes:
+    """Asks registries for nodes, and ranks what holds.
+
+    Args:
+        query: What is asked for.
+        registries: Whom to ask.
+        near: A question, which stays here; empty: none.
+        now: Aware UTC.
+
+    Raises:
+        ConsilienceError: No registry answered.
+    """
+
+    async def cards(registry: Registry) -> list[Record]:
+        return [Record(object=card) for card in await registry.cards(query)]
+
+    gathered = await gather(registries, cards, now=now, fits=fits_query(query))
+    wanted = frozenset(words_of(near))
+    nodes = [
+        _found(placed.record.object, query=query, wanted=wanted, registries=gathered.served_by.get(digest, ()))  # type: ignore[arg-type]
+        for placed in gathered.merged.records
+        if fits_query(query)(placed)  # a newer card may fit no more
+        for digest in (placed.place.digest,)
+    ]
+    chance = os.urandom(16)
+    return FoundNodes(nodes=tuple(sorted(nodes, key=lambda node: rank(node, chance=chance))), faults=gathered.faults)
+
+
+def rank(node: FoundNode, *, chance: bytes) -> tuple[int, int, int, bytes]:
+    """Returns by what nodes are ordered: near to the question, cheap, measured to be good, and then by chance.
+
+    Chance is what a node cannot choose: by node ids, whoever makes many keys would come first.
+    """
+    quality = max((measured.score_milli for measured in node.skill.measured_quality), default=0)
+    cost = node.price.value if node.price else 0
+    return -node.near, cost, -quality, hashlib.sha256(chance + node.card.value.node_id).digest()
+
+
+def _found(
+    card: Signed[NodeCard], *, query: NodeQuery, wanted: frozenset[str], registries: tuple[str, ...]
+) -> FoundNode:
+    """Returns the node of a card with the skill that is nearest and cheapest of those that fit."""
+    skills = [
+        FoundNode(
+            card=card,
+            skill=skill,
+            price=_price(card.value, skill, query=query),
+            near=len(wanted.intersection(words_of_skill(card.value, skill))),
+            registries=registries,
+        )
+        for skill in card.value.skills
+        if fits(card.value, skill, query)
+    ]
+    return min(skills, key=lambda node: rank(node, chance=b""))
+
+
+def _price(card: NodeCard, skill: Skill, *, query: NodeQuery) -> Amount | None:
+    """Returns what the reference usage costs, in the asset that is asked for, else in the first of the skill."""
+    costs = reference_costs(card, skill)
+    asset = query.price.asset if query.price is not None else next(iter(costs), "")
+    return Amount(costs[asset], asset) if asset in costs else None

@@ -1,0 +1,290 @@
+"""Gathering: one question to several registries, by the algorithm of spec section 4.6.
+
+What each one served is verified here, laid together, and held against what the others served. Whoever lacks something
+is handed it: its answer tells whether it was behind, or had it all along and was silent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import Enum
+
+from consilience._wire.records import open_record
+from consilience.client.reviews.registries import Registry
+from consilience.errors import (
+    ConsilienceError,
+    FieldInvalidError,
+    ProtocolError,
+    RecordRetractedError,
+    RefusedError,
+    TicketUsedError,
+    TransportError,
+)
+from consilience.reviews import (
+    Merged,
+    Placed,
+    PublishOutcome,
+    Record,
+    RecordQuery,
+    RecordType,
+    card_fits,
+    merged,
+    place_of,
+)
+from consilience.reviews.finding import NodeQuery
+from consilience.units import Digest
+
+MAX_HANDED_IN = 32
+"""Records that one registry is handed after one question; the rest waits for the next."""
+
+
+class FaultKind(Enum):
+    """What is wrong with a registry."""
+
+    UNREACHABLE = "unreachable"
+    """It did not answer."""
+    REFUSING = "refusing"
+    """It refused the question, or what others hold, or answered by none of the rules."""
+    INVALID = "invalid"
+    """It served what does not hold, or does not fit: no registry admits it (REC-READ-001)."""
+    BEHIND = "behind"
+    """It did not serve what others did, or something older, and has taken it in now."""
+    SILENT = "silent"
+    """It did not serve what it has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Something wrong with a registry.
+
+    Attributes:
+        registry: The one that it is.
+        kind: What is wrong.
+        detail: For people.
+        digest: The record that shows it; empty: none does.
+    """
+
+    registry: str
+    kind: FaultKind
+    detail: str
+    digest: bytes = b""
+
+    def __str__(self) -> str:
+        return f"{self.registry} is {self.kind.value}: {self.detail}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """What several registries know together.
+
+    Attributes:
+        merged: One view of it.
+        served_by: By the digest of each record, the names of the registries that served it.
+        faults: What is wrong with which of them.
+    """
+
+    merged: Merged
+    served_by: dict[Digest, tuple[str, ...]]
+    faults: tuple[Fault, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class _HandedIn:
+    """What came of handing in what a registry did not serve.
+
+    Attributes:
+        faults: What that shows.
+        known: What it has already.
+        newer: What it has in the place of others.
+    """
+
+    faults: list[Fault] = field(default_factory=list)
+    known: list[Placed] = field(default_factory=list)
+    newer: list[Placed] = field(default_factory=list)
+
+
+Ask = Callable[[Registry], Awaitable[Sequence[Record]]]
+
+
+async def gather(
+    registries: Sequence[Registry], ask: Ask, *, now: datetime, fits: Callable[[Placed], bool]
+) -> Gathered:
+    """Asks several registries one question, and tells what they know together and who held something back.
+
+    Args:
+        registries: One at least.
+        ask: Asks one of them, and returns what it served, unverified.
+        now: Aware UTC.
+        fits: Whether a record that holds is an answer to the question.
+
+    Raises:
+        ConsilienceError: None of them answered; the failure of the first.
+    """
+    answers = await asyncio.gather(*(_answer(registry, ask) for registry in registries))
+    if all(isinstance(answer, ConsilienceError) for answer in answers):
+        raise next(answer for answer in answers if isinstance(answer, ConsilienceError))
+    faults: list[Fault] = []
+    served: dict[str, list[Placed]] = {}
+    for registry, answer in zip(registries, answers, strict=True):
+        if isinstance(answer, ConsilienceError):
+            faults.append(_failed(registry, answer))
+        else:
+            served[registry.name] = list(_holding(registry, answer, now=now, fits=fits, faults=faults))
+    view = merged(served)
+    by_name = {registry.name: registry for registry in registries}
+    news: list[Placed] = []
+    for name, missing in view.missing.items():
+        lacking = [placed for placed in view.records if placed.place.digest in missing]
+        handed = await _hand_in(by_name[name], lacking[:MAX_HANDED_IN], now=now)
+        faults += handed.faults
+        news += handed.newer
+        if handed.known:
+            faults += await _asked_again(by_name[name], ask, handed.known)
+    if news:
+        view = merged({**served, "": news})
+        faults += _outdated(served, news)
+    serving: dict[Digest, tuple[str, ...]] = {}
+    for name, records in served.items():
+        for placed in records:
+            serving[placed.place.digest] = (*serving.get(placed.place.digest, ()), name)
+    return Gathered(merged=replace(view, missing={}), served_by=serving, faults=tuple(faults))
+
+
+def opened(record: Record, *, now: datetime) -> Placed:
+    """Returns a record that a client may use (REC-READ-001).
+
+    Raises:
+        RefusedError: It fails a step of spec section 4.4.
+    """
+    found = open_record(record)
+    return Placed(record=found, place=place_of(found, now=now))
+
+
+async def _answer(registry: Registry, ask: Ask) -> Sequence[Record] | ConsilienceError:
+    try:
+        return await ask(registry)
+    except (TransportError, ProtocolError, RefusedError) as error:
+        return error
+
+
+def _failed(registry: Registry, error: ConsilienceError) -> Fault:
+    kind = FaultKind.UNREACHABLE if isinstance(error, TransportError) else FaultKind.REFUSING
+    return Fault(registry=registry.name, kind=kind, detail=str(error))
+
+
+def _holding(
+    registry: Registry,
+    records: Sequence[Record],
+    *,
+    now: datetime,
+    fits: Callable[[Placed], bool],
+    faults: list[Fault],
+) -> list[Placed]:
+    """Returns what holds of what a registry served, and tells what does not."""
+    holding: list[Placed] = []
+    for record in records:
+        try:
+            placed = opened(record, now=now)
+            if not fits(placed):
+                raise FieldInvalidError("it is not what was asked for")
+        except RefusedError as error:
+            detail = f"it served {record.digest.hex()[:16]}, which does not hold: {error}"
+            faults.append(Fault(registry=registry.name, kind=FaultKind.INVALID, detail=detail, digest=record.digest))
+        else:
+            holding.append(placed)
+    return holding
+
+
+async def _hand_in(registry: Registry, lacking: Sequence[Placed], *, now: datetime) -> _HandedIn:
+    """Hands in what a registry lacks, and returns what that shows."""
+    handed = _HandedIn()
+
+    def tell(kind: FaultKind, placed: Placed, words: str) -> None:
+        detail = f"it did not serve the {_name(placed)}, and {words}"
+        handed.faults.append(Fault(registry=registry.name, kind=kind, detail=detail, digest=placed.place.digest))
+
+    for placed in lacking:
+        try:
+            outcome = await registry.publish(placed.record.record)
+        except (TransportError, ProtocolError) as error:
+            handed.faults.append(_failed(registry, error))
+            return handed
+        except (RecordRetractedError, TicketUsedError):
+            outcome = PublishOutcome.SUPERSEDED
+        except RefusedError as error:
+            tell(FaultKind.REFUSING, placed, f"refuses it: {error}")
+            continue
+        match outcome:
+            case PublishOutcome.STORED:
+                tell(FaultKind.BEHIND, placed, "has it now")
+            case PublishOutcome.KNOWN:
+                handed.known.append(placed)
+            case PublishOutcome.SUPERSEDED:
+                if (winner := await _in_place_of(placed, registry=registry, now=now)) is not None:
+                    handed.newer.append(winner)
+            case _:
+                tell(FaultKind.REFUSING, placed, "says what this version does not understand")
+    return handed
+
+
+async def _asked_again(registry: Registry, ask: Ask, known: Sequence[Placed]) -> list[Fault]:
+    """Asks a registry again that says that it has what it did not serve: it may have come just now."""
+    answer = await _answer(registry, ask)
+    if isinstance(answer, ConsilienceError):
+        return [_failed(registry, answer)]
+    served = {record.digest for record in answer}
+    return [
+        Fault(
+            registry=registry.name,
+            kind=FaultKind.BEHIND if placed.place.digest in served else FaultKind.SILENT,
+            detail=f"it did not serve the {_name(placed)}, which it has",
+            digest=placed.place.digest,
+        )
+        for placed in known
+    ]
+
+
+def _name(placed: Placed) -> str:
+    return f"{placed.place.type.name.lower()} {placed.place.digest.hex()[:16]}"
+
+
+async def _in_place_of(placed: Placed, *, registry: Registry, now: datetime) -> Placed | None:
+    """Returns what a registry holds in the slot of a record that it says is superseded; None: nothing that holds."""
+    place = placed.place
+    query = RecordQuery(subject=place.subject, author=place.author)
+    try:
+        found = [opened(record, now=now) for record in await registry.records(query)]
+    except (TransportError, ProtocolError, RefusedError):
+        return None
+    held = {other.slot: other for other in merged({"": [placed, *found]}).records}
+    winner = held[placed.slot]
+    return None if winner.place.digest == place.digest else winner
+
+
+def _outdated(served: dict[str, list[Placed]], news: Sequence[Placed]) -> list[Fault]:
+    """Tells which registries served what something newer stands in the place of."""
+    slots = {placed.slot: placed for placed in news}
+    return [
+        Fault(
+            registry=name,
+            kind=FaultKind.BEHIND,
+            detail=f"it served the {_name(old)}, and there is a newer one",
+            digest=old.place.digest,
+        )
+        for name, records in served.items()
+        for old in records
+        if (winner := slots.get(old.slot)) is not None and winner.place.digest != old.place.digest
+    ]
+
+
+def fits_query(query: NodeQuery) -> Callable[[Placed], bool]:
+    """Returns what tells whether a record is the card of a node that fits."""
+
+    def fits(placed: Placed) -> bool:
+        card = placed.record.object.value
+        return placed.place.type is RecordType.NODE_CARD and card_fits(card, query)  # type: ignore[arg-type]
+
+    return fits

@@ -1,0 +1,118 @@
+"""Finding, judging and warning on the command line, with two registries of one's own."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from consilience.identity import KeyPair, format_node_id
+from consilience.server import Node, Registry, RunningNode
+from consilience.testing import serving_in_thread
+from sdk.tests.cli.conftest import Run
+
+
+@pytest.fixture
+def registries(tmp_path: Path) -> Iterator[list[RunningNode]]:
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(
+                serving_in_thread(
+                    Node(
+                        f"registry {number}",
+                        key=KeyPair.generate(),
+                        registry=Registry(store=f"sqlite:////{tmp_path}/records-{number}.db"),
+                    )
+                )
+            )
+            for number in range(2)
+        ]
+
+
+@pytest.fixture
+def here(registries: list[RunningNode], environment: dict[str, str]) -> list[str]:
+    """The addresses of the registries, which the command line finds in its environment."""
+    addresses = [registry.address for registry in registries]
+    environment["CONSILIENCE_REGISTRIES"] = " ".join(addresses)
+    return addresses
+
+
+def test_an_answer_is_reviewed_by_one_command_and_read_by_another(
+    consilience: Run, running_node: RunningNode, here: list[str]
+) -> None:
+    asked = consilience("ask", "What is a heisenbug?", "--node", running_node.address)
+    assert "consilience review" in asked.stderr
+    said = consilience("review", "--verdict", "partly-correct", "--how", "human", "--comment", "[b]Not all.", "--json")
+    facts = json.loads(said.stdout)
+    assert facts["outcomes"] == dict.fromkeys(here, "STORED")
+    node = format_node_id(running_node.card.value.node_id)
+    read = consilience("about", node)
+    for told in ("partly_correct (human)", "[b]Not all.", facts["record"]):
+        assert told in read.stdout
+    again = consilience("review", "--verdict", "wrong")
+    assert again.returncode == 3
+    assert "TICKET_USED" in again.stderr
+
+    taken_back = consilience("retract", facts["record"])
+    assert taken_back.returncode == 0
+    assert json.loads(consilience("about", node, "--json").stdout) == {"opinions": [], "faults": []}
+
+
+def test_an_answer_is_named_by_its_request_id(consilience: Run, running_node: RunningNode, here: list[str]) -> None:
+    first = json.loads(consilience("ask", "One?", "--node", running_node.address, "--json").stdout)
+    consilience("ask", "Two?", "--node", running_node.address)
+    said = consilience("review", first["request_id"][:12], "--verdict", "wrong", "--registry", here[0], "--json")
+    assert list(json.loads(said.stdout)["outcomes"]) == [here[0]]
+    for name in ("zz", "00000000"):
+        unknown = consilience("review", name, "--verdict", "wrong")
+        assert unknown.returncode == 2
+
+
+def test_who_asked_nothing_has_nothing_to_review(consilience: Run) -> None:
+    done = consilience("review", "--verdict", "wrong")
+    assert done.returncode == 2
+    assert "nothing was asked yet" in done.stderr
+
+
+def test_a_node_answers_a_warning(
+    consilience: Run, tmp_path: Path, registries: list[RunningNode], here: list[str]
+) -> None:
+    key = KeyPair.generate()
+    key.save(tmp_path / "root.key")
+    node = format_node_id(key.public_key)
+    warned = consilience("warn", node, "--category", "fraud", "--severity", "high", "--summary", "It lies.", "--json")
+    record = json.loads(warned.stdout)["record"]
+    assert consilience("rebut", record, "--comment", "I do not.", "--key", str(tmp_path / "root.key")).returncode == 0
+    (opinion,) = json.loads(consilience("about", node, "--json").stdout)["opinions"]
+    assert (opinion["says"], opinion["words"], opinion["rebuttal"]) == ("fraud (high)", "It lies.", "I do not.")
+    stranger = consilience("rebut", record, "--comment", "Nor do I.")
+    assert stranger.returncode == 2
+    assert "only the node" in stranger.stderr
+
+
+def test_a_model_is_warned_of_by_the_digest_of_its_weights(consilience: Run, here: list[str]) -> None:
+    options = ("--category", "harmful", "--severity", "low", "--summary", "It is rude.")
+    assert consilience("warn", f"sha256:{'ab' * 32}", *options).returncode == 0
+    assert consilience("warn", "sha256:ab", *options).returncode == 2
+
+
+def test_nodes_are_found_and_a_registry_that_is_behind_is_told_of(
+    consilience: Run, running_node: RunningNode, here: list[str], tmp_path: Path
+) -> None:
+    card = consilience("card", running_node.address, "--json")
+    assert card.returncode == 0
+    published = consilience("publish", running_node.address, "--registry", here[0])
+    assert published.returncode == 0
+    found = consilience("find", "--language", "en", "--near", "Which terms?")
+    assert format_node_id(running_node.card.value.node_id)[:12] in found.stdout
+    assert f"{here[1]} is behind" in found.stderr
+    again = json.loads(consilience("find", "--language", "en", "--json").stdout)
+    assert [node["name"] for node in again["nodes"]] == ["glossary"]
+    assert again["faults"] == []
+
+
+def test_without_a_registry_nothing_is_looked_for(consilience: Run) -> None:
+    done = consilience("find", "--domain", "law")
+    assert done.returncode == 2
+    assert "no registry" in done.stderr
