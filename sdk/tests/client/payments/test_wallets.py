@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -263,12 +264,26 @@ def test_a_quote_is_used_again_while_it_lasts(wallet: Wallet, specimens: Specime
 
     assert found()
     assert not found(model="another")
-    assert not found(later=quote.expire_time - quote.issue_time)
     wallet.begin(replace(specimens.intent(request_id(1)), ceiling=quote.total_max_charge - 5), per_day=10**9, least=1)
     assert found(most=5)
     assert not found(most=6)
+    assert not found(most=1, later=quote.expire_time - quote.issue_time)
+    assert not found(most=1), "what has expired is not looked at any more"
+
+
+def test_a_quote_that_the_node_does_not_take_is_not_used_again(wallet: Wallet, specimens: Specimens) -> None:
+    specimens.open(wallet)
+    quote, card = specimens.quote.value, specimens.deal.chain.card
+    wanted: dict[str, Any] = {
+        "payer": quote.payer,
+        "skill_id": quote.skill_id,
+        "model_id": "",
+        "asset": "TEST/0",
+        "card": card,
+    }
+    assert wallet.quotes.usable(**wanted) is not None
     wallet.quotes.discard(specimens.quote.digest)
-    assert not found(most=1)
+    assert wallet.quotes.usable(**wanted) is None
 
 
 def test_transfers_are_pending_until_it_is_known_how_they_ended(wallet: Wallet, specimens: Specimens) -> None:

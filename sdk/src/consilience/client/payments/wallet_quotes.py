@@ -48,7 +48,7 @@ class WalletQuotes:
         most: int,
         now: datetime,
     ) -> Signed[Quote] | None:
-        """Returns a price for one more ask, or None.
+        """Returns the latest price for one more ask, or None.
 
         Args:
             payer: Who asks.
@@ -66,13 +66,18 @@ class WalletQuotes:
                 (card.value.node_id, skill_id, payer, model_id, asset, card.digest),
             ).fetchall()
             quotes = [opened(encoded, Quote) for (encoded,) in found]
-            good = (quote for quote in quotes if now + LAST_MOMENT < quote.value.expire_time)
-            return next((quote for quote in good if _has_room(database, quote, most=most)), None)
+            quotes.sort(key=lambda quote: quote.value.issue_time, reverse=True)
+            for quote in quotes:
+                if now + LAST_MOMENT >= quote.value.expire_time:
+                    _discard(database, quote.digest)
+                elif _has_room(database, quote, most=most):
+                    return quote
+        return None
 
     def discard(self, digest: Digest) -> None:
         """Notes that the node does not take a quote any more."""
         with self._file.transaction() as database:
-            database.execute("UPDATE quotes SET used_up = 1 WHERE digest = ?", (digest,))
+            _discard(database, digest)
 
     def get(self, digest: bytes) -> tuple[Signed[Quote], Signed[NodeCard]] | None:
         """Returns a quote and the card that it rests on, or None."""
@@ -82,6 +87,10 @@ class WalletQuotes:
                 (digest,),
             ).fetchone()
         return (opened(found[0], Quote), opened(found[1], NodeCard)) if found else None
+
+
+def _discard(database: Database, digest: Digest) -> None:
+    database.execute("UPDATE quotes SET used_up = 1 WHERE digest = ?", (digest,))
 
 
 def _has_room(database: Database, quote: Signed[Quote], *, most: int) -> bool:
