@@ -84,7 +84,7 @@ class WalletMachine(RuleBasedStateMachine):
             self.running[name] = Exposure(
                 ceiling=known.ceiling, window=WINDOW, question=known.question, metered=metered
             )
-            assert authority.cumulative == max(self.highest, min(upto, self.bound))
+            assert authority.cumulative == max(self.highest, self.bound)
         else:
             assert authority.cumulative == self.highest
         assert self.highest <= authority.cumulative <= max(self.highest, self.bound)

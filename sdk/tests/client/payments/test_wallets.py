@@ -246,6 +246,17 @@ def test_a_demand_for_an_unknown_session_signs_nothing(wallet: Wallet, specimens
     assert wallet.authorize(specimens.terms.digest, demand).cumulative == 0
 
 
+def test_what_one_ask_requires_brings_what_all_that_run_may_need(wallet: Wallet, specimens: Specimens) -> None:
+    session_id = specimens.open(wallet)
+    for number in (1, 2):
+        wallet.begin(specimens.intent(request_id(number)), per_day=DAY, least=1)
+    exposures = [replace(specimens.intent(request_id(number)).exposure, metered=7) for number in (1, 2)]
+    for number, exposure in zip((1, 2), exposures, strict=True):
+        demand = Demand(request_id=request_id(number), upto=7 + WINDOW, exposure=exposure)
+        signed = wallet.authorize(session_id, demand).cumulative
+    assert signed == 2 * (7 + WINDOW)
+
+
 def test_a_quote_is_used_again_while_it_lasts(wallet: Wallet, specimens: Specimens) -> None:
     specimens.open(wallet)
     card = specimens.deal.chain.card
@@ -280,6 +291,8 @@ def test_a_quote_that_the_node_does_not_take_is_not_used_again(wallet: Wallet, s
         "model_id": "",
         "asset": "TEST/0",
         "card": card,
+        "most": 1,
+        "now": quote.issue_time,
     }
     assert wallet.quotes.usable(**wanted) is not None
     wallet.quotes.discard(specimens.quote.digest)

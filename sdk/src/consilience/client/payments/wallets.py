@@ -214,12 +214,13 @@ class Wallet:
     def authorize(self, session_id: Digest, *demands: Demand) -> Authority:
         """Returns what may be signed next, written down as signed.
 
-        A voucher never falls, and never exceeds what is spent by receipts and the exposure of each running ask
-        (PAY-VCH-004), nor what is available.
+        It is what is spent by receipts and the exposure of each running ask, as far as that is available, and never
+        falls (PAY-VCH-004). What one ask requires leaves out what others are about to: signed for all that run, none
+        of them has to wait.
 
         Args:
             session_id: The session.
-            demands: What the node requires; none: as much as may be.
+            demands: What the node requires; one that cannot be brings nothing.
         """
         with self._file.transaction() as database:
             return _authorize(database, session_id, *demands)
@@ -272,9 +273,7 @@ def _authorize(database: Database, session_id: Digest, *demands: Demand) -> Auth
     exposed = (
         sum(exposure.amount for exposure in _exposures(database, session_id).values()) if granted else known.exposed
     )
-    bound = known.spent + exposed
-    upto = max((demand.upto for demand in granted), default=bound)
-    cumulative = max(known.authorized, min(upto, bound, known.available))
+    cumulative = max(known.authorized, min(known.spent + exposed, known.available))
     database.execute("UPDATE sessions SET authorized = ? WHERE session_id = ?", (cumulative, session_id))
     return Authority(cumulative=cumulative, excessive=excessive)
 
