@@ -25,7 +25,8 @@ CREATE TABLE cards (digest BLOB PRIMARY KEY, card BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE quotes (
     digest BLOB PRIMARY KEY,
     payer BLOB NOT NULL, payee BLOB NOT NULL, skill_id TEXT NOT NULL, model_id TEXT NOT NULL, asset TEXT NOT NULL,
-    card_digest BLOB NOT NULL REFERENCES cards, used_up INTEGER NOT NULL DEFAULT 0, quote BLOB NOT NULL
+    card_digest BLOB NOT NULL REFERENCES cards, used_up INTEGER NOT NULL DEFAULT 0, quote BLOB NOT NULL,
+    ask_count INTEGER NOT NULL DEFAULT 0, charges INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX quotes_by_skill ON quotes (payee, skill_id);
 CREATE TABLE sessions (
@@ -47,8 +48,9 @@ CREATE TABLE asks (
     CHECK ((status = 'PAID') = (charge IS NOT NULL))
 ) WITHOUT ROWID;
 CREATE INDEX asks_by_session ON asks (session_id, status);
-CREATE INDEX asks_by_day ON asks (asset, day, status, charge, ceiling);
-CREATE INDEX asks_by_quote ON asks (quote_digest, status, charge, ceiling);
+CREATE TABLE days (
+    asset TEXT NOT NULL, day TEXT NOT NULL, charges INTEGER NOT NULL, PRIMARY KEY (asset, day)
+) WITHOUT ROWID;
 CREATE TABLE receipts (
     session_id BLOB NOT NULL REFERENCES sessions, number INTEGER NOT NULL, digest BLOB NOT NULL UNIQUE,
     receipt BLOB NOT NULL, PRIMARY KEY (session_id, number)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from consilience._wire.envelopes import to_bytes
 from consilience.client.payments.wallet_file import Database, WalletFile
 from consilience.client.payments.wallet_rows import opened
+from consilience.client.payments.wallet_sums import under_quote
 from consilience.envelopes import Signed
 from consilience.nodes import NodeCard
 from consilience.payments import Quote
@@ -33,7 +34,8 @@ class WalletQuotes:
         with self._file.transaction() as database:
             database.execute("INSERT OR IGNORE INTO cards VALUES (?, ?)", (card.digest, to_bytes(card.envelope)))
             database.execute(
-                "INSERT OR IGNORE INTO quotes VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)",
+                "INSERT OR IGNORE INTO quotes (digest, payer, payee, skill_id, model_id, asset, card_digest, quote)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (quote.digest, *named, card.digest, to_bytes(quote.envelope)),
             )
 
@@ -95,11 +97,7 @@ def _discard(database: Database, digest: Digest) -> None:
 
 def _has_room(database: Database, quote: Signed[Quote], *, most: int) -> bool:
     """Tells whether one more ask keeps within `max_asks` and `total_max_charge` (PAY-QUO-003)."""
-    asks, charges = database.execute(
-        "SELECT COUNT(*), COALESCE(SUM(COALESCE(charge, ceiling)), 0) FROM asks"
-        " WHERE quote_digest = ? AND status <> 'RELEASED'",
-        (quote.digest,),
-    ).fetchone()
+    asks, charges = under_quote(database, quote.digest)
     value = quote.value
     room: bool = asks < value.max_asks and charges + min(most, value.max_charge) <= value.total_max_charge
     return room

@@ -5,6 +5,7 @@ from __future__ import annotations
 from consilience._wire.envelopes import to_bytes
 from consilience.client.payments.wallet_file import Database, WalletFile
 from consilience.client.payments.wallet_rows import opened
+from consilience.client.payments.wallet_sums import count
 from consilience.envelopes import Signed
 from consilience.errors import ProtocolError
 from consilience.payments import Receipt, check_chain
@@ -126,7 +127,8 @@ def _is_there(database: Database, receipt: Signed[Receipt]) -> bool:
 def _settle(database: Database, receipt: Receipt) -> None:
     """Notes that an ask is paid, and forgets what was asked."""
     found = database.execute(
-        "SELECT status FROM asks WHERE request_id = ? AND session_id = ? AND ask_digest = ? AND quote_digest = ?",
+        "SELECT status, ceiling FROM asks"
+        " WHERE request_id = ? AND session_id = ? AND ask_digest = ? AND quote_digest = ?",
         (receipt.request_id, receipt.session_id, receipt.ask_digest, receipt.quote_digest),
     ).fetchone()
     if found is None or found[0] == "RELEASED":
@@ -137,3 +139,4 @@ def _settle(database: Database, receipt: Receipt) -> None:
         "UPDATE asks SET status = 'PAID', charge = ?, ask = NULL WHERE request_id = ?",
         (receipt.charge, receipt.request_id),
     )
+    count(database, RequestId(receipt.request_id), asks=0, charges=receipt.charge - found[1])

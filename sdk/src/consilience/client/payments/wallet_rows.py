@@ -140,7 +140,7 @@ class Demand:
 
     Attributes:
         request_id: Names the ask.
-        upto: The total that a voucher is to reach at least, in units of the asset.
+        upto: The total that a voucher is to reach, in units of the asset.
         exposure: What the ask puts at risk now.
     """
 

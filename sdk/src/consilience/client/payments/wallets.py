@@ -35,6 +35,7 @@ from consilience.client.payments.wallet_rows import (
     session_of,
 )
 from consilience.client.payments.wallet_steps import WalletSteps
+from consilience.client.payments.wallet_sums import charges_on, count
 from consilience.client.payments.wallet_transfers import WalletTransfers
 from consilience.envelopes import Signed
 from consilience.errors import BudgetExceededError, UsageError
@@ -177,7 +178,7 @@ class Wallet:
                 raise UsageError(
                     f"the ask {intent.request_id.hex()} was paid for before: read it with client.resume(request_id)"
                 )
-            left = per_day - _spent_on(database, asset=asset, day=_day(intent.begin_time))
+            left = per_day - charges_on(database, asset=asset, day=_day(intent.begin_time).isoformat())
             if left < max(least, 1):
                 raise BudgetExceededError(
                     f"the ask costs {Amount(least, asset)} at least, and of the day's {Amount(per_day, asset)}"
@@ -198,6 +199,7 @@ class Wallet:
                     *(begun.begin_time.isoformat(), begun.ceiling, begun.quote.value.window, begun.question),
                 ),
             )
+            count(database, begun.request_id, asks=1, charges=begun.ceiling)
         return begun
 
     def bind(self, ask: Signed[Ask]) -> Authority:
@@ -214,13 +216,13 @@ class Wallet:
     def authorize(self, session_id: Digest, *demands: Demand) -> Authority:
         """Returns what may be signed next, written down as signed.
 
-        It is what is spent by receipts and the exposure of each running ask, as far as that is available, and never
-        falls (PAY-VCH-004). What one ask requires leaves out what others are about to: signed for all that run, none
-        of them has to wait.
+        A voucher never falls, and never exceeds what is spent by receipts and the exposure of each running ask
+        (PAY-VCH-004), nor what is available. Where several asks run, it goes that far: what is required for one of them
+        leaves out what the others are about to need, and they would have to wait.
 
         Args:
             session_id: The session.
-            demands: What the node requires; one that cannot be brings nothing.
+            demands: What the node requires; none: as much as may be.
         """
         with self._file.transaction() as database:
             return _authorize(database, session_id, *demands)
@@ -228,10 +230,13 @@ class Wallet:
     def release(self, request_id: RequestId) -> None:
         """Notes that the node did not take an ask, so that nothing is charged for it."""
         with self._file.transaction() as database:
-            database.execute(
-                "UPDATE asks SET status = 'RELEASED', ask = NULL WHERE request_id = ? AND status = 'RUNNING'",
+            released = database.execute(
+                "UPDATE asks SET status = 'RELEASED', ask = NULL WHERE request_id = ? AND status = 'RUNNING'"
+                " RETURNING ceiling",
                 (request_id,),
-            )
+            ).fetchone()
+            if released is not None:
+                count(database, request_id, asks=-1, charges=-released[0])
 
     def intent(self, request_id: RequestId) -> PaymentIntent | None:
         """Returns what was written down about an ask, or None."""
@@ -247,7 +252,7 @@ class Wallet:
     def spent_on(self, day: date, *, asset: str) -> int:
         """Returns what the asks of a day, by UTC, have cost, those that run at their ceilings; in units of an asset."""
         with self._file.transaction() as database:
-            return _spent_on(database, asset=asset, day=day)
+            return charges_on(database, asset=asset, day=day.isoformat())
 
 
 def _sessions(database: Database, condition: str, named: dict[str, Any]) -> Iterable[WalletSession]:
@@ -270,10 +275,10 @@ def _authorize(database: Database, session_id: Digest, *demands: Demand) -> Auth
         return Authority(cumulative=known.authorized, excessive=excessive)
     for demand in granted:
         _expose(database, demand)
-    exposed = (
-        sum(exposure.amount for exposure in _exposures(database, session_id).values()) if granted else known.exposed
-    )
-    cumulative = max(known.authorized, min(known.spent + exposed, known.available))
+    running = _exposures(database, session_id)
+    bound = known.spent + sum(exposure.amount for exposure in running.values())
+    upto = max(demand.upto for demand in granted) if granted and len(running) == 1 else bound
+    cumulative = max(known.authorized, min(upto, bound, known.available))
     database.execute("UPDATE sessions SET authorized = ? WHERE session_id = ?", (cumulative, session_id))
     return Authority(cumulative=cumulative, excessive=excessive)
 
@@ -318,15 +323,6 @@ def _expose(database: Database, demand: Demand) -> None:
 def _intent(database: Database, request_id: RequestId) -> PaymentIntent | None:
     row = database.execute(f"{_INTENTS} WHERE request_id = ?", (request_id,)).fetchone()
     return intent_of(row) if row else None
-
-
-def _spent_on(database: Database, *, asset: str, day: date) -> int:
-    (spent,) = database.execute(
-        "SELECT COALESCE(SUM(COALESCE(charge, ceiling)), 0) FROM asks"
-        " WHERE asset = ? AND day = ? AND status <> 'RELEASED'",
-        (asset, day.isoformat()),
-    ).fetchone()
-    return int(spent)
 
 
 def _asset_of(intent: PaymentIntent) -> str:
