@@ -11,13 +11,10 @@ from consilience._wire.events import decode_events, encode_event
 from consilience.asks import AnswerEvent, Final, Outcome, StopReason
 from consilience.client import Client
 from consilience.client.payments import PaymentStatus
-from consilience.client.payments.calls import PaymentCalls
-from consilience.client.routes import Route
-from consilience.envelopes import Signed
 from consilience.errors import AnswerTimeoutError, BudgetExceededError, DataClassForbiddenError, UsageError
 from consilience.identity import KeyPair
 from consilience.nodes import DataClass, Limits
-from consilience.payments import Amount, Budget, Receipt, SessionState, SessionStatus
+from consilience.payments import Amount, Budget, SessionStatus
 from consilience.rails.hold import HoldPayer, HoldRail
 from consilience.server.payments import Offer
 from consilience.tariffs import Backing, PricedUnit, Tariff, UnitPrice
@@ -82,35 +79,6 @@ async def test_every_receipt_is_kept_and_acknowledged(client: Client, tmp_path: 
     assert [receipt.value.number for receipt in wallet_in(tmp_path).receipts.of(session.session_id)] == [1, 2, 3]
     assert len(checks) == 4
     assert all(check.passed for check in checks)
-
-
-async def test_receipts_that_come_during_an_acknowledgement_go_together_with_the_next(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    go_on, numbers = asyncio.Event(), list[int]()
-
-    async def acknowledge(calls: PaymentCalls, receipt: Signed[Receipt], *, route: Route) -> Signed[SessionState]:
-        numbers.append(receipt.value.number)
-        await go_on.wait()
-        return await real(calls, receipt, route=route)
-
-    real = PaymentCalls.acknowledge
-    monkeypatch.setattr(PaymentCalls, "acknowledge", acknowledge)
-    async with Shop().node.serving("127.0.0.1:0") as running:
-        for _ in range(4):
-            await client.ask("?", node=running.address, skill="words")
-        go_on.set()
-        (session,) = await settled(client)
-    assert numbers == [1, 4]
-    assert session.acknowledged == 4
-
-
-async def test_a_price_that_was_asked_for_is_what_the_next_ask_is_paid_by(client: Client) -> None:
-    async with Shop().node.serving("127.0.0.1:0") as running:
-        quotes = [await client.payments.quote("words", node=running.address) for _ in range(2)]
-        result = await client.ask("?", node=running.address, skill="words")
-    assert result.receipt is not None
-    assert result.receipt.value.quote_digest == quotes[-1].digest
 
 
 async def test_asks_at_once_share_a_session_and_each_is_charged_once(client: Client) -> None:
