@@ -5,12 +5,14 @@ import asyncio
 
 from benchmarks.engine import measure_engine
 from benchmarks.imports import measure_imports
+from benchmarks.ledgers import measure_ledgers
 from benchmarks.pairs import Ratio
+from benchmarks.payments import measure_payments
 from benchmarks.report import table, write_report
 from benchmarks.trust import measure_reputation
 from benchmarks.wire import measure_wire
 
-PARTS = ("imports", "wire", "engine", "reputation")
+PARTS = ("imports", "wire", "payments", "engine", "reputation")
 
 
 async def measure(parts: list[str]) -> list[Ratio]:
@@ -20,6 +22,8 @@ async def measure(parts: list[str]) -> list[Ratio]:
         ratios += await measure_wire()
     if "imports" in parts:
         ratios.append(await measure_imports())
+    if "payments" in parts:
+        ratios += [*await measure_payments(), *await measure_ledgers()]
     if "engine" in parts:
         ratios += await measure_engine()
     if "reputation" in parts:

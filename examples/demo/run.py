@@ -1,7 +1,8 @@
-"""The demo: a question travels through two real nodes on a real model.
+"""The demo: a question travels through two real nodes on a real model, and who knows the answer is paid for it.
 
-Three processes talk over sockets of this machine: a generalist (a small model alone), a specialist (the same model with
-a dictionary of computing), and this one, the asker. Run it with `make demo`, or `make demo ASK=deadlock`.
+Three processes talk over sockets of this machine: a generalist (a small model alone, free), a specialist (the same
+model with a dictionary of computing, paid), and this one, the asker. Run it with `make demo`, or `make demo
+ASK=deadlock`.
 """
 
 import argparse
@@ -26,15 +27,20 @@ from consilience.cli.asks import citation_line, confidence_line, model_line
 from consilience.cli.exchanges import check_line
 from consilience.cli.nodes import card_view
 from consilience.cli.printing import facts_table, printable
-from consilience.client import AskResult
+from consilience.client import AskResult, Check
 from consilience.errors import ConsilienceError
 from consilience.identity import KeyPair
+from consilience.payments import Budget
+from examples.demo.payment import show_price, show_receipt
 
 READY_SECONDS = 60.0
 SURE_ENOUGH = 0.5
 QUOTE_CHARACTERS = 400
 CONFIGURATIONS = Path(__file__).parent
 NODES = ("generalist", "specialist")
+WALLET = "wallet.sqlite"
+PAID_SKILL = "computing.define"
+BUDGET = Budget(per_ask="500 TEST/0", per_day="1000 TEST/0")
 _OUTCOMES = {
     Outcome.ANSWERED: "answered",
     Outcome.ABSTAINED: "it prefers not to answer: it is not sure enough, or does not know",
@@ -116,7 +122,8 @@ def _ready(name: str, process: subprocess.Popen[bytes], folder: Path) -> str:
 async def _demonstrate(question: str, nodes: dict[str, str], console: Console) -> int:
     started = time.monotonic()
     timings: dict[str, float] = {}
-    async with Client(key=KeyPair.generate()) as client:
+    kept = Path(tempfile.mkdtemp(prefix="consilience-demo-"))
+    async with Client(key=KeyPair.generate(), budget=BUDGET, wallet=kept / WALLET) as client:
         console.rule("2  Their cards are fetched and verified")
         for name, address in nodes.items():
             with _timed(timings, f"card of the {name}"):
@@ -132,11 +139,19 @@ async def _demonstrate(question: str, nodes: dict[str, str], console: Console) -
         else:
             console.print("[bold]The generalist is not sure enough, so somebody who knows more is asked.[/]")
 
-        console.rule("4  The specialist is asked")
+        console.rule("4  The specialist is asked for its price, and then the question")
+        with _timed(timings, "price of the specialist"):
+            quote = await client.payments.quote(PAID_SKILL, node=nodes["specialist"])
+        show_price(quote.value, budget=BUDGET, console=console)
         with _timed(timings, "answer of the specialist"):
             second = await _ask(client, question, nodes["specialist"], console)
         _show_knowledge(second, console)
-    held = _verify(second, console)
+
+        console.rule("5  The specialist was paid while it answered, and gave a receipt")
+        (session,) = await client.payments.sessions()
+        show_receipt(second, session=session, console=console)
+        receipts = await client.payments.verify(session.session_id)
+    held = _verify(second, receipts, kept=kept, console=console)
     _show_timings(timings, time.monotonic() - started, console)
     return 0 if held else 1
 
@@ -178,14 +193,17 @@ def _show_knowledge(result: AskResult, console: Console) -> None:
     console.print(facts_table(facts))
 
 
-def _verify(result: AskResult, console: Console) -> bool:
-    console.rule("5  The chain card → question → answer is verified offline")
-    file = Path(tempfile.mkdtemp(prefix="consilience-demo-")) / "exchange.json"
+def _verify(result: AskResult, receipts: tuple[Check, ...], *, kept: Path, console: Console) -> bool:
+    console.rule("6  The chain card → question → answer → receipt is verified offline")
+    file = kept / "exchange.json"
     result.exchange.save(file)
-    checks = result.exchange.verify()
+    checks = (*result.exchange.verify(), *receipts)
     for check in checks:
         console.print(check_line(check), no_wrap=True, overflow="ellipsis")
     console.print(f"\nAnyone can check it: .venv/bin/consilience verify {file}", soft_wrap=True)
+    console.print(
+        f"and what was paid:   .venv/bin/consilience receipts verify --wallet {kept / WALLET}", soft_wrap=True
+    )
     return all(check.passed for check in checks)
 
 
@@ -197,7 +215,7 @@ def _timed(timings: dict[str, float], name: str) -> Iterator[None]:
 
 
 def _show_timings(timings: dict[str, float], total: float, console: Console) -> None:
-    console.rule("6  Timings, and what to try next")
+    console.rule("7  Timings, and what to try next")
     for name, seconds in timings.items():
         console.print(f"{name:<26}{seconds:7.2f} s")
     console.print(f"{'all of it':<26}{total:7.2f} s\n")
@@ -205,7 +223,7 @@ def _show_timings(timings: dict[str, float], total: float, console: Console) -> 
     console.print(". .venv/bin/activate            puts the commands into your shell; then")
     console.print("consilience-node serve          a node of your own; and, in a second terminal:")
     console.print('consilience ask "…" --node 127.0.0.1:7341')
-    console.print("docs/guides/                    serve your documents, write a node in another language")
+    console.print("docs/guides/                    serve your documents, charge for answers, write a node of your own")
 
 
 if __name__ == "__main__":

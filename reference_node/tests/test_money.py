@@ -6,25 +6,24 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from consilience._wire import envelopes
-from consilience._wire import payments as wire
+from consilience.client import Client
+from consilience.client.payments.calls import PaymentCalls
 from consilience.envelopes import Signed
-from consilience.errors import BalanceTooLowError, PaymentRequiredError
-from consilience.identity import format_node_id
-from consilience.payments import CONFIRM_METHOD, OPEN_METHOD, ConfirmDepositCall, OpenSessionCall, Receipt, SessionState
-from consilience.tariffs import Backing
+from consilience.errors import BalanceTooLowError, DepositPendingError
+from consilience.identity import KeyPair, format_node_id
+from consilience.payments import Budget, Receipt
+from consilience.rails.hold import HoldPayer
+from consilience.units import Digest
 from consilience_node.cli import main
 from consilience_node.exits import Exit
 from reference_node.tests.processes import NodeProcess, run, serving
 from reference_node.tests.test_serving import metrics_of
-from sdk.tests.server.payments.payers import Payer, credit_terms, paying
 
 CONFIG = """
 [node]
@@ -63,11 +62,7 @@ prices = []
 """
 SCRIPT = '[[programs]]\nsteps = [{ emit = "one" }, { emit = " two" }, { emit = " three" }]\n'
 UNKNOWN = "ab" * 32
-
-
-@dataclass
-class Port:
-    port: int
+BUDGET = Budget(per_ask="100 TEST/0", per_day="1000 TEST/0")
 
 
 def configured(folder: Path) -> Path:
@@ -85,9 +80,13 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
 
 
 @pytest.fixture
-async def payer(node: NodeProcess) -> AsyncIterator[Payer]:
-    async with paying(Port(int(node.address.rpartition(":")[2])), credit=1000) as payer:
-        yield payer
+async def customer(tmp_path: Path) -> AsyncIterator[Client]:
+    """Pays on credit."""
+    rails = [HoldPayer(max_credit=1000, prepaid=False)]
+    async with Client(
+        KeyPair.generate(), card_file=tmp_path / "cards", wallet=tmp_path / "wallet", budget=BUDGET, rails=rails
+    ) as client:
+        yield client
 
 
 async def command(node: NodeProcess, *words: str | Path) -> Result:
@@ -104,14 +103,14 @@ async def money(node: NodeProcess, *words: str | Path) -> str:
 
 
 async def earnings(node: NodeProcess) -> dict[str, Any]:
-    (row,) = [row for row in json.loads(await money(node, "earnings", "--json")) if row["backing"] == "CREDIT"]
-    assert isinstance(row, dict)
-    return row
+    rows = json.loads(await money(node, "earnings", "--json"))
+    return next((row for row in rows if row["backing"] == "CREDIT"), {"earned": 0, "receipts": 0})
 
 
-async def charged(payer: Payer) -> Signed[Receipt]:
-    question = await payer.question("Count.", skill="chat", pays=100)
-    return payer.check(question, await payer.follow(question))
+async def charged(node: NodeProcess, customer: Client) -> Signed[Receipt]:
+    result = await customer.ask("Count.", node=node.address, skill="chat")
+    assert result.receipt is not None
+    return result.receipt
 
 
 def test_a_node_says_at_its_start_what_its_skills_cost(node: NodeProcess) -> None:
@@ -128,10 +127,10 @@ def test_the_check_of_a_configuration_says_what_its_skills_cost(tmp_path: Path) 
     assert re.search(r"gratis +script .*\n +free\n", said)
 
 
-async def test_an_answer_is_charged_by_the_price_of_its_model(node: NodeProcess, payer: Payer) -> None:
+async def test_an_answer_is_charged_by_the_price_of_its_model(node: NodeProcess, customer: Client) -> None:
     before = await earnings(node)
-    quote = (await payer.quote("chat")).value
-    receipt = (await charged(payer)).value
+    quote = (await customer.payments.quote("chat", node=node.address)).value
+    receipt = (await charged(node, customer)).value
     after = await earnings(node)
     assert quote.tariff is not None
     assert (quote.tariff.id, quote.tariff.model_ids, quote.tariff.tokenizer) == ("tokens", ("script",), "script")
@@ -141,46 +140,49 @@ async def test_an_answer_is_charged_by_the_price_of_its_model(node: NodeProcess,
     assert after["receipts"] - before["receipts"] == 1
 
 
-async def test_a_skill_that_says_it_is_free_is_free_beside_a_price_of_its_model(payer: Payer) -> None:
-    asked = payer.caller.sign(payer.caller.question("Count.", skill_id="gratis")).envelope
-    reading = await payer.caller.send(asked).rest()
-    assert (reading.text, reading.final.receipt) == ("one two three", None)
-    asked = payer.caller.sign(payer.caller.question("Count.", skill_id="chat")).envelope
-    with pytest.raises(PaymentRequiredError):
-        await payer.caller.send(asked).rest()
+async def test_a_skill_that_says_it_is_free_is_free_beside_a_price_of_its_model(
+    node: NodeProcess, customer: Client
+) -> None:
+    result = await customer.ask("Count.", node=node.address, skill="gratis")
+    assert (result.text, result.receipt) == ("one two three", None)
 
 
 async def test_charges_and_refused_vouchers_are_among_the_numbers_and_nobody_who_paid(
-    node: NodeProcess, payer: Payer
+    node: NodeProcess, customer: Client
 ) -> None:
     charges = 'consilience_node_charges_total{asset="TEST/0",skill="chat"}'
     refused = (
         'consilience_node_refusals_total{method="consilience.v1.PaymentService/SubmitVoucher",reason="BALANCE_TOO_LOW"}'
     )
     before = metrics_of(node)
-    await charged(payer)
+    receipt = (await charged(node, customer)).value
+    calls = PaymentCalls(customer._caller)
     with pytest.raises(BalanceTooLowError):
-        await payer.pay(1001)
+        await calls.submit(
+            calls.voucher(Digest(receipt.session_id), cumulative=1001), route=await customer._cards.route(node.address)
+        )
     after = metrics_of(node)
     assert after[charges] - before.get(charges, 0.0) == 10
     assert after[refused] - before.get(refused, 0.0) == 1
-    assert payer.terms.digest.hex() not in str(after)
-    assert format_node_id(payer.caller.key.public_key) not in str(after)
+    assert receipt.session_id.hex() not in str(after)
+    assert format_node_id(receipt.payer) not in str(after)
 
 
-async def test_an_operator_finds_a_charge_and_gives_it_back(node: NodeProcess, payer: Payer) -> None:
-    receipt = await charged(payer)
+async def test_an_operator_finds_a_charge_and_gives_it_back(node: NodeProcess, customer: Client) -> None:
+    receipt = await charged(node, customer)
     before = await earnings(node)
-    session = payer.terms.digest.hex()
+    session_id = Digest(receipt.value.session_id)
+    session = session_id.hex()
     sessions = json.loads(await money(node, "sessions", "--json"))
     (mine,) = [row for row in sessions if row["session_id"] == session]
     (listed,) = json.loads(await money(node, "receipts", session, "--json"))
-    assert (mine["payer"], mine["spent"]) == (format_node_id(payer.caller.key.public_key), 10)
+    assert (mine["payer"], mine["spent"]) == (format_node_id(receipt.value.payer), 10)
     assert (listed["digest"], listed["charge"], listed["outcome"]) == (receipt.digest.hex(), 10, "ANSWERED")
     said = await money(node, "refund", session, receipt.digest.hex(), "4 TEST")
     assert f"4 TEST  refund of {receipt.digest.hex()}" in said
     await money(node, "refund", session, receipt.digest.hex(), "1")
-    assert (await payer.state()).refunded == 5
+    assert (await customer.payments.refresh(session_id)).refunded == 5
+    assert all(check.passed for check in await customer.payments.verify(session_id))
     assert before["earned"] - (await earnings(node))["earned"] == 5
     lines = (await money(node, "receipts", session)).splitlines()
     assert [line.split("  ")[3] for line in lines] == ["10 TEST", "4 TEST", "1 TEST"]
@@ -206,37 +208,28 @@ async def test_what_is_not_in_the_books_is_said(node: NodeProcess, words: list[s
     ("amount", "said"),
     [("11", "11 cannot be given back"), ("5 USD", "the amount must be in TEST/0"), ("0", "above zero")],
 )
-async def test_a_refund_that_cannot_be_is_refused(node: NodeProcess, payer: Payer, amount: str, said: str) -> None:
-    receipt = await charged(payer)
-    ended = await command(node, "refund", payer.terms.digest.hex(), receipt.digest.hex(), amount)
+async def test_a_refund_that_cannot_be_is_refused(node: NodeProcess, customer: Client, amount: str, said: str) -> None:
+    receipt = await charged(node, customer)
+    session_id = Digest(receipt.value.session_id)
+    ended = await command(node, "refund", session_id.hex(), receipt.digest.hex(), amount)
     assert ended.exit_code == Exit.USAGE
     assert said in ended.stderr
-    assert (await payer.state()).refunded == 0
+    assert (await customer.payments.refresh(session_id)).refunded == 0
 
 
-async def test_a_deposit_is_credited_by_the_hold_that_the_operator_hands_out(node: NodeProcess, payer: Payer) -> None:
-    caller = payer.caller
-    on_credit = credit_terms(caller, credit=0).value
-    terms = envelopes.seal(
-        type(on_credit)(
-            **{name: getattr(on_credit, name) for name in type(on_credit).__slots__}
-            | {"backing": Backing.PREPAID, "issuer": caller.node_id}
-        ),
-        signer=caller.key,
-    )
-    opening = OpenSessionCall(header=caller.header(OPEN_METHOD), terms=terms.envelope, deposit_id=b"d" * 16, deposit=70)
-    await payer._call(OPEN_METHOD, opening)
-    file = node.folder / "hold"
-    said = await money(node, "sessions")
-    assert f"waits for the deposit {(b'd' * 16).hex()} of 70 TEST" in said
-    said = await money(node, "grant-hold", terms.digest.hex(), "--output", file)
-    assert said == f"{file}: 70 TEST for {format_node_id(caller.key.public_key)}\n"
-    proof = wire.pack_envelope(envelopes.from_bytes(file.read_bytes()))
-    confirming = ConfirmDepositCall(
-        header=caller.header(CONFIRM_METHOD), session_id=terms.digest, deposit_id=b"d" * 16, proof=proof
-    )
-    state, _ = wire.decode_confirmed(await payer._call(CONFIRM_METHOD, confirming))
-    assert envelopes.open_envelope(state, SessionState).value.deposited == 70
+async def test_a_deposit_is_credited_by_the_hold_that_the_operator_hands_out(node: NodeProcess, tmp_path: Path) -> None:
+    file = tmp_path / "hold"
+    key = KeyPair.generate()
+    async with Client(key, card_file=tmp_path / "cards", wallet=tmp_path / "wallet", budget=BUDGET) as customer:
+        with pytest.raises(DepositPendingError) as pending:
+            await charged(node, customer)
+        said = await money(node, "sessions")
+        assert f"waits for the deposit {pending.value.deposit_id.hex()} of 1000 TEST" in said
+        said = await money(node, "grant-hold", pending.value.session_id.hex(), "--output", file)
+        assert said == f"{file}: 1000 TEST for {format_node_id(key.public_key)}\n"
+        assert (await customer.payments.take_hold(file.read_bytes())).available == 1000
+        receipt = await charged(node, customer)
+    assert (receipt.value.session_id, receipt.value.charge) == (pending.value.session_id, 10)
 
 
 def test_a_node_that_was_never_started_has_no_books(tmp_path: Path) -> None:

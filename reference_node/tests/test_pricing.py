@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from consilience.asks import Outcome
+from consilience.client import Client
+from consilience.client.payments import Wallet
 from consilience.envelopes import Signed
-from consilience.payments import Quote
+from consilience.identity import KeyPair
+from consilience.payments import Amount, Budget, Quote
+from consilience.rails.hold import HoldPayer
 from consilience_node.app import assembled
 from consilience_node.config import Config, read_config
 from consilience_node.metrics import NodeMetrics
-from sdk.tests.server.payments.payers import Payer, paying
 
 CONFIG = """
 [node]
@@ -39,6 +42,7 @@ asset = "TEST/0"
 request = 10
 full_load_percent = 300
 """
+BUDGET = Budget(per_ask="100 TEST/0", per_day="1000 TEST/0")
 SCRIPT = """
 [[programs]]
 when = "wait"
@@ -61,29 +65,27 @@ def price_of(quote: Signed[Quote]) -> int:
     return price.price // price.per
 
 
-async def charge(payer: Payer, quote: Signed[Quote]) -> int:
-    question = await payer.question("?", skill="chat", quote=quote, pays=1000)
-    return payer.check(question, await payer.follow(question)).value.charge
+def customer(folder: Path) -> Client:
+    rails = [HoldPayer(max_credit=1000, prepaid=False)]
+    return Client(KeyPair.generate(), card_file=folder / "cards", wallet=Wallet.in_memory(), budget=BUDGET, rails=rails)
 
 
 async def test_a_price_rises_with_the_load_and_stays_for_whom_it_was_quoted_to(tmp_path: Path) -> None:
     async with (
         assembled(configured(tmp_path), metrics=NodeMetrics()) as node,
         node.serving("127.0.0.1:0") as running,
-        paying(running, credit=1000) as busy,
-        paying(running, credit=1000) as payer,
+        customer(tmp_path) as early,
+        customer(tmp_path) as late,
+        customer(tmp_path) as busy,
     ):
-        idle = await payer.quote("chat")
-        waiting = await busy.question("wait", skill="chat", pays=100)
-        call = busy.send(waiting)
-        accepted = await call.next()
-        assert accepted is not None, "the node works on it"
-        loaded = await payer.quote("chat")
-        charges = [await charge(payer, quote) for quote in (idle, loaded, idle)]
+        address = running.address
+        idle = await early.payments.quote("chat", node=address)
+        async with busy.stream("wait", node=address) as waiting:  # the node works on it
+            loaded = await late.payments.quote("chat", node=address)
+            costs = [(await client.ask("?", node=address)).cost for client in (early, late, early)]
+            ended = await waiting.cancel()
+        again = await busy.payments.quote("chat", node=address)
         assert running.card.value.tariffs[0].prices[0].price == 10, "the card says what is listed"
-        await busy.caller.cancel(waiting.ask.value.header.request_id)
-        ended = await call.rest(known=(accepted,))
-        again = await payer.quote("chat")
     assert (price_of(idle), price_of(loaded), price_of(again)) == (10, 20, 10)
-    assert charges == [10, 20, 10]
-    assert ended.final.answer.value.outcome is Outcome.CANCELLED
+    assert costs == [Amount(10, "TEST/0"), Amount(20, "TEST/0"), Amount(10, "TEST/0")]
+    assert ended.value.outcome is Outcome.CANCELLED

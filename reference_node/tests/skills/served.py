@@ -11,6 +11,7 @@ from pathlib import Path
 from consilience.client import Client
 from consilience.identity import KeyPair
 from consilience.nodes import Limits, Model, Skill
+from consilience.payments import Budget
 from consilience.rails.hold import HoldRail
 from consilience.server import Node
 from consilience.server.payments import Offer, Payments
@@ -23,6 +24,7 @@ from consilience_node.skills.plain import PlainSkill
 
 MODEL = Model(id="script", family="none", engine="scripted")
 LIMITS = Limits(max_output_tokens=64)
+BUDGET = Budget(per_ask="100000 TEST/0", per_day="1000000 TEST/0")
 
 
 def described(**fields: object) -> Skill:
@@ -76,12 +78,14 @@ class Served:
 
 @asynccontextmanager
 async def served(skill: PlainSkill | GroundedSkill, *, offers: Iterable[Offer] = ()) -> AsyncIterator[Served]:
-    payments = Payments(rails=(HoldRail(max_credit=1_000_000),))
+    payments = Payments(rails=(HoldRail(),))
     node = Node("test", key=KeyPair.generate(), models=[MODEL], payments=payments)
     node.add_skill(skill.described, handler=skill.answer, offers=offers, check=skill.check)
     await skill.engine.start()
     with tempfile.TemporaryDirectory() as folder:
-        client = Client(KeyPair.generate(), card_file=Path(folder) / "cards")
+        client = Client(
+            KeyPair.generate(), card_file=Path(folder) / "cards", budget=BUDGET, wallet=Path(folder) / "wallet"
+        )
         async with node.serving("127.0.0.1:0") as running, client:
             yield Served(running.address, running.port, client)
     await skill.engine.close()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from consilience.asks import Outcome, StopReason, TextDelta
+from consilience._wire.envelopes import open_envelope
+from consilience.asks import Metered, Outcome, StopReason, TextDelta
+from consilience.client import AskResult
+from consilience.payments import Meter, Receipt
 from consilience.server.payments import Offer
 from consilience.tariffs import PricedUnit, Tariff, UnitPrice
 from consilience_node.engines import Prompt
@@ -19,9 +22,7 @@ from consilience_node.knowledge.index import Index
 from consilience_node.knowledge.retrieval import Retriever
 from consilience_node.skills.grounded import GroundedSkill
 from consilience_node.skills.plain import PlainSkill
-from reference_node.tests.skills.served import MODEL, described, served, words
-from sdk.tests.server.callers import Reading
-from sdk.tests.server.payments.payers import meters_of, paying
+from reference_node.tests.skills.served import MODEL, Served, described, served, words
 
 TOKENS = Tariff(
     id="tokens",
@@ -75,29 +76,48 @@ def grounded(retriever: Retriever, *steps: Step) -> GroundedSkill:
     )
 
 
-def tokens_of(reading: Reading) -> list[int]:
-    return [event.event.output_tokens for event in reading.events if isinstance(event.event, TextDelta)]
+@dataclass
+class Bought:
+    """An answer that was paid for, the Meters that came with it, and the tokens that its deltas told."""
+
+    result: AskResult
+    meters: list[Meter]
+    output_tokens: int
+
+    @property
+    def receipt(self) -> Receipt:
+        assert self.result.receipt is not None
+        return self.result.receipt.value
+
+
+async def bought(node: Served, question: str = "Count.") -> Bought:
+    meters, output_tokens = list[Meter](), 0
+    async with node.client.stream(question, node=node.address) as stream:
+        async for entry in stream.events():
+            match entry.event:
+                case Metered(meter=envelope):
+                    meters.append(open_envelope(envelope, Meter).value)
+                case TextDelta(output_tokens=tokens):
+                    output_tokens += tokens
+        return Bought(await stream.final(), meters, output_tokens)
 
 
 async def test_question_and_words_are_told_while_they_are_paid_for() -> None:
     skill = plain(Usage(prompt_tokens=500), *words("one two three"))
-    async with served(skill, offers=[OFFER]) as node, paying(node) as payer:
-        question = await payer.question("Count.", skill="test", pays=700)
-        reading = await payer.follow(question)
-        receipt = payer.check(question, reading).value
-    first, *_ = meters_of(reading)
-    assert (first.usage.input_tokens, first.usage.output_tokens, first.charge) == (500, 0, 500)
-    assert tokens_of(reading) == [1, 1, 1]
-    assert (receipt.charge, receipt.usage.input_tokens, receipt.usage.output_tokens) == (800, 500, 3)
+    async with served(skill, offers=[OFFER]) as node:
+        paid = await bought(node)
+    first = paid.meters[0].usage
+    assert (first.input_tokens, first.output_tokens, paid.meters[0].charge) == (500, 0, 500)
+    assert paid.output_tokens == 3
+    assert (paid.receipt.charge, paid.receipt.usage.input_tokens, paid.receipt.usage.output_tokens) == (800, 500, 3)
 
 
 async def test_tokens_of_a_question_that_were_cached_are_charged_as_such_in_the_end() -> None:
     cached = replace(TOKENS, prices=(*TOKENS.prices, UnitPrice(unit=PricedUnit.CACHED_INPUT_TOKEN, price=1, per=10)))
     skill = plain(Usage(prompt_tokens=500, cached_prompt_tokens=400), *words("one"))
-    async with served(skill, offers=[replace(OFFER, tariff=cached)]) as node, paying(node) as payer:
-        question = await payer.question("Count.", skill="test", pays=700)
-        receipt = payer.check(question, await payer.follow(question)).value
-    assert receipt.charge == 100 + 40 + 100
+    async with served(skill, offers=[replace(OFFER, tariff=cached)]) as node:
+        paid = await bought(node)
+    assert paid.receipt.charge == 100 + 40 + 100
 
 
 @pytest.mark.parametrize(("counts_questions", "counted"), [(True, 2), (False, 1)])
@@ -105,9 +125,8 @@ async def test_a_question_is_counted_before_the_text_where_that_costs_something(
     *, counts_questions: bool, counted: int
 ) -> None:
     skill = replace(plain(*words("one")), counts_questions=counts_questions)
-    async with served(skill, offers=[OFFER]) as node, paying(node) as payer:
-        question = await payer.question("Count.", skill="test", pays=1000)
-        payer.check(question, await payer.follow(question))
+    async with served(skill, offers=[OFFER]) as node:
+        await bought(node)
     assert isinstance(skill.engine, CountingEngine)
     assert skill.engine.counts == counted
 
@@ -123,24 +142,19 @@ async def test_a_free_ask_costs_the_engine_nothing_more() -> None:
 
 async def test_an_answer_from_knowledge_is_charged_by_the_tokens_of_its_words(retriever: Retriever) -> None:
     skill = grounded(retriever, Usage(prompt_tokens=50), *words("A waterfall is water that falls."))
-    async with served(skill, offers=[OFFER]) as node, paying(node) as payer:
-        question = await payer.question("What is a waterfall?", skill="test", pays=10_000)
-        reading = await payer.follow(question)
-        receipt = payer.check(question, reading).value
-    assert reading.final.answer.value.outcome is Outcome.ANSWERED
-    assert sum(tokens_of(reading)) == 6
-    assert (receipt.charge, receipt.usage.hidden_tokens) == (50 + 600, 0)
+    async with served(skill, offers=[OFFER]) as node:
+        paid = await bought(node, "What is a waterfall?")
+    assert paid.result.outcome is Outcome.ANSWERED
+    assert paid.output_tokens == 6
+    assert (paid.receipt.charge, paid.receipt.usage.hidden_tokens) == (50 + 600, 0)
 
 
 async def test_a_draft_that_nobody_sees_is_told_before_the_passage_that_takes_its_place(retriever: Retriever) -> None:
     skill = grounded(retriever, Usage(prompt_tokens=50), *words("Bananas grow."))
-    async with served(skill, offers=[OFFER]) as node, paying(node) as payer:
-        question = await payer.question("What is a waterfall?", skill="test", pays=10_000)
-        reading = await payer.follow(question)
-        receipt = payer.check(question, reading).value
-    first, *_ = meters_of(reading)
-    answer = reading.final.answer.value
-    assert (answer.outcome, answer.stop_reason) == (Outcome.ABSTAINED, StopReason.LOW_CONFIDENCE)
-    assert reading.text == WATERFALL
-    assert (first.usage.hidden_tokens, first.usage.output_bytes) == (2, 0)
-    assert receipt.charge == 50 + 2000
+    async with served(skill, offers=[OFFER]) as node:
+        paid = await bought(node, "What is a waterfall?")
+    first = paid.meters[0].usage
+    assert (paid.result.outcome, paid.result.stop_reason) == (Outcome.ABSTAINED, StopReason.LOW_CONFIDENCE)
+    assert paid.result.text == WATERFALL
+    assert (first.hidden_tokens, first.output_bytes) == (2, 0)
+    assert paid.receipt.charge == 50 + 2000

@@ -27,6 +27,7 @@ from consilience.server.payments.offers import (
     DEFAULT_HOLD_OPEN,
     DEFAULT_MAX_ASKS,
     DEFAULT_QUOTE_LIFETIME,
+    MAX_ASKS,
     MAX_PERCENT,
 )
 from consilience.tariffs import MAX_PRICE, TOKEN_UNITS, PricedUnit, Tariff, UnitPrice
@@ -34,7 +35,6 @@ from consilience_node.config.amounts import AmountValue, AssetId, Complaint, uni
 from consilience_node.config.lines import KeyPath
 from consilience_node.config.tables import Table, Tag
 
-MAX_ASKS = 2**31 - 1
 MAX_HOLD_OPEN_SECONDS = 86_400.0
 UNITS = {
     "request": PricedUnit.REQUEST,

@@ -1,6 +1,6 @@
 """Costs: a pure function of what an answer has used (spec section 3.1).
 
-Exact fractions, one rounding up at the end: in how many pieces the text came never changes the price.
+Exact sums over one denominator, rounded up once: in how many pieces the text came never changes the price.
 
 >>> from consilience.tariffs import PricedUnit, UnitPrice
 >>> per_byte = UnitPrice(unit=PricedUnit.OUTPUT_BYTE, price=1, per=3)
@@ -10,8 +10,8 @@ Exact fractions, one rounding up at the end: in how many pieces the text came ne
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
-from fractions import Fraction
 
 from consilience.asks.answers import Usage
 from consilience.tariffs import PricedUnit, Tariff
@@ -25,11 +25,12 @@ _MILLISECOND = timedelta(milliseconds=1)
 def cost(tariff: Tariff, usage: Usage) -> int:
     """Returns what usage costs, in units of the tariff's asset (PAY-TRF-001)."""
     cached_apart = any(price.unit is PricedUnit.CACHED_INPUT_TOKEN for price in tariff.prices)
-    total = Fraction(0)
+    common = math.lcm(*(price.per for price in tariff.prices))
+    total = 0
     for price in tariff.prices:
         beyond = _quantity(price.unit, usage, cached_apart=cached_apart) - price.included
-        total += Fraction(max(0, beyond) * price.price, price.per)
-    rounded_up = -(-total.numerator // total.denominator)
+        total += max(0, beyond) * price.price * (common // price.per)
+    rounded_up = -(-total // common)
     return min(max(rounded_up, tariff.minimum_charge), MAX_AMOUNT)
 
 

@@ -53,8 +53,10 @@ class WalletMachine(RuleBasedStateMachine):
         intent = self.specimens.intent(name, ceiling=ceiling, question=question)
         self.wallet.begin(intent, per_day=10**9, least=1)
         ask = self.specimens.ask(name)
-        self.wallet.bind(ask)
         self.running[name] = intent.exposure
+        signed = self.wallet.bind(ask).cumulative
+        assert signed == max(self.highest, self.bound)
+        self.highest = signed
         return ask
 
     @rule()
@@ -82,7 +84,8 @@ class WalletMachine(RuleBasedStateMachine):
             self.running[name] = Exposure(
                 ceiling=known.ceiling, window=WINDOW, question=known.question, metered=metered
             )
-            assert authority.cumulative == max(self.highest, min(upto, self.bound))
+            alone = len(self.running) == 1
+            assert authority.cumulative == max(self.highest, min(upto, self.bound) if alone else self.bound)
         else:
             assert authority.cumulative == self.highest
         assert self.highest <= authority.cumulative <= max(self.highest, self.bound)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -245,6 +246,17 @@ def test_a_demand_for_an_unknown_session_signs_nothing(wallet: Wallet, specimens
     assert wallet.authorize(specimens.terms.digest, demand).cumulative == 0
 
 
+def test_what_one_ask_requires_brings_what_all_that_run_may_need(wallet: Wallet, specimens: Specimens) -> None:
+    session_id = specimens.open(wallet)
+    for number in (1, 2):
+        wallet.begin(specimens.intent(request_id(number)), per_day=DAY, least=1)
+    exposures = [replace(specimens.intent(request_id(number)).exposure, metered=7) for number in (1, 2)]
+    for number, exposure in zip((1, 2), exposures, strict=True):
+        demand = Demand(request_id=request_id(number), upto=7 + WINDOW, exposure=exposure)
+        signed = wallet.authorize(session_id, demand).cumulative
+    assert signed == 2 * (7 + WINDOW)
+
+
 def test_a_quote_is_used_again_while_it_lasts(wallet: Wallet, specimens: Specimens) -> None:
     specimens.open(wallet)
     card = specimens.deal.chain.card
@@ -263,12 +275,28 @@ def test_a_quote_is_used_again_while_it_lasts(wallet: Wallet, specimens: Specime
 
     assert found()
     assert not found(model="another")
-    assert not found(later=quote.expire_time - quote.issue_time)
     wallet.begin(replace(specimens.intent(request_id(1)), ceiling=quote.total_max_charge - 5), per_day=10**9, least=1)
     assert found(most=5)
     assert not found(most=6)
+    assert not found(most=1, later=quote.expire_time - quote.issue_time)
+    assert not found(most=1), "what has expired is not looked at any more"
+
+
+def test_a_quote_that_the_node_does_not_take_is_not_used_again(wallet: Wallet, specimens: Specimens) -> None:
+    specimens.open(wallet)
+    quote, card = specimens.quote.value, specimens.deal.chain.card
+    wanted: dict[str, Any] = {
+        "payer": quote.payer,
+        "skill_id": quote.skill_id,
+        "model_id": "",
+        "asset": "TEST/0",
+        "card": card,
+        "most": 1,
+        "now": quote.issue_time,
+    }
+    assert wallet.quotes.usable(**wanted) is not None
     wallet.quotes.discard(specimens.quote.digest)
-    assert not found(most=1)
+    assert wallet.quotes.usable(**wanted) is None
 
 
 def test_transfers_are_pending_until_it_is_known_how_they_ended(wallet: Wallet, specimens: Specimens) -> None:

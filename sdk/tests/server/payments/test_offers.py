@@ -75,6 +75,7 @@ def test_a_changed_price_is_a_price_and_never_below_its_share_by_more_than_it_ca
         {"window": 0},
         {"max_charge": 0},
         {"max_asks": 0},
+        {"max_asks": 2**31},
         {"total_max_charge": -1},
         {"hold_open": timedelta(seconds=-1)},
         {"lifetime": timedelta(hours=2)},

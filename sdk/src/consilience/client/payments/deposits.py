@@ -59,7 +59,7 @@ class Deposits:
             UsageError: The rail says that the money has not moved, and will not.
         """
         session_id = session.session_id
-        begun = await asyncio.to_thread(self._wallet.transfers.deposits, session_id)
+        begun = await self._wallet.do(self._wallet.transfers.deposits, session_id)
         pending = next((deposit for deposit in begun if deposit.status is TransferStatus.PENDING), None)
         if pending is None:
             pending = WalletTransfer(
@@ -69,7 +69,7 @@ class Deposits:
                 status=TransferStatus.PENDING,
                 begin_time=self._calls.now,
             )
-            await asyncio.to_thread(
+            await self._wallet.do(
                 self._wallet.transfers.begin_deposit,
                 session_id,
                 deposit_id=pending.transfer_id,
@@ -78,7 +78,7 @@ class Deposits:
             )
         status = await self._carry_on(session, pending, route=route)
         await self._end(session, pending, status=status)
-        return await asyncio.to_thread(self._wallet.session, session_id) or session
+        return await self._wallet.do(self._wallet.session, session_id) or session
 
     async def prove(self, session: WalletSession, *, hold: Signed[Hold], route: Route) -> WalletSession:
         """Brings the hold of a deposit that was begun before and that somebody handed over.
@@ -88,7 +88,7 @@ class Deposits:
             DepositInvalidError: The hold does not hold.
         """
         deposit_id = hold.value.deposit_id
-        begun = await asyncio.to_thread(self._wallet.transfers.deposits, session.session_id)
+        begun = await self._wallet.do(self._wallet.transfers.deposits, session.session_id)
         deposit = next((deposit for deposit in begun if deposit.transfer_id == deposit_id), None)
         if deposit is None:
             raise UsageError(f"the session has no deposit {deposit_id.hex()}")
@@ -97,11 +97,11 @@ class Deposits:
         )
         await self._settlements.note_state(state)
         await self._end(session, deposit, status=status)
-        return await asyncio.to_thread(self._wallet.session, session.session_id) or session
+        return await self._wallet.do(self._wallet.session, session.session_id) or session
 
     async def revisit(self, session: WalletSession, *, route: Route) -> None:
         """Finds out which deposits have been credited that a crash left open; nothing is paid."""
-        for deposit in await asyncio.to_thread(self._wallet.transfers.deposits, session.session_id):
+        for deposit in await self._wallet.do(self._wallet.transfers.deposits, session.session_id):
             if deposit.status is not TransferStatus.PENDING:
                 continue
             try:
@@ -116,7 +116,7 @@ class Deposits:
         instruction = await self._instruction(session, deposit, route=route)
         if instruction is None:
             return TransferStatus.SUCCEEDED
-        await asyncio.to_thread(
+        await self._wallet.do(
             self._wallet.transfers.instruct,
             session.session_id,
             deposit_id=deposit_id,
@@ -144,7 +144,7 @@ class Deposits:
             )
         except RefusedError:
             if deposit.detail is None:  # nobody was told how to pay, and so nobody did
-                await asyncio.to_thread(
+                await self._wallet.do(
                     self._wallet.transfers.end_deposit,
                     session.session_id,
                     deposit_id=deposit.transfer_id,
@@ -185,7 +185,7 @@ class Deposits:
                 asset=asset,
                 amount=deposit.amount,
             )
-        await asyncio.to_thread(
+        await self._wallet.do(
             self._wallet.transfers.end_deposit, session_id, deposit_id=deposit.transfer_id, status=status
         )
         if status is TransferStatus.FAILED:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from datetime import UTC
 
@@ -62,6 +61,8 @@ class PaymentDesk:
     async def quote(self, skill: str, *, node: NodeReference, model: str = "", asset: str = "") -> Signed[Quote]:
         """Returns the price of a skill for this client, signed and checked.
 
+        With a wallet it is kept: until it expires, asks for this skill, model and asset are paid by it.
+
         Args:
             skill: The id of the skill.
             node: Whom to ask.
@@ -74,11 +75,14 @@ class PaymentDesk:
         """
         check_node(node)
         route = await self._caller.cards.route(node)
-        return await PaymentCalls(self._caller).quote(skill_id=skill, model_id=model, asset=asset, route=route)
+        quote = await PaymentCalls(self._caller).quote(skill_id=skill, model_id=model, asset=asset, route=route)
+        if self._payer is not None and quote.value.tariff is not None:
+            await self._payer.wallet.do(self._payer.wallet.quotes.keep, quote, card=route.card)
+        return quote
 
     async def sessions(self) -> tuple[WalletSession, ...]:
         """Returns the sessions in the wallet, as they are known there."""
-        return await asyncio.to_thread(self._paying.wallet.sessions)
+        return await self._paying.wallet.do(self._paying.wallet.sessions)
 
     async def refresh(self, session_id: Digest) -> WalletSession:
         """Asks a node how a session stands, and fetches the receipts that are missing.
@@ -152,14 +156,16 @@ class PaymentDesk:
 
     async def receipts(self, session_id: Digest) -> tuple[Signed[Receipt], ...]:
         """Returns the receipts of a session that are in the wallet, in their order."""
-        return await asyncio.to_thread(self._paying.wallet.receipts.of, session_id)
+        return await self._paying.wallet.do(self._paying.wallet.receipts.of, session_id)
 
     async def receipt(self, request_id: RequestId) -> Signed[Receipt] | None:
         """Returns the receipt of an ask, or None where the wallet has none."""
-        intent = await asyncio.to_thread(self._paying.wallet.intent, request_id)
+        intent = await self._paying.wallet.do(self._paying.wallet.intent, request_id)
         if intent is None:
             return None
-        return await asyncio.to_thread(self._paying.wallet.receipts.of_ask, intent.session_id, request_id=request_id)
+        return await self._paying.wallet.do(
+            self._paying.wallet.receipts.of_ask, intent.session_id, request_id=request_id
+        )
 
     async def statement(self, session_id: Digest) -> Statement:
         """Returns what happened in a session, line by line.
@@ -168,7 +174,7 @@ class PaymentDesk:
             UsageError: The wallet has no such session.
         """
         session = await self._session(session_id)
-        return await asyncio.to_thread(statement_of, self._paying.wallet, session)
+        return await self._paying.wallet.do(statement_of, self._paying.wallet, session)
 
     async def verify(self, session_id: Digest) -> tuple[Check, ...]:
         """Checks the receipts of a session offline, and says what was checked.
@@ -177,12 +183,12 @@ class PaymentDesk:
             UsageError: The wallet has no such session.
         """
         session = await self._session(session_id)
-        return await asyncio.to_thread(audit, self._paying.wallet, session)
+        return await self._paying.wallet.do(audit, self._paying.wallet, session)
 
     async def spent_today(self, asset: str) -> Amount:
         """Returns what the asks of this day, by UTC, have cost in an asset; one that runs counts with its ceiling."""
         today = self._caller.clock().astimezone(UTC).date()
-        return Amount(await asyncio.to_thread(self._paying.wallet.spent_on, today, asset=asset), asset)
+        return Amount(await self._paying.wallet.do(self._paying.wallet.spent_on, today, asset=asset), asset)
 
     @property
     def _paying(self) -> Payer:
@@ -191,7 +197,7 @@ class PaymentDesk:
         return self._payer
 
     async def _session(self, session_id: Digest) -> WalletSession:
-        session = await asyncio.to_thread(self._paying.wallet.session, session_id)
+        session = await self._paying.wallet.do(self._paying.wallet.session, session_id)
         if session is None:
             raise UsageError(f"the wallet has no session {session_id.hex()}")
         return session

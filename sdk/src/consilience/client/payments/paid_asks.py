@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -11,7 +10,7 @@ from consilience.asks import Answer, Ask, AskPayment, Event, Final, Metered, Pay
 from consilience.client.payments.calls import PaymentCalls
 from consilience.client.payments.settlements import Settlements, check_signer
 from consilience.client.payments.vouchers import VoucherCourier
-from consilience.client.payments.wallet_rows import Demand, PaymentIntent, PaymentStatus, WalletSession
+from consilience.client.payments.wallet_rows import Authority, Demand, PaymentIntent, PaymentStatus, WalletSession
 from consilience.client.payments.wallets import Wallet
 from consilience.client.peers import held_to_protocol
 from consilience.envelopes import Envelope, Signed
@@ -110,12 +109,13 @@ class PaidAsk:
     async def bind(self, ask: Signed[Ask]) -> None:
         """Writes the signed ask down, and signs the voucher that goes with it."""
         self._ask = ask
-        await asyncio.to_thread(self.wallet.bind, ask)
-        await self.authorize()
+        self._take_along(await self.wallet.do(self.wallet.bind, ask))
 
     async def authorize(self) -> None:
-        """Signs the voucher that goes with the ask, anew where more may be signed now."""
-        authority = await asyncio.to_thread(self.wallet.authorize, self.intent.session_id)
+        """Signs the voucher that goes with the ask anew, where more may be signed now."""
+        self._take_along(await self.wallet.do(self.wallet.authorize, self.intent.session_id))
+
+    def _take_along(self, authority: Authority) -> None:
         self._voucher = self.calls.voucher(self.intent.session_id, cumulative=authority.cumulative)
         self.courier.carried(authority.cumulative)
 
@@ -193,7 +193,7 @@ class PaidAsk:
 
     async def release(self) -> None:
         """Notes that the node did not take the ask, so that nothing is charged for it."""
-        await asyncio.to_thread(self.wallet.release, self.intent.request_id)
+        await self.wallet.do(self.wallet.release, self.intent.request_id)
 
     def _take_meter(self, envelope: Envelope, *, transcript: Transcript) -> None:
         with held_to_protocol():

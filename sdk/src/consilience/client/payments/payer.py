@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Coroutine, Sequence
-from datetime import UTC
 from pathlib import Path
 from typing import Any
 
-from consilience.asks import Blob
 from consilience.client.caller import Caller
 from consilience.client.payments.calls import PaymentCalls
 from consilience.client.payments.deposits import Deposits
+from consilience.client.payments.intents import Intents, Purchase
+from consilience.client.payments.live_asks import LiveAsks
 from consilience.client.payments.paid_asks import PaidAsk
 from consilience.client.payments.sessions import Sessions
 from consilience.client.payments.settlements import Settlements
@@ -34,8 +33,8 @@ from consilience.errors import (
     SessionUnknownError,
     UsageError,
 )
-from consilience.nodes import Skill, tighter_limits
-from consilience.payments import Amount, Budget, Quote, least_cost, question_cost
+from consilience.nodes import Skill
+from consilience.payments import Budget, Quote
 from consilience.rails.contract import PayerRail
 from consilience.units import Digest, RequestId
 
@@ -68,6 +67,7 @@ class Payer:
         rails: Sequence[PayerRail],
         owns_wallet: bool = False,
     ) -> None:
+        self._live = LiveAsks()
         self.wallet = wallet
         self._owns_wallet = owns_wallet
         self.budget = budget
@@ -78,9 +78,10 @@ class Payer:
         self.sessions = Sessions(
             self.rails, wallet=wallet, calls=self.calls, settlements=self.settlements, deposits=self.deposits
         )
+        self.intents = Intents(wallet, sessions=self.sessions, live=self._live, clock=caller.clock)
         self._caller = caller
         self._couriers: dict[Digest, VoucherCourier] = {}
-        self._live: dict[RequestId, Digest] = {}
+        self._unacknowledged: dict[Digest, bool] = {}  # whether receipts came since the last call
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def pay_for(self, question: Question, *, skill: Skill, route: Route) -> PaidAsk | None:
@@ -103,50 +104,46 @@ class Payer:
         if budget is None or not budget.most:
             raise BudgetExceededError(f"{skill.id} costs something, and the client has no budget; nothing was sent")
         per_ask = _per_ask(question, budget=budget)
-        async with self.sessions.lock(route.card.value.node_id):
-            quote = await self._quote(question, skill=skill, budget=budget, route=route)
-            tariff = quote.value.tariff
-            if tariff is None:
-                return None
-            allowed = await self._allowed(quote, budget=budget, per_ask=per_ask)
-            read = Counter(self._live.values())
-            session = await self.sessions.for_ask(quote, ceiling=allowed, budget=budget, read=read, route=route)
-            least = least_cost(tariff)
-            if session.room < max(least, 1):
-                raise UsageError(f"no session has room for {Amount(least, tariff.asset)}; nothing was sent")
-            intent = PaymentIntent(
-                request_id=question.request_id,
-                session_id=session.session_id,
-                quote=quote,
-                ceiling=min(allowed, session.room),
-                question=question_cost(
-                    tariff,
-                    size_bytes=_size(question),
-                    max_input_tokens=tighter_limits(route.card.value.limits, skill.limits).max_input_tokens,
-                ),
-                begin_time=self._caller.clock(),
-            )
-            begun = await asyncio.to_thread(self.wallet.begin, intent, per_day=budget.per_day.value, least=least)
-        return self._paid(begun, session, route=route)
+        purchase = Purchase(
+            question=question,
+            skill=skill,
+            route=route,
+            payer=self.calls.signer.public_key,
+            budget=budget,
+            per_ask=per_ask,
+        )
+        lock = self.sessions.lock(route.card.value.node_id)
+        async with lock:  # who opens a session, or fills one, has done so
+            pass
+        begun = await self.wallet.do(self.intents.at_once, purchase)
+        if begun is None:
+            async with lock:
+                quote = await self._quote(purchase)
+                if quote.value.tariff is None:
+                    return None
+                most = await self.wallet.do(self.intents.most, purchase, quote=quote)
+                read = self._live.names()
+                session = await self.sessions.for_ask(quote, ceiling=most, budget=budget, read=read, route=route)
+                begun = await self.wallet.do(self.intents.begin, purchase, quote=quote, most=most, session=session)
+        intent, session = begun
+        return self._paid(intent, session, route=route)
 
     async def resumed(self, request_id: RequestId, *, route: Route) -> PaidAsk | None:
         """Returns the payment of an ask that was paid for before, to go on with it; None: none was written down."""
-        intent = await asyncio.to_thread(self.wallet.intent, request_id)
+        intent = await self.wallet.do(self.wallet.intent, request_id)
         if intent is None or intent.status is PaymentStatus.RELEASED:
             return None
-        session = await asyncio.to_thread(self.wallet.session, intent.session_id)
+        session = await self.wallet.do(self.wallet.session, intent.session_id)
         if session is None or session.terms.value.payee != route.card.value.node_id:
             return None
         if intent.status is PaymentStatus.RUNNING and intent.ask is None:
             return None
         paid = self._paid(intent, session, route=route)
-        priced = await asyncio.to_thread(self.wallet.quotes.get, intent.quote.digest)
+        priced = await self.wallet.do(self.wallet.quotes.get, intent.quote.digest)
         if priced is not None:
             paid.card = priced[1]
         if intent.status is PaymentStatus.PAID:
-            paid.receipt = await asyncio.to_thread(
-                self.wallet.receipts.of_ask, session.session_id, request_id=request_id
-            )
+            paid.receipt = await self.wallet.do(self.wallet.receipts.of_ask, session.session_id, request_id=request_id)
         else:
             paid.resume()
         return paid
@@ -164,7 +161,7 @@ class Payer:
                 await paid.authorize()
                 return True
             case QuoteInvalidError():
-                await asyncio.to_thread(self.wallet.quotes.discard, paid.intent.quote.digest)
+                await self.wallet.do(self.wallet.quotes.discard, paid.intent.quote.digest)
             case SessionUnknownError():
                 await self.sessions.lost(paid.intent.session_id)
             case _:  # closed, perhaps by another process
@@ -174,7 +171,7 @@ class Payer:
 
     async def dropped(self, paid: PaidAsk) -> None:
         """Lets go of the payment of an ask that the node did not take."""
-        self._live.pop(paid.intent.request_id, None)
+        self._live.drop(paid.intent.request_id)
         await paid.release()
 
     async def settle(self, paid: PaidAsk, *, route: Route) -> None:
@@ -186,8 +183,8 @@ class Payer:
         try:
             await paid.settle()
         finally:  # not before: until it is kept, the ask counts as one that is read here
-            self._live.pop(paid.intent.request_id, None)
-        self._keep(self._acknowledge(paid.intent.session_id, route=route))
+            self._live.drop(paid.intent.request_id)
+        self._acknowledge_soon(paid.intent.session_id, route=route)
 
     def abandoned(self, paid: PaidAsk, *, stopping: asyncio.Task[None] | None, route: Route) -> None:
         """Finds out what an answer has cost that is not read to its end; it goes on in the background.
@@ -197,7 +194,7 @@ class Payer:
             stopping: Tells the node to stop; None: the work goes on, and what it costs is found out another time.
             route: To the node.
         """
-        self._live.pop(paid.intent.request_id, None)
+        self._live.drop(paid.intent.request_id)
         self.sessions.forget(paid.intent.session_id)
         if stopping is not None:
             self._keep(self._find_out(paid, stopping, route=route))
@@ -214,43 +211,19 @@ class Payer:
         if self._owns_wallet:
             await asyncio.to_thread(self.wallet.close)
 
-    async def _quote(self, question: Question, *, skill: Skill, budget: Budget, route: Route) -> Signed[Quote]:
-        kept = await asyncio.to_thread(
-            self.wallet.quotes.usable,
-            payer=self.calls.signer.public_key,
-            skill_id=skill.id,
-            model_id=question.model,
-            asset=budget.asset,
-            card=route.card,
-            most=budget.per_ask.value,
-            now=self._caller.clock(),
-        )
+    async def _quote(self, purchase: Purchase) -> Signed[Quote]:
+        kept = await self.wallet.do(self.intents.quote, purchase)
         if kept is not None:
             return kept
-        quote = await self.calls.quote(skill_id=skill.id, model_id=question.model, asset=budget.asset, route=route)
+        quote = await self.calls.quote(
+            skill_id=purchase.skill.id,
+            model_id=purchase.question.model,
+            asset=purchase.budget.asset,
+            route=purchase.route,
+        )
         if quote.value.tariff is not None:
-            await asyncio.to_thread(self.wallet.quotes.keep, quote, card=route.card)
+            await self.wallet.do(self.wallet.quotes.keep, quote, card=purchase.route.card)
         return quote
-
-    async def _allowed(self, quote: Signed[Quote], *, budget: Budget, per_ask: int) -> int:
-        """Returns the most that an ask may cost now, before money is brought anywhere for it."""
-        value = quote.value
-        least = least_cost(value.tariff) if value.tariff else 0
-        price = Amount(least, budget.asset)
-        if max(least, 1) > per_ask:
-            raise BudgetExceededError(
-                f"{value.skill_id} costs {price} at least, and the budget of an ask is {Amount(per_ask, budget.asset)};"
-                " nothing was sent"
-            )
-        today = self._caller.clock().astimezone(UTC).date()
-        spent = await asyncio.to_thread(self.wallet.spent_on, today, asset=budget.asset)
-        left = budget.per_day.value - spent
-        if max(least, 1) > left:
-            raise BudgetExceededError(
-                f"{value.skill_id} costs {price} at least, and of the day's {budget.per_day}"
-                f" {Amount(max(left, 0), budget.asset)} are left; nothing was sent"
-            )
-        return min(value.max_charge, value.total_max_charge, per_ask, left)
 
     def _paid(self, intent: PaymentIntent, session: WalletSession, *, route: Route) -> PaidAsk:
         session_id = session.session_id
@@ -260,7 +233,7 @@ class Payer:
                 session_id, wallet=self.wallet, calls=self.calls, settlements=self.settlements, route=route
             )
         courier.route = route
-        self._live[intent.request_id] = session_id
+        self._live.add(intent.request_id, session_id=session_id)
         return PaidAsk(
             intent=intent,
             session=session,
@@ -271,13 +244,30 @@ class Payer:
             courier=courier,
         )
 
+    def _acknowledge_soon(self, session_id: Digest, *, route: Route) -> None:
+        """Has the receipts of a session acknowledged; those that come meanwhile go together with the next call."""
+        fresh = session_id not in self._unacknowledged
+        self._unacknowledged[session_id] = True
+        if fresh:
+            self._keep(self._acknowledge_all(session_id, route=route))
+
+    async def _acknowledge_all(self, session_id: Digest, *, route: Route) -> None:
+        try:
+            while self._unacknowledged[session_id]:
+                self._unacknowledged[session_id] = False
+                await self._acknowledge(session_id, route=route)
+        finally:
+            del self._unacknowledged[session_id]
+
     async def _acknowledge(self, session_id: Digest, *, route: Route) -> None:
         """Acknowledges what is there; where receipts are missing and nobody reads the answers, they are fetched."""
         await self.settlements.acknowledge(session_id, route=route)
-        session = await asyncio.to_thread(self.wallet.session, session_id)
-        held = await asyncio.to_thread(self.wallet.receipts.last_without_hole, session_id)
+        if self._live.any_of(session_id):
+            return
+        session = await self.wallet.do(self.wallet.session, session_id)
+        held = await self.wallet.do(self.wallet.receipts.last_without_hole, session_id)
         told = session.state.value.receipt_count if session and session.state else 0
-        if session is not None and held < told and session_id not in self._live.values():
+        if session is not None and held < told and not self._live.any_of(session_id):
             await self.settlements.catch_up(session, route=route)
 
     async def _find_out(self, paid: PaidAsk, stopping: asyncio.Task[None], *, route: Route) -> None:
@@ -332,9 +322,3 @@ def _per_ask(question: Question, *, budget: Budget) -> int:
     if most.asset != budget.asset:
         raise UsageError(f"max_charge is in {most.asset}, and the budget in {budget.asset}; nothing was sent")
     return min(most.value, budget.per_ask.value)
-
-
-def _size(question: Question) -> int:
-    """Returns the bytes of a question."""
-    parts = (part for turn in question.turns for part in turn.parts)
-    return sum(len(part.data) if isinstance(part, Blob) else len(part.encode()) for part in parts)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from consilience._wire.envelopes import seal
 from consilience.client.payments.calls import PaymentCalls
@@ -20,8 +21,8 @@ from consilience.identity import format_node_id
 from consilience.payments import Amount, Budget, Quote, SessionTerms
 from consilience.payments.sessions import SALT_BYTES
 from consilience.rails.contract import Backed, PayerRail
-from consilience.tariffs import Backing, Rail
-from consilience.units import Digest, PublicKey
+from consilience.tariffs import Backing, Rail, Tariff
+from consilience.units import Digest, PublicKey, RequestId
 
 ASKS_PER_DEPOSIT = 3
 """The first deposit is made for as many asks at their ceilings, within the budget of a day and the bounds of the rail;
@@ -66,7 +67,7 @@ class Sessions:
         return self._locks.setdefault(payee, asyncio.Lock())
 
     async def for_ask(
-        self, quote: Signed[Quote], *, ceiling: int, budget: Budget, read: Mapping[Digest, int], route: Route
+        self, quote: Signed[Quote], *, ceiling: int, budget: Budget, read: AbstractSet[RequestId], route: Route
     ) -> WalletSession:
         """Returns an open session that can pay for an ask up to its ceiling, or as far as the rails allow.
 
@@ -77,7 +78,7 @@ class Sessions:
             quote: What was agreed on.
             ceiling: The most that the ask may cost, in units of the asset.
             budget: Bounds deposits and credit.
-            read: How many running asks of each session are read by this client.
+            read: The asks that are read by this client.
             route: To the node.
 
         Raises:
@@ -95,32 +96,37 @@ class Sessions:
             session = await self._deposits.make(session, amount=amount, route=route)
         return session
 
+    def ready(self, quote: Signed[Quote], *, ceiling: int, read: AbstractSet[RequestId]) -> WalletSession | None:
+        """Returns a session that can pay for an ask up to its ceiling without a call to the node, or None.
+
+        A step of the wallet; the arguments are those of `for_ask`.
+        """
+        known = [one for one in self._known(quote) if one.session_id in self._seen]
+        best = _best(known, ceiling=ceiling, read=read)
+        return best if best is not None and best.room >= ceiling else None
+
     def forget(self, session_id: Digest) -> None:
         """Has the node asked again how a session stands, before it is used the next time."""
         self._seen.pop(session_id, None)
 
     async def lost(self, session_id: Digest) -> None:
         """Notes that a node does not know a session any more."""
-        await asyncio.to_thread(self._wallet.mark, session_id, trouble=LOST)
+        await self._wallet.do(self._wallet.mark, session_id, trouble=LOST)
 
     async def _with_room(
-        self, quote: Signed[Quote], *, ceiling: int, read: Mapping[Digest, int], route: Route
+        self, quote: Signed[Quote], *, ceiling: int, read: AbstractSet[RequestId], route: Route
     ) -> WalletSession | None:
         """Returns a session with room for the ask, else one that can be filled, else one on credit, or None."""
-        asset = _asset(quote)
-        payer, payee = quote.value.payer, quote.value.node_id
-        known = await asyncio.to_thread(self._wallet.sessions, payer=payer, payee=payee, asset=asset)
-        usable = []
-        for session in known:
-            rails = [rail for rail in self._rails if rail.id == session.terms.value.rail_id]
-            if session.trouble or not rails or session.terms.value.rail_id not in quote.value.rail_ids:
-                continue
-            others = session.running > read.get(session.session_id, 0)
-            current = await self._looked_at(session, others=others, route=route)
-            if current is not None and current.is_usable and current.running <= read.get(current.session_id, 0):
-                usable.append(current)
-        usable.sort(key=lambda one: (one.room >= ceiling, one.terms.value.backing is not Backing.CREDIT, one.room))
-        return usable[-1] if usable else None
+        known = await self._wallet.do(self._known, quote)
+        seen = [await self._looked_at(session, others=not session.asks <= read, route=route) for session in known]
+        return _best([session for session in seen if session is not None], ceiling=ceiling, read=read)
+
+    def _known(self, quote: Signed[Quote]) -> list[WalletSession]:
+        """Returns the sessions of the wallet out of which the quote can be paid, as far as is known there."""
+        value = quote.value
+        ours = {rail.id for rail in self._rails} & set(value.rail_ids)
+        known = self._wallet.sessions(payer=value.payer, payee=value.node_id, asset=tariff_of(quote).asset)
+        return [session for session in known if not session.trouble and session.terms.value.rail_id in ours]
 
     async def _looked_at(self, session: WalletSession, *, others: bool, route: Route) -> WalletSession | None:
         """Asks once for each session how it stands: it may have been closed, or paid on, by another process.
@@ -144,7 +150,7 @@ class Sessions:
 
     async def _open(self, quote: Signed[Quote], *, ceiling: int, budget: Budget, route: Route) -> WalletSession:
         """Opens a session with the first rail that can pay the node."""
-        asset = _asset(quote)
+        asset = tariff_of(quote).asset
         offer, rail, backed = self._choose(quote, most=max(ceiling, budget.per_day.value), asset=asset, route=route)
         terms = SessionTerms(
             payer=quote.value.payer,
@@ -158,11 +164,11 @@ class Sessions:
             credit_limit=backed.credit_limit,
         )
         signed = seal(terms, signer=self._calls.signer)
-        await asyncio.to_thread(self._wallet.add_session, signed, address=address_of(route))
+        await self._wallet.do(self._wallet.add_session, signed, address=address_of(route))
         state, _ = await self._calls.open(signed, route=route)
         await self._settlements.note_state(state)
         self._seen[signed.digest] = time.monotonic()
-        opened = await asyncio.to_thread(self._wallet.session, signed.digest)
+        opened = await self._wallet.do(self._wallet.session, signed.digest)
         if opened is None:
             raise RuntimeError("a session that was written down is gone from the wallet")
         return opened
@@ -205,5 +211,15 @@ def address_of(route: Route) -> str:
     return f"{format_node_id(route.card.value.node_id)}@{route.connection.endpoint.authority}"
 
 
-def _asset(quote: Signed[Quote]) -> str:
-    return quote.value.tariff.asset if quote.value.tariff is not None else ""
+def tariff_of(quote: Signed[Quote]) -> Tariff:
+    """Returns the tariff of a quote that has one: what is free is not paid for."""
+    if quote.value.tariff is None:
+        raise RuntimeError("the skill is free: there is nothing to pay")
+    return quote.value.tariff
+
+
+def _best(sessions: list[WalletSession], *, ceiling: int, read: AbstractSet[RequestId]) -> WalletSession | None:
+    """Returns a session with room for an ask, else one that can be filled, else one on credit, or None."""
+    usable = [one for one in sessions if one.is_usable and one.asks <= read]
+    usable.sort(key=lambda one: (one.room >= ceiling, one.terms.value.backing is not Backing.CREDIT, one.room))
+    return usable[-1] if usable else None

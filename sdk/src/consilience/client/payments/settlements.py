@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from consilience.asks import Answer
 from consilience.calls import MAX_CLOCK_SKEW
 from consilience.client.caller import Caller
@@ -15,7 +13,7 @@ from consilience.client.routes import Route
 from consilience.envelopes import Signed
 from consilience.errors import AnswerUnknownError, ProtocolError
 from consilience.nodes import NodeCard
-from consilience.payments import Receipt, SessionState, check_chain, check_receipt, check_refund
+from consilience.payments import Receipt, SessionState, check_receipt, check_refund
 from consilience.units import Digest
 
 
@@ -36,7 +34,7 @@ class Settlements:
     async def note_state(self, state: Signed[SessionState]) -> None:
         """Keeps what a node told of a session."""
         voucher = voucher_in(state, payer=self._calls.signer.public_key)
-        await asyncio.to_thread(self._wallet.note_state, state, voucher=voucher)
+        await self._wallet.do(self._wallet.note_state, state, voucher=voucher)
 
     async def keep(self, receipt: Signed[Receipt]) -> None:
         """Keeps a receipt that was checked against its ask, where it fits the one before it.
@@ -44,22 +42,14 @@ class Settlements:
         Raises:
             ProtocolError: It does not, or the ask has another one.
         """
-        value = receipt.value
-        receipts = self._wallet.receipts
-        before = await asyncio.to_thread(receipts.numbered, value.session_id, value.number - 1)
-        check_chain(receipt, before=before)
-        await asyncio.to_thread(receipts.keep, receipt)
+        await self._wallet.do(self._wallet.receipts.chain, receipt)
 
     async def acknowledge(self, session_id: Digest, *, route: Route) -> None:
         """Acknowledges the receipts of a session up to the first hole, where that was not done."""
-        session = await asyncio.to_thread(self._wallet.session, session_id)
-        number = await asyncio.to_thread(self._wallet.receipts.last_without_hole, session_id)
-        if session is None or session.trouble or number <= session.acknowledged:
-            return
-        receipt = await asyncio.to_thread(self._wallet.receipts.numbered, session_id, number)
+        receipt = await self._wallet.do(self._wallet.receipts.to_acknowledge, session_id)
         if receipt is not None:
             await self.note_state(await self._calls.acknowledge(receipt, route=route))
-            await asyncio.to_thread(self._wallet.receipts.acknowledged, session_id, number=number)
+            await self._wallet.do(self._wallet.receipts.acknowledged, session_id, number=receipt.value.number)
 
     async def catch_up(self, session: WalletSession, *, route: Route) -> WalletSession:
         """Asks how a session stands, fetches the receipts that are missing, and lets go of asks that were never bound.
@@ -75,15 +65,15 @@ class Settlements:
         try:
             await self._fetch(session, upto=state.value.receipt_count, route=route)
         except ProtocolError as error:
-            await asyncio.to_thread(self._wallet.mark, session_id, trouble=str(error))
+            await self._wallet.do(self._wallet.mark, session_id, trouble=str(error))
             raise
-        for intent in await asyncio.to_thread(self._wallet.running, session_id):
+        for intent in await self._wallet.do(self._wallet.running, session_id):
             await self._release_if_unbound(intent, route=route)
         await self.acknowledge(session_id, route=route)
-        return await asyncio.to_thread(self._wallet.session, session_id) or session
+        return await self._wallet.do(self._wallet.session, session_id) or session
 
     async def _fetch(self, session: WalletSession, *, upto: int, route: Route) -> None:
-        held = await asyncio.to_thread(self._wallet.receipts.last_without_hole, session.session_id)
+        held = await self._wallet.do(self._wallet.receipts.last_without_hole, session.session_id)
         while held < upto:
             page = await self._calls.receipts(session.session_id, after=held, route=route)
             if not page:
@@ -100,16 +90,16 @@ class Settlements:
         value = receipt.value
         if value.session_id != session.session_id:
             raise ProtocolError("the receipt is of another session", requirement="PAY-LST-001")
-        priced = await asyncio.to_thread(self._wallet.quotes.get, value.quote_digest)
+        priced = await self._wallet.do(self._wallet.quotes.get, value.quote_digest)
         cards = [route.card.value, *([priced[1].value] if priced else [])]
         check_signer(receipt, cards=cards)
         if value.refund_of:
-            earlier = await asyncio.to_thread(self._wallet.receipts.of, session.session_id)
+            earlier = await self._wallet.do(self._wallet.receipts.of, session.session_id)
             check_refund(receipt, earlier=[one for one in earlier if one.value.number < value.number])
             return
-        intent = await asyncio.to_thread(self._wallet.intent, value.request_id)
+        intent = await self._wallet.do(self._wallet.intent, value.request_id)
         if intent is None or intent.ask is None:
-            if await asyncio.to_thread(self._wallet.receipts.numbered, session.session_id, value.number) is None:
+            if await self._wallet.do(self._wallet.receipts.numbered, session.session_id, value.number) is None:
                 raise ProtocolError(
                     "the receipt is for an ask that was not paid for, or this wallet was restored from an older copy",
                     requirement="PAY-RCP-005",
@@ -137,7 +127,7 @@ class Settlements:
                 pass
             else:
                 return
-        await asyncio.to_thread(self._wallet.release, intent.request_id)
+        await self._wallet.do(self._wallet.release, intent.request_id)
 
 
 def check_signer(receipt: Signed[Receipt], *, cards: list[NodeCard]) -> None:

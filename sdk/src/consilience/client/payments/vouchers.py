@@ -74,7 +74,7 @@ class VoucherCourier:
         """Brings no voucher any more: the session is not used again."""
         self._stopped, self.failure = True, error
         self._demands.clear()
-        marking = asyncio.create_task(asyncio.to_thread(self._wallet.mark, self._session_id, trouble=str(error)))
+        marking = asyncio.create_task(self._wallet.do(self._wallet.mark, self._session_id, trouble=str(error)))
         self._marking.add(marking)
         marking.add_done_callback(self._marking.discard)
 
@@ -96,7 +96,7 @@ class VoucherCourier:
 
     async def _satisfy(self, wanted: tuple[tuple[Demand, Refuse], ...]) -> None:
         demands = [demand for demand, _ in wanted]
-        authority = await asyncio.to_thread(self._wallet.authorize, self._session_id, *demands)
+        authority = await self._wallet.do(self._wallet.authorize, self._session_id, *demands)
         for demand, refuse in wanted:
             if demand.request_id in authority.excessive:
                 refuse(authority.excessive[demand.request_id])

@@ -25,7 +25,8 @@ CREATE TABLE cards (digest BLOB PRIMARY KEY, card BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE quotes (
     digest BLOB PRIMARY KEY,
     payer BLOB NOT NULL, payee BLOB NOT NULL, skill_id TEXT NOT NULL, model_id TEXT NOT NULL, asset TEXT NOT NULL,
-    card_digest BLOB NOT NULL REFERENCES cards, used_up INTEGER NOT NULL DEFAULT 0, quote BLOB NOT NULL
+    card_digest BLOB NOT NULL REFERENCES cards, used_up INTEGER NOT NULL DEFAULT 0, quote BLOB NOT NULL,
+    ask_count INTEGER NOT NULL DEFAULT 0, charges INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX quotes_by_skill ON quotes (payee, skill_id);
 CREATE TABLE sessions (
@@ -47,8 +48,9 @@ CREATE TABLE asks (
     CHECK ((status = 'PAID') = (charge IS NOT NULL))
 ) WITHOUT ROWID;
 CREATE INDEX asks_by_session ON asks (session_id, status);
-CREATE INDEX asks_by_day ON asks (asset, day);
-CREATE INDEX asks_by_quote ON asks (quote_digest);
+CREATE TABLE days (
+    asset TEXT NOT NULL, day TEXT NOT NULL, charges INTEGER NOT NULL, PRIMARY KEY (asset, day)
+) WITHOUT ROWID;
 CREATE TABLE receipts (
     session_id BLOB NOT NULL REFERENCES sessions, number INTEGER NOT NULL, digest BLOB NOT NULL UNIQUE,
     receipt BLOB NOT NULL, PRIMARY KEY (session_id, number)
@@ -67,6 +69,9 @@ CREATE TABLE withdrawals (
 
 Database = sqlite3.Connection
 
+_WHOLE = ("BEGIN IMMEDIATE", ("ROLLBACK",), "COMMIT")
+_PART = ("SAVEPOINT part", ("ROLLBACK TO part", "RELEASE part"), "RELEASE part")
+
 
 class WalletFile:
     """One database. Its transactions wait for the disk: call them from a thread.
@@ -80,7 +85,7 @@ class WalletFile:
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         try:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -100,18 +105,22 @@ class WalletFile:
     def transaction(self) -> Iterator[Database]:
         """Yields the database for statements that happen together, or not at all where the block raises.
 
+        Within another transaction of the same thread it is a part of that one, and reaches the disk with it.
+
         Raises:
             WalletFileError: The file cannot be read or written.
         """
         with self._lock:
+            begin, undo, end = _PART if self._database.in_transaction else _WHOLE
             try:
-                self._database.execute("BEGIN IMMEDIATE")
+                self._database.execute(begin)
                 try:
                     yield self._database
                 except BaseException:
-                    self._database.execute("ROLLBACK")
+                    for statement in undo:
+                        self._database.execute(statement)
                     raise
-                self._database.execute("COMMIT")
+                self._database.execute(end)
             except sqlite3.Error as error:
                 raise WalletFileError(f"{self.path or 'the wallet'} cannot be read or written: {error}") from error
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from consilience._wire.envelopes import to_bytes
 from consilience.client.payments.wallet_file import Database, WalletFile
 from consilience.client.payments.wallet_rows import opened
+from consilience.client.payments.wallet_sums import under_quote
 from consilience.envelopes import Signed
 from consilience.nodes import NodeCard
 from consilience.payments import Quote
@@ -33,7 +34,8 @@ class WalletQuotes:
         with self._file.transaction() as database:
             database.execute("INSERT OR IGNORE INTO cards VALUES (?, ?)", (card.digest, to_bytes(card.envelope)))
             database.execute(
-                "INSERT OR IGNORE INTO quotes VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?)",
+                "INSERT OR IGNORE INTO quotes (digest, payer, payee, skill_id, model_id, asset, card_digest, quote)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (quote.digest, *named, card.digest, to_bytes(quote.envelope)),
             )
 
@@ -48,7 +50,7 @@ class WalletQuotes:
         most: int,
         now: datetime,
     ) -> Signed[Quote] | None:
-        """Returns a price for one more ask, or None.
+        """Returns the latest price for one more ask, or None.
 
         Args:
             payer: Who asks.
@@ -66,13 +68,18 @@ class WalletQuotes:
                 (card.value.node_id, skill_id, payer, model_id, asset, card.digest),
             ).fetchall()
             quotes = [opened(encoded, Quote) for (encoded,) in found]
-            good = (quote for quote in quotes if now + LAST_MOMENT < quote.value.expire_time)
-            return next((quote for quote in good if _has_room(database, quote, most=most)), None)
+            quotes.sort(key=lambda quote: quote.value.issue_time, reverse=True)
+            for quote in quotes:
+                if now + LAST_MOMENT >= quote.value.expire_time:
+                    _discard(database, quote.digest)
+                elif _has_room(database, quote, most=most):
+                    return quote
+        return None
 
     def discard(self, digest: Digest) -> None:
         """Notes that the node does not take a quote any more."""
         with self._file.transaction() as database:
-            database.execute("UPDATE quotes SET used_up = 1 WHERE digest = ?", (digest,))
+            _discard(database, digest)
 
     def get(self, digest: bytes) -> tuple[Signed[Quote], Signed[NodeCard]] | None:
         """Returns a quote and the card that it rests on, or None."""
@@ -84,13 +91,13 @@ class WalletQuotes:
         return (opened(found[0], Quote), opened(found[1], NodeCard)) if found else None
 
 
+def _discard(database: Database, digest: Digest) -> None:
+    database.execute("UPDATE quotes SET used_up = 1 WHERE digest = ?", (digest,))
+
+
 def _has_room(database: Database, quote: Signed[Quote], *, most: int) -> bool:
     """Tells whether one more ask keeps within `max_asks` and `total_max_charge` (PAY-QUO-003)."""
-    asks, charges = database.execute(
-        "SELECT COUNT(*), COALESCE(SUM(COALESCE(charge, ceiling)), 0) FROM asks"
-        " WHERE quote_digest = ? AND status <> 'RELEASED'",
-        (quote.digest,),
-    ).fetchone()
+    asks, charges = under_quote(database, quote.digest)
     value = quote.value
     room: bool = asks < value.max_asks and charges + min(most, value.max_charge) <= value.total_max_charge
     return room

@@ -5,9 +5,10 @@ from __future__ import annotations
 from consilience._wire.envelopes import to_bytes
 from consilience.client.payments.wallet_file import Database, WalletFile
 from consilience.client.payments.wallet_rows import opened
+from consilience.client.payments.wallet_sums import count
 from consilience.envelopes import Signed
 from consilience.errors import ProtocolError
-from consilience.payments import Receipt
+from consilience.payments import Receipt, check_chain
 from consilience.units import Digest, RequestId
 
 
@@ -42,6 +43,15 @@ class WalletReceipts:
             if not value.refund_of:
                 _settle(database, value)
 
+    def chain(self, receipt: Signed[Receipt]) -> None:
+        """Keeps a receipt, as `keep`, where it also fits the one before it.
+
+        Raises:
+            ProtocolError: It does not (PAY-RCP-002, PAY-RCP-003), or as `keep`.
+        """
+        check_chain(receipt, before=self.numbered(receipt.value.session_id, receipt.value.number - 1))
+        self.keep(receipt)
+
     def of(self, session_id: Digest) -> tuple[Signed[Receipt], ...]:
         """Returns the receipts of a session that are held, by their numbers."""
         with self._file.transaction() as database:
@@ -66,11 +76,18 @@ class WalletReceipts:
     def last_without_hole(self, session_id: Digest) -> int:
         """Returns the number up to which every receipt of a session is held; zero: the first is not."""
         with self._file.transaction() as database:
+            return _last_without_hole(database, session_id)
+
+    def to_acknowledge(self, session_id: Digest) -> Signed[Receipt] | None:
+        """Returns the last receipt before a hole, where the node was not told yet that it is right, or None."""
+        with self._file.transaction() as database:
+            number = _last_without_hole(database, session_id)
             found = database.execute(
-                "SELECT number FROM receipts WHERE session_id = ? ORDER BY number", (session_id,)
-            ).fetchall()
-        numbers = [number for (number,) in found]
-        return next((at for at, number in enumerate(numbers) if number != at + 1), len(numbers))
+                "SELECT receipt FROM receipts JOIN sessions USING (session_id)"
+                " WHERE session_id = ? AND number = ? AND number > acknowledged AND trouble = ''",
+                (session_id, number),
+            ).fetchone()
+        return opened(found[0], Receipt) if found else None
 
     def acknowledged(self, session_id: Digest, *, number: int) -> None:
         """Notes that the node was told that its receipts up to a number are right."""
@@ -78,6 +95,23 @@ class WalletReceipts:
             database.execute(
                 "UPDATE sessions SET acknowledged = MAX(acknowledged, ?) WHERE session_id = ?", (number, session_id)
             )
+
+
+def _last_without_hole(database: Database, session_id: Digest) -> int:
+    """Looks behind the last receipt that was acknowledged: there is no hole before that."""
+    found = database.execute(
+        "SELECT number, acknowledged FROM receipts JOIN sessions USING (session_id)"
+        " WHERE session_id = ? AND number >= acknowledged ORDER BY number",
+        (session_id,),
+    ).fetchall()
+    if not found:
+        return 0
+    last: int = found[0][1]
+    for number, _ in found:
+        if number > last + 1:
+            break
+        last = number
+    return last
 
 
 def _is_there(database: Database, receipt: Signed[Receipt]) -> bool:
@@ -93,7 +127,8 @@ def _is_there(database: Database, receipt: Signed[Receipt]) -> bool:
 def _settle(database: Database, receipt: Receipt) -> None:
     """Notes that an ask is paid, and forgets what was asked."""
     found = database.execute(
-        "SELECT status FROM asks WHERE request_id = ? AND session_id = ? AND ask_digest = ? AND quote_digest = ?",
+        "SELECT status, ceiling FROM asks"
+        " WHERE request_id = ? AND session_id = ? AND ask_digest = ? AND quote_digest = ?",
         (receipt.request_id, receipt.session_id, receipt.ask_digest, receipt.quote_digest),
     ).fetchone()
     if found is None or found[0] == "RELEASED":
@@ -104,3 +139,4 @@ def _settle(database: Database, receipt: Receipt) -> None:
         "UPDATE asks SET status = 'PAID', charge = ?, ask = NULL WHERE request_id = ?",
         (receipt.charge, receipt.request_id),
     )
+    count(database, RequestId(receipt.request_id), asks=0, charges=receipt.charge - found[1])

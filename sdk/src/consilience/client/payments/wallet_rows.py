@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from functools import lru_cache
+from typing import Any, TypeVar, cast
 
 from consilience._wire.envelopes import from_bytes, open_envelope
 from consilience.asks import Ask
@@ -15,6 +16,9 @@ from consilience.payments import Exposure, Quote, SessionState, SessionStatus, S
 from consilience.units import Digest, RequestId
 
 T = TypeVar("T")
+
+REMEMBERED = 1024
+"""How many signed objects are not verified again while the bytes of them stay the same."""
 
 
 class PaymentStatus(enum.StrEnum):
@@ -44,7 +48,7 @@ class WalletSession:
         state: The last one that the node has told, checked; None: there was none.
         exposed: What may be authorized for its running asks now.
         promised: The ceilings of its running asks.
-        running: How many they are.
+        asks: Their request ids.
     """
 
     terms: Signed[SessionTerms]
@@ -57,7 +61,12 @@ class WalletSession:
     state: Signed[SessionState] | None = None
     exposed: int = 0
     promised: int = 0
-    running: int = 0
+    asks: frozenset[RequestId] = frozenset()
+
+    @property
+    def running(self) -> int:
+        """How many asks run."""
+        return len(self.asks)
 
     @property
     def session_id(self) -> Digest:
@@ -170,11 +179,18 @@ class WalletTransfer:
 
 
 def opened(encoded: bytes, value_type: type[T]) -> Signed[T]:
-    """Returns a signed object that the wallet keeps; it is verified again, because a file may be changed."""
-    return open_envelope(from_bytes(encoded), value_type)
+    """Returns a signed object that the wallet keeps; a file may be changed, so what was not seen yet is verified."""
+    remembered: Signed[T] = _remembered(encoded, cast("Any", value_type))
+    return remembered
 
 
-def session_of(row: tuple[Any, ...], *, exposures: Sequence[Exposure]) -> WalletSession:
+@lru_cache(maxsize=REMEMBERED)
+def _remembered(encoded: bytes, value_type: Any) -> Signed[Any]:  # noqa: ANN401 - a cache knows no type variables
+    signed: Signed[Any] = open_envelope(from_bytes(encoded), value_type)
+    return signed
+
+
+def session_of(row: tuple[Any, ...], *, exposures: Mapping[RequestId, Exposure]) -> WalletSession:
     """Returns the session of a row, as `SESSION_FIELDS` names its columns, with the exposures of its running asks."""
     terms, address, authorized, spent, refunded, acknowledged, trouble, state = row
     return WalletSession(
@@ -186,9 +202,9 @@ def session_of(row: tuple[Any, ...], *, exposures: Sequence[Exposure]) -> Wallet
         acknowledged=acknowledged,
         trouble=trouble,
         state=opened(state, SessionState) if state else None,
-        exposed=sum(each.amount for each in exposures),
-        promised=sum(each.ceiling for each in exposures),
-        running=len(exposures),
+        exposed=sum(each.amount for each in exposures.values()),
+        promised=sum(each.ceiling for each in exposures.values()),
+        asks=frozenset(exposures),
     )
 
 

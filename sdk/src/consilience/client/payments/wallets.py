@@ -12,11 +12,12 @@ many asks may share one; each thing that happens is one transaction.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from consilience._wire.envelopes import to_bytes
 from consilience.asks import Ask
@@ -33,11 +34,16 @@ from consilience.client.payments.wallet_rows import (
     intent_of,
     session_of,
 )
+from consilience.client.payments.wallet_steps import WalletSteps
+from consilience.client.payments.wallet_sums import charges_on, count
 from consilience.client.payments.wallet_transfers import WalletTransfers
 from consilience.envelopes import Signed
 from consilience.errors import BudgetExceededError, UsageError
 from consilience.payments import Amount, Exposure, SessionState, SessionTerms
 from consilience.units import Digest, PublicKey, RequestId
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _INTENTS = f"SELECT {INTENT_FIELDS} FROM asks JOIN quotes ON quotes.digest = quote_digest"  # noqa: S608 - our columns
 
@@ -54,7 +60,7 @@ def default_wallet_file() -> Path:
 
 
 class Wallet:
-    """What one payer knows of its money. Its methods wait for the disk: call them from a thread.
+    """What one payer knows of its money. Its methods wait for the disk: on an event loop, have them done by `do`.
 
     Args:
         file: Where it is kept.
@@ -67,6 +73,7 @@ class Wallet:
 
     def __init__(self, file: WalletFile) -> None:
         self._file = file
+        self._steps = WalletSteps(file)
         self.quotes = WalletQuotes(file)
         self.receipts = WalletReceipts(file)
         self.transfers = WalletTransfers(file)
@@ -90,8 +97,15 @@ class Wallet:
         """Its file; None: it is in memory."""
         return self._file.path
 
+    async def do(self, step: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
+        """Takes a step of this wallet on an event loop: in its thread, unless it is in memory and waits for no disk."""
+        if self.path is None:
+            return step(*arguments, **named)
+        return await self._steps.take(partial(step, *arguments, **named))
+
     def close(self) -> None:
-        """Closes the file."""
+        """Ends its thread, and closes the file."""
+        self._steps.close()
         self._file.close()
 
     def add_session(self, terms: Signed[SessionTerms], *, address: str) -> None:
@@ -164,7 +178,7 @@ class Wallet:
                 raise UsageError(
                     f"the ask {intent.request_id.hex()} was paid for before: read it with client.resume(request_id)"
                 )
-            left = per_day - _spent_on(database, asset=asset, day=_day(intent.begin_time))
+            left = per_day - charges_on(database, asset=asset, day=_day(intent.begin_time).isoformat())
             if left < max(least, 1):
                 raise BudgetExceededError(
                     f"the ask costs {Amount(least, asset)} at least, and of the day's {Amount(per_day, asset)}"
@@ -185,48 +199,44 @@ class Wallet:
                     *(begun.begin_time.isoformat(), begun.ceiling, begun.quote.value.window, begun.question),
                 ),
             )
+            count(database, begun.request_id, asks=1, charges=begun.ceiling)
         return begun
 
-    def bind(self, ask: Signed[Ask]) -> None:
-        """Writes a signed ask down, before it is sent: whoever resumes it pays on under the same terms."""
+    def bind(self, ask: Signed[Ask]) -> Authority:
+        """Writes a signed ask down, before it is sent, and returns what may be signed with it, as `authorize`.
+
+        Whoever resumes it pays on under the same terms.
+        """
         row = (ask.digest, to_bytes(ask.envelope), ask.value.header.request_id)
         with self._file.transaction() as database:
             database.execute("UPDATE asks SET ask_digest = ?, ask = ? WHERE request_id = ? AND status = 'RUNNING'", row)
+            payment = ask.value.payment
+            return _authorize(database, payment.session_id) if payment else Authority(cumulative=0)
 
     def authorize(self, session_id: Digest, *demands: Demand) -> Authority:
         """Returns what may be signed next, written down as signed.
 
         A voucher never falls, and never exceeds what is spent by receipts and the exposure of each running ask
-        (PAY-VCH-004), nor what is available.
+        (PAY-VCH-004), nor what is available. Where several asks run, it goes that far: what is required for one of them
+        leaves out what the others are about to need, and they would have to wait.
 
         Args:
             session_id: The session.
             demands: What the node requires; none: as much as may be.
         """
         with self._file.transaction() as database:
-            known = _session(database, session_id)
-            if known is None:
-                return Authority(cumulative=0)
-            excessive = _excessive(known, demands, running=_exposures(database, session_id))
-            granted = [demand for demand in demands if demand.request_id not in excessive]
-            if not known.is_usable or (demands and not granted):
-                return Authority(cumulative=known.authorized, excessive=excessive)
-            for demand in granted:
-                _expose(database, demand)
-            bound = known.spent + sum(exposure.amount for exposure in _exposures(database, session_id).values())
-            upto = max((demand.upto for demand in granted), default=bound)
-            cumulative = max(known.authorized, min(upto, bound, known.available))
-            row = (cumulative, session_id)
-            database.execute("UPDATE sessions SET authorized = ? WHERE session_id = ?", row)
-        return Authority(cumulative=cumulative, excessive=excessive)
+            return _authorize(database, session_id, *demands)
 
     def release(self, request_id: RequestId) -> None:
         """Notes that the node did not take an ask, so that nothing is charged for it."""
         with self._file.transaction() as database:
-            database.execute(
-                "UPDATE asks SET status = 'RELEASED', ask = NULL WHERE request_id = ? AND status = 'RUNNING'",
+            released = database.execute(
+                "UPDATE asks SET status = 'RELEASED', ask = NULL WHERE request_id = ? AND status = 'RUNNING'"
+                " RETURNING ceiling",
                 (request_id,),
-            )
+            ).fetchone()
+            if released is not None:
+                count(database, request_id, asks=-1, charges=-released[0])
 
     def intent(self, request_id: RequestId) -> PaymentIntent | None:
         """Returns what was written down about an ask, or None."""
@@ -242,17 +252,35 @@ class Wallet:
     def spent_on(self, day: date, *, asset: str) -> int:
         """Returns what the asks of a day, by UTC, have cost, those that run at their ceilings; in units of an asset."""
         with self._file.transaction() as database:
-            return _spent_on(database, asset=asset, day=day)
+            return charges_on(database, asset=asset, day=day.isoformat())
 
 
 def _sessions(database: Database, condition: str, named: dict[str, Any]) -> Iterable[WalletSession]:
     query = f"SELECT {SESSION_FIELDS}, session_id FROM sessions WHERE {condition}"  # noqa: S608 - our columns
     for *row, session_id in database.execute(query, named).fetchall():
-        yield session_of(tuple(row), exposures=tuple(_exposures(database, session_id).values()))
+        yield session_of(tuple(row), exposures=_exposures(database, session_id))
 
 
 def _session(database: Database, session_id: Digest) -> WalletSession | None:
     return next(iter(_sessions(database, "session_id = :session_id", {"session_id": session_id})), None)
+
+
+def _authorize(database: Database, session_id: Digest, *demands: Demand) -> Authority:
+    known = _session(database, session_id)
+    if known is None:
+        return Authority(cumulative=0)
+    excessive = _excessive(known, demands, running=_exposures(database, session_id)) if demands else {}
+    granted = [demand for demand in demands if demand.request_id not in excessive]
+    if not known.is_usable or (demands and not granted):
+        return Authority(cumulative=known.authorized, excessive=excessive)
+    for demand in granted:
+        _expose(database, demand)
+    running = _exposures(database, session_id)
+    bound = known.spent + sum(exposure.amount for exposure in running.values())
+    upto = max(demand.upto for demand in granted) if granted and len(running) == 1 else bound
+    cumulative = max(known.authorized, min(upto, bound, known.available))
+    database.execute("UPDATE sessions SET authorized = ? WHERE session_id = ?", (cumulative, session_id))
+    return Authority(cumulative=cumulative, excessive=excessive)
 
 
 def _exposures(database: Database, session_id: Digest) -> dict[RequestId, Exposure]:
@@ -295,15 +323,6 @@ def _expose(database: Database, demand: Demand) -> None:
 def _intent(database: Database, request_id: RequestId) -> PaymentIntent | None:
     row = database.execute(f"{_INTENTS} WHERE request_id = ?", (request_id,)).fetchone()
     return intent_of(row) if row else None
-
-
-def _spent_on(database: Database, *, asset: str, day: date) -> int:
-    (spent,) = database.execute(
-        "SELECT COALESCE(SUM(COALESCE(charge, ceiling)), 0) FROM asks"
-        " WHERE asset = ? AND day = ? AND status <> 'RELEASED'",
-        (asset, day.isoformat()),
-    ).fetchone()
-    return int(spent)
 
 
 def _asset_of(intent: PaymentIntent) -> str:

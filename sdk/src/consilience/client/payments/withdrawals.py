@@ -53,7 +53,7 @@ class Withdrawals:
             WithdrawalInvalidError: It is more than can be paid out.
         """
         session_id = session.session_id
-        begun = await asyncio.to_thread(self._wallet.transfers.withdrawals, session_id)
+        begun = await self._wallet.do(self._wallet.transfers.withdrawals, session_id)
         for earlier in begun:
             if earlier.status is TransferStatus.PENDING:
                 try:
@@ -78,7 +78,7 @@ class Withdrawals:
             status=TransferStatus.PENDING,
             begin_time=self._calls.now,
         )
-        await asyncio.to_thread(
+        await self._wallet.do(
             self._wallet.transfers.begin_withdrawal,
             session_id,
             withdrawal_id=withdrawal.transfer_id,
@@ -110,7 +110,7 @@ class Withdrawals:
         return withdrawal
 
     async def _note(self, withdrawal: WalletTransfer) -> WalletTransfer:
-        await asyncio.to_thread(
+        await self._wallet.do(
             self._wallet.transfers.end_withdrawal,
             withdrawal.session_id,
             withdrawal_id=withdrawal.transfer_id,

@@ -85,8 +85,7 @@ class Bill:
         """
         self._usage = self._counted()
         await self._meter(write)
-        piece, tokens = self._piece(text, output_tokens)
-        price = self._cost_with(piece, tokens)
+        piece, tokens, price = self._piece(text, output_tokens)
         if price > self._paid.reservation.ceiling:
             raise DeliveryStoppedError(StopReason.CHARGE_LIMIT)
         if price > self._reserved:
@@ -145,11 +144,15 @@ class Bill:
         )
         return cost(self._paid.tariff, more)
 
-    def _piece(self, text: str, output_tokens: int) -> tuple[str, int]:
-        """Returns the longest beginning of a text that costs a step at most, one character at least, and its tokens."""
+    def _piece(self, text: str, output_tokens: int) -> tuple[str, int, int]:
+        """Returns the longest beginning of a text that costs a step at most, with its tokens and the cost with it.
+
+        It has one character at least.
+        """
         most = cost(self._paid.tariff, self._usage) + self._step
-        if self._cost_with(text, output_tokens) <= most:
-            return text, output_tokens
+        price = self._cost_with(text, output_tokens)
+        if price <= most:
+            return text, output_tokens, price
         fitting, beyond = 1, len(text)
         while beyond - fitting > 1:
             middle = (fitting + beyond) // 2
@@ -157,7 +160,8 @@ class Bill:
                 fitting = middle
             else:
                 beyond = middle
-        return text[:fitting], _share(output_tokens, fitting, of=len(text))
+        tokens = _share(output_tokens, fitting, of=len(text))
+        return text[:fitting], tokens, self._cost_with(text[:fitting], tokens)
 
     async def _meter(self, write: Write) -> None:
         """Writes a Meter where the charge has grown by half a window since the last one."""
@@ -188,7 +192,7 @@ class Bill:
         return session.account.spent + session.account.reserved - self._reserved + price
 
     async def _cover(self, price: int, write: Write) -> None:
-        """Sets aside what text costs, and a window ahead of it; where it is not authorized, waits for a voucher.
+        """Sets aside what text costs, and half a window ahead of it; where it is not authorized, waits for a voucher.
 
         Raises:
             DeliveryStoppedError: None came within `hold_open`.
@@ -210,12 +214,14 @@ class Bill:
                     self._waited += max(self._till.clock() - began, timedelta(0))
 
     async def _reserve(self, price: int) -> int | None:
-        """Sets aside a price and a window more, or what is authorized of that.
+        """Sets aside a price and half a window more, or what is authorized of that.
+
+        More would be taken from other asks of the session, whose payer allows them a window from their last Meter.
 
         Returns:
             None: at least the price is set aside. Otherwise the total that a voucher has to reach.
         """
-        most = min(price + self._paid.quote.window, self._paid.reservation.ceiling)
+        most = min(price + self._step, self._paid.reservation.ceiling)
         reservation, session = await self._till.ledger.extend(self._ask.key, least=price, most=most)
         self._reserved = reservation.reserved
         return None if self._reserved >= price else self._required(session, price)

@@ -24,6 +24,9 @@ from consilience.tariffs import MAX_PRICE, Rail, Tariff, UnitPrice, tariff_viola
 
 MAX_CARD_TARIFFS = 64
 MAX_TARIFFS_OF_A_SKILL = 16
+MAX_ASKS = 2**31 - 1
+"""What a quote can tell."""
+
 DEFAULT_MAX_ASKS = 100
 DEFAULT_HOLD_OPEN = timedelta(seconds=30)
 DEFAULT_QUOTE_LIFETIME = timedelta(minutes=10)
@@ -125,9 +128,9 @@ class Offer:
     def __post_init__(self) -> None:
         for path, description in tariff_violations(self.tariff):
             raise UsageError(f"{path} {description}")
-        for name in ("window", "max_charge", "max_asks"):
-            if not 0 < getattr(self, name) <= MAX_PRICE:
-                raise UsageError(f"the {name} of the tariff {self.tariff.id!r} is 1 to {MAX_PRICE}")
+        for name, most in (("window", MAX_PRICE), ("max_charge", MAX_PRICE), ("max_asks", MAX_ASKS)):
+            if not 0 < getattr(self, name) <= most:
+                raise UsageError(f"the {name} of the tariff {self.tariff.id!r} is 1 to {most}")
         if not 0 <= self.total_max_charge <= MAX_PRICE:
             raise UsageError(f"the total_max_charge of the tariff {self.tariff.id!r} is at most {MAX_PRICE}")
         if self.hold_open < timedelta(0):
