@@ -76,7 +76,7 @@ async def test_the_card_lists_skill_model_and_profile_behind_all_others(key: Key
 
 @pytest.mark.parametrize(
     ("rail", "assets"),
-    [(HoldRail(network="main", assets=("USD/6",)), []), (HoldRail(assets=("TEST/2", "USD/6")), ["TEST/2"])],
+    [(HoldRail(network="main", assets=("USD/6",)), []), (HoldRail(assets=("TEST/2", "USD/6")), ["TEST/2", "USD/6"])],
 )
 async def test_a_script_costs_nothing_of_value(key: KeyPair, tmp_path: Path, rail: HoldRail, assets: list[str]) -> None:
     store = f"sqlite:///{tmp_path / 'answers.db'}"
