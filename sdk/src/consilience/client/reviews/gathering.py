@@ -132,7 +132,9 @@ async def gather(
         if isinstance(answer, ConsilienceError):
             faults.append(_failed(registry, answer))
         else:
-            served[registry.name] = list(_holding(registry, answer, now=now, fits=fits, faults=faults))
+            holding, broken = await asyncio.to_thread(_holding, registry, answer, now=now, fits=fits)
+            served[registry.name] = holding
+            faults += broken
     view = merged(served)
     by_name = {registry.name: registry for registry in registries}
     news: list[Placed] = []
@@ -176,15 +178,11 @@ def _failed(registry: Registry, error: ConsilienceError) -> Fault:
 
 
 def _holding(
-    registry: Registry,
-    records: Sequence[Record],
-    *,
-    now: datetime,
-    fits: Callable[[Placed], bool],
-    faults: list[Fault],
-) -> list[Placed]:
-    """Returns what holds of what a registry served, and tells what does not."""
+    registry: Registry, records: Sequence[Record], *, now: datetime, fits: Callable[[Placed], bool]
+) -> tuple[list[Placed], list[Fault]]:
+    """Returns what holds of what a registry served, and what does not. It verifies signatures: call it in a thread."""
     holding: list[Placed] = []
+    faults: list[Fault] = []
     for record in records:
         try:
             placed = opened(record, now=now)
@@ -195,7 +193,7 @@ def _holding(
             faults.append(Fault(registry=registry.name, kind=FaultKind.INVALID, detail=detail, digest=record.digest))
         else:
             holding.append(placed)
-    return holding
+    return holding, faults
 
 
 async def _hand_in(registry: Registry, lacking: Sequence[Placed], *, now: datetime) -> _HandedIn:
