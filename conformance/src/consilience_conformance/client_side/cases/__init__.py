@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 
-from consilience_conformance.client_side.cases import answers, asks, cards, classes, history, logs, transport
+from consilience_conformance.client_side.cases import answers, asks, cards, classes, history, logs, payments, transport
 from consilience_conformance.client_side.checks import ClientCheck
 
-_MODULES = (asks, cards, history, transport, classes, logs, answers)
+_MODULES = (asks, cards, history, transport, classes, logs, answers, payments)
 
 
 def modules() -> tuple[tuple[ClientCheck, ...], ...]:
