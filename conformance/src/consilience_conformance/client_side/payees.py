@@ -84,7 +84,7 @@ class Dealing:
     answer: Callable[[ask_pb2.Answer], None] = _as_it_is
     receipt: Callable[[payment_pb2.Receipt], None] = _as_it_is
     withholds: bool = False
-    confirmed: payment_pb2.TransferStatus | None = payment_pb2.TRANSFER_STATUS_SUCCEEDED
+    confirmed: payment_pb2.TransferStatus.ValueType | None = payment_pb2.TRANSFER_STATUS_SUCCEEDED
     loses_orders: bool = False
 
 
@@ -102,7 +102,7 @@ class Payee(Node):
         accounts: Its sessions, by their ids.
     """
 
-    backing: tariff_pb2.Backing = tariff_pb2.BACKING_CREDIT
+    backing: tariff_pb2.Backing.ValueType = tariff_pb2.BACKING_CREDIT
     tariff: tariff_pb2.Tariff = field(default_factory=lambda: UNIT_A_BYTE)
     dealing: Dealing = HONEST
     accounts: dict[bytes, Account] = field(default_factory=dict)

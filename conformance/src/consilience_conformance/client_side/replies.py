@@ -60,7 +60,7 @@ def parse_reply(text: bytes, *, number: int, line: int) -> dict[str, JsonValue]:
     return reply
 
 
-def _is_amount(said: JsonValue) -> bool:
+def _is_amount(said: object) -> bool:
     return type(said) is int and 0 <= said < _AMOUNTS
 
 

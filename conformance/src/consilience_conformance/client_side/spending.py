@@ -14,7 +14,6 @@ from google.protobuf.message import DecodeError, Message
 
 from consilience.v1 import ask_pb2, node_pb2, payment_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
-from consilience_conformance import envelopes
 from consilience_conformance.ask_methods import ASK, CANCEL, GET
 from consilience_conformance.client_side.judging import calls, reply_of
 from consilience_conformance.payment_methods import ACKNOWLEDGE, OPEN, SUBMIT
@@ -236,9 +235,15 @@ def deposits(seen: Transcript) -> Iterator[tuple[Exchange, bytes, int]]:
 
 
 def pays_by(seen: Transcript, name: str) -> Iterator[Exchange]:
-    """Yields the calls of a question that pay: asks that bring a quote, and vouchers."""
+    """Yields the calls that pay for a question: asks that bring a quote, and vouchers for sessions opened for it."""
+    opened_for_it = {
+        terms.digest for exchange in calls(seen, name, OPEN) if (terms := terms_sent(exchange)) is not None
+    }
     for exchange in seen.named(f"{name}/"):
-        if exchange.method == SUBMIT or (exchange.method == ASK and envelopes.envelope_digest(
-            ask_pb2.AskRequest.FromString(exchange.request).quote
-        ) != envelopes.envelope_digest(SignedEnvelope())):
+        if exchange.method == ASK:
+            pays = ask_pb2.AskRequest.FromString(exchange.request).HasField("quote")
+        else:
+            voucher = voucher_sent(exchange)
+            pays = voucher is not None and voucher.session_id in opened_for_it
+        if pays:
             yield exchange

@@ -27,7 +27,7 @@ NodeT = TypeVar("NodeT", bound=Node)
 class PayeeFields(TypedDict, total=False):
     """What a check says of a payee."""
 
-    backing: tariff_pb2.Backing
+    backing: tariff_pb2.Backing.ValueType
     tariff: tariff_pb2.Tariff
     dealing: Dealing
 

@@ -32,8 +32,6 @@ from consilience_conformance.verdicts import Finding
 PER_ASK = 500
 """What the user lets each ask cost, in units of the asset: well above what the text of a payee costs."""
 
-_RECEIPT_CALLS_SECONDS = 3.0
-
 _THIRDS = tariff_pb2.Tariff(
     id="thirds",
     asset=ASSET,
@@ -79,12 +77,14 @@ def _cheat(
 
     async def drive(stage: ClientStage) -> None:
         await stage.open(per_ask=PER_ASK)
-        payee = await (stage.payee() if tariff is None else stage.payee(tariff=tariff))
+        payee, other = [await (stage.payee() if tariff is None else stage.payee(tariff=tariff)) for _ in range(2)]
         await stage.ask("before", payee)
         payee.dealing = dealing
         await stage.ask("defect", payee, give_up=give_up)
         payee.dealing = HONEST
-        await stage.ask("after", payee)
+        # Whoever was cheated may have done with the node; if not, what it signs next shows what it takes for spent.
+        await stage.ask("again", payee)
+        await stage.ask("after", other)
         # A client that is closed brings what it does behind its user's back to its end.
         await stage.open()
 
