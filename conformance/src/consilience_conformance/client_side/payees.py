@@ -74,7 +74,6 @@ class Dealing:
         receipt: Changes a receipt before it is signed.
         withholds: The Final comes without the receipt, which ListReceipts has.
         confirmed: What is said of a deposit; None: the call breaks off.
-        loses_orders: The first OpenSession with a deposit breaks off.
     """
 
     quote: Callable[[payment_pb2.Quote], None] = _as_it_is
@@ -85,7 +84,6 @@ class Dealing:
     receipt: Callable[[payment_pb2.Receipt], None] = _as_it_is
     withholds: bool = False
     confirmed: payment_pb2.TransferStatus.ValueType | None = payment_pb2.TRANSFER_STATUS_SUCCEEDED
-    loses_orders: bool = False
 
 
 HONEST = Dealing()
@@ -107,7 +105,6 @@ class Payee(Node):
     dealing: Dealing = HONEST
     accounts: dict[bytes, Account] = field(default_factory=dict)
     _sales: dict[bytes, Sale] = field(default_factory=dict)
-    _lost: set[bytes] = field(default_factory=set)
 
     def priced(self, card: node_pb2.NodeCard) -> node_pb2.NodeCard:
         """Returns the card with what it costs."""
@@ -195,9 +192,6 @@ class Payee(Node):
         )
         if not call.deposit_id or call.deposit_id in account.credited:
             return payment_pb2.OpenSessionResponse(state=self._state(account))
-        if self.dealing.loses_orders and not self._lost:
-            self._lost.add(call.deposit_id)
-            raise StatusError(grpc.StatusCode.UNAVAILABLE, "the connection is gone")
         account.deposits[call.deposit_id] = call.deposit
         expires = timestamp(datetime.now(UTC) + _HOLD_LIFETIME)
         hold = payment_pb2.Hold(

@@ -5,13 +5,17 @@ from typing import Any
 
 from conformance.tests.client_side.faults.registry import fault
 from consilience.client.payments import calls, paid_asks, settlements, wallet_receipts
+from consilience.client.payments.calls import PaymentCalls
 from consilience.client.payments.settlements import Settlements
 from consilience.client.payments.wallet_transfers import WalletTransfers
 from consilience.client.payments.wallets import Wallet
-from consilience.payments import Exposure, costs, receipts
+from consilience.payments import Exposure, Quote, costs, receipts
 from consilience.payments import exposures as payment_exposures
 from consilience.tariffs import Tariff
 from consilience_node.mutants.registry import replace
+
+_PAYERS: list[Any] = []
+"""The keys that asked for prices, the last one last."""
 
 
 def _unchecked(*_: Any, **__: Any) -> None:
@@ -25,7 +29,6 @@ def _overlooks_in_quotes(name: str, *fields: str) -> None:
         def make(check: Any) -> Any:
             def lenient(quote: Any, *, card: Any, now: Any, **wanted: Any) -> None:
                 right = {
-                    "payer": wanted["payer"],
                     "skill_id": wanted["skill_id"],
                     "card_digest": card.digest,
                     "signing_key": card.value.signing_keys[0].public_key,
@@ -42,7 +45,28 @@ def _overlooks_in_quotes(name: str, *fields: str) -> None:
     fault(name)(apply)
 
 
-_overlooks_in_quotes("overlooks-whom-a-quote-is-for", "payer")
+@fault("overlooks-whom-a-quote-is-for")
+def _overlooks_whom_a_quote_is_for() -> None:
+    def make(open_envelope: Any) -> Any:
+        def mine(envelope: Any, kind: Any) -> Any:
+            opened = open_envelope(envelope, kind)
+            if kind is not Quote:
+                return opened
+            return dataclasses.replace(opened, value=dataclasses.replace(opened.value, payer=_PAYERS[-1]))
+
+        return mine
+
+    def make_quote(quote: Any) -> Any:
+        def noting(self: PaymentCalls, **wanted: Any) -> Any:
+            _PAYERS.append(self.signer.public_key)
+            return quote(self, **wanted)
+
+        return noting
+
+    replace(calls, "open_envelope", make)
+    replace(PaymentCalls, "quote", make_quote)
+
+
 _overlooks_in_quotes("overlooks-what-a-quote-is-for", "skill_id")
 _overlooks_in_quotes("overlooks-the-card-of-a-quote", "card_digest")
 _overlooks_in_quotes("overlooks-when-a-quote-holds", "issue_time", "expire_time")
@@ -96,7 +120,7 @@ def _rounds_each_price() -> None:
     def make(cost: Any) -> Any:
         def rounding(tariff: Tariff, usage: Any) -> int:
             alone = (dataclasses.replace(tariff, prices=(price,), minimum_charge=0) for price in tariff.prices)
-            return max(sum(cost(one, usage) for one in alone), tariff.minimum_charge)
+            return max(sum(int(cost(one, usage)) for one in alone), tariff.minimum_charge)
 
         return rounding
 
