@@ -168,6 +168,17 @@ def vouchers(seen: Transcript) -> Iterator[tuple[Exchange, payment_pb2.Voucher]]
             yield exchange, voucher
 
 
+def lost(seen: Transcript, session_id: bytes) -> int:
+    """Returns what a client signed for a session beyond what all that it read in it costs: a cheat gets no more."""
+    signed = max((one.cumulative for _, one in vouchers(seen) if one.session_id == session_id), default=0)
+    owed = 0
+    for purchase in purchases(seen):
+        if purchase.session_id == session_id:
+            size = len(read_log(purchase.exchange).text.encode())
+            owed += purchase.deal.charge(ask_pb2.Usage(output_bytes=size))
+    return max(0, signed - owed)
+
+
 def within_bounds(seen: Transcript, *, requirement: str) -> Iterator[Finding]:
     """Yields the first voucher of each session that says more than it may."""
     told: set[bytes] = set()
