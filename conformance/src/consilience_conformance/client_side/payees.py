@@ -70,8 +70,8 @@ class Dealing:
         quote_seed: Signs it; empty: the node's signing key.
         meter: Changes the second Meter of an answer, or each of them, by its number from zero.
         needed: Changes what is required before the second piece of text; None: nothing is, unless it is needed.
-        answer: Changes an answer before it is signed.
         receipt: Changes a receipt before it is signed.
+        afterthought: What an answer pretends to have said before it was cancelled.
         withholds: The Final comes without the receipt, which ListReceipts has.
         confirmed: What is said of a deposit; None: the call breaks off.
     """
@@ -80,8 +80,8 @@ class Dealing:
     quote_seed: bytes = b""
     meter: Callable[[payment_pb2.Meter, int], None] = _as_it_is
     needed: Callable[[int], int] | None = None
-    answer: Callable[[ask_pb2.Answer], None] = _as_it_is
     receipt: Callable[[payment_pb2.Receipt], None] = _as_it_is
+    afterthought: str = ""
     withholds: bool = False
     confirmed: payment_pb2.TransferStatus.ValueType | None = payment_pb2.TRANSFER_STATUS_SUCCEEDED
 
@@ -251,6 +251,8 @@ class Payee(Node):
             yield self._metered(sale, number=number)
             if number == _BENT_PIECE and self.dealing.meter is not _as_it_is:
                 await sale.wait(lambda: account.authorized >= sale.required, seconds=_GREED_SECONDS)
+        if self.dealing.receipt is not _as_it_is:
+            await sale.wait(lambda: account.authorized >= sale.required, seconds=_GREED_SECONDS)
         yield self._end(sale, whole=sale.text == self.text)
 
     async def _admitted(self, sale: Sale, piece: str, *, number: int) -> AsyncIterator[ask_pb2.AnswerEvent]:
@@ -290,7 +292,6 @@ class Payee(Node):
         if sale.final is not None:
             return sale.final
         answer = sale.answer(whole=whole, cancelled=cancelled)
-        self.dealing.answer(answer)
         signed = envelopes.seal(answer, seed=self.identity.signing)
         receipt = sale.receipt(answer, answer_digest=envelopes.envelope_digest(signed))
         receipt.node_id, receipt.signing_key = self.identity.node_id, self._signing_key
@@ -311,6 +312,8 @@ class Payee(Node):
         if method == GET:
             final = sale.final.final if sale.final is not None else None
             return ask_pb2.GetAnswerResponse(last_sequence=sale.next - 1, text=sale.text, final=final)
+        if self.dealing.afterthought and sale.final is None:
+            sale.add(delta(sale.next, self.dealing.afterthought))
         self._end(sale, whole=False, cancelled=True)
         if method == CANCEL:
             assert sale.final is not None  # noqa: S101 - it has just ended

@@ -132,9 +132,12 @@ def _card(seen: Transcript, name: str) -> node_pb2.NodeCard:
 def right_receipts(seen: Transcript, session_id: bytes) -> dict[str, Signed[payment_pb2.Receipt]]:
     """Returns the receipts of a session that pass the check of section 3.6, by the names of their questions."""
     kept: dict[str, Signed[payment_pb2.Receipt]] = {}
+    signed = max((one.cumulative for _, one in vouchers(seen) if one.session_id == session_id), default=0)
     for purchase in purchases(seen):
         receipt = purchase.receipt if purchase.session_id == session_id else None
-        if receipt is not None and not any(chain_findings([*kept.values(), receipt], exchange=purchase.exchange.name)):
+        if receipt is None or receipt.value.session_spent > signed:
+            continue
+        if not any(chain_findings([*kept.values(), receipt], exchange=purchase.exchange.name)):
             kept[purchase.name] = receipt
     return kept
 

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from conformance.tests.client_side.faults.registry import fault
-from consilience.client.payments import calls, paid_asks, settlements, wallet_receipts
+from consilience.client.payments import calls, paid_asks, wallet_receipts
 from consilience.client.payments.calls import PaymentCalls
 from consilience.client.payments.settlements import Settlements
 from consilience.client.payments.wallet_transfers import WalletTransfers
@@ -152,11 +152,17 @@ def _signs_what_is_required() -> None:
 def _keeps_any_receipt() -> None:
     replace(paid_asks, "check_receipt", lambda _: _unchecked)
     replace(wallet_receipts, "_settle", lambda _: _unchecked)
+    replace(wallet_receipts, "check_authorized", lambda _: _unchecked)
+
+
+@fault("forgets-what-it-signed")
+def _forgets_what_it_signed() -> None:
+    replace(wallet_receipts, "check_authorized", lambda _: _unchecked)
 
 
 @fault("keeps-receipts-out-of-their-chain")
 def _keeps_receipts_out_of_their_chain() -> None:
-    replace(settlements, "check_chain", lambda _: _unchecked)
+    replace(wallet_receipts, "check_chain", lambda _: _unchecked)
     replace(receipts, "check_chain", lambda _: _unchecked)
 
 

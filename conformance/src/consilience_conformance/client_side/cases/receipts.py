@@ -54,6 +54,12 @@ CHECKS = (
         dealing=Dealing(receipt=_overcharging, withholds=True),
     ),
     _receipt_check(
+        "charge-for-text-after-a-cancel",
+        what="that charges for text beyond what was ever signed, which an answer claims once it is cancelled,",
+        dealing=Dealing(afterthought="and so on, " * 20),
+        give_up=True,
+    ),
+    _receipt_check(
         "charge-after-a-cancel",
         what="that charges an answer after it was cancelled for more than was used",
         dealing=Dealing(receipt=_overcharging),
