@@ -11,7 +11,6 @@ from typing import Final
 
 from consilience_conformance.requirements import Role
 
-_NO_WALLET: Final = "Adapters have no instruction yet with which a client pays."
 _NO_REGISTRY: Final = "No check calls a registry yet."
 _NO_READER: Final = "Adapters have no instruction yet with which a client reviews, or reads from a registry."
 
@@ -42,12 +41,6 @@ EXCLUSIONS: Final[Mapping[Role, Mapping[str, str]]] = MappingProxyType(
         ),
         "client": MappingProxyType(
             {
-                "PAY-TRF-001": _NO_WALLET,
-                "PAY-QUO-004": _NO_WALLET,
-                "PAY-RAIL-001": _NO_WALLET,
-                "PAY-VCH-004": _NO_WALLET,
-                "PAY-MTR-003": _NO_WALLET,
-                "PAY-RCP-005": _NO_WALLET,
                 "REV-TKT-002": _NO_READER,
                 "REV-OPEN-001": _NO_READER,
                 "REV-ONE-001": _NO_READER,
@@ -83,7 +76,13 @@ OPEN_PARTS: Final[Mapping[Role, Mapping[str, str]]] = MappingProxyType(
                 "PAY-WDR-002": "Payouts that the rail leaves pending, or that fail: those of hold.v1 succeed at once.",
             }
         ),
-        "client": MappingProxyType({}),
+        "client": MappingProxyType(
+            {
+                "PAY-TRF-001": "Tokens, time and amounts near 2^63: payees price bytes and requests; see the vectors.",
+                "PAY-RAIL-001": "Withdrawals: no instruction asks a client for one.",
+                "PAY-RCP-005": "Refunds: no payee gives one.",
+            }
+        ),
     }
 )
 """By who is judged: the id of a MUST that has checks, and what of it they do not show."""

@@ -21,7 +21,7 @@ from consilience_conformance.verdicts import CheckResult, RunResult, Verdict
 from scripts.machine_cache import ROOT
 
 # All of them run at the first test that asks for one.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 TABLE: Mapping[str, Mapping[str, Any]] = tomllib.loads(
     Path(__file__).with_name("broken_clients.toml").read_text(encoding="utf-8")

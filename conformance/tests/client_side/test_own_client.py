@@ -1,18 +1,27 @@
 """Our own SDK is judged as any other client is."""
 
+import asyncio
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
 from consilience_conformance.client_side.cases import all_client_checks
+from consilience_conformance.client_side.cases.meters import CHECKS
+from consilience_conformance.client_side.payees import WINDOW
 from consilience_conformance.client_side.runner import Order, judge_client
+from consilience_conformance.client_side.spending import lost, vouchers
 from consilience_conformance.coverage import coverage_complaints, review_complaints
 from consilience_conformance.exclusions import EXCLUSIONS
 from consilience_conformance.requirements import requirements
 from consilience_conformance.transcripts import Transcript
-from consilience_conformance.verdicts import Exit, Verdict
+from consilience_conformance.verdicts import Exit, RunResult, Verdict
 from scripts.machine_cache import ROOT
 from scripts.review_requirements import reviewed
+
+# All checks are run at the first test that asks for one.
+pytestmark = pytest.mark.timeout(600)
 
 ADAPTER = f"{sys.executable} examples/clients/python/client_under_test.py"
 
@@ -22,12 +31,33 @@ def _at_the_top(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
 
 
-async def test_the_python_sdk_passes_every_check_of_clients() -> None:
-    run = await judge_client(Order(command=ADAPTER, checks=all_client_checks()))
+@pytest.fixture(scope="module")
+def run() -> RunResult:
+    """Judges our client once, by all checks."""
+    before = Path.cwd()
+    os.chdir(ROOT)
+    try:
+        return asyncio.run(judge_client(Order(command=ADAPTER, checks=all_client_checks())))
+    finally:
+        os.chdir(before)
+
+
+def test_the_python_sdk_passes_every_check_of_clients(run: RunResult) -> None:
     wrong = {result.check: result for result in run.results if result.verdict is not Verdict.PASS}
     assert wrong == {}
     assert run.exit is Exit.PASS
     assert len(run.results) == len(all_client_checks())
+
+
+def test_whoever_cheats_our_client_gets_one_window_at_most(run: RunResult) -> None:
+    losses = {
+        (result.check, session_id): lost(result.transcript, session_id)
+        for result in run.results
+        if result.transcript is not None and result.requirements[0].startswith("PAY-")
+        for session_id in {voucher.session_id for _, voucher in vouchers(result.transcript)}
+    }
+    assert len(losses) > len(CHECKS)
+    assert {name: loss for name, loss in losses.items() if loss > WINDOW} == {}
 
 
 async def test_a_verdict_can_be_computed_again_from_the_report() -> None:

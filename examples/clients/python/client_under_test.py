@@ -20,13 +20,15 @@ from consilience.client import Client
 from consilience.errors import ConsilienceError, RefusedError
 from consilience.identity import KeyPair
 from consilience.nodes import DataClass
+from consilience.payments import Amount, Budget
+from consilience.rails.hold import HoldPayer
 
 PROTOCOL = "consilience-client/1"
 HELLO = {
     "protocol": PROTOCOL,
     "name": "consilience",
     "language": "Python",
-    "supports": ["data-class", "trusted-nodes", "give-up"],
+    "supports": ["data-class", "trusted-nodes", "give-up", "pay"],
 }
 
 Instruction = Mapping[str, Any]
@@ -37,17 +39,18 @@ class ClientUnderTest:
     """Does what it is told with one client at a time.
 
     Args:
-        card_file: Where the cards seen are remembered: not where the user's own client keeps them.
+        folder: Where cards and payments are remembered: not where the user's own client keeps them.
     """
 
-    def __init__(self, card_file: Path) -> None:
-        self._card_file = card_file
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._client: Client | None = None
 
-    async def open(self, *, trusted: list[str]) -> Reply:
+    async def open(self, told: Instruction) -> Reply:
         """Makes a client, in place of the one there was."""
         await self.close()
-        self._client = Client(KeyPair.generate(), trusted_nodes=trusted, card_file=self._card_file)
+        options = {"trusted_nodes": told["trusted"], "card_file": self._folder / "cards.sqlite"}
+        self._client = Client(KeyPair.generate(), **options, **_purse(told.get("budget"), self._folder))
         return {"done": True}
 
     async def ask(self, told: Instruction) -> Reply:
@@ -58,7 +61,8 @@ class ClientUnderTest:
             return {"refused": error.reason.removeprefix("ERROR_REASON_")}
         except ConsilienceError as error:
             return {"rejected": str(error)}
-        return {"answered": {"text": result.text, "outcome": result.outcome.name}}
+        answered = {"text": result.text, "outcome": result.outcome.name}
+        return {"answered": answered | ({"charged": result.cost.value} if result.cost else {})}
 
     async def give_up(self, told: Instruction) -> Reply:
         """Asks a node, and leaves once the first text is there."""
@@ -81,6 +85,18 @@ class ClientUnderTest:
         return self._client
 
 
+def _purse(budget: Mapping[str, Any] | None, folder: Path) -> dict[str, Any]:
+    """Returns what a client pays with: promises by hold.v1, on credit or prepaid; without a budget nothing."""
+    if budget is None:
+        return {}
+    per_ask, asset = budget["perAsk"], budget["asset"]
+    return {
+        "budget": Budget(per_ask=Amount(per_ask, asset), per_day=Amount(1000 * per_ask, asset)),
+        "wallet": folder / "wallet.sqlite",
+        "rails": [HoldPayer(max_credit=per_ask)],
+    }
+
+
 def _options(told: Instruction) -> dict[str, Any]:
     """Returns what the user says about an ask; the class only where one is said."""
     options = {"skill": told["skill"], "timeout": told["seconds"]}
@@ -93,7 +109,7 @@ async def reply_to(told: Instruction, client: ClientUnderTest) -> Reply:
         case {"protocol": _}:
             return HELLO
         case {"do": "open"}:
-            return await client.open(trusted=told["trusted"])
+            return await client.open(told)
         case {"do": "ask"}:
             return await client.ask(told)
         case {"do": "giveUp"}:
@@ -105,7 +121,7 @@ async def reply_to(told: Instruction, client: ClientUnderTest) -> Reply:
 async def main() -> None:
     """Reads instructions until there are no more."""
     with tempfile.TemporaryDirectory() as folder:
-        client = ClientUnderTest(Path(folder) / "cards.sqlite")
+        client = ClientUnderTest(Path(folder))
         while line := await asyncio.to_thread(sys.stdin.readline):
             told = json.loads(line)
             print(json.dumps({"id": told["id"], **await reply_to(told, client)}), flush=True)

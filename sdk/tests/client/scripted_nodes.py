@@ -292,9 +292,9 @@ class ScriptedNode:
         log = self.logs.get(open_envelope(call.envelope, GetAnswerCall).value.ask_request_id)
         if log is None:
             raise self.answer_unknown()
-        final = Final(answer=log.final_answer) if log.final_answer else None
+        transcript = log.transcript
         return encode_snapshot(
-            AnswerSnapshot(last_sequence=log.transcript.last_sequence, text=log.transcript.text, final=final)
+            AnswerSnapshot(last_sequence=transcript.last_sequence, text=transcript.text, final=transcript.final)
         )
 
     async def _cancel(self, call: Call) -> bytes:

@@ -21,6 +21,9 @@ TRUSTED_NODES = "trusted-nodes"
 GIVE_UP = "give-up"
 """The user of the SDK can leave an answer before its end."""
 
+PAY = "pay"
+"""The user of the SDK gives it a budget, and it pays for asks: the client is of the profile pay."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientCheck:

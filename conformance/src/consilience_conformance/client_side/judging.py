@@ -34,8 +34,9 @@ def reply_of(seen: Transcript, name: str) -> dict[str, Any]:
 def given_out(seen: Transcript, name: str, *, requirement: str) -> Iterator[Finding]:
     """Yields a finding unless the user got the right answer of a node that did everything right."""
     texts: Any = seen.notes["texts"]
-    wanted = {"answered": {"text": texts[name], "outcome": "ANSWERED"}}
-    if (got := reply_of(seen, name)) != wanted:
+    got = reply_of(seen, name)
+    answered = got.get("answered", {})
+    if (answered.get("text"), answered.get("outcome")) != (texts[name], "ANSWERED"):
         yield Finding(
             requirement=requirement,
             message="what is right is not given out",

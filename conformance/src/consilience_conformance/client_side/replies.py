@@ -20,6 +20,8 @@ from consilience_conformance.transcripts import JsonValue
 PROTOCOL = "consilience-client/1"
 """What suite and adapter speak."""
 
+_AMOUNTS = 2**63
+
 _KINDS = ("answered", "rejected", "refused", "done", "unsupported")
 
 
@@ -40,8 +42,8 @@ def parse_reply(text: bytes, *, number: int, line: int) -> dict[str, JsonValue]:
     content = answer_to(text, number=number, line=line)
     refuse_other_fields(content, known=("id", *_KINDS), line=line)
     match {name: value for name, value in content.items() if name != "id"}:
-        case {"answered": {"text": str(), "outcome": str(), **rest}, **more} as reply if not (rest or more):
-            known = _is_text(reply)
+        case {"answered": {"text": str(), "outcome": str(), **rest}, **more} as reply if not more:
+            known = _is_text(reply) and (not rest or (rest.keys() == {"charged"} and _is_amount(rest["charged"])))
         case {"rejected": str(), **more} | {"refused": str(), **more} as reply if not more:
             known = _is_text(reply)
         case {"done": True, **more} | {"unsupported": True, **more} as reply:
@@ -50,11 +52,16 @@ def parse_reply(text: bytes, *, number: int, line: int) -> dict[str, JsonValue]:
             known = False
     if not known:
         raise malformed(
-            "a reply holds one of answered (text, outcome), rejected, refused (texts), done and unsupported (true)",
+            "a reply holds one of answered (text, outcome, and charged, an amount, if the ask was paid for), rejected,"
+            " refused (texts), done and unsupported (true)",
             text=text,
             line=line,
         )
     return reply
+
+
+def _is_amount(said: object) -> bool:
+    return type(said) is int and 0 <= said < _AMOUNTS
 
 
 def _is_text(reply: dict[str, JsonValue]) -> bool:

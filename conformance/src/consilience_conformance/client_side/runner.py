@@ -13,7 +13,7 @@ from time import monotonic
 from consilience_conformance import __version__
 from consilience_conformance.checks import NotApplicableError, UntestableError
 from consilience_conformance.client_side.adapters import Adapter, running
-from consilience_conformance.client_side.checks import ClientCheck
+from consilience_conformance.client_side.checks import PAY, ClientCheck
 from consilience_conformance.client_side.stage import ClientStage
 from consilience_conformance.line_protocol.handshakes import Handshake
 from consilience_conformance.line_protocol.lines import CommandBreach
@@ -107,7 +107,7 @@ class _Run:
             node_id="",
             node_name=f"{client.name} ({client.language})" if client else "",
             skill="",
-            profiles=(CORE,),
+            profiles=self._profiles,
             mode="live",
             seed=self._order.seed,
             began=self._began,
@@ -119,6 +119,11 @@ class _Run:
             role="client",
         )
 
+    @property
+    def _profiles(self) -> tuple[str, ...]:
+        """The profiles that the client is of: what it is not made for is no fault of it."""
+        return (CORE, PAY) if self._client is not None and PAY in self._client.offers else (CORE,)
+
     def _barred(self, check: ClientCheck) -> CheckResult | None:
         for name in check.after:
             before = self._results[name]
@@ -127,11 +132,14 @@ class _Run:
                     check, Verdict.UNTESTABLE, because=f"blocked by {name}", blocked_by=before.blocked_by or name
                 )
         supports = self._client.offers if self._client else ()
+        first = requirements()[check.requirements[0]]
+        if first.profile not in self._profiles:
+            because = f"the adapter does not support {first.profile}"
+            return _result(check, Verdict.NOT_APPLICABLE, because=because)
         missing = [need for need in check.needs if need not in supports]
         if missing:
             # The first is what the check is about; of the others it says something along the way.
-            is_must = requirements()[check.requirements[0]].is_must
-            verdict = Verdict.UNTESTABLE if is_must else Verdict.NOT_TESTED
+            verdict = Verdict.UNTESTABLE if first.is_must else Verdict.NOT_TESTED
             return _result(check, verdict, because=f"the adapter does not support {', '.join(missing)}")
         return None
 

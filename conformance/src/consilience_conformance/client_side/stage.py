@@ -7,16 +7,29 @@ import contextlib
 from collections.abc import Callable
 from random import Random
 from time import monotonic
+from typing import TypedDict, TypeVar, Unpack
 
+from consilience.v1 import tariff_pb2
 from consilience_conformance.checks import UntestableError
 from consilience_conformance.client_side.adapters import Adapter
 from consilience_conformance.client_side.nodes import SKILL, Identity, Manner, Node
+from consilience_conformance.client_side.payees import ASSET, Dealing, Payee
 from consilience_conformance.peers.certificates import Certificate
 from consilience_conformance.peers.hostile import HostileServer
 from consilience_conformance.transcripts import Exchange, JsonValue, Transcript
 
 PATIENCE_SECONDS = 10.0
 """How long the user of the client waits for an answer, unless a check says otherwise."""
+
+NodeT = TypeVar("NodeT", bound=Node)
+
+
+class PayeeFields(TypedDict, total=False):
+    """What a check says of a payee."""
+
+    backing: tariff_pb2.Backing.ValueType
+    tariff: tariff_pb2.Tariff
+    dealing: Dealing
 
 
 class ClientStage:
@@ -39,7 +52,10 @@ class ClientStage:
         self._replies: dict[str, JsonValue] = {}
         self._texts: dict[str, JsonValue] = {}
         self._questions: dict[str, JsonValue] = {}
-        transcript.notes.update({"replies": self._replies, "texts": self._texts, "questions": self._questions})
+        self._cards: dict[str, JsonValue] = {}
+        transcript.notes.update(
+            {"replies": self._replies, "texts": self._texts, "questions": self._questions, "cards": self._cards}
+        )
 
     def note(self, name: str, value: JsonValue) -> None:
         """Writes down what is no call and no reply."""
@@ -55,6 +71,25 @@ class ClientStage:
             certificate: What it shows where it speaks TLS; its card pins that one.
             port: Where it listens; 0: anywhere.
         """
+        node = await self._started(
+            lambda server: Node(identity=identity or Identity.new(), server=server, text=self._new_text()),
+            certificate=certificate,
+            port=port,
+        )
+        node.show(node.identity.card(node.pinned_endpoint(certificate.pin) if certificate else node.plain_endpoint()))
+        return node
+
+    async def payee(self, **fields: Unpack[PayeeFields]) -> Payee:
+        """Starts a node that sells the same text as others give away; fields as `Payee`."""
+        payee = await self._started(
+            lambda server: Payee(identity=Identity.new(), server=server, text=self._new_text(), **fields)
+        )
+        payee.show(payee.priced(payee.identity.card(payee.plain_endpoint())))
+        return payee
+
+    async def _started(
+        self, make: Callable[[HostileServer], NodeT], *, certificate: Certificate | None = None, port: int = 0
+    ) -> NodeT:
         server = HostileServer(
             # The node is made once it is known where it listens.
             lambda method, request: node.respond(method, request),  # noqa: PLW0108
@@ -63,19 +98,23 @@ class ClientStage:
             origin=self._origin,
             credentials=certificate.credentials if certificate else None,
         )
-        node = Node(
-            identity=identity or Identity.new(),
-            server=server,
-            text=f"12 inches make 1 foot ({self.random.randrange(10**12)}).",
-        )
+        node = make(server)
         await server.start(port=port)
         self._servers.append(server)
-        node.show(node.identity.card(node.pinned_endpoint(certificate.pin) if certificate else node.plain_endpoint()))
         return node
 
-    async def open(self, *, trusted: tuple[str, ...] = ()) -> None:
-        """Has the adapter make a client anew, with a list of trusted nodes, in place of the one that it has."""
-        reply = await self._adapter.tell("open", trusted=list(trusted))
+    def _new_text(self) -> str:
+        return f"12 inches make 1 foot ({self.random.randrange(10**12)})."
+
+    async def open(self, *, trusted: tuple[str, ...] = (), per_ask: int = 0) -> None:
+        """Has the adapter make a client anew, in place of the one that it has.
+
+        Args:
+            trusted: Its list of trusted nodes.
+            per_ask: What its user lets each ask cost, in units of the asset of payees; 0: nothing.
+        """
+        budget: dict[str, JsonValue] = {"budget": {"asset": ASSET, "perAsk": per_ask}} if per_ask else {}
+        reply = await self._adapter.tell("open", trusted=list(trusted), **budget)
         if reply != {"done": True}:
             raise UntestableError(f"the adapter does not open a client: {reply}")
 
@@ -106,6 +145,7 @@ class ClientStage:
             node.manner = manner
         question = f"How many feet are 12 inches? ({self.random.randrange(10**12)})"
         self._texts[name], self._questions[name] = node.text, question
+        self._cards[name] = node.card.SerializeToString().hex()
         fields: dict[str, JsonValue] = {"dataClass": data_class} if data_class else {}
         reply = await self._adapter.tell(
             "giveUp" if give_up else "ask",

@@ -188,19 +188,25 @@ async def test_a_receipt_that_does_not_fit_is_neither_kept_nor_acknowledged(
     assert "AcknowledgeReceipt" not in shop.methods
 
 
-async def test_what_is_charged_after_a_cancellation_is_held_against_the_log(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("claimed", "charged"), [("", {"charge": 400}), ("and so on, " * 20, {})])
+async def test_what_is_charged_after_a_cancellation_is_held_against_what_was_signed(
+    tmp_path: Path, claimed: str, charged: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
     async with ScriptedShop(on_ask=selling(text, meter())) as shop, payer(tmp_path) as client:
         async with client.stream("?", node=shop.address) as stream:
             await anext(stream)
             (log,) = shop.logs.values()
             purchase = Purchase(shop, log, await client.payments.quote("sell", node=shop.address))
-            purchase.final(charge=400)
+            if claimed:
+                purchase.log.text(claimed)
+            purchase.final(**charged)
         (session,) = await settled(client)
     intent = wallet_in(tmp_path).intent(stream.request_id)
     assert intent is not None
     assert intent.status is PaymentStatus.RUNNING
     assert (session.spent, session.acknowledged) == (0, 0)
     assert shop.highest <= 10 + WINDOW
+    assert "(PAY-RCP-005)" in caplog.text
 
 
 @pytest.mark.parametrize(

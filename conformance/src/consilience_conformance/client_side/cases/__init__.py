@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import functools
 
-from consilience_conformance.client_side.cases import answers, asks, cards, classes, history, logs, transport
+from consilience_conformance.client_side.cases import (
+    answers,
+    asks,
+    cards,
+    classes,
+    deposits,
+    history,
+    logs,
+    meters,
+    quotes,
+    receipts,
+    transport,
+)
 from consilience_conformance.client_side.checks import ClientCheck
 
-_MODULES = (asks, cards, history, transport, classes, logs, answers)
+_MODULES = (asks, cards, history, transport, classes, logs, answers, quotes, deposits, meters, receipts)
 
 
 def modules() -> tuple[tuple[ClientCheck, ...], ...]:

@@ -44,13 +44,19 @@ class WalletReceipts:
                 _settle(database, value)
 
     def chain(self, receipt: Signed[Receipt]) -> None:
-        """Keeps a receipt, as `keep`, where it also fits the one before it.
+        """Keeps a receipt, as `keep`, where it also fits the one before it, and what was signed.
 
         Raises:
-            ProtocolError: It does not (PAY-RCP-002, PAY-RCP-003), or as `keep`.
+            ProtocolError: It does not (PAY-RCP-002, PAY-RCP-003, PAY-RCP-005), or as `keep`.
         """
+        check_authorized(receipt.value, authorized=self._authorized(receipt.value.session_id))
         check_chain(receipt, before=self.numbered(receipt.value.session_id, receipt.value.number - 1))
         self.keep(receipt)
+
+    def _authorized(self, session_id: Digest) -> int:
+        with self._file.transaction() as database:
+            found = database.execute("SELECT authorized FROM sessions WHERE session_id = ?", (session_id,)).fetchone()
+        return int(found[0]) if found else 0
 
     def of(self, session_id: Digest) -> tuple[Signed[Receipt], ...]:
         """Returns the receipts of a session that are held, by their numbers."""
@@ -95,6 +101,16 @@ class WalletReceipts:
             database.execute(
                 "UPDATE sessions SET acknowledged = MAX(acknowledged, ?) WHERE session_id = ?", (number, session_id)
             )
+
+
+def check_authorized(receipt: Receipt, *, authorized: int) -> None:
+    """Checks that a session has not spent more than its payer signed: what nobody read, a node may only claim.
+
+    Raises:
+        ProtocolError: It has.
+    """
+    if receipt.session_spent > authorized:
+        raise ProtocolError(f"{receipt.session_spent} are spent, and {authorized} signed", requirement="PAY-RCP-005")
 
 
 def _last_without_hole(database: Database, session_id: Digest) -> int:
