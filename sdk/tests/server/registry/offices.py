@@ -18,7 +18,7 @@ from consilience.server.registry.intake import Intake
 from consilience.server.registry.pages import Tokens
 from consilience.server.registry.service import RegistryService
 from consilience.server.registry.store import SqlRecordStore
-from consilience.server.registry.sync import Follower
+from consilience.server.registry.sync import WHOLE_ROUND, Follower
 from consilience.units import Digest
 from sdk.tests.reviews.specimens import LIMITS
 from sdk.tests.server.clocks import ManualClock
@@ -65,6 +65,11 @@ class LocalRegistry:
             self._followers[line.to.name] = follower
         follower._peer = line  # the same registry over another line
         return await follower.follow()
+
+    def look_again(self) -> None:
+        """Lets the next round after each registry begin without a cursor, as one does every day."""
+        for follower in self._followers.values():
+            follower._whole_at -= WHOLE_ROUND
 
 
 @dataclass

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import hypothesis.strategies as st
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 
 from consilience.errors import ConnectionLostError, RecordUnknownError
 from consilience.reviews import OpenRecord, Place, Record, RecordType, place_of, wins, within_quotas
@@ -27,6 +27,8 @@ from sdk.tests.reviews.specimens import (
 from sdk.tests.server.clocks import ManualClock
 from sdk.tests.server.registry.conftest import QUOTAS
 from sdk.tests.server.registry.offices import Line, LocalRegistry, settled
+
+Slot = tuple[bytes, RecordType, bytes]
 
 NAMES = ("one", "two", "three", "four")
 SECOND = timedelta(seconds=1)
@@ -95,18 +97,33 @@ _STEPS = st.lists(
 )
 
 
-def _expected(seen: set[int]) -> set[Digest]:
-    """Returns what has to be held of some records, by the rules alone."""
+@dataclass(frozen=True)
+class Outcome:
+    """What has to be held of some records, by the rules alone.
+
+    Attributes:
+        held: By every registry.
+        lost: Of `held`, what had lost its slot to a record that a succession has dropped: whoever has passed it over
+            has it again only if another registry came by it later.
+    """
+
+    held: set[Digest]
+    lost: set[Digest]
+
+
+def _expected(seen: set[int]) -> Outcome:
     places = [place_of(POOL[number], now=NOW) for number in sorted(seen)]
     retired = {place.author: place.issue_time for place in places if place.type is RecordType.KEY_SUCCESSION}
-    slots: dict[tuple[bytes, RecordType, bytes], Place] = {}
+    slots: dict[Slot, Place] = {}
+    late: dict[Slot, Place] = {}
     for place in places:
-        if place.since is not None and place.subject in retired and place.since > retired[place.subject]:
-            continue
         slot = place.author, place.slot_type, place.slot
-        if slot not in slots or wins(place, held=slots[slot]):
-            slots[slot] = place
-    return {place.digest for place in within_quotas(slots.values(), quotas=QUOTAS)}
+        is_late = place.since is not None and place.subject in retired and place.since > retired[place.subject]
+        decided = late if is_late else slots
+        if slot not in decided or wins(place, held=decided[slot]):
+            decided[slot] = place
+    lost = {place.digest for slot, place in slots.items() if slot in late and wins(late[slot], held=place)}
+    return Outcome({place.digest for place in within_quotas(slots.values(), quotas=QUOTAS)}, lost)
 
 
 async def _hold_the_same(steps: list[Publish | Follow], folder: Path) -> None:
@@ -128,15 +145,22 @@ async def _hold_the_same(steps: list[Publish | Follow], folder: Path) -> None:
                     with suppress(ConnectionLostError):
                         await ring[follower].follow(line)
         await settled(ring, poison=POISON)
-        expected = _expected(seen)
         for registry in ring:
-            assert await registry.held() == expected, registry.name
+            registry.look_again()
+        await settled(ring, poison=POISON)
+        expected, first = _expected(seen), await ring[0].held()
+        for registry in ring:
+            assert await registry.held() == first, registry.name
+        assert first <= expected.held
+        assert expected.held - first <= expected.lost
 
 
 _WITHOUT_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
 """Every example opens four databases, and to shrink one takes thousands."""
 
 
+# A slot that a succession empties is filled again by the round of the next day, with what had lost it before.
+@example(steps=[Publish(29, 0), Publish(30, 1), Follow(0, 1, None, twice=False), Publish(28, 1)])
 @settings(max_examples=15, deadline=None, phases=_WITHOUT_SHRINKING)
 @given(steps=_STEPS)
 def test_registries_come_to_hold_the_same(steps: list[Publish | Follow]) -> None:
@@ -146,7 +170,7 @@ def test_registries_come_to_hold_the_same(steps: list[Publish | Follow]) -> None
 
 def test_the_pool_has_something_to_decide() -> None:
     """So that the test above cannot pass by keeping everything, or by refusing it."""
-    held = _expected(set(range(len(POOL))))
+    held = _expected(set(range(len(POOL)))).held
     assert len(held) < len(POOL) - 10
     assert {place_of(record, now=NOW).type for record in POOL if record.digest in held} == {
         kind for kind in RecordType if kind > 0

@@ -30,7 +30,8 @@ FETCHES = 16
 """Records that are asked for at one time."""
 
 WHOLE_ROUND = timedelta(days=1)
-"""How often a round begins without a cursor: what was refused as not yet valid may be valid by now."""
+"""How often a round begins without a cursor: what was refused as not yet valid may be valid by now, and what lost its
+slot to a record that a succession has since dropped is wanted again."""
 
 PATIENCE = 3
 """Rounds that may break over records that do not come, before those are passed over."""
