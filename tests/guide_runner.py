@@ -102,10 +102,14 @@ def _running(command: str, folder: Path, *, port: str) -> Iterator[None]:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """Returns this environment with a home of its own, so that no page reads or writes a user's keys."""
+    """Returns this environment with a home of its own, so that no page reads or writes a user's keys, and no terminal.
+
+    The processes that share the tests are told one of 80 columns.
+    """
     scripts = str(Path(sys.executable).parent)
     home = {name: str(folder / name.lower()) for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME")}
-    return os.environ | home | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "PYTHONUNBUFFERED": "1"}
+    outside = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    return outside | home | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "PYTHONUNBUFFERED": "1"}
 
 
 def _commands(text: str) -> list[str]:

@@ -224,10 +224,10 @@ async def test_a_deposit_is_credited_by_the_hold_that_the_operator_hands_out(nod
         with pytest.raises(DepositPendingError) as pending:
             await charged(node, customer)
         said = await money(node, "sessions")
-        assert f"waits for the deposit {pending.value.deposit_id.hex()} of 1000 TEST" in said
+        assert f"waits for the deposit {pending.value.deposit_id.hex()} of 300 TEST" in said
         said = await money(node, "grant-hold", pending.value.session_id.hex(), "--output", file)
-        assert said == f"{file}: 1000 TEST for {format_node_id(key.public_key)}\n"
-        assert (await customer.payments.take_hold(file.read_bytes())).available == 1000
+        assert said == f"{file}: 300 TEST for {format_node_id(key.public_key)}\n"
+        assert (await customer.payments.take_hold(file.read_bytes())).available == 300
         receipt = await charged(node, customer)
     assert (receipt.value.session_id, receipt.value.charge) == (pending.value.session_id, 10)
 

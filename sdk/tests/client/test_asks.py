@@ -354,7 +354,7 @@ async def test_what_get_tells_of_a_finished_answer_is_verified(
 ) -> None:
     result = await client.ask("Hello?", node=node.address)
     log = node.logs[result.request_id]
-    log.final_answer = seal(replace(result.answer.value, **changes), signer=node.signing)
+    log.transcript.final = Final(answer=seal(replace(result.answer.value, **changes), signer=node.signing))
     with pytest.raises(ProtocolError) as error:
         await client.get(result.request_id, node=node.address)
     assert error.value.requirement == requirement

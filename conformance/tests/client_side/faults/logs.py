@@ -107,7 +107,7 @@ def _gives_out_what_came(name: str, when: Callable[[ConsilienceError], bool]) ->
             except ConsilienceError as error:
                 if not when(error):
                     raise
-                return SimpleNamespace(text=stream.text, outcome=Outcome.ANSWERED)
+                return SimpleNamespace(text=stream.text, outcome=Outcome.ANSWERED, cost=None)
 
         replace(Client, "ask", lambda _: ask)
 
