@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace as changed
 from typing import Any
 
+from consilience._wire import services
 from consilience._wire.envelopes import seal
 from consilience.asks import Outcome, StopReason
 from consilience.errors import BalanceTooLowError
@@ -229,7 +230,6 @@ def _receipts_do_not_add_up() -> None:
 @mutant("receipt-lost-on-reading-again")
 def _receipt_lost_on_reading_again() -> None:
     """GetAnswer gives an answer without its receipt."""
-    from consilience._wire import services  # noqa: PLC0415 - where it is encoded
 
     def bare(encode: Check) -> Check:
         def snapshot(told: Any) -> bytes:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace as changed
 from typing import Any
 
-from consilience._wire import payments
+from consilience._wire import envelopes, payments
 from consilience.errors import ReceiptUnknownError, SessionClosedError
-from consilience.payments import SessionStatus
+from consilience.payments import SessionStatus, Voucher
 from consilience.payments.sessions import Account
 from consilience.server.payments.accounts import Accounts
 from consilience.server.payments.sessions import Sessions
@@ -124,9 +124,6 @@ def _closed_sessions_take_vouchers() -> None:
             try:
                 return await take(self, received, session_id=session_id)
             except SessionClosedError:
-                from consilience._wire import envelopes  # noqa: PLC0415 - only here
-                from consilience.payments import Voucher  # noqa: PLC0415 - only here
-
                 voucher = envelopes.open_envelope(received, Voucher).value
                 return await self.till.ledger.find_session(voucher.session_id)
 

@@ -13,7 +13,7 @@ from consilience.payments import SessionTerms, TransferStatus, Voucher
 from consilience.payments.sessions import Account, AccountError
 from consilience.rails import hold
 from consilience.rails.contract import Standing
-from consilience.server.payments import sessions, states, transfers
+from consilience.server.payments import service, sessions, states, transfers
 from consilience.server.payments.sessions import Sessions
 from consilience.server.store import ledger_steps
 from consilience.server.store.memory_ledger import MemoryLedger
@@ -121,8 +121,6 @@ def _state_without_the_voucher() -> None:
 def _told_otherwise(change: Callable[[Any], Any]) -> None:
     def telling(sign: Check) -> Check:
         return lambda session, **more: sign(change(session), **more)
-
-    from consilience.server.payments import service  # noqa: PLC0415 - where it is called
 
     replace(service, "signed_state", telling)
 

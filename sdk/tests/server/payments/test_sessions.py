@@ -284,6 +284,8 @@ async def test_closing_charges_nothing_and_gives_back_what_was_authorized(payer:
     assert await payer.close(session_id) == closed
     _, status, _ = await payer.withdraw(session_id, 100)
     assert status is TransferStatus.SUCCEEDED
+    again = await payer.close(session_id)
+    assert (again.status, again.spent, again.deposited, again.withdrawn) == (SessionStatus.CLOSED, 0, 100, 100)
 
 
 async def test_a_session_closes_once_its_running_asks_have_ended(payer: Payer, node_teller: Teller) -> None:
