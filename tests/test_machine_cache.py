@@ -39,9 +39,14 @@ def test_cache_lies_where_the_desktop_standard_says(cache: Path, tmp_path: Path)
 def test_processes_that_start_together_make_a_thing_once(cache: Path, tmp_path: Path) -> None:
     made, attempts = cache / "made", tmp_path / "attempts"
     command = [sys.executable, "-c", _MAKE_ONCE, str(made), str(attempts)]
-    processes = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) for _ in range(4)]
-    assert [process.wait(timeout=60) for process in processes] == [0, 0, 0, 0]
+    processes = [
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)
+    ]
+    told = [process.communicate(timeout=60) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0, 0]
     assert attempts.read_text() == "made\n"
+    assert {output for output, _ in told} == {""}  # whoever reads what a maker prints reads what was made
+    assert "waiting for another process that makes thing" in "".join(errors for _, errors in told)
 
 
 def test_digest_follows_the_content_and_the_order_of_files(tmp_path: Path) -> None:
