@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from consilience.client.registry_peers import RegistryPeers
+from consilience.client.reviews import Registries
 from consilience.reviews import PublishOutcome
 from consilience.units import utc_now
 from reference_node.tests.processes import run, serving
@@ -16,15 +16,15 @@ WARNING = advisory_about(key("node").public_key, author=key("author"), at=utc_no
 
 async def test_a_registry_keeps_what_it_is_brought_over_a_restart(tmp_path: Path) -> None:
     store = f"sqlite:///{tmp_path}/records.db"
-    async with RegistryPeers(card_file=tmp_path / "cards") as peers:
+    async with Registries(card_file=tmp_path / "cards") as registries:
         with serving("--store", store, folder=tmp_path / "registry", verb="registry") as registry:
-            assert await peers(registry.address).publish(WARNING.record) is PublishOutcome.STORED
+            assert await registries(registry.address).publish(WARNING.record) is PublishOutcome.STORED
             assert "cards, reviews and warnings of everyone" in registry.output
             assert "Ask it" not in registry.output
             registry.send(signal.SIGTERM)
             assert registry.wait() == 0
         with serving("--store", store, folder=tmp_path / "registry", verb="registry") as registry:
-            assert await peers(registry.address).record(WARNING.digest) == WARNING.record
+            assert await registries(registry.address).record(WARNING.digest) == WARNING.record
 
 
 def test_what_cannot_be_a_registry_is_told_in_words() -> None:

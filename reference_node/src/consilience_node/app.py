@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from consilience.client.registry_peers import RegistryPeers
+from consilience.client.reviews import Registries
 from consilience.nodes import DataPolicy, Model, host_is_loopback
 from consilience.server import Node, Tls
 from consilience_node.config import Config, OpenAIModel, SkillTable
@@ -50,7 +50,7 @@ async def assembled(config: Config, *, metrics: NodeMetrics) -> AsyncIterator[No
     async with (
         open_library(config.skills, state=state) as retrievers,
         running_engines(config.models, queue=queue, metrics=metrics) as engines,
-        RegistryPeers(card_file=state.seen_cards) as peers,
+        Registries(card_file=state.seen_cards) as peers,
     ):
         models = {name: disclosed_model(engine.model, id=name) for name, engine in engines.items()}
         skills = [
@@ -73,7 +73,7 @@ def _node(
     models: Iterable[Model],
     skills: Sequence[PlainSkill | GroundedSkill],
     metrics: NodeMetrics,
-    peers: RegistryPeers,
+    peers: Registries,
 ) -> Node:
     node = Node(
         config.node.name,

@@ -24,17 +24,10 @@ from consilience.asks import (
 )
 from consilience.calls import CallHeader, new_header
 from consilience.client.cards import Cards
-from consilience.client.connections import Connection
 from consilience.client.peers import check_author, check_snapshot, held_to_protocol
 from consilience.client.routes import Route
 from consilience.envelopes import Signed
-from consilience.errors import (
-    AnswerUnknownError,
-    ConsilienceError,
-    Redirect,
-    TransportError,
-    WrongReplicaError,
-)
+from consilience.errors import AnswerUnknownError, ConsilienceError
 from consilience.identity import KeyPair, Signer, default_key_file
 from consilience.nodes import NodeCard
 from consilience.telemetry import SILENT, Tracer
@@ -85,7 +78,7 @@ class Caller:
         self.tracer = tracer
         self._key = key
         self._reviewer = reviewer
-        self._call_seconds = call_seconds
+        self.call_seconds = call_seconds
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -171,33 +164,8 @@ class Caller:
             _LOGGER.info("the ask %s could not be cancelled at its node: %s", request_id.hex(), error)
 
     async def unary(self, method: str, request: bytes, route: Route) -> bytes:
-        """Makes a call, and makes it once more where another endpoint of the node is the one to ask.
-
-        Raises:
-            RefusedError: The node said no.
-            TransportError: It did not answer; whether it acted is not known.
-        """
-        connection = route.connection
-        try:
-            return await connection.call(method, request, seconds=self._call_seconds)
-        except WrongReplicaError as error:
-            replica = await self.replica(error, route=route)
-        except TransportError:
-            await route.recover(connection)
-            replica = route.connection
-        return await replica.call(method, request, seconds=self._call_seconds)
-
-    async def replica(self, error: WrongReplicaError, *, route: Route) -> Connection:
-        """Returns the connection to the replica that a refusal names.
-
-        Raises:
-            WrongReplicaError: The refusal itself, where it names no endpoint of the card.
-        """
-        uri = error.detail.uri if isinstance(error.detail, Redirect) else ""
-        replica = await route.replica(uri)
-        if replica is None:
-            raise error
-        return replica
+        """Makes a call that is bounded as the user said; raises as `Route.call`."""
+        return await route.call(method, request, seconds=self.call_seconds)
 
     def header(self, method: str, card: NodeCard) -> CallHeader:
         """Returns the header of a call that is signed now."""

@@ -323,7 +323,7 @@ class LogReader:
         if self._backoff.failures:
             await self._pause(failure)
         self._backoff.failure()
-        self._connection = await self._in_time(self._caller.replica(failure, route=self._route))
+        self._connection = await self._in_time(self._route.redirected(failure))
 
     async def _pause(self, failure: RefusedError) -> None:
         """Waits a little: the node counts the reader whose connection broke until it notices, or caught a fault."""

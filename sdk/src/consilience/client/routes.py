@@ -7,7 +7,7 @@ import time
 
 from consilience.client.connections import Connection, Connections
 from consilience.envelopes import Signed
-from consilience.errors import UnreachableError
+from consilience.errors import Redirect, TransportError, UnreachableError, WrongReplicaError
 from consilience.nodes import Endpoint, NodeCard
 
 
@@ -59,6 +59,36 @@ class Route:
         """Returns the same way with a newer card of the node."""
         return Route(card, connections=self._connections, endpoints=self._endpoints, connection=self.connection)
 
+    async def call(self, method: str, request: bytes, *, seconds: float) -> bytes:
+        """Makes a call, and makes it once more where another endpoint of the node is the one to ask.
+
+        Raises:
+            RefusedError: The node said no.
+            TransportError: It did not answer; whether it acted is not known.
+        """
+        connection = self.connection
+        try:
+            return await connection.call(method, request, seconds=seconds)
+        except WrongReplicaError as error:
+            replica = await self.redirected(error)
+        except TransportError:
+            await self.recover(connection)
+            replica = self.connection
+        return await replica.call(method, request, seconds=seconds)
+
+    async def redirected(self, error: WrongReplicaError) -> Connection:
+        """Returns the connection to the replica that a refusal names, if that is an endpoint of the card.
+
+        Raises:
+            WrongReplicaError: The refusal itself, where it is none.
+            UnreachableError, ProtocolError: It cannot be opened.
+        """
+        uri = error.detail.uri if isinstance(error.detail, Redirect) else ""
+        for endpoint in self.card.value.endpoints:
+            if endpoint.uri == uri:
+                return await self._connections.open(endpoint, node_id=self.card.value.node_id)
+        raise error
+
     async def recover(self, failed: Connection) -> None:
         """Finds another connection after one failed, unless somebody did so meanwhile.
 
@@ -77,17 +107,6 @@ class Route:
                 except UnreachableError:
                     continue
                 return
-
-    async def replica(self, uri: str) -> Connection | None:
-        """Returns the connection to a replica, if it is an endpoint that the card of the node names.
-
-        Raises:
-            UnreachableError, ProtocolError: It cannot be opened.
-        """
-        for endpoint in self.card.value.endpoints:
-            if endpoint.uri == uri:
-                return await self._connections.open(endpoint, node_id=self.card.value.node_id)
-        return None
 
     def _after(self, endpoint: Endpoint) -> tuple[Endpoint, ...]:
         """Returns all endpoints, beginning behind one and ending with it."""

@@ -6,6 +6,7 @@ from consilience.client.reviews.desk import Publication, ReviewDesk
 from consilience.client.reviews.finding import FoundNode, FoundNodes
 from consilience.client.reviews.gathering import Fault, FaultKind
 from consilience.client.reviews.opinions import Opinions
+from consilience.client.reviews.registries import Registries
 from consilience.client.reviews.ticket_book import TicketBook, default_ticket_file
 from consilience.client.tickets import HeldTicket
 
@@ -17,6 +18,7 @@ __all__ = [
     "HeldTicket",
     "Opinions",
     "Publication",
+    "Registries",
     "ReviewDesk",
     "TicketBook",
     "default_ticket_file",

@@ -265,7 +265,7 @@ class ReviewDesk:
         failure: ConsilienceError | None = None
         for registry in self._named(registries):
             try:
-                record = await registry.get(digest)
+                record = await registry.record(digest)
                 opened(record, now=self._caller.clock())
             except (TransportError, ProtocolError, RefusedError) as error:
                 failure = failure or error

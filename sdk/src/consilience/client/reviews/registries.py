@@ -1,35 +1,50 @@
-"""Registries, as a client calls them: no call is signed, none has a header, and nothing that comes is believed here."""
+"""Registries, as a client calls them: no call is signed, none has a header, and nothing that comes is believed here.
+
+A node of the server toolkit does not know how to call anybody; to follow registries, and to bring its card to them, it
+is given `Registries`.
+
+>>> async with Registries() as peers:
+...     Node("desk", registries=["cn1…@registry.example:7341"], peers=peers).run("127.0.0.1:7341")
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Self, TypeVar
+
+import grpc
 
 from consilience._wire import registries as wire
+from consilience._wire.errors import error_from_rpc
 from consilience.client.arguments import check_node
 from consilience.client.caller import Caller
-from consilience.client.cards import NodeReference
+from consilience.client.card_memory import CardMemory, default_card_file
+from consilience.client.cards import Cards, NodeReference, read_address
+from consilience.client.connections import Connections
 from consilience.client.peers import held_to_protocol
 from consilience.envelopes import Envelope
-from consilience.errors import ProtocolError, UsageError
+from consilience.errors import ProtocolError, TransportError, UsageError
 from consilience.identity import format_node_id
 from consilience.nodes import NodeAddress
 from consilience.reviews import NodeQuery, PublishOutcome, Record, RecordQuery
-from consilience.units import Digest
+from consilience.units import Digest, utc_now
 
-PUBLISH = f"{wire.REGISTRY_SERVICE}/PublishRecord"
-GET = f"{wire.REGISTRY_SERVICE}/GetRecord"
-LIST = f"{wire.REGISTRY_SERVICE}/ListRecords"
-FIND = f"{wire.REGISTRY_SERVICE}/FindNodes"
+CALL_SECONDS = 10.0
+FEED_SECONDS = 600.0
+"""A feed that takes longer is broken off, and goes on behind its last cursor."""
 
+CARD_MAX_AGE = timedelta(minutes=5)
+MAX_DIGESTS = 1000
 MAX_PAGES = 1000
-
-T = TypeVar("T")
-Query = TypeVar("Query", NodeQuery, RecordQuery)
 
 MAX_RECORDS = 10_000
 """What is read of one registry for one question; a registry may go on for ever."""
+
+T = TypeVar("T")
+Query = TypeVar("Query", NodeQuery, RecordQuery)
 
 
 class Registry:
@@ -37,12 +52,14 @@ class Registry:
 
     Args:
         node: Its address, or its card.
-        caller: Whose connections are used. Its key signs nothing here.
+        cards: Where the way to it comes from.
+        seconds: Bounds a call.
     """
 
-    def __init__(self, node: NodeReference, *, caller: Caller) -> None:
+    def __init__(self, node: NodeReference, *, cards: Cards, seconds: float) -> None:
         self.node = node
-        self._caller = caller
+        self._cards = cards
+        self._seconds = seconds
 
     @property
     def name(self) -> str:
@@ -52,15 +69,17 @@ class Registry:
 
     async def publish(self, record: Record) -> PublishOutcome:
         """Hands a record in."""
-        return wire.decode_outcome(await self._call(PUBLISH, wire.encode_publish(record)))
+        received = await self._call("PublishRecord", wire.encode_publish(record))
+        with held_to_protocol():
+            return wire.decode_outcome(received)
 
-    async def get(self, digest: Digest) -> Record:
+    async def record(self, digest: Digest) -> Record:
         """Returns a record by its digest, unverified.
 
         Raises:
             ProtocolError: It has another digest (REG-GET-001).
         """
-        received = await self._call(GET, wire.encode_get(digest))
+        received = await self._call("GetRecord", wire.encode_get(digest))
         with held_to_protocol():
             record = wire.decode_record(received)
         if record.digest != digest:
@@ -69,11 +88,30 @@ class Registry:
 
     async def records(self, query: RecordQuery) -> tuple[Record, ...]:
         """Returns all records that fit, page by page, unverified."""
-        return await self._pages(LIST, query, decode=wire.decode_records)
+        return await self._pages("ListRecords", query, decode=wire.decode_records)
 
     async def cards(self, query: NodeQuery) -> tuple[Envelope, ...]:
         """Returns the cards of all nodes that fit, page by page, unverified."""
-        return await self._pages(FIND, query, decode=wire.decode_cards)
+        return await self._pages("FindNodes", query, decode=wire.decode_cards)
+
+    async def digests(self, cursor: bytes) -> AsyncIterator[tuple[tuple[Digest, ...], bytes]]:
+        """Yields the digests of what it has taken in from behind a cursor, each time with the cursor behind them."""
+        route = await self._cards.route(self.node)
+        connection = route.connection
+        feed = connection.stream(_method("SyncRecords"), wire.encode_sync(cursor), seconds=FEED_SECONDS)
+        try:
+            async for response in feed:
+                with held_to_protocol():
+                    digests, behind = wire.decode_digests(response)
+                _check_digests(digests, behind=behind)
+                yield digests, behind
+        except grpc.RpcError as error:
+            failure = error_from_rpc(error)
+            if isinstance(failure, TransportError):
+                await route.recover(connection)
+            raise failure from error
+        finally:
+            feed.cancel()
 
     async def _pages(
         self, method: str, query: Query, *, decode: Callable[[bytes], tuple[tuple[T, ...], bytes]]
@@ -93,7 +131,48 @@ class Registry:
         raise ProtocolError(f"the registry has more than {MAX_PAGES} pages", requirement="REG-LIST-001")
 
     async def _call(self, method: str, request: bytes) -> bytes:
-        return await self._caller.unary(method, request, await self._caller.cards.route(self.node))
+        route = await self._cards.route(self.node)
+        return await route.call(_method(method), request, seconds=self._seconds)
+
+
+class Registries:
+    """Reaches registries by their addresses, over connections that it shares among them and closes at the end.
+
+    Args:
+        card_file: Where the cards seen are remembered, against roll-back; the user's state folder, unless you say.
+        clock: Tells the aware UTC time.
+    """
+
+    def __init__(self, *, card_file: Path | None = None, clock: Callable[[], datetime] = utc_now) -> None:
+        self._connections = Connections(connect_seconds=CALL_SECONDS)
+        self._cards = Cards(
+            self._connections,
+            memory=CardMemory(card_file or default_card_file()),
+            clock=clock,
+            max_age_seconds=CARD_MAX_AGE.total_seconds(),
+            fetch_seconds=CALL_SECONDS,
+        )
+
+    def __call__(self, address: str) -> Registry:
+        """Returns the registry at an address, which is not called yet.
+
+        Raises:
+            AddressInvalidError: It is none.
+        """
+        return Registry(read_address(address), cards=self._cards, seconds=CALL_SECONDS)
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._cards.close()
+        await self._connections.close()
+
+    async def __aenter__(self) -> Self:
+        """Returns itself; connections are made at their first use."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Closes the connections."""
+        await self.close()
 
 
 def opened_registries(nodes: Sequence[NodeReference], *, caller: Caller) -> tuple[Registry, ...]:
@@ -104,7 +183,22 @@ def opened_registries(nodes: Sequence[NodeReference], *, caller: Caller) -> tupl
     """
     for node in nodes:
         check_node(node)
-    registries = {registry.name: registry for registry in (Registry(node, caller=caller) for node in nodes)}
-    if not registries:
+    opened = [Registry(node, cards=caller.cards, seconds=caller.call_seconds) for node in nodes]
+    if not opened:
         raise UsageError("there is no registry to ask: name one with `registries=`, or `Client(registries=…)`")
-    return tuple(registries.values())
+    return tuple({registry.name: registry for registry in opened}.values())
+
+
+def _method(name: str) -> str:
+    return f"{wire.REGISTRY_SERVICE}/{name}"
+
+
+def _check_digests(digests: tuple[Digest, ...], *, behind: bytes) -> None:
+    """Checks the declared constraints of a response.
+
+    Raises:
+        ProtocolError: It breaks one.
+    """
+    sized = 1 <= len(digests) <= MAX_DIGESTS and 1 <= len(behind) <= wire.MAX_CURSOR_BYTES
+    if not sized or any(len(digest) != wire.DIGEST_BYTES for digest in digests):
+        raise ProtocolError("the registry sent digests or a cursor that break their rules", requirement="ERR-FLD-001")

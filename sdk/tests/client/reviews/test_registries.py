@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from consilience.client.registry_peers import RegistryPeers
+from consilience.client.reviews import Registries
 from consilience.errors import (
     AddressInvalidError,
     CursorInvalidError,
@@ -24,8 +24,8 @@ WARNING = advisory_about(TestNode.named("node").root.public_key, author=key("aut
 
 
 @pytest.fixture
-async def peers(tmp_path: Path) -> AsyncIterator[RegistryPeers]:
-    async with RegistryPeers(card_file=tmp_path / "cards") as made:
+async def registries(tmp_path: Path) -> AsyncIterator[Registries]:
+    async with Registries(card_file=tmp_path / "cards") as made:
         yield made
 
 
@@ -40,8 +40,8 @@ async def running(tmp_path: Path) -> AsyncIterator[RunningNode]:
         yield serving
 
 
-async def test_a_registry_without_a_skill_is_reached(running: RunningNode, peers: RegistryPeers) -> None:
-    peer = peers(running.address)
+async def test_a_registry_without_a_skill_is_reached(running: RunningNode, registries: Registries) -> None:
+    peer = registries(running.address)
     assert await peer.publish(WARNING.record) is PublishOutcome.STORED
     ((digests, cursor),) = [response async for response in peer.digests(b"")]
     assert digests == (running.card.digest, WARNING.digest)
@@ -53,9 +53,9 @@ async def test_a_registry_without_a_skill_is_reached(running: RunningNode, peers
         [response async for response in peer.digests(b"another's")]
 
 
-async def test_a_registry_that_was_away_is_looked_at_again(tmp_path: Path, peers: RegistryPeers) -> None:
+async def test_a_registry_that_was_away_is_looked_at_again(tmp_path: Path, registries: Registries) -> None:
     async with _registry(tmp_path).serving("127.0.0.1:0") as running:
-        peer, port = peers(running.address), running.port
+        peer, port = registries(running.address), running.port
         await peer.publish(WARNING.record)
     with pytest.raises(TransportError):
         await peer.record(WARNING.digest)
@@ -68,18 +68,18 @@ async def test_a_registry_that_was_away_is_looked_at_again(tmp_path: Path, peers
     raise AssertionError("it was not reached again")
 
 
-async def test_a_node_that_is_no_registry_breaks_the_protocol_as_one(tmp_path: Path, peers: RegistryPeers) -> None:
+async def test_a_node_that_is_no_registry_breaks_the_protocol_as_one(tmp_path: Path, registries: Registries) -> None:
     node = Node("desk", key=tmp_path / "key")
     node.skill("echo")(_echo)
     async with node.serving("127.0.0.1:0") as running:
         with pytest.raises(ProtocolError):
-            [response async for response in peers(running.address).digests(b"")]
+            [response async for response in registries(running.address).digests(b"")]
 
 
 async def _echo(_: object) -> AsyncIterator[str]:
     yield "echo"
 
 
-def test_what_is_no_address_is_told_at_once(peers: RegistryPeers) -> None:
+def test_what_is_no_address_is_told_at_once(registries: Registries) -> None:
     with pytest.raises(AddressInvalidError):
-        peers("registry.example:7341")
+        registries("registry.example:7341")
