@@ -67,6 +67,9 @@ def main() -> None:
     metavar="SOURCE",
     help="Answer from a folder of .md and .txt files, a dictionary, or an installed one such as foldoc; repeatable.",
 )
+@click.option(
+    "--registry", "registries", multiple=True, metavar="ADDRESS", help="Bring the card to this registry; repeatable."
+)
 @click.option("--state-folder", type=click.Path(path_type=Path), help="Keep key, answers and indexes here.")
 @click.option("--store", type=click.Choice(["sqlite", "memory"]), help="Keep answers on disk, or in memory.")
 @click.option("--metrics-address", help="Serve numbers for Prometheus on HOST:PORT.")
@@ -82,6 +85,7 @@ def serve_command(
     knowledge: tuple[str, ...],
     ready_file: Path | None,
     address: str | None,
+    registries: tuple[str, ...],
     state_folder: Path | None,
     store: str | None,
     metrics_address: str | None,
@@ -103,6 +107,7 @@ def serve_command(
         config = overridden(
             config,
             address=address,
+            registries=registries or None,
             state_folder=state_folder,
             store=store,
             metrics_address=metrics_address,

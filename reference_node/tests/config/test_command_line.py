@@ -57,6 +57,18 @@ def test_the_command_line_overrules_the_file() -> None:
     assert config.skills == Config().skills
 
 
+def test_the_registries_of_the_command_line_take_the_place_of_those_of_the_file() -> None:
+    by_the_file = Config.model_validate({"node": {"registries": ("127.0.0.1:7341",)}})
+    assert overridden(by_the_file, registries=["127.0.0.1:7342"]).node.registries == ("127.0.0.1:7342",)
+    assert overridden(by_the_file).node.registries == ("127.0.0.1:7341",)
+
+
+@pytest.mark.parametrize("registries", [["nowhere"], ["127.0.0.1:7341", "127.0.0.1:7341"]])
+def test_a_registry_that_is_none_is_refused_by_the_name_of_its_key(registries: list[str]) -> None:
+    with pytest.raises(ConfigError, match="^registries: "):
+        overridden(Config(), registries=registries)
+
+
 def test_testers_are_let_in_by_a_word_and_kept_out_by_none() -> None:
     assert overridden(Config(), conformance=True).conformance.enabled
     assert not overridden(Config()).conformance.enabled

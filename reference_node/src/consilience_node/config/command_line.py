@@ -78,6 +78,7 @@ def overridden(
     config: Config,
     *,
     address: str | None = None,
+    registries: Sequence[str] | None = None,
     state_folder: Path | None = None,
     store: str | None = None,
     metrics_address: str | None = None,
@@ -89,7 +90,8 @@ def overridden(
     Raises:
         ConfigError: A word is none that can be set.
     """
-    node = _changed(config.node, {"address": address, "state_folder": state_folder, "store": store})
+    words = {"address": address, "registries": registries, "state_folder": state_folder, "store": store}
+    node = _changed(config.node, words)
     metrics = _changed(config.metrics, {"address": metrics_address})
     logs = _changed(config.logs, {"format": log_format})
     tested = _changed(config.conformance, {"enabled": conformance})
@@ -123,10 +125,15 @@ def _validated(table: type[TableT], values: Mapping[str, object]) -> TableT:
         return table.model_validate(values)
     except ValidationError as error:
         complaints = (
-            f"{details['loc'][-1]}: {details['msg'].removeprefix('Value error, ')}, not {details['input']!r}"
+            f"{_key(details['loc'])}: {details['msg'].removeprefix('Value error, ')}, not {details['input']!r}"
             for details in error.errors()
         )
         raise ConfigError("\n".join(complaints)) from error
+
+
+def _key(place: tuple[int | str, ...]) -> str:
+    """Returns the key of the value at a place; of one in a list, that of the list."""
+    return [part for part in place if isinstance(part, str)][-1]
 
 
 def _consistent(config: Config) -> Config:
