@@ -21,6 +21,7 @@ from typing import IO
 _PATIENCE_S = 10.0
 _LOOK_INTERVAL_S = 0.05
 _SIGNAL_EXIT = 128
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Command = Sequence[str | Path]
 
@@ -64,7 +65,7 @@ def running(
     stderr: int | None = None,
     patience_s: float = _PATIENCE_S,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Yields a tool that runs; what is left of it and of all that it started is ended with the block.
+    """Yields a tool that runs; what is left of it and of all that it started is ended with the block. Main thread only.
 
     Args:
         command: The tool and its arguments.
@@ -74,11 +75,25 @@ def running(
         stderr: As for `subprocess.Popen`.
         patience_s: Seconds that it gets to end by itself. Who runs tools within tools gives the outer one longer.
     """
-    process = subprocess.Popen(command, cwd=cwd, env=env, stdout=stdout, stderr=stderr, start_new_session=True)
-    try:
+    with contextlib.ExitStack() as started:
+        with _signals_held_back():  # or a tool that runs already is not known yet, and outlives us
+            process = subprocess.Popen(command, cwd=cwd, env=env, stdout=stdout, stderr=stderr, start_new_session=True)
+            started.callback(_end_group, process, patience_s=patience_s)
         yield process
+
+
+@contextlib.contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Lets signals that tell us to end wait until after the block."""
+    held: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: held.append(number)) for number in _ENDING}
+    try:
+        yield
     finally:
-        _end_group(process, patience_s=patience_s)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for heard in held:
+            signal.raise_signal(heard)
 
 
 def _end_group(process: subprocess.Popen[bytes], *, patience_s: float) -> None:

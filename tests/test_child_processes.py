@@ -43,6 +43,24 @@ build_llama.locked_environment = lambda *_, **__: Path("pip").absolute()
 build_llama.main()
 """
 
+_STARTED_AND_TOLD_TO_END = """
+import os, subprocess, sys
+from scripts import child_processes
+
+popen = subprocess.Popen
+
+def popen_and_end(*arguments, **options):
+    process = popen(*arguments, **options)
+    print(process.pid, flush=True)
+    os.kill(os.getpid(), int(sys.argv[1]))
+    return process
+
+subprocess.Popen = popen_and_end
+child_processes.unwind_when_told_to_end()
+with child_processes.running(["sleep", "120"]):
+    print("it went on")
+"""
+
 _SET_UP = """
 import sys
 from pathlib import Path
@@ -89,6 +107,15 @@ def test_an_interrupted_set_up_leaves_no_compiler_behind(
         said, _ = process.communicate()
     assert process.returncode != 0
     assert b"Traceback" not in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_tool_that_is_being_started_when_the_task_is_told_to_end_ends_with_it(number: signal.Signals) -> None:
+    command = [sys.executable, "-c", _STARTED_AND_TOLD_TO_END, str(int(number))]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=_WAIT_S, check=False)
+    assert done.returncode != 0
+    assert "it went on" not in done.stdout
+    assert not _runs(int(done.stdout))
 
 
 def _pids(file: Path, *, process: subprocess.Popen[bytes]) -> list[int]:
