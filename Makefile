@@ -25,7 +25,7 @@ $(READY): pyproject.toml reference_node/pyproject.toml conformance/pyproject.tom
 	@touch $@
 
 .PHONY: demo
-demo: $(READY) ## a question travels the whole way between real nodes; ASK=deadlock asks for another term
+demo: $(READY) ## find who knows, ask, pay and review, between real processes; ASK=deadlock asks for another term
 	@python -m examples.demo.run $(if $(ASK),-- "$$ASK")
 
 .PHONY: test

@@ -65,7 +65,7 @@ def test_the_registries_of_the_command_line_take_the_place_of_those_of_the_file(
 
 @pytest.mark.parametrize("registries", [["nowhere"], ["127.0.0.1:7341", "127.0.0.1:7341"]])
 def test_a_registry_that_is_none_is_refused_by_the_name_of_its_key(registries: list[str]) -> None:
-    with pytest.raises(ConfigError, match="^registries: "):
+    with pytest.raises(ConfigError, match=r"^registries: "):
         overridden(Config(), registries=registries)
 
 
