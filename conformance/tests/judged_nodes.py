@@ -8,7 +8,7 @@ from pathlib import Path
 
 from consilience.identity import KeyPair
 from consilience.nodes import Limits
-from consilience.server import IncomingAsk, Node
+from consilience.server import IncomingAsk, Node, Registry
 from consilience.server.grants import grant_tester
 from consilience.units import PublicKey, utc_now
 from consilience_conformance.callers import Tester
@@ -26,6 +26,12 @@ def talking_node(
         yield "world"
 
     return node
+
+
+def registry_node(folder: Path, *, key: KeyPair | None = None) -> Node:
+    """Returns a node that keeps records in a folder, and has no skill."""
+    registry = Registry(store=f"sqlite:///{folder}/records.db", publishes_per_minute=0)
+    return Node("shelf", key=key or KeyPair.generate(), registry=registry)
 
 
 def write_grant(

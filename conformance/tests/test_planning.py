@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conformance.tests.judged_nodes import talking_node, write_grant
+from conformance.tests.judged_nodes import registry_node, talking_node, write_grant
 from consilience.identity import KeyPair
 from consilience.nodes import Limits
 from consilience.testing.nodes import serving_in_thread
@@ -17,14 +18,19 @@ from consilience_conformance.grants import GrantError
 from consilience_conformance.planning import (
     NotPreparedError,
     Order,
+    plan_of,
     prepare,
 )
 from consilience_conformance.profiles import declared_profiles, known_profiles
+from consilience_conformance.runner import Runner
 from consilience_conformance.stage import SCRIPT_SKILL
 from consilience_conformance.surroundings import Surroundings
 from consilience_conformance.targets import AddressError, UnreachableError
+from consilience_conformance.verdicts import Verdict
 
 KEY = KeyPair.generate()
+_UNASKED = {"unknown-skill-is-refused", "methods-of-the-profiles-are-served", "records-are-taken-in"}
+"""Checks that ask no skill."""
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +126,32 @@ async def test_a_node_that_bears_one_ask_at_a_time_is_judged_live_alone(narrow: 
         with pytest.raises(NotPreparedError, match=r"the card has max_running_asks\w* of 1; .* or with --mode live"):
             await prepare(_order(running.address, grant=grant, tester_key=key_file))
         assert (await prepare(_order(running.address))).scripted is None
+
+
+async def test_a_registry_without_a_skill_is_judged_by_what_asks_nothing(tmp_path: Path) -> None:
+    with serving_in_thread(registry_node(tmp_path)) as running:
+        plan = await prepare(_order(running.address, profiles=("registry",)))
+        checks = [check for check in plan.checks if check.name in {"ask", *_UNASKED}]
+        results = await Runner(replace(plan, checks=checks)).run()
+    assert (plan.live, plan.scripted) == (None, None)
+    assert {result.verdict for result in results if result.check in _UNASKED} == {Verdict.PASS}
+    (ask,) = [result for result in results if result.check == "ask"]
+    assert (ask.verdict, ask.because) == (Verdict.NOT_APPLICABLE, "the card offers no skill")
+
+
+async def test_a_node_that_serves_no_registry_is_told_so_and_one_that_does_is_judged(address: str) -> None:
+    plan = await prepare(_order(address))
+    assert plan.served == frozenset()
+    served = plan_of(_order(address), target=plan.target, checks=plan.checks, served=["registry"])
+    assert served.profiles == {"core", "conformance", "registry"}
+    chosen = plan_of(_order(address, profiles=("core",)), target=plan.target, checks=plan.checks, served=["registry"])
+    for one, verdict, words in (
+        (plan, Verdict.NOT_APPLICABLE, "the card does not declare registry, and the node does not serve it"),
+        (chosen, Verdict.NOT_TESTED, "the run leaves the profile registry out: see --profile"),
+    ):
+        checks = [check for check in one.checks if check.profile == "registry"]
+        results = await Runner(replace(one, checks=checks)).run()
+        assert {(result.verdict, result.because) for result in results} == {(verdict, words)}
 
 
 async def test_nothing_but_an_address_is_an_address() -> None:

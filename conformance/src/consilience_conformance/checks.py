@@ -49,9 +49,10 @@ class Check:
         judge: Reads.
         after: Names of checks without whose success this one says nothing.
         needs: What it cannot do without.
-        profile: Where it holds: `core`, `durable`, `pay`, `conformance`.
+        profile: Where it holds: `core`, `durable`, `pay`, `registry`, `conformance`.
         alone: No other check runs meanwhile, because it fills the node.
         callers: How many keys of the tester it takes at one time.
+        asks: Whether it asks a skill of the node; the others judge nodes as well that have none.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Check:
     profile: str = CORE
     alone: bool = False
     callers: int = 1
+    asks: bool = True
 
 
 class NotApplicableError(Exception):

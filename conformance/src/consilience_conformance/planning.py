@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,13 +14,13 @@ from consilience_conformance.callers import Tester
 from consilience_conformance.cases import all_checks
 from consilience_conformance.checks import Check
 from consilience_conformance.grants import read_grant
-from consilience_conformance.profiles import CORE, declared_profiles
+from consilience_conformance.profiles import CORE, PROBES, REGISTRY, declared_profiles
 from consilience_conformance.purses import offers
 from consilience_conformance.runner import Plan
 from consilience_conformance.selection import demanded, selected
 from consilience_conformance.stage import SCRIPT_SKILL, Subject
 from consilience_conformance.surroundings import Surroundings
-from consilience_conformance.targets import AddressError, Target, UnreachableError, reach
+from consilience_conformance.targets import AddressError, Target, UnreachableError, is_served, reach
 from consilience_conformance.verdicts import Demand
 
 Mode = Literal["auto", "live", "scripted", "both"]
@@ -81,7 +81,8 @@ async def prepare(order: Order) -> Plan:
     target = await reach(order.address)
     if order.surroundings.replica:
         await _look_at_replica(order.surroundings.replica, node_id=target.node_id)
-    return plan_of(order, target=target, checks=checks)
+    served = [profile for profile, method in PROBES.items() if await is_served(target, method=method)]
+    return plan_of(order, target=target, checks=checks, served=served)
 
 
 async def _look_at_replica(address: str, *, node_id: bytes) -> None:
@@ -99,11 +100,19 @@ async def _look_at_replica(address: str, *, node_id: bytes) -> None:
         )
 
 
-def plan_of(order: Order, *, target: Target, checks: Sequence[Check]) -> Plan:
-    """Returns the plan of a run on a node that was reached; raises what `prepare` raises of it."""
+def plan_of(order: Order, *, target: Target, checks: Sequence[Check], served: Collection[str] = ()) -> Plan:
+    """Returns the plan of a run on a node that was reached; raises what `prepare` raises of it.
+
+    Args:
+        order: What is asked for.
+        target: The node.
+        checks: That are wanted.
+        served: Profiles that it serves, as a call told, though its card may not declare them.
+    """
+    profiles = _profiles(order, offered=tuple(dict.fromkeys((*declared_profiles(target.card), *served))))
     scripted = order.mode in {"scripted", "both"} or (order.mode == "auto" and order.grant is not None)
     live = None if order.mode == "scripted" else _live_subject(target.card, order=order)
-    if live is None and not scripted:
+    if live is None and not scripted and REGISTRY not in profiles:
         raise NotPreparedError(
             f"no free skill of the node reads {_PLAIN_TEXT}: name one that can be asked with --skill, or let the node "
             f"be judged by scripts. {how_to_get_a_grant(order.address)}"
@@ -111,13 +120,14 @@ def plan_of(order: Order, *, target: Target, checks: Sequence[Check]) -> Plan:
     plan = Plan(
         target=target,
         checks=checks,
-        profiles=_profiles(order, card=target.card),
+        profiles=profiles,
         live=live,
         scripted=None,
         priced=None if order.mode == "scripted" else _priced_subject(target.card, order=order),
         surroundings=order.surroundings,
         seed=order.seed,
         demands=(*demanded(all_checks(), only=order.only), *_demanded_profiles(order, checks=checks)),
+        served=frozenset(served),
     )
     return _with_script(plan, order=order) if scripted else plan
 
@@ -196,14 +206,13 @@ def _skill(card: node_pb2.NodeCard, identifier: str) -> node_pb2.Skill | None:
     return next((one for one in card.skills if one.id == identifier), None)
 
 
-def _profiles(order: Order, *, card: node_pb2.NodeCard) -> frozenset[str]:
-    declared = declared_profiles(card)
-    if missing := [name for name in order.profiles if name not in declared]:
+def _profiles(order: Order, *, offered: Collection[str]) -> frozenset[str]:
+    if missing := [name for name in order.profiles if name not in offered]:
         raise NotPreparedError(
-            f"the card does not declare {', '.join(missing)}; it declares {', '.join(declared) or 'nothing'}. Leave "
-            "--profile away to judge what it declares"
+            f"the card does not declare {', '.join(missing)}; it declares {', '.join(offered) or 'nothing'}. "
+            "Leave --profile away to judge what it declares"
         )
-    return frozenset({CORE, *(order.profiles or declared)})
+    return frozenset({CORE, *(order.profiles or offered)})
 
 
 def _demanded_profiles(order: Order, *, checks: Sequence[Check]) -> Iterator[Demand]:

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from consilience.v1 import node_pb2
+from consilience_conformance.registry_methods import GET_RECORD
 
 CORE = "core"
 """The profile of every node."""
+
+REGISTRY = "registry"
+"""The profile of nodes that keep the records of everyone."""
+
+PROBES = {REGISTRY: GET_RECORD}
+"""By profile, a method that only nodes of it serve: one that answers there is judged, whatever its card declares.
+
+Other profiles have none: what a node of them has to do, its card alone can tell.
+"""
 
 _PREFIX = "PROFILE_"
 

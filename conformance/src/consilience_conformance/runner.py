@@ -16,10 +16,11 @@ from random import Random
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from consilience.v1 import node_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance.callers import Caller
 from consilience_conformance.checks import Check, Needs, NotApplicableError, UntestableError
-from consilience_conformance.profiles import declared_profiles
+from consilience_conformance.profiles import PROBES, declared_profiles
 from consilience_conformance.purses import escrow_issuers, offers, why_unpaid
 from consilience_conformance.requirements import requirements
 from consilience_conformance.silence import Silence
@@ -51,6 +52,10 @@ _WITHOUT = {
     Needs.ESCROW: "needs a key of the tester among the issuers of a rail: see `consilience-conformance tester`",
 }
 
+_NO_SUBJECT = Subject(skill=node_pb2.Skill(), question="")
+"""What checks that ask nothing get where there is nothing to be asked."""
+_NOTHING_TO_ASK = "no free skill of the node reads plain text: --skill NAME, or a script with --grant FILE"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -68,6 +73,7 @@ class Plan:
         surroundings: Restarts, replicas: what the operator lends.
         seed: Of all chance.
         demands: What was asked for by name.
+        served: Profiles that the node serves, as a call told, though its card may not declare them.
     """
 
     target: Target
@@ -81,6 +87,12 @@ class Plan:
     surroundings: Surroundings = field(default_factory=Surroundings)
     seed: int = 0
     demands: tuple[Demand, ...] = ()
+    served: frozenset[str] = frozenset()
+
+    @property
+    def all_scripted(self) -> bool:
+        """Whether scripts are asked where it does not matter what is answered."""
+        return self.live is None and self.scripted is not None
 
 
 class Runner:
@@ -172,10 +184,16 @@ class Runner:
     def _out_of_scope(self, check: Check) -> CheckResult | None:
         """Returns the result of a check that this run does not make, whatever the others say; None: it makes it."""
         if check.profile not in self._plan.profiles:
-            if check.profile in declared_profiles(self._plan.target.card):
+            if check.profile in {*declared_profiles(self._plan.target.card), *self._plan.served}:
                 because = f"the run leaves the profile {check.profile} out: see --profile"
                 return _undriven(check, Verdict.NOT_TESTED, because=because)
-            return _undriven(check, Verdict.NOT_APPLICABLE, because=f"the card does not declare {check.profile}")
+            because = f"the card does not declare {check.profile}"
+            because += ", and the node does not serve it" if check.profile in PROBES else ""
+            return _undriven(check, Verdict.NOT_APPLICABLE, because=because)
+        if check.asks and self._plan.live is None and self._plan.scripted is None:
+            if not self._plan.target.card.skills:
+                return _undriven(check, Verdict.NOT_APPLICABLE, because="the card offers no skill")
+            return _undriven(check, Verdict.NOT_TESTED, because=_NOTHING_TO_ASK)
         if Needs.ESCROW in check.needs and not escrow_issuers(self._plan.target.card):
             return _undriven(check, Verdict.NOT_APPLICABLE, because="no rail of the card takes holds in escrow")
         if missing := self._missing(check):
@@ -253,8 +271,9 @@ class Runner:
         return await loop.run_in_executor(self._judges, lambda: tuple(check.judge(transcript)))
 
     def _is_scripted(self, check: Check) -> bool:
-        live = self._plan.priced if Needs.PRICE in check.needs else self._plan.live
-        return Needs.SCRIPT in check.needs or live is None
+        if Needs.PRICE in check.needs:
+            return Needs.SCRIPT in check.needs or self._plan.priced is None
+        return Needs.SCRIPT in check.needs or self._plan.all_scripted
 
     def _subject(self, check: Check, *, scripted: bool) -> Subject | None:
         if Needs.PRICE in check.needs:
@@ -264,7 +283,7 @@ class Runner:
     @asynccontextmanager
     async def _staged(self, check: Check, *, transcript: Transcript, scripted: bool) -> AsyncIterator[Stage]:
         subject = self._subject(check, scripted=scripted)
-        if subject is None:
+        if subject is None and check.asks:
             raise UntestableError("the node has no skill that can be asked")
         random = Random(f"{self._plan.seed} {check.name}")  # noqa: S311 - nothing is kept secret by it
         async with AsyncExitStack() as stack:
@@ -276,7 +295,7 @@ class Runner:
                 callers = [Caller.new() for _ in range(check.callers)]
             stage = Stage(
                 target=self._plan.target,
-                subject=subject,
+                subject=subject or _NO_SUBJECT,
                 callers=callers,
                 grant=self._plan.grant,
                 random=random,

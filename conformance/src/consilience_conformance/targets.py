@@ -132,6 +132,23 @@ async def reach(address: str, *, seconds: float = 10.0) -> Target:
     return _target(address, transport, answer, expected=expected)
 
 
+async def is_served(target: Target, *, method: str, seconds: float = 5.0) -> bool:
+    """Tells whether a node serves a method: only UNIMPLEMENTED says that it does not.
+
+    Args:
+        target: The node.
+        method: Full name without leading slash; it is called with an empty request.
+        seconds: Bounds the call.
+    """
+    async with target.transport.channel() as channel:
+        call: aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(f"/{method}")
+        try:
+            await call(b"", timeout=seconds)
+        except aio.AioRpcError as error:
+            return error.code() is not grpc.StatusCode.UNIMPLEMENTED
+    return True
+
+
 def _why_no_card(authority: str, error: aio.AioRpcError) -> str:
     words = error.details() or ""
     if words.startswith(_NO_GRPC):

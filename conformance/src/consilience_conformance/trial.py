@@ -46,7 +46,7 @@ class Trial:
             for check in self.plan.checks:
                 if check.name not in self._ended:
                     because = f"the run had reached its time limit of {time_limit:g} s"
-                    scripted = Needs.SCRIPT in check.needs or self.plan.live is None
+                    scripted = Needs.SCRIPT in check.needs or self.plan.all_scripted
                     self._take(
                         CheckResult(
                             check=check.name,
@@ -101,6 +101,6 @@ def not_begun(address: str, *, seed: int) -> RunResult:
 
 
 def _mode(plan: Plan) -> str:
-    if plan.live is None:
+    if plan.all_scripted:
         return "scripted"
     return "live" if plan.scripted is None else "both"

@@ -22,7 +22,7 @@ class Verdict(enum.StrEnum):
     UNTESTABLE = "untestable"
     """Something that the check rests on failed or is missing; of a MUST it counts as a failure."""
     NOT_APPLICABLE = "not applicable"
-    """The card does not declare the profile or the feature; that the node serves it all the same is not looked for."""
+    """The card does not declare the profile or the feature, and where a call tells, the node does not serve it."""
     NOT_TESTED = "not tested"
     """Out of the scope that was chosen: without a grant, a command to restart the node, and the like."""
     KNOWN_FAILING = "known failing"

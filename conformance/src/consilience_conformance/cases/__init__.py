@@ -24,6 +24,7 @@ from consilience_conformance.cases import (
     payments,
     refusals,
     refused_cancels,
+    registry,
     scripts,
     stops,
     streams,
@@ -53,6 +54,7 @@ _MODULES = (
     scripts,
     *payments.ROOMS,
     tickets,
+    *registry.ROOMS,
     durable,
     payments.crashes,
 )

@@ -16,12 +16,14 @@ from consilience_conformance.verdicts import Finding
 async def _ask_for_what_nobody_offers(stage: Stage) -> None:
     nonce = stage.random.randrange(10**12)
     await stage.send("unknown-skill", stage.ask(skill_id=f"no-such-skill-{nonce}"))
-    await stage.send("unknown-model", stage.ask(model_id=f"no-such-model-{nonce}"))
+    if stage.subject.skill.id:
+        await stage.send("unknown-model", stage.ask(model_id=f"no-such-model-{nonce}"))
 
 
 def _judge_what_nobody_offers(seen: Transcript) -> Iterator[Finding]:
     yield from refused(seen["unknown-skill"], "SKILL_UNKNOWN", requirement="ASK-SKILL-001")
-    yield from refused(seen["unknown-model"], "MODEL_UNKNOWN", requirement="ASK-SKILL-001")
+    for exchange in seen.named("unknown-model"):
+        yield from refused(exchange, "MODEL_UNKNOWN", requirement="ASK-SKILL-001")
 
 
 async def _ask(stage: Stage) -> None:
@@ -45,6 +47,7 @@ CHECKS = (
         drive=_ask_for_what_nobody_offers,
         judge=_judge_what_nobody_offers,
         after=(),
+        asks=False,
     ),
     Check(
         name="ask",

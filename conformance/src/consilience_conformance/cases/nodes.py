@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import DecodeError
 
-from consilience.v1 import ask_pb2, node_pb2, payment_pb2
+from consilience.v1 import ask_pb2, node_pb2, payment_pb2, registry_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance import envelopes
 from consilience_conformance.checks import Check, NotApplicableError
@@ -29,7 +29,10 @@ _SERVICES = (
     node_pb2.DESCRIPTOR.services_by_name["NodeService"],
     ask_pb2.DESCRIPTOR.services_by_name["AskService"],
 )
-_SERVICES_OF_PROFILES = {node_pb2.PROFILE_PAY: payment_pb2.DESCRIPTOR.services_by_name["PaymentService"]}
+_SERVICES_OF_PROFILES = {
+    node_pb2.PROFILE_PAY: payment_pb2.DESCRIPTOR.services_by_name["PaymentService"],
+    node_pb2.PROFILE_REGISTRY: registry_pb2.DESCRIPTOR.services_by_name["RegistryService"],
+}
 """What nodes of a profile serve besides."""
 _NO_METHODS = ("consilience.v1.AskService/NoSuchMethod", "consilience.v1.NoSuchService/Ask")
 
@@ -248,6 +251,7 @@ CHECKS = (
         drive=_fetch,
         judge=_of_envelope(cards.signature_findings),
         after=_BASIS,
+        asks=False,
     ),
     Check(
         name="card-is-complete",
@@ -256,6 +260,7 @@ CHECKS = (
         drive=_fetch,
         judge=_of_envelope(cards.content_findings),
         after=_BASIS,
+        asks=False,
     ),
     Check(
         name="signing-keys-end-in-time",
@@ -264,6 +269,7 @@ CHECKS = (
         drive=_fetch,
         judge=_of_card(cards.key_findings),
         after=_BASIS,
+        asks=False,
     ),
     Check(
         name="plain-endpoints-are-on-loopback",
@@ -272,6 +278,7 @@ CHECKS = (
         drive=_fetch,
         judge=_of_card(cards.plain_findings),
         after=_BASIS,
+        asks=False,
     ),
     Check(
         name="pinned-certificate-is-of-the-node",
@@ -280,6 +287,7 @@ CHECKS = (
         drive=_look_at_the_certificate,
         judge=_judge_certificate,
         after=_BASIS,
+        asks=False,
     ),
     Check(
         name="successions-lead-to-the-node",
@@ -288,6 +296,7 @@ CHECKS = (
         drive=_fetch,
         judge=_judge_response,
         after=_BASIS,
+        asks=False,
     ),
     Check(
         name="card-does-not-go-back",
@@ -296,6 +305,7 @@ CHECKS = (
         drive=_fetch_again,
         judge=_judge_order,
         after=_BASIS,
+        asks=False,
     ),
     Check(
         name="card-request-of-a-newer-version-is-taken",
@@ -304,6 +314,7 @@ CHECKS = (
         drive=_fetch_with_an_unknown_field,
         judge=_judge_unknown_field,
         after=_BASIS,
+        asks=False,
     ),
     Check(
         name="methods-of-the-profiles-are-served",
@@ -312,6 +323,7 @@ CHECKS = (
         drive=_call_the_methods,
         judge=_judge_methods,
         after=_BASIS,
+        asks=False,
     ),
     Check(
         name="no-method-is-made-up",
@@ -320,6 +332,7 @@ CHECKS = (
         drive=_call_what_is_no_method,
         judge=_judge_no_methods,
         after=_BASIS,
+        asks=False,
     ),
     Check(
         name="digest-is-of-what-is-signed",
@@ -336,6 +349,7 @@ CHECKS = (
         drive=_check_health,
         judge=_judge_health,
         after=_BASIS,
+        asks=False,
     ),
     Check(
         name="reflection-lists-the-services",
@@ -344,5 +358,6 @@ CHECKS = (
         drive=_list_services,
         judge=_judge_reflection,
         after=_BASIS,
+        asks=False,
     ),
 )

@@ -76,9 +76,8 @@ def introduction(run: RunResult) -> Iterator[str]:
     name = f"{printable(run.node_name)} " if run.node_name else ""
     yield click.style(f"{name}at {printable(run.address)}", bold=True)
     yield click.style(run.node_id, dim=True)
-    how = {"live": f"live, skill {run.skill}", "scripted": "scripted"}.get(
-        run.mode, f"live, skill {run.skill}; scripted"
-    )
+    live = f"live, skill {run.skill}" if run.skill else "live, no skill"
+    how = {"live": live, "scripted": "scripted"}.get(run.mode, f"{live}; scripted")
     yield f"{', '.join(run.profiles)} · {how} · seed {run.seed}"
 
 

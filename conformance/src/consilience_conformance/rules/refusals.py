@@ -15,6 +15,7 @@ from consilience.v1 import error_reason_pb2
 from consilience_conformance.image import message_class
 from consilience_conformance.transcripts import Ended, Exchange
 from consilience_conformance.verdicts import Finding
+from consilience_conformance.wire_values import nanoseconds_of
 
 DOMAIN = "consilience.dev"
 MAX_STATUS_BYTES = 4096
@@ -115,6 +116,15 @@ def outcome_of(exchange: Exchange) -> str:
         return "nothing yet"
     reason = refusal_of(exchange).reason
     return f"refused {reason}" if reason else f"{exchange.code} without a reason of the catalogue"
+
+
+def retry_after(exchange: Exchange) -> float | None:
+    """Returns after how many seconds a call may be made again that came too often; None: it is refused for good."""
+    refusal = refusal_of(exchange)
+    detail = refusal.details.get("google.rpc.RetryInfo")
+    if exchange.accepted or refusal.reason != "LIMIT_EXCEEDED" or not isinstance(detail, error_details_pb2.RetryInfo):
+        return None
+    return max(0.0, nanoseconds_of(detail.retry_delay) / 10**9)
 
 
 def refused(exchange: Exchange, *reasons: str, requirement: str, called: str = "") -> Iterator[Finding]:

@@ -40,6 +40,15 @@ class Variant(enum.StrEnum):
     """The same, with its sessions on disk and a command that restarts it."""
     PAID_IN_HASTE = "paid-in-haste"
     """Paid, by quotes that hold for a few seconds."""
+    REGISTRY = "registry"
+    """Keeps records on disk and has no skill, with a command that restarts it."""
+    REGISTRY_AND_SKILLS = "registry-and-skills"
+    """Plain, and keeps records on disk besides."""
+
+    @property
+    def has_skills(self) -> bool:
+        """Whether there is anything to ask it, and so to let a tester in to."""
+        return self is not Variant.REGISTRY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

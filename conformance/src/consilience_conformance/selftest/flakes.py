@@ -85,7 +85,8 @@ def _parts(seeds: range) -> Iterator[range]:
 
 
 async def _judged(node: Specimen, *, seed: int, folder: Path) -> Judged:
-    judge = Judge(tester_key=folder / "tester.key", grant=folder / "grant", seed=seed)
+    grant = folder / "grant" if node.variant.has_skills else None
+    judge = Judge(tester_key=folder / "tester.key", grant=grant, seed=seed)
     return await judge.judged(
         node.address,
         folder=folder / "report",

@@ -25,9 +25,15 @@ START_SECONDS = 60.0
 _LOOK_SECONDS = 0.01
 _LAST_WORDS = 2000
 _FILES = ("node.toml", "script.toml")
-_MORE = {Variant.PINNED: "\n[tls]\n", Variant.HASTY: "\n[limits]\nmax_run_seconds = 5\n"}
+_RECORDS = '\n[registry]\nstore = "sqlite:///records.db"\npublishes_per_minute = 1000000\n'
+_MORE = {
+    Variant.PINNED: "\n[tls]\n",
+    Variant.HASTY: "\n[limits]\nmax_run_seconds = 5\n",
+    Variant.REGISTRY: _RECORDS,
+    Variant.REGISTRY_AND_SKILLS: _RECORDS,
+}
 _QUOTE_SECONDS = {Variant.PAID: 600, Variant.PAID_DURABLE: 600, Variant.PAID_IN_HASTE: 8}
-_RESTARTABLE = {Variant.FORGETFUL, Variant.DURABLE, Variant.PAID_DURABLE}
+_RESTARTABLE = {Variant.FORGETFUL, Variant.DURABLE, Variant.PAID_DURABLE, Variant.REGISTRY}
 _STORES = {Variant.DURABLE: "sqlite", Variant.REPLICATED: "sqlite", Variant.PAID_DURABLE: "sqlite"}
 
 
@@ -136,7 +142,8 @@ class Specimen:
         folder.mkdir(parents=True)
         for name in _FILES:
             more = _more(variant, issuer=issuer) if name == "node.toml" else ""
-            (folder / name).write_text(_shipped(name) + more, encoding="utf-8")
+            text = _shipped("registry.toml" if name == "node.toml" and not variant.has_skills else name)
+            (folder / name).write_text(text + more, encoding="utf-8")
 
     @property
     def config(self) -> Path:

@@ -127,7 +127,8 @@ class Bench:
             return self._ended(one.name, complaints=complaints, began=began, killed_by=one.check)
 
     async def _judged(self, node: Specimen, *, name: str) -> Judged:
-        return await self._judge.judged(
+        judge = self._judge if node.variant.has_skills else self._bare_judge
+        return await judge.judged(
             node.address,
             folder=self._folder / name / "report",
             restart_command=node.restart_command,
