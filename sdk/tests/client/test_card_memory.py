@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from consilience._wire.envelopes import seal
+from consilience.client import card_memory
 from consilience.client.card_memory import CardMemory, default_card_file
 from consilience.envelopes import Signed
 from consilience.identity import KeyPair
@@ -71,8 +72,8 @@ def test_a_damaged_file_does_not_stop_anybody_from_asking(
 ) -> None:
     card_file.write_bytes(content)
     memory = CardMemory(card_file)
-    assert memory.keep(card(2)) == card(2)
-    assert memory.keep(card(1)) == card(2)
+    assert memory.keep(card(2)).digest == card(2).digest
+    assert memory.keep(card(1)).digest == card(2).digest
     assert bool(caplog.records) == bool(content)
 
 
@@ -89,12 +90,12 @@ def test_a_folder_that_cannot_be_made_leaves_a_memory_for_this_process(tmp_path:
     (tmp_path / "file").write_text("in the way")
     memory = CardMemory(tmp_path / "file" / "cards.sqlite")
     memory.keep(card(2))
-    assert memory.keep(card(1)) == card(2)
+    assert memory.keep(card(1)).digest == card(2).digest
 
 
 def test_without_a_file_the_memory_is_of_this_process() -> None:
     memory = CardMemory(None)
-    assert memory.keep(card(2)) == card(2)
+    assert memory.keep(card(2)).digest == card(2).digest
     assert memory.newest(ROOT.public_key) == card(2)
 
 
@@ -104,3 +105,32 @@ def test_the_file_stands_in_the_state_folder_of_the_user(monkeypatch: pytest.Mon
     monkeypatch.delenv("XDG_STATE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert default_card_file() == tmp_path / ".local" / "state" / "consilience" / "cards.sqlite"
+
+
+def test_of_cards_had_elsewhere_those_come_back_that_lose_to_none(card_file: Path) -> None:
+    memory = CardMemory(card_file)
+    assert memory.glimpse([card(1), card(2)]) == (card(2),)
+    assert memory.glimpse([card(1)]) == ()
+    assert memory.glimpse([card(3)]) == (card(3),)
+
+
+def test_what_was_glimpsed_wins_against_what_is_kept_and_stays_out_of_the_file(card_file: Path) -> None:
+    memory = CardMemory(card_file)
+    memory.glimpse([card(2)])
+    assert memory.keep(card(1)).digest == card(2).digest
+    assert memory.newest(ROOT.public_key) is None
+    assert CardMemory(card_file).keep(card(1)).digest == card(1).digest
+
+
+def test_in_the_place_of_a_card_that_loses_comes_the_one_that_was_kept(card_file: Path) -> None:
+    CardMemory(card_file).keep(card(2))
+    assert CardMemory(card_file).glimpse([card(1)]) == (card(2),)
+
+
+def test_no_more_nodes_are_glimpsed_than_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(card_memory, "MAX_GLIMPSES", 1)
+    other = ScriptedNode(port=2)
+    memory = CardMemory(None)
+    memory.glimpse([card(2)])
+    memory.glimpse([seal(other.card_value(), signer=other.root)])
+    assert memory.glimpse([card(1)]) == (card(1),)

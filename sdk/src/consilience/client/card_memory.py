@@ -9,16 +9,26 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable, Collection, Iterable
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from consilience._wire.envelopes import from_bytes, open_envelope, to_bytes
 from consilience.envelopes import Signed
 from consilience.errors import RefusedError
 from consilience.nodes import NodeCard, newer_card
-from consilience.units import PublicKey
+from consilience.units import CardSequence, Digest, PublicKey
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+MAX_GLIMPSES = 100_000
+"""How many nodes are remembered of those that were found and never asked."""
 
 LOCK_SECONDS = 5.0
+
+Found = TypeVar("Found")
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -37,12 +47,30 @@ SET sequence = excluded.sequence, digest = excluded.digest, envelope = excluded.
 WHERE excluded.sequence > sequence OR (excluded.sequence = sequence AND excluded.digest < digest)
 """
 _READ = "SELECT envelope FROM cards WHERE node_id = ?"
+_READ_SIGHTING = "SELECT sequence, digest FROM cards WHERE node_id = ?"
 
 
 def default_card_file() -> Path:
     """Returns where the cards seen are kept: in the user's state folder."""
     base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     return base / "consilience" / "cards.sqlite"
+
+
+class Sighting(NamedTuple):
+    """What decides which of two cards of a node wins; the smaller `rank` does."""
+
+    sequence: CardSequence
+    digest: Digest
+
+    @classmethod
+    def of(cls, card: Signed[NodeCard]) -> Sighting:
+        """Returns that of a card."""
+        return cls(card.value.sequence, card.digest)
+
+    @property
+    def rank(self) -> tuple[int, Digest]:
+        """Its place among those of one node."""
+        return -self.sequence, self.digest
 
 
 class CardMemory:
@@ -55,6 +83,7 @@ class CardMemory:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._cards: dict[PublicKey, Signed[NodeCard]] = {}
+        self._glimpses: dict[PublicKey, Sighting] = {}
 
     def newest(self, node_id: PublicKey) -> Signed[NodeCard] | None:
         """Returns the newest card seen of a node, or None."""
@@ -64,33 +93,79 @@ class CardMemory:
             return stored or remembered
         return newer_card(stored, remembered)
 
-    def keep(self, card: Signed[NodeCard]) -> Signed[NodeCard]:
-        """Keeps a card unless a newer one of its node was seen, and returns the newest."""
+    def keep(self, card: Signed[NodeCard]) -> Sighting:
+        """Keeps a card unless a newer one of its node was seen, and returns which is the newest."""
         node_id = card.value.node_id
+        glimpse = self._glimpses.get(node_id)
+        if glimpse is not None and glimpse.rank < Sighting.of(card).rank:
+            return glimpse
         known = self._cards.get(node_id)
         winner = newer_card(card, known) if known else card
         stored = self._with_file(node_id, keep=winner)
         self._cards[node_id] = newer_card(winner, stored) if stored else winner
-        return self._cards[node_id]
+        return Sighting.of(self._cards[node_id])
+
+    def glimpse(self, cards: Iterable[Signed[NodeCard]]) -> tuple[Signed[NodeCard], ...]:
+        """Returns cards that were had elsewhere, or in the place of each that loses the one that was kept and wins.
+
+        They are remembered for this process alone: whoever serves cards could fill a file with nodes that nobody asks.
+        Of one that loses to a card that was only glimpsed, nothing is returned.
+        """
+        cards = tuple(cards)
+        for node_id, sighting in self._sightings({card.value.node_id for card in cards}).items():
+            self._sight(node_id, sighting)
+        for card in cards:
+            self._sight(card.value.node_id, Sighting.of(card))
+        winners = {node_id: self._glimpses[node_id].digest for node_id in {card.value.node_id for card in cards}}
+        newest = {card.digest: card for card in cards if card.digest == winners[card.value.node_id]}
+        for node_id, digest in winners.items():
+            if digest not in newest and (kept := self.newest(node_id)) is not None and kept.digest == digest:
+                newest[digest] = kept
+        for forgotten in tuple(self._glimpses)[: max(0, len(self._glimpses) - MAX_GLIMPSES)]:
+            del self._glimpses[forgotten]
+        return tuple(newest.values())
+
+    def _sight(self, node_id: PublicKey, sighting: Sighting) -> None:
+        known = self._glimpses.get(node_id)
+        if known is None or sighting.rank < known.rank:
+            self._glimpses[node_id] = sighting
 
     def _with_file(self, node_id: PublicKey, *, keep: Signed[NodeCard] | None = None) -> Signed[NodeCard] | None:
         """Returns the card in the file, after a newer one was put there.
 
         Without a file that can be written the memory ends with the process; asking goes on, and the log says so.
         """
+
+        def exchange(database: Connection) -> Signed[NodeCard] | None:
+            if keep is not None:
+                row = (node_id, keep.value.sequence, keep.digest, to_bytes(keep.envelope))
+                database.execute(_KEEP, row)
+            found = database.execute(_READ, (node_id,)).fetchone()
+            return open_envelope(from_bytes(found[0]), NodeCard) if found else None
+
+        return self._in_file(exchange)
+
+    def _sightings(self, node_ids: Collection[PublicKey]) -> dict[PublicKey, Sighting]:
+        """Returns which cards are kept of nodes."""
+
+        def look_up(database: Connection) -> dict[PublicKey, Sighting]:
+            found = {one: database.execute(_READ_SIGHTING, (one,)).fetchone() for one in node_ids}
+            return {one: Sighting(*row) for one, row in found.items() if row is not None}
+
+        kept = {one: Sighting.of(self._cards[one]) for one in node_ids if one in self._cards}
+        return kept | (self._in_file(look_up) or {})
+
+    def _in_file(self, work: Callable[[Connection], Found]) -> Found | None:
+        """Returns what comes of work on the file; None: there is none that can be used."""
         if self._path is None:
             return None
-        import sqlite3  # noqa: PLC0415 - an import that only a fetched card needs
+        import sqlite3  # noqa: PLC0415 - an import that only a card needs
 
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with closing(sqlite3.connect(self._path, timeout=LOCK_SECONDS)) as database, database:
                 database.execute(_SCHEMA)
-                if keep is not None:
-                    row = (node_id, keep.value.sequence, keep.digest, to_bytes(keep.envelope))
-                    database.execute(_KEEP, row)
-                found = database.execute(_READ, (node_id,)).fetchone()
-            return open_envelope(from_bytes(found[0]), NodeCard) if found else None
+                return work(database)
         except (OSError, sqlite3.Error, RefusedError) as error:
             _LOGGER.warning("cards seen are remembered for this process alone: %s: %s", self._path, error)
             self._path = None

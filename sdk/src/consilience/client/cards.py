@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -91,6 +91,13 @@ class Cards:
             fetch = self._fetches[key] = asyncio.create_task(self._fetch(node, key))
             fetch.add_done_callback(functools.partial(self._fetched, key))
         return await asyncio.shield(fetch)
+
+    async def newest(self, cards: Iterable[Signed[NodeCard]]) -> tuple[Signed[NodeCard], ...]:
+        """Returns the cards, had elsewhere, that may be used after all that was seen (NODE-CARD-004).
+
+        In the place of one that loses to a card that was kept, that one is returned.
+        """
+        return await asyncio.to_thread(self._memory.glimpse, cards)
 
     async def close(self) -> None:
         """Ends the fetches that are under way."""
@@ -178,7 +185,7 @@ class Cards:
         if newest.digest != card.digest:
             raise ProtocolError(
                 f"the card is older than one of the same node that was seen before: sequence {card.value.sequence}"
-                f" after {newest.value.sequence}",
+                f" after {newest.sequence}",
                 requirement="NODE-CARD-004",
             )
 

@@ -104,6 +104,7 @@ class Client:
         self._registries = tuple(registries)
         for registry in self._registries:
             check_node(registry)
+        self._review_desk: ReviewDesk | None = None
         self._ticket_book: TicketBook | None = None
         if ticket_file is not None:
             from consilience.client.reviews.ticket_book import TicketBook  # noqa: PLC0415 - an ask does without
@@ -300,7 +301,9 @@ class Client:
         from consilience.client.reviews.desk import ReviewDesk  # noqa: PLC0415 - an ask does without
 
         self._check_usable()
-        return ReviewDesk(self._caller, registries=self._registries)
+        if self._review_desk is None:
+            self._review_desk = ReviewDesk(self._caller, registries=self._registries)
+        return self._review_desk
 
     async def find(
         self, *, registries: Iterable[NodeReference] | None = None, near: str = "", **wanted: Unpack[Wanted]

@@ -15,10 +15,12 @@ from consilience.errors import ConsilienceError, UsageError
 from consilience.identity import KeyPair
 from consilience.nodes import DataClass, MeasuredQuality, Profile, Skill
 from consilience.reviews import OpenRecord
+from consilience.server import Node
 from consilience.tariffs import Backing, PricedUnit, Rail, Tariff, UnitPrice
 from consilience.units import utc_now
-from sdk.tests.client.reviews.registries import House, registries, served_besides, without
+from sdk.tests.client.reviews.registries import Bend, House, registries, served_besides, without
 from sdk.tests.reviews.specimens import HOUR, TestNode, card_record
+from sdk.tests.server.specimens import Counting, serve_test_skills
 
 LAW, UNITS = TestNode.named("law"), TestNode.named("units")
 QUESTION = "What is the limitation period for the claim of Mrs Achterberg?"
@@ -114,6 +116,42 @@ async def test_of_two_cards_that_fit_the_newer_is_found(client: Client, houses: 
     assert [node.card.digest for node in found.nodes] == [new.digest]
     assert kinds(found.faults) == [(houses[0].address, FaultKind.BEHIND)]
     assert await houses[0].nodes() == {new.digest}
+
+
+async def test_a_card_that_loses_to_one_that_was_seen_before_is_not_found(
+    client: Client, houses: tuple[House, ...]
+) -> None:
+    old, new = card(LAW, law(), age=2 * HOUR), card(LAW, law())
+    for house in houses:
+        await house.bring(new)
+    assert [node.card.digest for node in (await client.find(domain="law")).nodes] == [new.digest]
+    for house in houses:
+        house.between.bends["FindNodes"] = replayed(old)
+    found = await client.find(domain="law")
+    assert found.nodes == ()
+    assert kinds(found.faults) == [(house.address, FaultKind.BEHIND) for house in houses]
+    assert old.digest in {fault.digest for fault in found.faults}
+
+
+async def test_in_the_place_of_an_old_card_the_one_is_found_that_the_node_has_shown(
+    client: Client, houses: tuple[House, ...], tmp_path: Path
+) -> None:
+    node = Node("law", key=KeyPair.generate())
+    serve_test_skills(node, Counting())
+    async with node.serving("127.0.0.1:0") as first:
+        old = first.card
+    for house in houses:
+        await house.bring(OpenRecord(object=old))
+    async with node.serving("127.0.0.1:0") as second:
+        shown = await client.card(f"127.0.0.1:{second.port}")
+    assert shown.digest != old.digest
+    found = await client.find(skill="echo")
+    assert [(node.card.digest, node.registries) for node in found.nodes] == [(shown.digest, ())]
+    assert kinds(found.faults) == [(house.address, FaultKind.BEHIND) for house in houses]
+
+
+def replayed(old: OpenRecord) -> Bend:
+    return lambda *_: wire.encode_cards([old.object.envelope], next_page_token=b"")
 
 
 def forged(record: OpenRecord) -> OpenRecord:

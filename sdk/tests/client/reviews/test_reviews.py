@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from consilience._wire.envelopes import seal
+from consilience._wire.registries import encode_records
 from consilience.asks import Accepted
 from consilience.client import Client
 from consilience.client.reviews import FaultKind, TicketBook
@@ -243,6 +244,23 @@ async def test_a_warning_is_read_until_it_is_taken_back(client: Client, houses: 
     assert await client.reviews.get(said.record.digest) == said.record
     await client.reviews.retract(said.record)
     assert (await client.reviews.about(node_id)).advisories == ()
+
+
+async def test_what_was_seen_to_be_taken_back_does_not_come_back(
+    client: Client, houses: tuple[House, ...], card_file: Path
+) -> None:
+    node_id = KeyPair.generate().public_key
+    said = await client.reviews.warn(
+        node=format_node_id(node_id), category=AdvisoryCategory.FRAUD, severity=Severity.HIGH, summary="It takes money."
+    )
+    await client.reviews.retract(said.record)
+    async with Client(KeyPair.generate(), card_file=card_file, registries=[houses[0].address]) as reader:
+        assert (await reader.reviews.about(node_id)).advisories == ()
+        for house in houses:
+            house.between.bends["ListRecords"] = lambda *_: encode_records([said.record], next_page_token=b"")
+        assert (await reader.reviews.about(node_id)).advisories == ()
+    async with Client(KeyPair.generate(), card_file=card_file, registries=[houses[0].address]) as stranger:
+        assert len((await stranger.reviews.about(node_id)).advisories) == 1
 
 
 async def test_what_cannot_be_said_is_refused_before_anything_is_sent(

@@ -19,6 +19,7 @@ from consilience.client.results import AskResult
 from consilience.client.reviews.gathering import opened
 from consilience.client.reviews.opinions import Opinions, opinions_about
 from consilience.client.reviews.registries import Registry, opened_registries
+from consilience.client.reviews.retractions import Retractions
 from consilience.client.tickets import HeldTicket
 from consilience.envelopes import Envelope, Signed
 from consilience.errors import ConsilienceError, ProtocolError, RefusedError, TransportError, UsageError
@@ -80,6 +81,7 @@ class ReviewDesk:
     def __init__(self, caller: Caller, *, registries: Sequence[NodeReference]) -> None:
         self._caller = caller
         self._registries = registries
+        self._retractions = Retractions()
 
     async def review(
         self,
@@ -258,7 +260,12 @@ class ReviewDesk:
             UsageError: There is no registry to ask.
             ConsilienceError: No registry answered; why the first one did not.
         """
-        return await opinions_about(_node_id(subject), registries=self._named(registries), now=self._caller.clock())
+        return await opinions_about(
+            _node_id(subject),
+            registries=self._named(registries),
+            now=self._caller.clock(),
+            retractions=self._retractions,
+        )
 
     async def get(self, digest: Digest, *, registries: Registries = None) -> Record:
         """Returns a record that holds, from the first registry that has it; raises as `about`."""

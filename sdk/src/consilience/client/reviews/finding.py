@@ -14,14 +14,14 @@ from datetime import datetime
 from typing import TypedDict
 
 from consilience.client.caller import Caller
-from consilience.client.cards import NodeReference
-from consilience.client.reviews.gathering import Fault, fits_query, gather
+from consilience.client.cards import Cards, NodeReference
+from consilience.client.reviews.gathering import Fault, FaultKind, Gathered, fits_query, gather
 from consilience.client.reviews.registries import Registry, opened_registries
 from consilience.envelopes import Signed
 from consilience.errors import FieldInvalidError, UsageError
 from consilience.nodes import DataClass, NodeCard, Profile, Skill
 from consilience.payments import Amount
-from consilience.reviews import NodeQuery, PriceCeiling, Record, check_query, fits
+from consilience.reviews import NodeQuery, PriceCeiling, Record, card_fits, check_query, fits
 from consilience.reviews.finding import reference_costs, words_of, words_of_skill
 
 
@@ -94,8 +94,13 @@ async def found_by(caller: Caller, *, registries: Sequence[NodeReference], near:
         UsageError: Something is asked for that cannot be, or there is no registry to ask.
         ConsilienceError: No registry answered.
     """
-    query = query_of(wanted)
-    return await find(query, registries=opened_registries(registries, caller=caller), near=near, now=caller.clock())
+    return await find(
+        query_of(wanted),
+        registries=opened_registries(registries, caller=caller),
+        near=near,
+        now=caller.clock(),
+        cards=caller.cards,
+    )
 
 
 def query_of(wanted: Wanted) -> NodeQuery:
@@ -130,7 +135,9 @@ def query_of(wanted: Wanted) -> NodeQuery:
     return query
 
 
-async def find(query: NodeQuery, *, registries: Sequence[Registry], near: str, now: datetime) -> FoundNodes:
+async def find(
+    query: NodeQuery, *, registries: Sequence[Registry], near: str, now: datetime, cards: Cards
+) -> FoundNodes:
     """Asks registries for nodes, and ranks what holds.
 
     Args:
@@ -138,24 +145,44 @@ async def find(query: NodeQuery, *, registries: Sequence[Registry], near: str, n
         registries: Whom to ask.
         near: A question, which stays here; empty: none.
         now: Aware UTC.
+        cards: What was seen before.
 
     Raises:
         ConsilienceError: No registry answered.
     """
 
-    async def cards(registry: Registry) -> list[Record]:
+    async def served(registry: Registry) -> list[Record]:
         return [Record(object=card) for card in await registry.cards(query)]
 
-    gathered = await gather(registries, cards, now=now, fits=fits_query(query))
+    gathered = await gather(registries, served, now=now, fits=fits_query(query))
+    newest = await cards.newest(placed.record.object for placed in gathered.merged.records)  # type: ignore[misc]
     wanted = frozenset(words_of(near))
     nodes = [
-        _found(placed.record.object, query=query, wanted=wanted, registries=gathered.served_by.get(digest, ()))  # type: ignore[arg-type]
-        for placed in gathered.merged.records
-        if fits_query(query)(placed)  # a newer card may fit no more
-        for digest in (placed.place.digest,)
+        _found(card, query=query, wanted=wanted, registries=gathered.served_by.get(card.digest, ()))
+        for card in newest
+        if now < card.value.expire_time and card_fits(card.value, query)  # a newer card may fit no more
     ]
     chance = os.urandom(16)
-    return FoundNodes(nodes=tuple(sorted(nodes, key=lambda node: rank(node, chance=chance))), faults=gathered.faults)
+    return FoundNodes(
+        nodes=tuple(sorted(nodes, key=lambda node: rank(node, chance=chance))),
+        faults=(*gathered.faults, *_replayed(gathered, newest=newest)),
+    )
+
+
+def _replayed(gathered: Gathered, *, newest: Sequence[Signed[NodeCard]]) -> list[Fault]:
+    """Tells which registries served a card that loses to one that was seen before."""
+    used = {card.digest for card in newest}
+    return [
+        Fault(
+            registry=name,
+            kind=FaultKind.BEHIND,
+            detail=f"it served the card {placed.place.digest.hex()[:16]}, and a newer one was seen before",
+            digest=placed.place.digest,
+        )
+        for placed in gathered.merged.records
+        if placed.place.digest not in used
+        for name in gathered.served_by.get(placed.place.digest, ())
+    ]
 
 
 def rank(node: FoundNode, *, chance: bytes) -> tuple[int, int, int, bytes]:

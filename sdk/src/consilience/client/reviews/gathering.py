@@ -106,11 +106,19 @@ class _HandedIn:
     newer: list[Placed] = field(default_factory=list)
 
 
+_HERE = ""
+"""Under this name stands, where records are laid together, what no registry served."""
+
 Ask = Callable[[Registry], Awaitable[Sequence[Record]]]
 
 
 async def gather(
-    registries: Sequence[Registry], ask: Ask, *, now: datetime, fits: Callable[[Placed], bool]
+    registries: Sequence[Registry],
+    ask: Ask,
+    *,
+    now: datetime,
+    fits: Callable[[Placed], bool],
+    known: Sequence[Placed] = (),
 ) -> Gathered:
     """Asks several registries one question, and tells what they know together and who held something back.
 
@@ -119,6 +127,7 @@ async def gather(
         ask: Asks one of them, and returns what it served, unverified.
         now: Aware UTC.
         fits: Whether a record that holds is an answer to the question.
+        known: Answers that were seen before and still hold.
 
     Raises:
         ConsilienceError: None of them answered; the failure of the first.
@@ -135,10 +144,11 @@ async def gather(
             holding, broken = await asyncio.to_thread(_holding, registry, answer, now=now, fits=fits)
             served[registry.name] = holding
             faults += broken
-    view = merged(served)
+    view = merged({**served, _HERE: known})
     by_name = {registry.name: registry for registry in registries}
     news: list[Placed] = []
-    for name, missing in view.missing.items():
+    for name in served:
+        missing = view.missing.get(name, frozenset())
         lacking = [placed for placed in view.records if placed.place.digest in missing]
         handed = await _hand_in(by_name[name], lacking[:MAX_HANDED_IN], now=now)
         faults += handed.faults
@@ -146,7 +156,7 @@ async def gather(
         if handed.known:
             faults += await _asked_again(by_name[name], ask, handed.known)
     if news:
-        view = merged({**served, "": news})
+        view = merged({**served, _HERE: [*known, *news]})
         faults += _outdated(served, news)
     serving: dict[Digest, tuple[str, ...]] = {}
     for name, records in served.items():

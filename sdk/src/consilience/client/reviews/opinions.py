@@ -8,6 +8,7 @@ from datetime import datetime
 
 from consilience.client.reviews.gathering import Fault, gather
 from consilience.client.reviews.registries import Registry
+from consilience.client.reviews.retractions import Retractions
 from consilience.envelopes import Signed
 from consilience.reviews import Advisory, Merged, Placed, Rebuttal, Record, RecordQuery, RecordType, Review
 
@@ -64,13 +65,16 @@ class Opinions:
         )
 
 
-async def opinions_about(subject: bytes, *, registries: Sequence[Registry], now: datetime) -> Opinions:
+async def opinions_about(
+    subject: bytes, *, registries: Sequence[Registry], now: datetime, retractions: Retractions
+) -> Opinions:
     """Asks registries what is said about a node or a model.
 
     Args:
         subject: The node id, or SHA-256 of the weights, 32 bytes.
         registries: Whom to ask.
         now: Aware UTC.
+        retractions: What was seen to be taken back, and is by what comes.
 
     Raises:
         ConsilienceError: No registry answered.
@@ -83,5 +87,6 @@ async def opinions_about(subject: bytes, *, registries: Sequence[Registry], now:
     def fits(placed: Placed) -> bool:
         return placed.place.subject == subject and placed.place.type in WANTED
 
-    gathered = await gather(registries, records, now=now, fits=fits)
+    gathered = await gather(registries, records, now=now, fits=fits, known=retractions.about(subject, now=now))
+    retractions.note(gathered.merged.records)
     return Opinions(records=gathered.merged, faults=gathered.faults)
