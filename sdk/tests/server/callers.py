@@ -201,7 +201,8 @@ CHANNEL_OPTIONS = (
 class Port(Protocol):
     """Whatever listens on a port of this machine."""
 
-    port: int
+    @property
+    def port(self) -> int: ...
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from consilience.server.rates import MINUTE, NO_WAIT, CallRate, address_of
+from consilience.server.rates import MINUTE, NO_WAIT, SHORTEST_WAIT, Allowance, CallRate, address_of
 from consilience.units import PublicKey
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -72,6 +72,49 @@ def test_ever_new_callers_take_no_more_memory_than_is_allowed() -> None:
         rate.take(key(number % 100), now=NOW)
         assert rate._kept == sum(map(len, rate._calls.values())) <= 20
     assert key(99) in rate._calls
+
+
+def test_an_allowance_is_used_up_at_once_and_comes_back_evenly() -> None:
+    allowance = Allowance(per_minute=30)
+    assert [allowance.take(ANN, now=NOW) for _ in range(31)] == [NO_WAIT] * 30 + [2 * SECOND]
+    later = NOW + 20 * SECOND
+    assert [bool(allowance.take(ANN, now=later)) for _ in range(11)] == [False] * 10 + [True]
+    assert allowance.take(ANN, now=later + SECOND) == SECOND
+    assert allowance.take(ANN, now=later + 2 * SECOND) == NO_WAIT
+    assert not allowance.take(BOB, now=NOW)
+
+
+def test_who_has_used_up_a_large_allowance_waits_long_enough_for_many_calls() -> None:
+    allowance = Allowance(per_minute=60_000)
+    for _ in range(60_000):
+        assert not allowance.take(ANN, now=NOW)
+    wait = allowance.take(ANN, now=NOW)
+    assert wait == SHORTEST_WAIT
+    assert [bool(allowance.take(ANN, now=NOW + wait)) for _ in range(1001)] == [False] * 1000 + [True]
+
+
+def test_an_allowance_of_zero_bounds_nothing_and_keeps_nothing() -> None:
+    allowance = Allowance(per_minute=0)
+    assert {allowance.take(ANN, now=NOW) for _ in range(1000)} == {NO_WAIT}
+    assert not allowance._used
+
+
+def test_an_allowance_is_neither_given_nor_taken_by_a_clock_that_is_set_back() -> None:
+    allowance = Allowance(per_minute=2)
+    assert [bool(allowance.take(ANN, now=NOW)) for _ in range(3)] == [False, False, True]
+    back = NOW - timedelta(hours=3)
+    assert allowance.take(ANN, now=back) == 30 * SECOND
+    assert allowance.take(ANN, now=back + 30 * SECOND) == NO_WAIT
+
+
+def test_who_has_regained_all_is_forgotten_and_ever_new_callers_take_no_more_memory_than_is_allowed() -> None:
+    allowance = Allowance(per_minute=5, max_kept_callers=20)
+    for number in range(200):
+        allowance.take(key(number % 100), now=NOW)
+        assert len(allowance._used) <= 20
+    assert key(99) in allowance._used
+    allowance.take(ANN, now=NOW + MINUTE)
+    assert list(allowance._used) == [ANN]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,12 @@ from consilience.errors import AddressInvalidError, UsageError
 from consilience.nodes import NodeAddress
 from consilience.server import Registry
 from consilience.server.registry import record_store_at
-from consilience.server.registry.office import DEFAULT_MAX_RECORDS, DEFAULT_PUBLISHES_PER_MINUTE
+from consilience.server.registry.office import (
+    DEFAULT_MAX_RECORDS,
+    DEFAULT_OPEN_FEEDS,
+    DEFAULT_PUBLISHES_PER_MINUTE,
+    DEFAULT_READS_PER_MINUTE,
+)
 from consilience_node.config.tables import Count, Seconds, Table, located
 
 MAX_CARD_REGISTRIES = 16
@@ -65,7 +70,9 @@ class RegistryTable(Table):
         follow: Addresses of registries of which everything is taken over that is right, and of those beyond them.
         follow_seconds: How long to wait after each look at them.
         max_records: How many are held, of 128 KiB each at the most; then only what takes the place of something is.
-        publishes_per_minute: How often one address may bring a record.
+        publishes_per_minute: How often one address may bring a record; 0: without bound.
+        reads_per_minute: How often one address may read, at once or over the minute; 0: without bound.
+        open_feeds: How many streams of SyncRecords one address has at one time; 0: without bound.
     """
 
     store: RecordStoreUrl | None = None
@@ -73,6 +80,8 @@ class RegistryTable(Table):
     follow_seconds: Seconds = 30.0
     max_records: Count = DEFAULT_MAX_RECORDS
     publishes_per_minute: Count = DEFAULT_PUBLISHES_PER_MINUTE
+    reads_per_minute: Count = DEFAULT_READS_PER_MINUTE
+    open_feeds: Count = DEFAULT_OPEN_FEEDS
 
     def registry(self, *, default_file: Path) -> Registry:
         """Returns what the node runs.
@@ -86,4 +95,6 @@ class RegistryTable(Table):
             follow_interval=timedelta(seconds=self.follow_seconds),
             max_records=self.max_records,
             publishes_per_minute=self.publishes_per_minute,
+            reads_per_minute=self.reads_per_minute,
+            open_feeds=self.open_feeds,
         )

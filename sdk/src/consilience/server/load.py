@@ -63,9 +63,9 @@ class Load:
     def give_back(self, place: Place) -> None:
         """Gives a place back."""
         self._total -= 1
-        _decrement(self._by_caller, place.caller)
-        _decrement(self._by_skill, place.skill_id)
-        _decrement(self._by_both, place)
+        decrement(self._by_caller, place.caller)
+        decrement(self._by_skill, place.skill_id)
+        decrement(self._by_both, place)
 
 
 def exceeded(limit: str, *, maximum: int, requested: int, retry_after: timedelta | None = None) -> LimitExceededError:
@@ -88,7 +88,8 @@ def _check(limit: str, maximum: int, running: int) -> None:
         raise exceeded(limit, maximum=maximum, requested=running + 1)
 
 
-def _decrement(counter: Counter[Key], key: Key) -> None:
+def decrement(counter: Counter[Key], key: Key) -> None:
+    """Counts one less, and forgets what comes to nothing."""
     if counter[key] <= 1:
         # An entry for every caller that ever asked would be a leak.
         del counter[key]

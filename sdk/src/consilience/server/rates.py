@@ -1,4 +1,8 @@
-"""Rates: how often one caller may call within a minute, for calls that cost nothing and would be made without end."""
+"""Rates: how often one caller may call, for calls that cost nothing and would be made without end.
+
+Of the calls of a `CallRate`, no minute holds more than it allows; it suits what is done now and then. An `Allowance` is
+used up at once or little by little and comes back evenly; it suits who has much to read.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,11 @@ _NETWORK_BYTES = 8
 MAX_KEPT_CALLS = 100_000
 """Of all callers together, about 10 MB. Beyond it the callers that were quiet longest are forgotten: whoever makes up
 that many keys has no need to wait anyway."""
+
+MAX_KEPT_CALLERS = 50_000
+"""About 15 MB. Beyond it the callers that were quiet longest are forgotten, as above."""
+
+SHORTEST_WAIT = timedelta(seconds=1)
 
 
 class CallRate:
@@ -65,6 +74,50 @@ class CallRate:
                 return
             self._calls.popitem(last=False)
             self._kept -= len(quietest)
+
+
+class Allowance:
+    """Lets each caller make so many calls at once, and regains them at the same number a minute."""
+
+    def __init__(self, *, per_minute: int, max_kept_callers: int = MAX_KEPT_CALLERS) -> None:
+        """Makes an allowance of which nothing is used.
+
+        Args:
+            per_minute: Calls that one caller may make at once, and in every minute after; 0: they are not bounded.
+            max_kept_callers: That are remembered.
+        """
+        self.per_minute = per_minute
+        self._max_kept_callers = max_kept_callers
+        self._used: OrderedDict[bytes, tuple[float, datetime]] = OrderedDict()
+
+    def take(self, caller: bytes, *, now: datetime) -> timedelta:
+        """Counts a call, unless the caller has used up what it may.
+
+        Args:
+            caller: Its key, or where no call is signed, its address.
+            now: Aware UTC.
+
+        Returns:
+            How long to wait before the next one, a second at least, so that it pays to come again; zero: this one is
+            counted.
+        """
+        if not self.per_minute:
+            return NO_WAIT
+        used, at = self._used.pop(caller, (0.0, now))
+        # A clock that was set back gives nothing back, and takes nothing.
+        used = max(used - self.per_minute * (max(now - at, NO_WAIT) / MINUTE), 0.0)
+        beyond = used + 1 - self.per_minute
+        self._used[caller] = (used if beyond > 0 else used + 1, now)
+        self._forget(now=now)
+        return max(MINUTE * (beyond / self.per_minute), SHORTEST_WAIT) if beyond > 0 else NO_WAIT
+
+    def _forget(self, *, now: datetime) -> None:
+        """Drops the callers that have regained everything and, where there are too many, those quiet longest."""
+        while len(self._used) > 1:
+            _, at = next(iter(self._used.values()))
+            if NO_WAIT <= now - at < MINUTE and len(self._used) <= self._max_kept_callers:
+                return
+            self._used.popitem(last=False)
 
 
 def address_of(peer: str) -> bytes:

@@ -36,6 +36,7 @@ AddressedUnary = Callable[[bytes, bytes], Awaitable[bytes]]
 """Is told besides from which address the call came (`rates.address_of`)."""
 Stream = Callable[[bytes, Write], Awaitable[bytes]]
 """Writes all messages but the last, and returns that one."""
+AddressedStream = Callable[[bytes, Write, bytes], Awaitable[bytes]]
 TracedStream = Callable[[bytes, Write, ReceivedMetadata], Awaitable[bytes]]
 """The same, told of what else came with the call."""
 
@@ -116,15 +117,16 @@ def _payment_methods(payments: PaymentService) -> dict[str, Unary]:
 
 
 def _registry_methods(registry: RegistryService, *, end: _Ending) -> dict[str, grpc.RpcMethodHandler[bytes, bytes]]:
+    visitors = registry.visitors
     unary = {
-        "GetRecord": registry.get_record,
-        "ListRecords": registry.list_records,
-        "FindNodes": registry.find_nodes,
+        "PublishRecord": registry.publish_record,
+        "GetRecord": visitors.reading(registry.get_record),
+        "ListRecords": visitors.reading(registry.list_records),
+        "FindNodes": visitors.reading(registry.find_nodes),
     }
-    return {
-        "PublishRecord": end.addressed_unary(f"{REGISTRY_SERVICE}/PublishRecord", registry.publish_record),
-        "SyncRecords": end.stream(f"{REGISTRY_SERVICE}/SyncRecords", registry.sync_records),
-    } | {name: end.unary(f"{REGISTRY_SERVICE}/{name}", method) for name, method in unary.items()}
+    handlers = {name: end.addressed_unary(f"{REGISTRY_SERVICE}/{name}", method) for name, method in unary.items()}
+    feed = end.addressed_stream(f"{REGISTRY_SERVICE}/SyncRecords", visitors.following(registry.sync_records))
+    return {**handlers, "SyncRecords": feed}
 
 
 class Health:
@@ -172,9 +174,12 @@ class _Ending:
         return grpc.stream_unary_rpc_method_handler(handle)
 
     def stream(self, name: str, method: Stream) -> grpc.RpcMethodHandler[bytes, bytes]:
+        return self.addressed_stream(name, lambda request, write, _: method(request, write))
+
+    def addressed_stream(self, name: str, method: AddressedStream) -> grpc.RpcMethodHandler[bytes, bytes]:
         async def handle(_: object, context: Context) -> None:
             try:
-                if last := await method(await _received(context), context.write):
+                if last := await method(await _received(context), context.write, address_of(context.peer())):
                     await context.write(last)
             except Exception as error:  # noqa: BLE001 - the boundary to the wire
                 await self._abort_stream(name, error, context)

@@ -57,7 +57,9 @@ class LimitExceeded(google.protobuf.message.Message):
     MAXIMUM_FIELD_NUMBER: builtins.int
     REQUESTED_FIELD_NUMBER: builtins.int
     limit: builtins.str
-    """Names the field of Limits: `max_turns`; `record_bytes` of a record (REC-ADM-001). *Required.*"""
+    """Names the field of Limits: `max_turns`. A limit that no card holds has a name of its own: `record_bytes` of a record
+    (REC-ADM-001), `max_reads_per_minute` of a registry. *Required.*
+    """
     maximum: builtins.int
     """Holds the limit, in the unit of the field; milliseconds for a duration."""
     requested: builtins.int

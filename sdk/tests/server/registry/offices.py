@@ -19,6 +19,7 @@ from consilience.server.registry.pages import Tokens
 from consilience.server.registry.service import RegistryService
 from consilience.server.registry.store import SqlRecordStore
 from consilience.server.registry.sync import WHOLE_ROUND, Follower
+from consilience.server.registry.visitors import Visitors
 from consilience.units import Digest
 from sdk.tests.reviews.specimens import LIMITS
 from sdk.tests.server.clocks import ManualClock
@@ -40,6 +41,7 @@ class LocalRegistry:
             intake=self.intake,
             tokens=Tokens(self.store),
             publishing=CallRate(per_minute=0),
+            visitors=Visitors(reads_per_minute=0, open_feeds=0, clock=clock),
             limits=LIMITS,
             clock=clock,
         )

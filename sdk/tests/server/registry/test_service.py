@@ -333,7 +333,15 @@ async def test_an_address_publishes_so_often_a_minute_and_reads_on(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "changes", [{"max_records": 0}, {"publishes_per_minute": -1}, {"follow": ("a", "a")}, {"follow_interval": -HOUR}]
+    "changes",
+    [
+        {"max_records": 0},
+        {"publishes_per_minute": -1},
+        {"reads_per_minute": -1},
+        {"open_feeds": -1},
+        {"follow": ("a", "a")},
+        {"follow_interval": -HOUR},
+    ],
 )
 def test_a_registry_that_cannot_be_is_told_when_it_is_written(changes: dict[str, object]) -> None:
     with pytest.raises(UsageError):

@@ -161,6 +161,17 @@ async def test_a_record_that_never_comes_stops_nobody_for_long(ring: list[LocalR
     assert await one.follow(Line(two, poison=stuck)) == 20
 
 
+async def test_a_record_is_never_passed_over_because_too_much_was_read(ring: list[LocalRegistry]) -> None:
+    one, two, _ = ring
+    await two.bring(*CARDS[:20])
+    often = {CARDS[7].digest: LimitExceededError("too often", retry_after=timedelta(seconds=1))}
+    for _ in range(PATIENCE + 2):
+        with pytest.raises(LimitExceededError):
+            await one.follow(Line(two, poison=often))
+    await one.follow(Line(two))
+    assert await one.held() == digests(CARDS[:20])
+
+
 async def test_a_full_registry_goes_on_where_it_was_once_there_is_room(
     tmp_path: Path, ring: list[LocalRegistry]
 ) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 
 from consilience._wire.records import open_record
@@ -17,6 +17,7 @@ from consilience.client.reviews.registries import Registry
 from consilience.errors import (
     ConsilienceError,
     FieldInvalidError,
+    LimitExceededError,
     ProtocolError,
     RecordRetractedError,
     RefusedError,
@@ -46,6 +47,8 @@ class FaultKind(Enum):
 
     UNREACHABLE = "unreachable"
     """It did not answer."""
+    BUSY = "busy"
+    """It was asked too often from this address, and answers later."""
     REFUSING = "refusing"
     """It refused the question, or what others hold, or answered by none of the rules."""
     INVALID = "invalid"
@@ -183,7 +186,13 @@ async def _answer(registry: Registry, ask: Ask) -> Sequence[Record] | Consilienc
 
 
 def _failed(registry: Registry, error: ConsilienceError) -> Fault:
-    kind = FaultKind.UNREACHABLE if isinstance(error, TransportError) else FaultKind.REFUSING
+    match error:
+        case TransportError():
+            kind = FaultKind.UNREACHABLE
+        case LimitExceededError(retry_after=timedelta()):
+            kind = FaultKind.BUSY
+        case _:
+            kind = FaultKind.REFUSING
     return Fault(registry=registry.name, kind=kind, detail=str(error))
 
 
@@ -217,7 +226,7 @@ async def _hand_in(registry: Registry, lacking: Sequence[Placed], *, now: dateti
     for placed in lacking:
         try:
             outcome = await registry.publish(placed.record.record)
-        except (TransportError, ProtocolError) as error:
+        except (TransportError, ProtocolError, LimitExceededError) as error:
             handed.faults.append(_failed(registry, error))
             return handed
         except (RecordRetractedError, TicketUsedError):

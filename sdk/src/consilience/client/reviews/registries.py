@@ -9,6 +9,8 @@ is given `Registries`.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -26,7 +28,7 @@ from consilience.client.cards import Cards, NodeReference, read_address
 from consilience.client.connections import Connections
 from consilience.client.peers import held_to_protocol
 from consilience.envelopes import Envelope
-from consilience.errors import ProtocolError, TransportError, UsageError
+from consilience.errors import LimitExceededError, ProtocolError, TransportError, UsageError
 from consilience.identity import format_node_id
 from consilience.nodes import NodeAddress
 from consilience.reviews import NodeQuery, PublishOutcome, Record, RecordQuery
@@ -36,6 +38,7 @@ CALL_SECONDS = 10.0
 FEED_SECONDS = 600.0
 """A feed that takes longer is broken off, and goes on behind its last cursor."""
 
+SHORTEST_WAIT_SECONDS = 0.05
 CARD_MAX_AGE = timedelta(minutes=5)
 MAX_DIGESTS = 1000
 MAX_PAGES = 1000
@@ -53,7 +56,7 @@ class Registry:
     Args:
         node: Its address, or its card.
         cards: Where the way to it comes from.
-        seconds: Bounds a call.
+        seconds: Bounds a call, and how long a question waits where calls come too often.
     """
 
     def __init__(self, node: NodeReference, *, cards: Cards, seconds: float) -> None:
@@ -79,7 +82,7 @@ class Registry:
         Raises:
             ProtocolError: It has another digest (REG-GET-001).
         """
-        received = await self._call("GetRecord", wire.encode_get(digest))
+        received = await self._read("GetRecord", wire.encode_get(digest), until=self._patience())
         with held_to_protocol():
             record = wire.decode_record(received)
         if record.digest != digest:
@@ -117,9 +120,9 @@ class Registry:
         self, method: str, query: Query, *, decode: Callable[[bytes], tuple[tuple[T, ...], bytes]]
     ) -> tuple[T, ...]:
         found: list[T] = []
-        token = b""
+        token, until = b"", self._patience()
         for _ in range(MAX_PAGES):
-            received = await self._call(method, wire.encode_query(replace(query, page_token=token)))
+            received = await self._read(method, wire.encode_query(replace(query, page_token=token)), until=until)
             with held_to_protocol():
                 page, following = decode(received)
             found += page
@@ -129,6 +132,27 @@ class Registry:
                 raise ProtocolError("the registry leads from a page to the same page", requirement="REG-LIST-001")
             token = following
         raise ProtocolError(f"the registry has more than {MAX_PAGES} pages", requirement="REG-LIST-001")
+
+    async def _read(self, method: str, request: bytes, *, until: float) -> bytes:
+        """Makes a call that changes nothing; where it comes too often, once more as soon as the registry likes.
+
+        Args:
+            method: Its short name.
+            request: Encoded.
+            until: For how long, by the monotonic clock.
+        """
+        while True:
+            try:
+                return await self._call(method, request)
+            except LimitExceededError as error:
+                wait = None if error.retry_after is None else error.retry_after.total_seconds()
+                if wait is None or time.monotonic() + wait > until:
+                    raise
+            await asyncio.sleep(max(wait, SHORTEST_WAIT_SECONDS))
+
+    def _patience(self) -> float:
+        """Returns until when one question waits for a registry that is asked too often."""
+        return time.monotonic() + self._seconds
 
     async def _call(self, method: str, request: bytes) -> bytes:
         route = await self._cards.route(self.node)

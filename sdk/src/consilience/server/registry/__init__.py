@@ -3,8 +3,9 @@
 `contract` says what a record store does; `store` does it on one of the `databases`, by the `statements` that take in
 and those of `reading`, on the tables of `schema`. `offers` is what a card is found by.
 
-`office` is all that a node runs to be a registry: the `service` with its `pages`, the `intake` that every record
-passes, and `sync`, which follows other registries over `peers`. `announcing` brings a node's own card to registries.
+`office` is all that a node runs to be a registry: the `service` with its `pages`, the `visitors` that it counts, the
+`intake` that every record passes, and `sync`, which follows other registries over `peers`. `announcing` brings a node's
+own card to registries.
 """
 
 from __future__ import annotations

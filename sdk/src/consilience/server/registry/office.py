@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from consilience.envelopes import Signed
-from consilience.errors import ConsilienceError, UsageError
+from consilience.errors import ConsilienceError, RefusedError, UsageError
 from consilience.nodes import Limits, NodeCard
 from consilience.reviews import Record
 from consilience.server.faults import log_fault
@@ -20,10 +20,14 @@ from consilience.server.registry.pages import Tokens
 from consilience.server.registry.peers import Peers
 from consilience.server.registry.service import RegistryService
 from consilience.server.registry.sync import Follower
+from consilience.server.registry.visitors import Visitors
 from consilience.units import Digest
 
 DEFAULT_MAX_RECORDS = 1_000_000
 DEFAULT_PUBLISHES_PER_MINUTE = 600
+DEFAULT_READS_PER_MINUTE = 60_000
+"""Of one address: 1,000 a second, and a minute's worth at once."""
+DEFAULT_OPEN_FEEDS = 16
 DEFAULT_FOLLOW_INTERVAL = timedelta(seconds=30)
 MIN_MESSAGE_BYTES = 256 * 1024
 """What a request needs that carries the largest record with the largest card."""
@@ -44,6 +48,8 @@ class Registry:
         follow_interval: How long to wait after each round.
         max_records: How many are held; from so many on, only what takes the place of something is taken in.
         publishes_per_minute: How often one address may publish; 0: without bound.
+        reads_per_minute: How often one address may read, at once or over the minute; 0: without bound.
+        open_feeds: How many streams of SyncRecords one address has at one time; 0: without bound.
 
     Raises:
         UsageError: A number is negative, or no record would be held.
@@ -54,9 +60,12 @@ class Registry:
     follow_interval: timedelta = DEFAULT_FOLLOW_INTERVAL
     max_records: int = DEFAULT_MAX_RECORDS
     publishes_per_minute: int = DEFAULT_PUBLISHES_PER_MINUTE
+    reads_per_minute: int = DEFAULT_READS_PER_MINUTE
+    open_feeds: int = DEFAULT_OPEN_FEEDS
 
     def __post_init__(self) -> None:
-        if self.max_records < 1 or self.publishes_per_minute < 0 or self.follow_interval <= timedelta(0):
+        rates = (self.publishes_per_minute, self.reads_per_minute, self.open_feeds)
+        if self.max_records < 1 or min(rates) < 0 or self.follow_interval <= timedelta(0):
             raise UsageError("a registry holds one record at least, and its rates and intervals are not negative")
         if len(set(self.follow)) < len(self.follow):
             raise UsageError("a registry follows another one once")
@@ -93,6 +102,7 @@ class RegistryOffice:
             intake=self._intake,
             tokens=Tokens(self._store),
             publishing=CallRate(per_minute=registry.publishes_per_minute),
+            visitors=Visitors(reads_per_minute=registry.reads_per_minute, open_feeds=registry.open_feeds, clock=clock),
             limits=limits,
             clock=clock,
         )
@@ -136,11 +146,14 @@ class RegistryOffice:
 
     async def _keep_following(self, follower: Follower) -> None:
         while True:
+            pause = self._interval
             try:
                 if stored := await follower.follow():
                     _LOGGER.info("%d records came from %s", stored, follower)
             except ConsilienceError as error:
                 _LOGGER.warning("%s cannot be followed now: %s", follower, error)
+                if isinstance(error, RefusedError) and error.retry_after is not None:
+                    pause = max(pause, error.retry_after)
             except Exception as error:  # noqa: BLE001 - the next round tries again
                 log_fault(_LOGGER, f"following {follower} failed", error=error)
-            await asyncio.sleep(self._interval.total_seconds())
+            await asyncio.sleep(pause.total_seconds())

@@ -22,6 +22,7 @@ from consilience.server.readers import Write
 from consilience.server.registry.contract import Arc, Entry, RecordStore
 from consilience.server.registry.intake import Intake
 from consilience.server.registry.pages import SYNC, Room, Tokens, of_serial, purpose_of, to_serial
+from consilience.server.registry.visitors import Visitors
 
 DIGESTS_IN_A_RESPONSE = 1000
 PUBLISH_LIMIT = "max_publishes_per_minute"
@@ -40,6 +41,7 @@ class RegistryService:
         intake: Takes them in.
         tokens: Lead from page to page.
         publishing: Counts how often each address publishes.
+        visitors: Count how much each address reads.
         limits: Those of the node.
         clock: Tells the aware UTC time.
     """
@@ -48,6 +50,7 @@ class RegistryService:
     intake: Intake
     tokens: Tokens
     publishing: CallRate
+    visitors: Visitors
     limits: Limits
     clock: Callable[[], datetime]
 

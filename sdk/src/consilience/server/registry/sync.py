@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from consilience.errors import (
     CursorInvalidError,
     LimitExceeded,
+    LimitExceededError,
     ProtocolError,
     RecordUnknownError,
     RefusedError,
@@ -103,7 +104,10 @@ class Follower:
         return sum(admission is PublishOutcome.STORED for admission in admissions)
 
     async def _fetched(self, digests: Sequence[Digest]) -> list[Record]:
-        """Returns those of some records that come, and are what they are called."""
+        """Returns those of some records that come, and are what they are called.
+
+        One that comes as soon as the registry has time again is not passed over: the round breaks, and waits for it.
+        """
         came = await asyncio.gather(*map(self._peer.record, digests), return_exceptions=True)
         records = []
         for digest, record in zip(digests, came, strict=True):
@@ -112,6 +116,8 @@ class Follower:
                     records.append(record)
                 case Record() | RecordUnknownError() | ProtocolError():
                     _LOGGER.info("%s has no record %s any more, or another one", self, digest.hex())
+                case LimitExceededError(retry_after=timedelta()):
+                    raise record
                 case RefusedError() | TransportError() if self._broken >= PATIENCE:
                     _LOGGER.warning("the record %s of %s does not come: %s", digest.hex(), self, record)
                 case BaseException():
