@@ -33,7 +33,7 @@ _CLASSES = [member.name.lower() for member in DataClass if member > DataClass.UN
 @registry_option
 @json_option
 def find(**options: Any) -> None:  # noqa: ANN401 - click hands over what each option is
-    """Finds nodes with a skill that fits, the best first. No registry is told what you want to know."""
+    """Finds nodes with a skill that fits, the nearest and cheapest first. No registry is told what you want to know."""
     found = asyncio.run(_find(options))
     if options["as_json"]:
         facts = {"nodes": list(map(_node_facts, found.nodes)), "faults": list(map(fault_facts, found.faults))}

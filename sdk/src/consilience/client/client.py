@@ -308,7 +308,7 @@ class Client:
     async def find(
         self, *, registries: Iterable[NodeReference] | None = None, near: str = "", **wanted: Unpack[Wanted]
     ) -> FoundNodes:
-        """Returns nodes with a skill that fits, the best first, out of all registries that are asked.
+        """Returns nodes with a skill that fits, the nearest and cheapest first, out of all registries asked.
 
         Args:
             registries: Whom to ask; the client's own, unless you say. One that lies stands out where there are two.

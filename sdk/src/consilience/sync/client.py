@@ -143,7 +143,7 @@ class Client:
     def find(
         self, *, registries: Iterable[NodeReference] | None = None, near: str = "", **wanted: Unpack[Wanted]
     ) -> FoundNodes:
-        """Returns nodes with a skill that fits, the best first; see `consilience.Client.find`."""
+        """Returns nodes with a skill that fits, the nearest and cheapest first; see `consilience.Client.find`."""
         return self._background.run(self._client.find(registries=registries, near=near, **wanted))
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from consilience._wire import registries as wire
 from consilience.client import Client
 from consilience.client.reviews import Fault, FaultKind
+from consilience.client.reviews.finding import rank
 from consilience.errors import ConsilienceError, UsageError
 from consilience.identity import KeyPair
 from consilience.nodes import DataClass, MeasuredQuality, Profile, Skill
@@ -206,18 +208,27 @@ async def test_a_registry_whose_pages_never_end_is_told_of(client: Client, house
     assert kinds(found.faults) == [(houses[0].address, FaultKind.REFUSING)]
 
 
-async def test_nodes_are_ranked_by_nearness_then_price_then_quality(client: Client, houses: tuple[House, ...]) -> None:
-    measured = MeasuredQuality(dataset_name="d", dataset_digest=bytes(32), sample_count=9, score_milli=800)
+async def test_nodes_are_ranked_by_nearness_and_then_by_price(client: Client, houses: tuple[House, ...]) -> None:
     near = card(TestNode.named("near"), law(description="The limitation period.", tariff_ids=("t",)), **priced(9))
     cheap = card(TestNode.named("cheap"), law(tariff_ids=("t",)), **priced(3))
-    good = card(TestNode.named("good"), law(measured_quality=(measured,)))
-    plain = card(TestNode.named("plain"), law())
+    free = card(TestNode.named("free"), law())
     dear = card(TestNode.named("dear"), law(tariff_ids=("t",)), **priced(10))
     for house in houses:
-        await house.bring(near, cheap, good, plain, dear)
+        await house.bring(near, cheap, free, dear)
     found = await client.find(domain="law", max_price="9 TEST/0", near=QUESTION)
-    assert [node.card.digest for node in found.nodes] == [near.digest, good.digest, plain.digest, cheap.digest]
-    assert [str(node.price) for node in found.nodes] == ["9 TEST", "None", "None", "3 TEST"]
+    assert [node.card.digest for node in found.nodes] == [near.digest, free.digest, cheap.digest]
+    assert [str(node.price) for node in found.nodes] == ["9 TEST", "None", "3 TEST"]
+
+
+async def test_who_boasts_of_its_quality_comes_first_no_more_often(client: Client, houses: tuple[House, ...]) -> None:
+    measured = MeasuredQuality(dataset_name="d", dataset_digest=bytes(32), sample_count=10**6, score_milli=1000)
+    await houses[0].bring(
+        card(TestNode.named("boaster"), law(measured_quality=(measured,))), card(TestNode.named("plain"), law())
+    )
+    found = await client.find(domain="law")
+    first = [min(found.nodes, key=partial(rank, chance=bytes([number]))) for number in range(64)]
+    boasts = sum(bool(node.skill.measured_quality) for node in first)
+    assert 16 < boasts < 48
 
 
 async def test_registries_learn_what_kind_of_skill_is_wanted_and_nothing_of_the_question(

@@ -31,7 +31,7 @@ class FoundNode:
 
     Attributes:
         card: Verified.
-        skill: The one that fits, the best of them.
+        skill: The one that fits, the nearest and cheapest of them.
         price: What the reference usage costs (spec section 4.6); None: the skill is free, or its assets are not asked.
         near: How many words of the question the skill is described with.
         registries: Who served the card.
@@ -49,7 +49,7 @@ class FoundNodes:
     """What several registries know of nodes.
 
     Attributes:
-        nodes: The best first.
+        nodes: The nearest and cheapest first; how good they say they are is not looked at.
         faults: What is wrong with which registry.
     """
 
@@ -185,14 +185,14 @@ def _replayed(gathered: Gathered, *, newest: Sequence[Signed[NodeCard]]) -> list
     ]
 
 
-def rank(node: FoundNode, *, chance: bytes) -> tuple[int, int, int, bytes]:
-    """Returns by what nodes are ordered: near to the question, cheap, measured to be good, and then by chance.
+def rank(node: FoundNode, *, chance: bytes) -> tuple[int, int, bytes]:
+    """Returns by what nodes are ordered: near to the question, cheap, and then by chance.
 
-    Chance is what a node cannot choose: by node ids, whoever makes many keys would come first.
+    How good a node says it is orders nothing, or who boasts comes first; reputation is for that. Chance is what a node
+    cannot choose: by node ids, whoever makes many keys would come first.
     """
-    quality = max((measured.score_milli for measured in node.skill.measured_quality), default=0)
     cost = node.price.value if node.price else 0
-    return -node.near, cost, -quality, hashlib.sha256(chance + node.card.value.node_id).digest()
+    return -node.near, cost, hashlib.sha256(chance + node.card.value.node_id).digest()
 
 
 def _found(
