@@ -18,16 +18,20 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 
-from consilience import asks, calls, envelopes, nodes, payments
-from consilience._wire import convert, errors, events
+from consilience import asks, calls, envelopes, nodes, payments, reviews
+from consilience._wire import convert, errors, events, records
 from consilience._wire.envelopes import from_bytes, open_envelope
-from consilience.asks import Answer, AnswerEvent, Ask, Transcript
+from consilience._wire.records import open_record
+from consilience.asks import Accepted, Answer, AnswerEvent, Ask, Transcript
 from consilience.calls import CallHeader
+from consilience.client.tickets import HeldTicket
 from consilience.envelopes import Envelope, Signed
 from consilience.errors import REFUSALS, AddressInvalidError, ConsilienceError, ProtocolError, RefusedError
 from consilience.identity import KeyPair, format_node_id, parse_node_id
 from consilience.nodes import KeySuccession, NodeCard
 from consilience.payments import Quote, Receipt, SessionTerms
+from consilience.reviews import Place, PublishOutcome
+from consilience.reviews.records import NEVER
 from consilience.tariffs import Tariff, tariff_violations
 from consilience.units import PublicKey, RequestId
 from consilience.v1 import ask_pb2, error_reason_pb2
@@ -172,6 +176,51 @@ def check_receipts(test: Input) -> Values:
     return {"sessionSpent": str(last.session_spent), "sessionRefunded": str(last.session_refunded)}
 
 
+def commit(test: Input) -> Values:
+    """ReviewerCommitment: what an ask carries to get a ticket."""
+    reviewer = PublicKey(bytes.fromhex(test["reviewer"]))
+    return {"reviewerCommitment": reviews.reviewer_commitment(reviewer, salt=bytes.fromhex(test["salt"])).hex()}
+
+
+def check_ticket(test: Input) -> Values:
+    """TicketCheck: the ticket that an ask was accepted with."""
+    card, ask = _opened(test["card"], NodeCard), _opened(test["ask"], Ask)
+    accepted = _event(test["accepted"])
+    if not isinstance(accepted.event, Accepted):
+        raise ProtocolError("the event is no Accepted", requirement="STRM-LOG-002")
+    # Salt and reviewer open the ticket later; nothing of the check depends on them.
+    HeldTicket.of(accepted.event, ask=ask, card=card, salt=bytes(32), reviewer=PublicKey(bytes(32)))
+    return {}
+
+
+def count_digits(test: Input) -> Values:
+    """ChargeDigits: what an attestation tells of a charge."""
+    return {"chargeDigits": reviews.charge_digits(int(test["charge"]))}
+
+
+def check_record(test: Input) -> Values:
+    """RecordCheck: steps 1 to 8 of the admission, and the place of what passes."""
+    place = _place(test["record"], now=test["now"])
+    return {
+        "author": place.author.hex(),
+        "subject": place.subject.hex(),
+        "slot": place.slot.hex(),
+        "issueTime": _shown(place.issue_time),
+        "end": "" if place.end == NEVER else _shown(place.end),
+        "quota": reviews.QUOTAS[place.slot_type],
+    }
+
+
+def decide_slot(test: Input) -> Values:
+    """SlotDecision: what a registry says to a record whose slot is held by another."""
+    held, newcomer = (_place(test[name], now=test["now"]) for name in ("held", "newcomer"))
+    if reviews.wins(newcomer, held=held):
+        return {"outcome": PublishOutcome.STORED.name}
+    if (refusal := reviews.refusal_of(newcomer, held=held)) is not None:
+        raise refusal
+    return {"outcome": PublishOutcome.SUPERSEDED.name}
+
+
 def look_up(test: Input) -> Values:
     """ReasonCode: what the catalogue says of a reason."""
     code = REFUSALS[test["errorReason"]].code
@@ -208,6 +257,11 @@ FUNCTIONS: Mapping[str, Callable[[Input], Values]] = {
     "ExchangeCheck": check_exchange,
     "TariffCost": price,
     "ReceiptChain": check_receipts,
+    "ReviewerCommitment": commit,
+    "TicketCheck": check_ticket,
+    "ChargeDigits": count_digits,
+    "RecordCheck": check_record,
+    "SlotDecision": decide_slot,
     "ReasonCode": look_up,
     "RefusalStatus": read_status,
 }
@@ -252,6 +306,15 @@ def _reason(error: ConsilienceError) -> str:
 
 def _opened(encoded: str, value_type: type[Any]) -> Signed[Any]:
     return open_envelope(from_bytes(bytes.fromhex(encoded)), value_type)
+
+
+def _place(encoded: str, *, now: str) -> Place:
+    record = open_record(records.from_bytes(bytes.fromhex(encoded)))
+    return reviews.place_of(record, now=datetime.fromisoformat(now))
+
+
+def _shown(time: datetime) -> str:
+    return time.isoformat().replace("+00:00", "Z")
 
 
 def _event(encoded: str) -> AnswerEvent:

@@ -15,7 +15,20 @@ from typing import Any
 FOLDER = files(__name__)
 """Where the files are."""
 
-NAMES = ("envelopes", "headers", "node_ids", "cards", "transcripts", "exchanges", "tariffs", "receipts", "errors")
+NAMES = (
+    "envelopes",
+    "headers",
+    "node_ids",
+    "cards",
+    "transcripts",
+    "exchanges",
+    "tariffs",
+    "receipts",
+    "tickets",
+    "records",
+    "slots",
+    "errors",
+)
 """The files, in the order of the chapters of the specification."""
 
 

@@ -10,7 +10,10 @@ from consilience_conformance.vectors.generator import (
     headers,
     node_ids,
     receipts,
+    records,
+    slots,
     tariffs,
+    tickets,
     transcripts,
 )
 from consilience_conformance.vectors.generator.layout import VectorFile
@@ -18,5 +21,18 @@ from consilience_conformance.vectors.generator.layout import VectorFile
 
 def all_files() -> list[VectorFile]:
     """Makes every file."""
-    makers = (envelopes, headers, node_ids, cards, transcripts, exchanges, tariffs, receipts, errors)
+    makers = (
+        envelopes,
+        headers,
+        node_ids,
+        cards,
+        transcripts,
+        exchanges,
+        tariffs,
+        receipts,
+        tickets,
+        records,
+        slots,
+        errors,
+    )
     return [maker.make() for maker in makers]

@@ -291,13 +291,16 @@ func (b *Bill) Attest(ticket *v1.SignedEnvelope, charge int64) (*v1.SignedEnvelo
 	digest, terms := wire.DigestOf(ticket), b.session.terms
 	attestation := &v1.PaymentAttestation{
 		NodeId: b.payments.id(), SigningKey: b.payments.id(), TicketDigest: digest[:], Asset: terms.GetAsset(),
-		ChargeDigits: int32(len(strconv.FormatInt(charge, 10))), Backing: terms.GetBacking(),
+		ChargeDigits: Digits(charge), Backing: terms.GetBacking(),
 	}
 	if terms.GetBacking() == v1.Backing_BACKING_ESCROW {
 		attestation.Issuer = terms.GetIssuer()
 	}
 	return wire.Sign(b.payments.key, attestation)
 }
+
+// Digits counts the decimal digits of a charge.
+func Digits(charge int64) int32 { return int32(len(strconv.FormatInt(charge, 10))) }
 
 // Abandon takes an admission back: the ask was not bound.
 func (b *Bill) Abandon() {

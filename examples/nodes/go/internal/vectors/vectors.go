@@ -43,7 +43,11 @@ type Input struct {
 
 	Tariff, Usage, Quote, Terms Bytes
 
+	Reviewer, Salt, Accepted, Record, Held, Newcomer Bytes
+
 	PayloadType, ExpectedType, Method, Text, ErrorReason string
+
+	Charge int64 `json:",string"`
 
 	KnownExtensions []string
 	Cards, Events   []Bytes
@@ -71,6 +75,11 @@ var Types = map[string]func(Input) (Values, error){
 	"RefusalStatus":             refusalStatus,
 	"TariffCost":                tariffCost,
 	"ReceiptChain":              receiptChain,
+	"ReviewerCommitment":        reviewerCommitment,
+	"TicketCheck":               ticketCheck,
+	"ChargeDigits":              chargeDigits,
+	"RecordCheck":               recordCheck,
+	"SlotDecision":              slotDecision,
 }
 
 // RefusedAs returns the reason of a refusal, or the requirement that is broken where there is no reason. All other
