@@ -76,9 +76,7 @@ def _address(said: str, *, of: str) -> str:
 def _assert_found(said: str) -> None:
     """The specialist came from the registry, before it was asked and after it was reviewed, with its card."""
     registry = _address(said, of="registry")
-    rows = re.findall(
-        r"^ specialist +(cn1\w+)… │ computing\.define │ .* 600 TEST │ .* │ (\S+) *$", said, flags=re.MULTILINE
-    )
+    rows = re.findall(r"^ specialist +(cn1\w+)… │ computing\.define │ .* 600 TEST │ (\S+) *$", said, flags=re.MULTILINE)
     assert [served_by for _, served_by in rows] == [registry, registry]
     assert len(set(rows)) == 1
     assert f"http://{_address(said, of='specialist')} " in said

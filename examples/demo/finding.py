@@ -38,19 +38,23 @@ async def find(client: Client, question: str) -> FoundNodes:
 
 def show_wanted(console: Console) -> None:
     """Shows what the registry is told, and what it is not."""
-    asked = f"computing, in English, for public data; 1,000 tokens read and 250 written cost {MAX_PRICE} at most"
-    console.print(facts_table([("asked for", asked), ("not told", "the question, which stays on this machine")]))
+    facts = [
+        ("asked for", "computing, in English, for public data"),
+        ("at most", f"{MAX_PRICE} for 1,000 tokens read and 250 written"),
+        ("not told", "the question, which stays on this machine"),
+    ]
+    console.print(facts_table(facts))
 
 
 def show_found(found: FoundNodes, *, console: Console) -> None:
-    """Shows the nodes in the order in which they are worth asking."""
+    """Shows the nodes in the order in which they are to be asked."""
     table = Table(show_edge=False)
-    for heading in ("node", "skill", "in common", "price", "measured", "served by"):
+    for heading in ("node", "skill", "words in common", "price", "served by"):
         table.add_column(heading)
     for node in found.nodes:
         table.add_row(*map(cell, _cells(node)))
     console.print(table)
-    console.print("Verified and ranked here: by words in common with the question, by price, by measured quality.")
+    console.print("Verified and ranked here: the most words in common with the question first, then the lowest price.")
     for fault in found.faults:
         console.print(str(fault), style="yellow", markup=False)
 
@@ -62,12 +66,10 @@ def shown(address: str) -> str:
 
 def _cells(node: FoundNode) -> tuple[str, ...]:
     card = node.card.value
-    quality = max((measured.score_milli for measured in node.skill.measured_quality), default=None)
     return (
         f"{card.name}  {format_node_id(card.node_id)[:_SHORT_ID]}…",
         node.skill.id,
-        f"{node.near} words",
+        str(node.near),
         "free" if node.price is None else str(node.price),
-        "nothing" if quality is None else f"{quality / 10:.0f} %",
         ", ".join(map(shown, node.registries)),
     )

@@ -78,9 +78,14 @@ def _run(question: str, *, folder: Path, stage: Stage) -> int:
 
 async def _demonstrate(question: str, *, nodes: Network, stage: Stage) -> int:
     kept = Path(tempfile.mkdtemp(prefix="consilience-demo-"))
-    registries = [nodes.registry.address]
     key = KeyPair.generate()
-    async with Client(key, budget=BUDGET, wallet=kept / WALLET, registries=registries) as client:
+    async with Client(
+        key,
+        budget=BUDGET,
+        wallet=kept / WALLET,
+        card_file=kept / "seen-cards",
+        registries=[nodes.registry.address],
+    ) as client:
         await _ask_generalist(client, question, node=nodes.generalist.address, stage=stage)
         found = await _find_specialist(client, question, stage=stage)
         result = await _ask_specialist(client, question, found=found, stage=stage)
@@ -186,7 +191,7 @@ def _end(stage: Stage) -> None:
         ". .venv/bin/activate            puts the commands into your shell; then",
         "consilience-node serve          a node of your own; and, in a second terminal:",
         'consilience ask "…" --node 127.0.0.1:7341',
-        "docs/guides/                    serve your documents, charge for answers, run a registry, judge answers",
+        "docs/guides/                    serve your documents, charge for answers, run a registry",
     ):
         stage.console.print(line, markup=False)
 
