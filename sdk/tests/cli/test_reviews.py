@@ -38,6 +38,16 @@ def here(registries: list[RunningNode], environment: dict[str, str]) -> list[str
     return addresses
 
 
+def test_a_card_is_found_by_the_id_of_its_node_alone(
+    consilience: Run, registries: list[RunningNode], here: list[str]
+) -> None:
+    shown = consilience("card", format_node_id(registries[0].node_id), "--json", "--registry", here[0])
+    assert json.loads(shown.stdout)["digest"] == registries[0].card.digest.hex()
+    unknown = consilience("card", format_node_id(KeyPair.generate().public_key))
+    assert unknown.returncode == 3
+    assert "RECORD_UNKNOWN" in unknown.stderr
+
+
 def test_an_answer_is_reviewed_by_one_command_and_read_by_another(
     consilience: Run, running_node: RunningNode, here: list[str]
 ) -> None:

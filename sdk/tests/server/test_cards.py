@@ -23,7 +23,7 @@ from consilience.nodes import (
     check_card,
     check_succession,
 )
-from consilience.server import IncomingAsk, Node, succession
+from consilience.server import IncomingAsk, Node, succession, succession_record
 from consilience.server.store import MemoryStore
 from consilience.units import Digest, card_sequence, utc_now
 from sdk.tests.server.callers import calling, fetch_card
@@ -132,12 +132,13 @@ async def test_a_node_without_a_database_refuses_the_cards_of_its_former_life(no
 
 
 async def test_a_node_serves_the_successions_of_its_former_keys(key: KeyPair) -> None:
-    old, now = KeyPair.generate(), utc_now()
+    old = KeyPair.generate()
     before = Node("test", key=old, next_root=key.public_key)
     before.skill("echo")(echo)
     async with before.serving(ANYWHERE) as running:
         old_card = running.card
-    handover = succession(old=old, new=key, now=now)
+    now = utc_now()
+    handover = succession_record(succession(old=old, new=key, now=now), card=old_card, now=now)
     node = Node("test", key=key, successions=[handover])
     node.skill("echo")(echo)
     async with node.serving(ANYWHERE) as running, aio.insecure_channel(f"127.0.0.1:{running.port}") as channel:

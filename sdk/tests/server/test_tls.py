@@ -19,6 +19,7 @@ from consilience.errors import KeyFileError, UsageError
 from consilience.identity import KeyPair, format_node_id
 from consilience.nodes import TlsMode
 from consilience.server import Node, RunningNode, Tls, certificates
+from consilience.server.tls import make_transport
 from consilience.units import PublicKey, utc_now
 from sdk.tests.server.callers import Caller, fetch_card
 from sdk.tests.server.clocks import ManualClock
@@ -179,6 +180,24 @@ def test_a_certificate_comes_back_from_its_file_as_it_was(key: KeyPair, file: Pa
     assert loaded.pair == made.pair
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert (loaded.spki_sha256, loaded.next_spki_sha256) == (made.spki_sha256, made.next_spki_sha256)
+
+
+def test_a_certificate_is_called_by_the_new_root_key_and_by_former_ones_and_keeps_its_pins(
+    key: KeyPair, file: Path
+) -> None:
+    new, now = KeyPair.generate().public_key, utc_now()
+    old = key.public_key
+    before = make_transport(Tls.pinned(file), node_id=old, host="127.0.0.1", now=now)
+    after = make_transport(Tls.pinned(file), node_id=new, former_ids=[old], host="127.0.0.1", now=now)
+    assert after.endpoint("127.0.0.1:1") == before.endpoint("127.0.0.1:1")
+    kept = certificates.load(file)
+    assert kept is not None
+    assert kept.names([new, old])
+    assert kept.renewed(node_id=new, former_ids=[old], now=now).names([new, old])
+    make_transport(Tls.pinned(file), node_id=new, former_ids=[old], host="127.0.0.1", now=now)
+    again = certificates.load(file)
+    assert again is not None
+    assert again.pair == kept.pair
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "example.org:7341"])

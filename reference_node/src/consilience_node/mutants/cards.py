@@ -98,7 +98,7 @@ def _certificate_signed_by_another() -> None:
     """The pinned certificate is issued by an authority of the house."""
 
     def issued(_: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda key, *, node_id, now: _issued(key, name=format_node_id(node_id), now=now)
+        return lambda key, *, node_id, now, **_: _issued(key, name=format_node_id(node_id), now=now)
 
     replace(certificates, "self_signed", issued)
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from consilience.cli import parameters
 from consilience.cli.jsonable import jsonable
 from consilience.cli.printing import cell, console, facts_table
+from consilience.cli.registries import json_option, registry_option
 from consilience.client import Client
 from consilience.envelopes import Signed
 from consilience.identity import format_node_id
@@ -25,20 +26,30 @@ _SECRECY = {
 
 @click.command()
 @click.argument("node", type=parameters.text)
-@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@registry_option
+@json_option
 @click.option("--timeout", type=parameters.seconds, default=10.0, show_default=True, help="Seconds to wait.")
-def card(node: str, *, as_json: bool, timeout: float) -> None:
-    """Fetches and verifies the card of NODE: cn1…@host:port, https://host:port, or host:port on this machine."""
-    fetched = asyncio.run(_fetch(node, timeout=timeout))
+def card(node: str, registries: tuple[str, ...], *, as_json: bool, timeout: float) -> None:
+    """Fetches and verifies the card of NODE: cn1…@host:port, https://host:port, or host:port on this machine.
+
+    The card of cn1… alone is looked for at registries; where the node has another root key since, it is that of the new
+    one.
+    """
+    fetched = asyncio.run(_fetch(node, registries=registries, timeout=timeout))
     if as_json:
         click.echo(json.dumps({"digest": fetched.digest.hex(), "card": jsonable(fetched.value)}, indent=2))
     else:
         console().print(card_view(fetched))
 
 
-async def _fetch(node: str, *, timeout: float) -> Signed[NodeCard]:  # noqa: ASYNC109 - the client keeps the time
-    async with Client(call_timeout=timeout) as client:
-        return await client.card(node)
+async def _fetch(
+    node: str,
+    *,
+    registries: tuple[str, ...],
+    timeout: float,  # noqa: ASYNC109 - the client keeps the time
+) -> Signed[NodeCard]:
+    async with Client(call_timeout=timeout, registries=registries) as client:
+        return await (client.card(node) if ":" in node else client.locate(node))
 
 
 def card_view(signed: Signed[NodeCard]) -> Group:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from consilience._wire.envelopes import from_bytes, open_envelope, to_bytes
 from consilience.envelopes import Signed
 from consilience.errors import RefusedError
-from consilience.nodes import NodeCard, newer_card
+from consilience.nodes import KeySuccession, NodeCard, newer_card
 from consilience.units import CardSequence, Digest, PublicKey
 
 if TYPE_CHECKING:
@@ -40,6 +40,12 @@ CREATE TABLE IF NOT EXISTS cards (
     envelope BLOB NOT NULL
 ) WITHOUT ROWID
 """
+_SUCCESSIONS = """
+CREATE TABLE IF NOT EXISTS successions (
+    old_node_id BLOB PRIMARY KEY,
+    envelope BLOB NOT NULL
+) WITHOUT ROWID
+"""
 _KEEP = """
 INSERT INTO cards (node_id, sequence, digest, envelope) VALUES (?, ?, ?, ?)
 ON CONFLICT (node_id) DO UPDATE
@@ -47,6 +53,8 @@ SET sequence = excluded.sequence, digest = excluded.digest, envelope = excluded.
 WHERE excluded.sequence > sequence OR (excluded.sequence = sequence AND excluded.digest < digest)
 """
 _READ = "SELECT envelope FROM cards WHERE node_id = ?"
+_KEEP_SUCCESSION = "INSERT OR IGNORE INTO successions (old_node_id, envelope) VALUES (?, ?)"
+_READ_SUCCESSION = "SELECT envelope FROM successions WHERE old_node_id = ?"
 _READ_SIGHTING = "SELECT sequence, digest FROM cards WHERE node_id = ?"
 
 
@@ -74,7 +82,9 @@ class Sighting(NamedTuple):
 
 
 class CardMemory:
-    """Remembers the newest card of each node. Its methods wait for the disk: call them from a thread.
+    """Remembers the newest card of each node, and to whom it handed over.
+
+    Its methods wait for the disk: call them from a thread.
 
     Args:
         path: The file, or None to remember for this process alone.
@@ -84,6 +94,7 @@ class CardMemory:
         self._path = path
         self._cards: dict[PublicKey, Signed[NodeCard]] = {}
         self._glimpses: dict[PublicKey, Sighting] = {}
+        self._successions: dict[PublicKey, Signed[KeySuccession]] = {}
 
     def newest(self, node_id: PublicKey) -> Signed[NodeCard] | None:
         """Returns the newest card seen of a node, or None."""
@@ -104,6 +115,22 @@ class CardMemory:
         stored = self._with_file(node_id, keep=winner)
         self._cards[node_id] = newer_card(winner, stored) if stored else winner
         return Sighting.of(self._cards[node_id])
+
+    def keep_succession(self, succession: Signed[KeySuccession]) -> None:
+        """Keeps a hand-over that was followed; the first of a root key stays."""
+        old_node_id = succession.value.old_node_id
+        self._successions.setdefault(old_node_id, succession)
+        row = (old_node_id, to_bytes(succession.envelope))
+        self._in_file(lambda database: database.execute(_KEEP_SUCCESSION, row))
+
+    def succession_of(self, old_node_id: PublicKey) -> Signed[KeySuccession] | None:
+        """Returns the hand-over of a root key that was followed, or None."""
+
+        def look_up(database: Connection) -> Signed[KeySuccession] | None:
+            found = database.execute(_READ_SUCCESSION, (old_node_id,)).fetchone()
+            return open_envelope(from_bytes(found[0]), KeySuccession) if found else None
+
+        return self._successions.get(old_node_id) or self._in_file(look_up)
 
     def glimpse(self, cards: Iterable[Signed[NodeCard]]) -> tuple[Signed[NodeCard], ...]:
         """Returns cards that were had elsewhere, or in the place of each that loses the one that was kept and wins.
@@ -165,6 +192,7 @@ class CardMemory:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with closing(sqlite3.connect(self._path, timeout=LOCK_SECONDS)) as database, database:
                 database.execute(_SCHEMA)
+                database.execute(_SUCCESSIONS)
                 return work(database)
         except (OSError, sqlite3.Error, RefusedError) as error:
             _LOGGER.warning("cards seen are remembered for this process alone: %s: %s", self._path, error)

@@ -99,6 +99,43 @@ class Cards:
         """
         return await asyncio.to_thread(self._memory.glimpse, cards)
 
+    async def successor(self, node_id: PublicKey) -> PublicKey | None:
+        """Returns the root key to which one handed over, as far as that was followed before; None: to nobody."""
+        succession = await asyncio.to_thread(self._memory.succession_of, node_id)
+        return None if succession is None else succession.value.new_node_id
+
+    async def succeed(self, succession: Signed[KeySuccession], *, card: Signed[NodeCard] | None = None) -> PublicKey:
+        """Follows one hand-over, remembers it, and returns the new root key.
+
+        Args:
+            succession: Of whatever origin; its signatures were verified.
+            card: A card of the old root key that came with it.
+
+        Raises:
+            ProtocolError: The newest card seen of the old root key, this one included, does not commit to the new one,
+                or there is none (NODE-KEY-003).
+        """
+        old_node_id = succession.value.old_node_id
+        newest = None if card is None else await asyncio.to_thread(self._memory.keep, card)
+        held = await asyncio.to_thread(self._memory.newest, old_node_id)
+        if held is None or (newest is not None and held.digest != newest.digest):
+            raise ProtocolError(
+                f"the newest card seen of {format_node_id(old_node_id)} is not there to tell to whom it hands over",
+                requirement="NODE-KEY-003",
+            )
+        new_node_id = check_succession(succession, old_card=held)
+        await asyncio.to_thread(self._memory.keep_succession, succession)
+        return new_node_id
+
+    async def believe(self, card: Signed[NodeCard]) -> Signed[NodeCard]:
+        """Returns a card that was had elsewhere, checked as one that its node gave out, and remembers it.
+
+        Raises:
+            ProtocolError: It does not hold, or a newer one was seen.
+        """
+        await self._believe(card)
+        return card
+
     async def close(self) -> None:
         """Ends the fetches that are under way."""
         fetches = tuple(self._fetches.values())
@@ -203,14 +240,13 @@ class Cards:
         current = from_node
         while current != to_node:
             step = by_old_key.pop(current, None)
-            card = await asyncio.to_thread(self._memory.newest, current)
-            if step is None or card is None:
+            if step is None:
                 raise ProtocolError(
                     f"{format_node_id(to_node)} answers in place of {format_node_id(from_node)},"
                     " and no card seen before hands over to it",
                     requirement="NODE-KEY-003",
                 )
-            current = check_succession(step, old_card=card)
+            current = await self.succeed(step)
 
 
 def _key(node: NodeReference) -> _Key:

@@ -123,7 +123,7 @@ class Client:
             Path(key) if isinstance(key, str) else key,
             cards=self._cards,
             clock=clock,
-            trusted_nodes=frozenset(map(_trusted, trusted_nodes)),
+            trusted_nodes=frozenset(map(_node_id, trusted_nodes)),
             call_seconds=call_timeout,
             max_answer_bytes=max_answer_bytes,
             tracer=tracer,
@@ -325,6 +325,30 @@ class Client:
         asked = self._registries if registries is None else tuple(registries)
         return await found_by(self._caller, registries=asked, near=near, wanted=wanted)
 
+    async def locate(
+        self, node_id: str | PublicKey, *, registries: Iterable[NodeReference] | None = None
+    ) -> Signed[NodeCard]:
+        """Returns the newest card of a node of which the id alone is known, out of registries.
+
+        Where the node has another root key since, the hand-overs are followed that its cards committed to, and
+        remembered; the card is then that of the new id.
+
+        Args:
+            node_id: `cn1…`, or its 32 bytes.
+            registries: Whom to ask; the client's own, unless you say.
+
+        Raises:
+            UsageError: There is no registry to ask.
+            RecordUnknownError: No registry has a card of it.
+            ProtocolError: A hand-over is none that the node committed to, or the card does not hold.
+            ConsilienceError: No registry answered; why the first one did not.
+        """
+        from consilience.client.reviews.locating import located  # noqa: PLC0415 - an ask does without
+
+        self._check_usable()
+        asked = self._registries if registries is None else tuple(registries)
+        return await located(_node_id(node_id), caller=self._caller, registries=asked)
+
     async def close(self) -> None:
         """Closes what the client opened. What runs on its connections ends; asks that were left are cancelled first."""
         self._closed = True
@@ -359,5 +383,5 @@ class Client:
             raise ForkedError("the client was made before this process was forked off; make one here")
 
 
-def _trusted(node: str | PublicKey) -> PublicKey:
+def _node_id(node: str | PublicKey) -> PublicKey:
     return parse_node_id(node) if isinstance(node, str) else node

@@ -15,7 +15,7 @@ except ModuleNotFoundError as error:
         f'the server toolkit needs {error.name}: pip install "consilience[server]"', name=error.name
     ) from error
 from consilience.server.conclusions import Conclusion
-from consilience.server.keys import RotatingKeys, succession
+from consilience.server.keys import RotatingKeys, succession, succession_record
 from consilience.server.load import exceeded
 from consilience.server.observers import Observer, SilentObserver
 from consilience.server.registry.office import Registry
@@ -41,4 +41,5 @@ __all__ = [
     "Tls",
     "exceeded",
     "succession",
+    "succession_record",
 ]

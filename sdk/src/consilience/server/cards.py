@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from consilience._wire import envelopes, services
 from consilience.envelopes import Signed
 from consilience.errors import UsageError
 from consilience.identity import Signer, next_root_digest
-from consilience.nodes import MAX_CARD_BYTES, Endpoint, KeySuccession, NodeCard, Profile
+from consilience.nodes import MAX_CARD_BYTES, Endpoint, NodeCard, Profile
+from consilience.reviews import OpenRecord
 from consilience.server.admission import check_size
 from consilience.server.descriptions import Description
-from consilience.server.keys import SigningKeys
+from consilience.server.keys import SigningKeys, keep_record
 from consilience.server.store.contract import AnswerStore
 from consilience.units import Digest, card_sequence
 
@@ -37,7 +39,8 @@ class CardIssuer:
         endpoints: Callable[[], tuple[Endpoint, ...]],
         clock: Callable[[], datetime],
         lifetime: timedelta = DEFAULT_CARD_LIFETIME,
-        successions: tuple[Signed[KeySuccession], ...] = (),
+        successions: tuple[OpenRecord, ...] = (),
+        kept_card: Path | None = None,
     ) -> None:
         """Takes what a card is made of; `issue` makes one.
 
@@ -50,6 +53,7 @@ class CardIssuer:
             clock: Tells the aware UTC time.
             lifetime: Of a card.
             successions: Of former root keys, oldest first.
+            kept_card: The file of the newest card; None: there is none.
         """
         self._description = description
         self._root = root
@@ -58,7 +62,8 @@ class CardIssuer:
         self._endpoints = endpoints
         self._clock = clock
         self._lifetime = lifetime
-        self._successions = tuple(succession.envelope for succession in successions)
+        self._successions = tuple(succession.object.envelope for succession in successions)
+        self._kept_card = kept_card
         self._current: Signed[NodeCard] | None = None
         self._digest: Digest | None = None
         self._response = b""
@@ -125,6 +130,8 @@ class CardIssuer:
         if len(signed.envelope.payload) > MAX_CARD_BYTES:
             raise UsageError(f"the card has {len(signed.envelope.payload)} bytes, {MAX_CARD_BYTES} at most: say less")
         await self._store.remember_card(signed.digest, expire_time=card.expire_time)
+        if self._kept_card is not None:
+            await asyncio.to_thread(keep_record, OpenRecord(object=signed), path=self._kept_card)
         self._current, self._digest, self._response, self._issued_at = signed, signed.digest, response, now
         return signed
 

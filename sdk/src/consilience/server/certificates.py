@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -72,28 +73,41 @@ class PinnedCertificate:
         """Tells whether two thirds of its lifetime have passed, so that it is time for the next one."""
         return now >= self.certificate.not_valid_after_utc - CERTIFICATE_LIFETIME / 3
 
-    def renewed(self, *, node_id: PublicKey, now: datetime) -> PinnedCertificate:
+    def names(self, node_ids: Iterable[PublicKey]) -> bool:
+        """Tells whether the certificate names all of some nodes."""
+        named = self.certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return set(map(format_node_id, node_ids)) <= set(named.get_values_for_type(x509.DNSName))
+
+    def renewed(self, *, node_id: PublicKey, former_ids: Sequence[PublicKey] = (), now: datetime) -> PinnedCertificate:
         """Returns the certificate of the next key, and makes the key after it."""
-        return PinnedCertificate(
-            certificate=self_signed(self.next_key, node_id=node_id, now=now), key=self.next_key, next_key=_new_key()
-        )
+        certificate = self_signed(self.next_key, node_id=node_id, former_ids=former_ids, now=now)
+        return PinnedCertificate(certificate=certificate, key=self.next_key, next_key=_new_key())
+
+    def renamed(self, *, node_id: PublicKey, former_ids: Sequence[PublicKey], now: datetime) -> PinnedCertificate:
+        """Returns a certificate of the same key with other names: whoever pinned it goes on."""
+        certificate = self_signed(self.key, node_id=node_id, former_ids=former_ids, now=now)
+        return PinnedCertificate(certificate=certificate, key=self.key, next_key=self.next_key)
 
 
-def new_certificate(*, node_id: PublicKey, now: datetime) -> PinnedCertificate:
+def new_certificate(*, node_id: PublicKey, former_ids: Sequence[PublicKey] = (), now: datetime) -> PinnedCertificate:
     """Makes keys and certificate of a node that has none."""
     key = _new_key()
-    return PinnedCertificate(certificate=self_signed(key, node_id=node_id, now=now), key=key, next_key=_new_key())
+    certificate = self_signed(key, node_id=node_id, former_ids=former_ids, now=now)
+    return PinnedCertificate(certificate=certificate, key=key, next_key=_new_key())
 
 
-def self_signed(key: PrivateKey, *, node_id: PublicKey, now: datetime) -> x509.Certificate:
-    """Makes a certificate that its own key signs, and whose only name is that of the node.
+def self_signed(
+    key: PrivateKey, *, node_id: PublicKey, former_ids: Sequence[PublicKey] = (), now: datetime
+) -> x509.Certificate:
+    """Makes a certificate that its own key signs, and whose only names are those of the node.
 
     Args:
         key: On P-256.
         node_id: The root key of the node, 32 bytes.
+        former_ids: The root keys that it had before: who knows it by one of them expects that name.
         now: Aware UTC.
     """
-    text = format_node_id(node_id)
+    text, *former = map(format_node_id, (node_id, *former_ids))
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
     return (
         x509.CertificateBuilder()
@@ -103,7 +117,7 @@ def self_signed(key: PrivateKey, *, node_id: PublicKey, now: datetime) -> x509.C
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - CLOCK_TOLERANCE)
         .not_valid_after(now + CERTIFICATE_LIFETIME)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(text)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(list(map(x509.DNSName, (text, *former)))), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, hashes.SHA256())

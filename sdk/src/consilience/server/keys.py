@@ -12,11 +12,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from consilience._wire import envelopes
+from consilience._wire import envelopes, records
 from consilience.envelopes import Signed
-from consilience.errors import KeyFileError
+from consilience.errors import KeyFileError, RefusedError
 from consilience.identity import KeyPair, Signer
-from consilience.nodes import MAX_SIGNING_KEY_LIFETIME, KeyAcceptance, KeySuccession, SigningKey
+from consilience.nodes import MAX_SIGNING_KEY_LIFETIME, KeyAcceptance, KeySuccession, NodeCard, SigningKey
+from consilience.reviews import OpenRecord, place_of
 
 STATE_FOLDER_VARIABLE = "CONSILIENCE_STATE_FOLDER"
 
@@ -119,6 +120,51 @@ def succession(*, old: Signer, new: Signer, now: datetime) -> Signed[KeySuccessi
     acceptance = KeyAcceptance(old_node_id=old.public_key, new_node_id=new.public_key, issue_time=now)
     handover = KeySuccession(old_node_id=old.public_key, acceptance=envelopes.seal(acceptance, signer=new))
     return envelopes.seal(handover, signer=old)
+
+
+def succession_record(handover: Signed[KeySuccession], *, card: Signed[NodeCard], now: datetime) -> OpenRecord:
+    """Returns a succession as registries keep it.
+
+    Args:
+        handover: Made by `succession`.
+        card: The newest of the old root key.
+        now: Aware UTC.
+
+    Raises:
+        SuccessionInvalidError: The card is another node's, commits to another key or to none, or was issued later.
+    """
+    record = OpenRecord(object=handover, card=card)
+    place_of(record, now=now)
+    return record
+
+
+def keep_record(record: OpenRecord, *, path: Path) -> None:
+    """Writes a card or a succession of the node into a file, whole or not at all.
+
+    Raises:
+        KeyFileError: The file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        temporary.write_bytes(records.to_bytes(record.record))
+        temporary.replace(path)
+    except OSError as error:
+        raise KeyFileError(f"cannot write {path}: {error.strerror}") from error
+
+
+def kept_record(path: Path) -> OpenRecord:
+    """Returns what `keep_record` wrote.
+
+    Raises:
+        KeyFileError: The file cannot be read, or holds something else.
+    """
+    try:
+        return records.open_record(records.from_bytes(path.read_bytes()))
+    except OSError as error:
+        raise KeyFileError(f"cannot read {path}: {error.strerror}") from error
+    except RefusedError as error:
+        raise KeyFileError(f"{path} holds no card and no succession: {error}") from error
 
 
 def state_folder(name: str) -> Path:

@@ -18,13 +18,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from consilience.envelopes import Signed
 from consilience.errors import UsageError
 from consilience.identity import KeyPair, Signer
 from consilience.nodes import (
     DataClass,
     DataPolicy,
-    KeySuccession,
     Limits,
     MeasuredQuality,
     Model,
@@ -32,6 +30,7 @@ from consilience.nodes import (
     Skill,
 )
 from consilience.rails.hold import TEST_NETWORK
+from consilience.reviews import OpenRecord
 from consilience.server.cards import DEFAULT_CARD_LIFETIME
 from consilience.server.descriptions import Description
 from consilience.server.introductions import introduce
@@ -67,7 +66,8 @@ class Node:
         key: Signer | Path | str | None = None,
         signing_key: Signer | Path | str | None = None,
         next_root: PublicKey | None = None,
-        successions: Iterable[Signed[KeySuccession]] = (),
+        successions: Iterable[OpenRecord] = (),
+        kept_card: Path | None = None,
         limits: Limits | None = None,
         data_policy: DataPolicy | None = None,
         models: Iterable[Model] = (),
@@ -96,7 +96,8 @@ class Node:
             signing_key: Signs the answers: a signer whose exchange the operator announces, or a folder in which keys
                 are made and changed every 30 days; None: the root key itself.
             next_root: The only root key that may succeed this one, or None: the root key can never change.
-            successions: Of the root keys that this node had before, oldest first (`keys.succession`).
+            successions: Of the root keys that this node had before, oldest first (`keys.succession_record`).
+            kept_card: The file that holds the newest card, on which a succession of this root key will rest.
             limits: What is zero here is filled from `DEFAULT_LIMITS`.
             data_policy: None: reads what is PUBLIC, stores and forwards nothing.
             models: The language models that skills name.
@@ -127,6 +128,7 @@ class Node:
         self._signing_key = None if signing_key is None else _located(signing_key)
         self._next_root = next_root
         self._successions = tuple(successions)
+        self._kept_card = kept_card
         self._limits = completed_limits(
             limits or DEFAULT_LIMITS, quotes_per_minute=None if payments is None else payments.quotes_per_minute
         )
@@ -328,6 +330,7 @@ class Node:
             drain_time=self._drain_time,
             replica=self._replica,
             successions=self._successions,
+            kept_card=self._kept_card,
             trade=trade,
             registry=self._registry,
             peers=self._peers,

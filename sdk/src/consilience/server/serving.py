@@ -7,13 +7,15 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Self
 
 from consilience.asks import StopReason
 from consilience.envelopes import Signed
 from consilience.errors import ConsilienceError, UsageError
 from consilience.identity import Signer, format_node_id
-from consilience.nodes import Endpoint, KeySuccession, NodeAddress, NodeCard
+from consilience.nodes import Endpoint, NodeAddress, NodeCard
+from consilience.reviews import OpenRecord, Record
 from consilience.server.admission import House
 from consilience.server.answers import Answers
 from consilience.server.asks import AskService
@@ -70,6 +72,7 @@ class Plan:
         drain_time: How long running answers get to finish when the node is stopped.
         replica: The id of this process among those that share the store; None: the URI of its first endpoint.
         successions: Of former root keys, oldest first.
+        kept_card: The file of the newest card; None: there is none.
         trade: What the node is paid for; None: it is free.
         registry: Where it keeps the records of everyone; None: it is no registry.
         peers: How it reaches other registries; None: it does not.
@@ -87,7 +90,8 @@ class Plan:
     card_lifetime: timedelta
     drain_time: timedelta
     replica: str | None
-    successions: tuple[Signed[KeySuccession], ...]
+    successions: tuple[OpenRecord, ...]
+    kept_card: Path | None
     trade: Trade | None
     registry: Registry | None
     peers: Peers | None
@@ -112,7 +116,13 @@ class RunningNode:
         self._listen = _listen_address(address, advertise=advertise)
         self._advertise = tuple(advertise)
         node_id = plan.root.public_key
-        self._transport: Transport = make_transport(plan.tls, node_id=node_id, host=self._listen.host, now=plan.clock())
+        self._transport: Transport = make_transport(
+            plan.tls,
+            node_id=node_id,
+            former_ids=[PublicKey(each.object.envelope.public_key) for each in plan.successions],
+            host=self._listen.host,
+            now=plan.clock(),
+        )
         limits = plan.description.limits
         till = till_of(plan.store, node_id=node_id, keys=plan.keys, clock=plan.clock)
         workplace = Workplace(
@@ -137,6 +147,7 @@ class RunningNode:
             clock=plan.clock,
             lifetime=plan.card_lifetime,
             successions=plan.successions,
+            kept_card=plan.kept_card,
         )
         house = House(
             node_id=node_id,
@@ -170,7 +181,7 @@ class RunningNode:
         if plan.registry is not None:
             self._office = RegistryOffice(plan.registry, limits=limits, clock=plan.clock, peers=plan.peers)
         reached = {} if plan.peers is None else {name: plan.peers(name) for name in plan.description.registries}
-        self._announcer = Announcer(reached, card=lambda: self._cards.current)
+        self._announcer = Announcer(reached, records=self._own_records)
         self._server, self._health = make_server(
             asks=self._asks,
             cards=self._cards,
@@ -220,7 +231,7 @@ class RunningNode:
             await self._cards.issue()
             if self._office is not None:
                 await self._office.open()
-                await self._office.tend(now=now, card=self.card)
+                await self._office.tend(now=now, own=self._own_records())
             await self._health.serving()
             await self._server.start()
         except BaseException:
@@ -250,7 +261,7 @@ class RunningNode:
             await self._cards.renew()
         await store.forget(now=now)
         if self._office is not None:
-            await self._office.tend(now=now, card=self.card)
+            await self._office.tend(now=now, own=self._own_records())
 
     async def stop(self, drain: timedelta | None = None) -> None:
         """Ends the node: refuses new asks, waits for running answers, and ends those that take too long.
@@ -323,6 +334,11 @@ class RunningNode:
                 _LOGGER.warning("upkeep failed: %s", error)
             except Exception as error:  # noqa: BLE001 - as above
                 log_fault(_LOGGER, "upkeep failed", error=error)
+
+    def _own_records(self) -> tuple[Record, ...]:
+        """Returns what registries shall hold of this node, in the order in which they have to come."""
+        handed_over = [each.record for each in self._plan.successions if each.card is not None]
+        return (*handed_over, Record(object=self.card.envelope))
 
     def _open_port(self) -> None:
         credentials, address = self._transport.credentials(), self._listen.authority

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -54,12 +54,15 @@ class Transport(Protocol):
         """Changes the certificate where it is time; returns whether the card has to say so."""
 
 
-def make_transport(tls: Tls | None, *, node_id: PublicKey, host: str, now: datetime) -> Transport:
+def make_transport(
+    tls: Tls | None, *, node_id: PublicKey, former_ids: Sequence[PublicKey] = (), host: str, now: datetime
+) -> Transport:
     """Makes the transport of a node.
 
     Args:
         tls: As the node was told; None is for loopback alone.
         node_id: The root key, 32 bytes.
+        former_ids: The root keys before it, by which the node is still called.
         host: What the server listens on.
         now: Aware UTC.
 
@@ -73,7 +76,7 @@ def make_transport(tls: Tls | None, *, node_id: PublicKey, host: str, now: datet
         return _Plain()
     if tls.key is not None and tls.certificate is not None:
         return _WebPki(tls.certificate, tls.key)
-    return _Pinned(tls.certificate, node_id=node_id, now=now)
+    return _Pinned(tls.certificate, node_id=node_id, former_ids=former_ids, now=now)
 
 
 class _Plain:
@@ -90,12 +93,20 @@ class _Plain:
 class _Pinned:
     """A certificate of our own, and the next key in reserve."""
 
-    def __init__(self, file: Path | None, *, node_id: PublicKey, now: datetime) -> None:
+    def __init__(
+        self, file: Path | None, *, node_id: PublicKey, former_ids: Sequence[PublicKey], now: datetime
+    ) -> None:
         self._file = file
         self._node_id = node_id
+        self._former_ids = former_ids
         kept = certificates.load(file) if file is not None else None
-        self._certificate = kept or certificates.new_certificate(node_id=node_id, now=now)
         if kept is None:
+            self._certificate = certificates.new_certificate(node_id=node_id, former_ids=former_ids, now=now)
+            self._save()
+        elif kept.names((node_id, *former_ids)):
+            self._certificate = kept
+        else:
+            self._certificate = kept.renamed(node_id=node_id, former_ids=former_ids, now=now)
             self._save()
         self.renew(now=now)
 
@@ -114,7 +125,7 @@ class _Pinned:
     def renew(self, *, now: datetime) -> bool:
         if not self._certificate.is_due(now=now):
             return False
-        self._certificate = self._certificate.renewed(node_id=self._node_id, now=now)
+        self._certificate = self._certificate.renewed(node_id=self._node_id, former_ids=self._former_ids, now=now)
         self._save()
         return True
 

@@ -146,6 +146,12 @@ class Client:
         """Returns nodes with a skill that fits, the nearest and cheapest first; see `consilience.Client.find`."""
         return self._background.run(self._client.find(registries=registries, near=near, **wanted))
 
+    def locate(
+        self, node_id: str | PublicKey, *, registries: Iterable[NodeReference] | None = None
+    ) -> Signed[NodeCard]:
+        """Returns the newest card of a node of which the id alone is known; see `consilience.Client.locate`."""
+        return self._background.run(self._client.locate(node_id, registries=registries))
+
     def close(self) -> None:
         """Closes what the client opened. In a forked child there is nothing of it to close."""
         if self._closed or not self._background.is_here:

@@ -7,14 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from consilience.errors import AddressInvalidError, LimitExceededError, SignatureInvalidError, UnreachableError
+from consilience.errors import (
+    AddressInvalidError,
+    KeyRetiredError,
+    LimitExceededError,
+    SignatureInvalidError,
+    UnreachableError,
+)
 from consilience.nodes import Profile
-from consilience.reviews import PublishOutcome, Record
+from consilience.reviews import OpenRecord, PublishOutcome, Record
 from consilience.server import Node, Registry
 from consilience.server.registry.announcing import Announcer
 from consilience.server.registry.peers import Peer
 from consilience.units import Digest
-from sdk.tests.reviews.specimens import NOW, TestNode
+from sdk.tests.reviews.specimens import NOW, TestNode, key
 from sdk.tests.server.clocks import ManualClock
 from sdk.tests.server.registry.callers import calling_registry
 from sdk.tests.server.registry.offices import Line, LocalRegistry
@@ -58,7 +64,7 @@ async def test_each_card_is_brought_once(registry: LocalRegistry) -> None:
     cards = [OLD]
     other = Refusing()
     registries: dict[str, Peer] = {"one": Line(registry), "two": other}
-    announcer = Announcer(registries, card=lambda: cards[-1])
+    announcer = Announcer(registries, records=lambda: [Record(object=cards[-1].envelope)])
     await announcer.announce()
     await announcer.announce()
     assert other.brought == [OLD.digest]
@@ -68,11 +74,26 @@ async def test_each_card_is_brought_once(registry: LocalRegistry) -> None:
     assert await registry.held() == {cards[-1].digest}
 
 
+async def test_a_succession_is_brought_before_the_card_of_the_new_key(registry: LocalRegistry) -> None:
+    successor = TestNode(root=NODE.next_root, signing=NODE.signing, next_root=key("third"))
+    handed_over, card = NODE.succession(at=NOW - timedelta(minutes=1), card=OLD), successor.card(issued=NOW)
+    await registry.bring(OpenRecord(object=OLD))
+    away = Refusing(UnreachableError("away"))
+    registries: dict[str, Peer] = {"one": Line(registry), "away": away}
+    announcer = Announcer(registries, records=lambda: [handed_over.record, Record(object=card.envelope)])
+    for _ in range(3):
+        await announcer.announce()
+    assert away.brought == [handed_over.digest, handed_over.digest, card.digest]
+    assert await registry.held() == {OLD.digest, handed_over.digest, card.digest}
+    late = OpenRecord(object=NODE.card(issued=NOW))
+    assert await registry.bring(late) == [KeyRetiredError]
+
+
 async def test_who_cannot_be_reached_or_has_no_time_is_tried_again_and_who_refuses_is_not() -> None:
     away = Refusing(UnreachableError("away"), UnreachableError("away"))
     busy = Refusing(LimitExceededError("too often", retry_after=timedelta(seconds=3)))
     strict = Refusing(SignatureInvalidError("no"), SignatureInvalidError("no"))
-    announcer = Announcer({"away": away, "busy": busy, "strict": strict}, card=lambda: NEW)
+    announcer = Announcer({"away": away, "busy": busy, "strict": strict}, records=lambda: [Record(object=NEW.envelope)])
     for _ in range(4):
         await announcer.announce()
     assert [len(each.brought) for each in (away, busy, strict)] == [3, 2, 1]

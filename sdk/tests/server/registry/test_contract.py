@@ -147,6 +147,12 @@ async def test_a_succession_retires_the_old_root_key(store: RecordStore) -> None
     assert await store.get(succession.digest, now=NOW) == succession.record
 
 
+async def test_no_answer_of_a_retired_key_is_reviewed_from_the_day_after(store: RecordStore) -> None:
+    await admit(store, NODE.succession(at=NOW - 2 * DAY, card=NODE.card(issued=NOW - 3 * DAY)))
+    assert await admit(store, REVIEW) == [KeyRetiredError]
+    assert REVIEW.digest not in await held(store)
+
+
 async def test_what_was_signed_too_late_goes_when_the_succession_comes(store: RecordStore) -> None:
     late = card_record(NODE, issued=NOW - SOON)
     earlier = NODE.rebuttal(REVIEW, at=NOW - DAY)

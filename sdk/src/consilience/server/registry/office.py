@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from consilience.envelopes import Signed
 from consilience.errors import ConsilienceError, RefusedError, UsageError
-from consilience.nodes import Limits, NodeCard
+from consilience.nodes import Limits
 from consilience.reviews import Record
 from consilience.server.faults import log_fault
 from consilience.server.rates import CallRate
@@ -113,7 +112,7 @@ class RegistryOffice:
         ]
         self._following: list[asyncio.Task[None]] = []
         self._inventory_at = clock()
-        self._own_card: Digest | None = None
+        self._own: frozenset[Digest] = frozenset()
 
     async def open(self) -> None:
         """Opens the store, and begins to follow.
@@ -125,11 +124,11 @@ class RegistryOffice:
         await self._intake.count()
         self._following = [asyncio.create_task(self._keep_following(follower)) for follower in self._followers]
 
-    async def tend(self, *, now: datetime, card: Signed[NodeCard]) -> None:
-        """Takes in the card of the node itself where it is a new one, and from time to time drops what has ended."""
-        if card.digest != self._own_card:
-            await self._intake.admit([Record(object=card.envelope)])
-            self._own_card = card.digest
+    async def tend(self, *, now: datetime, own: Sequence[Record]) -> None:
+        """Takes in what is new of the node itself, and from time to time drops what has ended."""
+        if new := [record for record in own if record.digest not in self._own]:
+            await self._intake.admit(new)
+            self._own = frozenset(record.digest for record in own)
         if not timedelta(0) <= now - self._inventory_at < INVENTORY:
             self._inventory_at = now
             await self._store.forget(now=now)
