@@ -23,6 +23,7 @@ from consilience_node.knowledge.retrieval import Retriever
 from consilience_node.library import open_library
 from consilience_node.metrics import NodeMetrics
 from consilience_node.offers import offers_of, prices_questions
+from consilience_node.roots import next_root_of, successions_of
 from consilience_node.skills.catalogue import grounded_skill, plain_skill
 from consilience_node.skills.disclosures import disclosed_model
 from consilience_node.skills.grounded import GroundedSkill
@@ -79,6 +80,9 @@ def _node(
         config.node.name,
         description=config.node.description,
         key=StateFolder.root_key_of(config),
+        next_root=next_root_of(config),
+        successions=successions_of(config),
+        kept_card=state.card,
         limits=card_limits(config.limits.limits(), skills=[skill.described for skill in skills]),
         data_policy=data_policy(config),
         models=models,

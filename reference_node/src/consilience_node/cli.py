@@ -7,7 +7,7 @@ Exit codes::
     2    the command line or the configuration is wrong, or the books have no such session, receipt or deposit
     3    a model is missing or cannot be run
     4    a knowledge source is missing or cannot be read
-    5    the address, the metrics address, the ready file, or the file of a grant or a hold cannot be used
+    5    the address, the metrics address, the ready file, or the file of a grant, a hold or a key cannot be used
     6    the key file, the certificate or the store cannot be used
     130, 143    a second SIGINT or SIGTERM cut the drain short
 """
@@ -25,7 +25,7 @@ import click
 
 from consilience.conformance import MAX_TESTERS
 from consilience.errors import AddressInvalidError
-from consilience.identity import parse_node_id
+from consilience.identity import format_node_id, parse_node_id
 from consilience.nodes import Profile
 from consilience.server import RunningNode
 from consilience.tariffs import Tariff
@@ -38,6 +38,7 @@ from consilience_node.logs import configure_logs
 from consilience_node.money import MONEY_COMMANDS
 from consilience_node.offers import tariffs_of
 from consilience_node.price_tags import price_tag
+from consilience_node.roots import make_next_root, rotate_root
 from consilience_node.service import serve
 
 
@@ -191,6 +192,34 @@ def grant_command(
         config = overridden(config, state_folder=state_folder)
         write_grant(output, config=config, testers=testers, lifetime=timedelta(minutes=minutes))
     click.echo(f"{output}: {_counted(testers, 'key')} for {_counted(range(minutes), 'minute')}")
+
+
+@main.command("next-root")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="The node.toml of the node.")
+@click.option("--state-folder", type=click.Path(path_type=Path), help="The folder in which the node keeps its key.")
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="Write the key into this file.")
+def next_root_command(*, config_file: Path | None, state_folder: Path | None, output: Path) -> None:
+    """Make the root key that comes next. Keep it elsewhere: it saves the node when the present one is stolen."""
+    with told_in_words():
+        config = overridden(
+            default_config() if config_file is None else read_config(config_file), state_folder=state_folder
+        )
+        following = make_next_root(output, config=config)
+    click.echo(f"{output}: {format_node_id(following)}, to which the node commits from its next start on")
+
+
+@main.command("rotate-root")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="The node.toml of the node.")
+@click.option("--state-folder", type=click.Path(path_type=Path), help="The folder in which the node keeps its key.")
+@click.option("--key", type=click.Path(path_type=Path), required=True, help="The file that `next-root` wrote.")
+def rotate_root_command(*, config_file: Path | None, state_folder: Path | None, key: Path) -> None:
+    """Hand a node that does not run over to its next root key, and so to another id."""
+    with told_in_words():
+        config = overridden(
+            default_config() if config_file is None else read_config(config_file), state_folder=state_folder
+        )
+        old, new = rotate_root(key, config=config)
+    click.echo(f"{format_node_id(old)}\n  is from its next start on\n{format_node_id(new)}")
 
 
 @main.command("models")

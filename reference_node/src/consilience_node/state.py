@@ -46,6 +46,21 @@ class StateFolder:
         return self.path / "root.key"
 
     @property
+    def next_root(self) -> Path:
+        """The id of the root key that comes next, as text; the key itself is elsewhere."""
+        return self.path / "next-root.txt"
+
+    @property
+    def card(self) -> Path:
+        """The newest card, on which a succession of the root key rests."""
+        return self.path / "card.bin"
+
+    @property
+    def successions(self) -> Path:
+        """The folder of the successions that led to the root key, oldest first."""
+        return self.path / "successions"
+
+    @property
     def answers(self) -> Path:
         """The database of answers."""
         return self.path / "answers.sqlite"

@@ -1,0 +1,138 @@
+"""Roots: the root key of a node, the one that comes next, and the hand-over between them (spec section 1.3).
+
+The next root key is made ahead of time and kept elsewhere; the cards of the node commit to it. When the root key is to
+go, or is stolen, that key alone can take its place, and whoever saw a card of the old one can tell.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from consilience.envelopes import Signed
+from consilience.errors import AddressInvalidError, KeyFileError, SuccessionInvalidError, UsageError
+from consilience.identity import KeyPair, format_node_id, parse_node_id
+from consilience.nodes import KeySuccession, NodeCard
+from consilience.reviews import OpenRecord
+from consilience.server import succession, succession_record
+from consilience.server.keys import keep_record, kept_record
+from consilience.units import PublicKey, utc_now
+from consilience_node.config import Config
+from consilience_node.grants import root_key
+from consilience_node.state import StateFolder
+
+MAX_FORMER_ROOTS = 16
+"""As many as a reader follows."""
+
+
+class SuccessionError(KeyFileError):
+    """The root key cannot hand over to another one."""
+
+    remedy = (
+        "Only a key that the last card commits to can follow: make one with `next-root`, start the node once, so that"
+        " its card says so, and keep the key elsewhere until then."
+    )
+
+
+def make_next_root(file: Path, *, config: Config) -> PublicKey:
+    """Makes the root key that comes next, to which the cards of the node commit from its next start on.
+
+    Args:
+        file: Takes the key; to be kept elsewhere than the node.
+        config: Tells which node is meant.
+
+    Raises:
+        NoRootKeyError: The node has no root key yet.
+        UsageError: The file exists.
+        KeyFileError: A file cannot be written.
+    """
+    root_key(config)
+    told, key = StateFolder.of(config).next_root, KeyPair.generate()
+    try:
+        key.save(file)
+        told.write_text(f"{format_node_id(key.public_key)}\n", encoding="ascii")
+    except FileExistsError as error:
+        raise UsageError(f"there is a file {file} already, and no key is written over another") from error
+    except OSError as error:
+        raise KeyFileError(f"cannot write {told}: {error.strerror}") from error
+    return key.public_key
+
+
+def rotate_root(file: Path, *, config: Config) -> tuple[PublicKey, PublicKey]:
+    """Hands a node that does not run over to its next root key; from its next start on it is known by that.
+
+    The old key stays beside the new one, under another name. Whatever breaks on the way, a second call goes on.
+
+    Args:
+        file: Holds the next root key.
+        config: Tells which node is meant.
+
+    Returns:
+        The old root key and the new one.
+
+    Raises:
+        NoRootKeyError: The node has no root key.
+        SuccessionError: The last card of the node does not commit to the key, or too many keys went before.
+        KeyFileError: A file cannot be read or written.
+    """
+    state, path = StateFolder.of(config), StateFolder.root_key_of(config)
+    old, new, now = root_key(config), KeyPair.load(file), utc_now()
+    number = len(successions_of(config)) + 1
+    if number > MAX_FORMER_ROOTS:
+        raise SuccessionError(f"{MAX_FORMER_ROOTS} root keys went before this one, and nobody follows more")
+    try:
+        handed_over = succession_record(succession(old=old, new=new, now=now), card=_last_card(state), now=now)
+    except SuccessionInvalidError as error:
+        raise SuccessionError(f"the node cannot hand over to the key in {file}: {error}") from error
+    with contextlib.suppress(FileExistsError):
+        old.save(path.with_name(f"{path.stem}-{number}{path.suffix}"))
+    keep_record(handed_over, path=state.successions / f"{number:02}.bin")
+    arriving = path.with_name(f".{path.name}.new")
+    arriving.unlink(missing_ok=True)
+    new.save(arriving)
+    arriving.replace(path)
+    state.next_root.unlink(missing_ok=True)
+    return old.public_key, new.public_key
+
+
+def next_root_of(config: Config) -> PublicKey | None:
+    """Returns the root key to which the cards of a node are to commit, or None.
+
+    Raises:
+        KeyFileError: The file that tells it is damaged.
+    """
+    path = StateFolder.of(config).next_root
+    try:
+        following = parse_node_id(path.read_text(encoding="ascii").strip())
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError, AddressInvalidError) as error:
+        raise KeyFileError(f"{path} does not tell a root key: {error}") from error
+    return None if following == root_key(config).public_key else following
+
+
+def successions_of(config: Config) -> tuple[OpenRecord, ...]:
+    """Returns the successions that led to the present root key of a node, oldest first.
+
+    One of the present root key itself is left out: its hand-over was not finished.
+
+    Raises:
+        KeyFileError: A file of them cannot be read, or holds something else.
+    """
+    records = tuple(map(kept_record, sorted(StateFolder.of(config).successions.glob("*.bin"))))
+    present = root_key(config).public_key if records else None
+    return tuple(record for record in records if _old_root(record) not in {None, present})
+
+
+def _last_card(state: StateFolder) -> Signed[NodeCard]:
+    if not state.card.exists():
+        raise SuccessionError(f"the node has issued no card yet: there is no {state.card}")
+    record = kept_record(state.card)
+    if not isinstance(record.object.value, NodeCard):
+        raise KeyFileError(f"{state.card} holds no card")
+    return record.object  # type: ignore[return-value]
+
+
+def _old_root(record: OpenRecord) -> PublicKey | None:
+    value = record.object.value
+    return value.old_node_id if isinstance(value, KeySuccession) else None
