@@ -11,6 +11,8 @@ from consilience._wire.envelopes import seal
 from consilience.envelopes import Envelope, Signed
 from consilience.errors import (
     DepositInvalidError,
+    LimitExceeded,
+    LimitExceededError,
     NodeFaultError,
     RefusedError,
     SessionClosedError,
@@ -244,10 +246,11 @@ async def test_a_caller_that_opens_too_many_sessions_has_to_wait(
         await payer.open(first)
         await payer.open(second, deposit_id=b"d" * 16, deposit=20)
         for deposit_id, deposit in ((b"", 0), (b"e" * 16, 20)):
-            with pytest.raises(NodeFaultError) as refused:
+            with pytest.raises(LimitExceededError) as refused:
                 await payer.open(payer.terms(), deposit_id=deposit_id, deposit=deposit)
+            assert refused.value.detail == LimitExceeded(limit="max_sessions_per_minute", maximum=2, requested=3)
             assert refused.value.retry_after == timedelta(minutes=1)
-        with pytest.raises(NodeFaultError):
+        with pytest.raises(LimitExceededError):
             await payer.open(first, deposit_id=b"e" * 16, deposit=20)
         await payer.open(first)
         await payer.open(second, deposit_id=b"d" * 16, deposit=20)

@@ -14,7 +14,6 @@ from consilience.envelopes import Envelope, Signed
 from consilience.errors import (
     AudienceWrongError,
     DepositInvalidError,
-    NodeFaultError,
     SignerWrongError,
     Supported,
     TermsRefusedError,
@@ -33,6 +32,7 @@ from consilience.payments import (
     check_voucher,
 )
 from consilience.rails.contract import DepositOrder
+from consilience.server.load import exceeded
 from consilience.server.payments.receipts import terms_of
 from consilience.server.payments.states import refusing, session_closed, session_unknown
 from consilience.server.payments.tills import Till
@@ -41,6 +41,8 @@ from consilience.server.rates import CallRate
 from consilience.server.store.ledger import StoredDeposit, StoredSession
 from consilience.tariffs import Backing, Rail
 from consilience.units import Digest, EncodedEnvelope, PublicKey
+
+SESSIONS_LIMIT = "max_sessions_per_minute"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,8 @@ class Sessions:
 
         Raises:
             RefusedError: For the first reason that holds, in the order of spec section 3.3; nothing is left behind.
-            NodeFaultError: The rail does not answer, the caller opens too many, or the node keeps no more.
+            NodeFaultError: The rail does not answer, or the node keeps no more.
+            LimitExceededError: The caller opens too many.
         """
         terms = self._opened(call)
         session = await self.till.ledger.find_session(terms.digest)
@@ -179,7 +182,8 @@ class Sessions:
     def _count(self, caller: PublicKey) -> None:
         """Refuses a caller that opens more than the node lets one: each session is kept for ever."""
         if wait := self.rate.take(caller, now=self.till.clock()):
-            raise NodeFaultError("this caller opens too many sessions and deposits for now", retry_after=wait)
+            most = self.rate.per_minute
+            raise exceeded(SESSIONS_LIMIT, maximum=most, requested=most + 1, retry_after=wait)
 
     async def _open(self, terms: Signed[SessionTerms]) -> StoredSession:
         new = StoredSession(
