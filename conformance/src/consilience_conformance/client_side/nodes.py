@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 
-from consilience.v1 import ask_pb2, node_pb2
+from consilience.v1 import ask_pb2, node_pb2, review_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance import envelopes, node_ids, signatures
 from consilience_conformance.ask_methods import ASK, CANCEL, GET, RESUME
@@ -23,6 +24,7 @@ from consilience_conformance.targets import GET_NODE_CARD
 SKILL = "units.convert"
 CARD_LIFETIME = timedelta(days=7)
 _SEED_BYTES = 32
+_DAY_SECONDS = 24 * 60 * 60
 _DOCUMENT = hashlib.sha256(b"12 inches = 1 foot").digest()
 
 
@@ -234,10 +236,11 @@ class Node:
         citation = ask_pb2.Citation(
             document=ask_pb2.DocumentSource(uri="units.txt", digest=_DOCUMENT, retrieval_time=now)
         )
+        accepted = ask_pb2.Accepted(
+            ask_digest=envelopes.envelope_digest(ask), accept_time=now, ticket=self._ticket(ask, accept_time=now)
+        )
         events = [
-            ask_pb2.AnswerEvent(
-                sequence=1, accepted=ask_pb2.Accepted(ask_digest=envelopes.envelope_digest(ask), accept_time=now)
-            ),
+            ask_pb2.AnswerEvent(sequence=1, accepted=accepted),
             delta(2, self.text[:half]),
             delta(3, self.text[half:]),
             ask_pb2.AnswerEvent(sequence=4, citation=citation),
@@ -260,6 +263,20 @@ class Node:
             finish_time=now,
         )
         return Draft(events=events, answer=answer, seed=self.identity.signing)
+
+    def _ticket(self, ask: SignedEnvelope, *, accept_time: Timestamp) -> SignedEnvelope | None:
+        """Returns the ticket of an ask that commits to a reviewer."""
+        asked = ask_pb2.Ask.FromString(ask.payload)
+        if not asked.reviewer_commitment:
+            return None
+        ticket = review_pb2.ReviewTicket(
+            node_id=self.identity.node_id,
+            signing_key=signatures.public_key(self.identity.signing),
+            skill_id=asked.skill_id,
+            reviewer_commitment=asked.reviewer_commitment,
+            issue_day=Timestamp(seconds=accept_time.seconds - accept_time.seconds % _DAY_SECONDS),
+        )
+        return envelopes.seal(ticket, seed=self.identity.signing)
 
 
 def delta(sequence: int, text: str, *, first: int | None = None) -> ask_pb2.AnswerEvent:

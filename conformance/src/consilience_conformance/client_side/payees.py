@@ -1,4 +1,4 @@
-"""Payees: nodes that sell answers by the byte, honest in all of chapter 3 unless a dealing says else."""
+"""Payees: nodes that sell answers by the byte, honest in all of chapters 3 and 4 unless a dealing says else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
-from consilience.v1 import ask_pb2, node_pb2, payment_pb2, tariff_pb2
+from consilience.v1 import ask_pb2, node_pb2, payment_pb2, review_pb2, tariff_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance import envelopes, signatures
 from consilience_conformance.ask_methods import ASK, CANCEL, GET, RESUME
@@ -299,10 +299,29 @@ class Payee(Node):
         sealed = envelopes.seal(receipt, seed=self.identity.signing)
         sale.account.receipts.append(sealed)
         sale.account.spent = receipt.session_spent
-        final = ask_pb2.Final(answer=signed, receipt=None if self.dealing.withholds else sealed)
+        attestation = self._attested(sale, charge=receipt.charge)
+        final = ask_pb2.Final(
+            answer=signed, receipt=None if self.dealing.withholds else sealed, attestation=attestation
+        )
         sale.final = sale.add(ask_pb2.AnswerEvent(sequence=sale.next, final=final))
         sale.account.changed.set()
         return sale.final
+
+    def _attested(self, sale: Sale, *, charge: int) -> SignedEnvelope | None:
+        """Returns what is attested of an answer that is charged and has a ticket (REV-PAY-001)."""
+        accepted, terms = sale.draft.events[0].accepted, sale.account.terms
+        if charge <= 0 or not accepted.HasField("ticket"):
+            return None
+        attestation = review_pb2.PaymentAttestation(
+            node_id=self.identity.node_id,
+            signing_key=self._signing_key,
+            ticket_digest=envelopes.envelope_digest(accepted.ticket),
+            asset=terms.asset,
+            charge_digits=len(str(charge)),
+            backing=terms.backing,
+            issuer=terms.issuer if terms.backing == tariff_pb2.BACKING_ESCROW else b"",
+        )
+        return envelopes.seal(attestation, seed=self.identity.signing)
 
     def _told(self, method: str, envelope: SignedEnvelope) -> Message:
         """Tells of an answer that was sold; one that runs still ends with it, unless it is only looked at."""
