@@ -7,11 +7,32 @@ It is the adapter of the Python SDK, in whose process the SDK is changed at one 
 import argparse
 import asyncio
 
-from conformance.tests.client_side.faults import answers, asking, cards, envelopes, logs, payments
+from conformance.tests.client_side.faults import (
+    answers,
+    asking,
+    cards,
+    envelopes,
+    finding,
+    logs,
+    payments,
+    records,
+    reviews,
+)
 from conformance.tests.client_side.faults.registry import FAULTS
 from examples.clients.python.client_under_test import main
 
-__all__ = ["FAULTS", "answers", "asking", "cards", "envelopes", "logs", "payments"]
+__all__ = [
+    "FAULTS",
+    "answers",
+    "asking",
+    "cards",
+    "envelopes",
+    "finding",
+    "logs",
+    "payments",
+    "records",
+    "reviews",
+]
 
 
 if __name__ == "__main__":

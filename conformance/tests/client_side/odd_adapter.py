@@ -25,6 +25,14 @@ def _supports_nothing(told: Mapping[str, Any], reply: Reply) -> Reply:
     return {**reply, "supports": []} if "protocol" in told else reply
 
 
+def _knows_no_registry(told: Mapping[str, Any], reply: Reply) -> Reply:
+    return {**reply, "supports": ["data-class", "trusted-nodes"]} if "protocol" in told else reply
+
+
+def _finds_by_halves(told: Mapping[str, Any], reply: Reply) -> Reply:
+    return {"found": [{"card": row["card"]} for row in reply["found"]]} if told.get("do") == "find" else reply
+
+
 def _speaks_an_older_protocol(told: Mapping[str, Any], reply: Reply) -> Reply:
     return {**reply, "protocol": "consilience-client/0"} if "protocol" in told else reply
 
@@ -46,6 +54,8 @@ def _says_more(told: Mapping[str, Any], reply: Reply) -> Reply:
 ODD: dict[str, Callable[[Mapping[str, Any], Reply], Reply]] = {
     "dies": _dies,
     "supports-nothing": _supports_nothing,
+    "knows-no-registry": _knows_no_registry,
+    "finds-by-halves": _finds_by_halves,
     "speaks-an-older-protocol": _speaks_an_older_protocol,
     "says-two-things": _says_two_things,
     "breaks-a-character": _breaks_a_character,

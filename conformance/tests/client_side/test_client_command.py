@@ -80,6 +80,26 @@ def test_what_the_client_does_not_support_counts_as_failed_and_is_named() -> Non
     }
 
 
+def test_a_client_that_knows_no_registry_is_not_of_that_profile() -> None:
+    result = _run(_odd("knows-no-registry"), "--only", "NODE-CARD-004", "--json")
+    assert result.exit_code == Exit.PASS, result.output
+    verdicts = {one["check"]: (one["verdict"], one["because"]) for one in json.loads(result.stdout)["results"]}
+    absent = (Verdict.NOT_APPLICABLE, "the adapter does not support registry")
+    assert verdicts.pop("found-card-that-is-old") == absent
+    assert {verdict for verdict, _ in verdicts.values()} == {Verdict.PASS}
+    demanded = _run(_odd("knows-no-registry"), "--only", "REG-PRIV-001")
+    assert demanded.exit_code == Exit.TOO_LITTLE
+    assert "the adapter does not support registry" in demanded.output
+
+
+def test_a_list_with_a_field_that_is_missing_is_no_reply() -> None:
+    result = _run(_odd("finds-by-halves"), "--only", "found-card-from-the-future", "--json")
+    assert result.exit_code == Exit.FAILED
+    (found,) = (one for one in json.loads(result.stdout)["results"] if one["check"] == "found-card-from-the-future")
+    assert found["verdict"] == Verdict.UNTESTABLE
+    assert "MALFORMED" in found["because"]
+
+
 def test_an_adapter_that_dies_is_started_again_for_the_next_check() -> None:
     result = _run(_odd("dies"), *_CLASSES, "--only", "answer-of-another-node", "--json")
     assert result.exit_code == Exit.FAILED

@@ -86,7 +86,7 @@ def test_every_check_of_clients_was_held_against_its_sentence() -> None:
 
 def test_the_adapter_that_vendors_copy_is_small() -> None:
     adapter = ROOT / "examples" / "clients" / "python" / "client_under_test.py"
-    assert len(adapter.read_text(encoding="utf-8").splitlines()) <= 150
+    assert len(adapter.read_text(encoding="utf-8").splitlines()) <= 200
 
 
 def test_names_of_checks_are_unique_and_follow_what_they_rest_on() -> None:

@@ -16,19 +16,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from consilience.client import Client
+from consilience.client import AskResult, Client
 from consilience.errors import ConsilienceError, RefusedError
-from consilience.identity import KeyPair
+from consilience.identity import KeyPair, format_node_id
 from consilience.nodes import DataClass
 from consilience.payments import Amount, Budget
 from consilience.rails.hold import HoldPayer
+from consilience.reviews import Verdict
+from consilience.units import Digest
 
 PROTOCOL = "consilience-client/1"
 HELLO = {
     "protocol": PROTOCOL,
     "name": "consilience",
     "language": "Python",
-    "supports": ["data-class", "trusted-nodes", "give-up", "pay"],
+    "supports": ["data-class", "trusted-nodes", "give-up", "pay", "registry"],
 }
 
 Instruction = Mapping[str, Any]
@@ -45,12 +47,19 @@ class ClientUnderTest:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._client: Client | None = None
+        self._answers: dict[int, AskResult] = {}
 
     async def open(self, told: Instruction) -> Reply:
         """Makes a client, in place of the one there was."""
         await self.close()
-        options = {"trusted_nodes": told["trusted"], "card_file": self._folder / "cards.sqlite"}
-        self._client = Client(KeyPair.generate(), **options, **_purse(told.get("budget"), self._folder))
+        self._answers.clear()
+        self._client = Client(
+            KeyPair.generate(),
+            trusted_nodes=told["trusted"],
+            registries=told.get("registries", ()),
+            card_file=self._folder / "cards.sqlite",
+            **_purse(told.get("budget"), self._folder),
+        )
         return {"done": True}
 
     async def ask(self, told: Instruction) -> Reply:
@@ -59,18 +68,41 @@ class ClientUnderTest:
             result = await self._used.ask(told["question"], node=told["address"], **_options(told))
         except RefusedError as error:
             return {"refused": error.reason.removeprefix("ERROR_REASON_")}
-        except ConsilienceError as error:
-            return {"rejected": str(error)}
+        self._answers[told["id"]] = result
         answered = {"text": result.text, "outcome": result.outcome.name}
         return {"answered": answered | ({"charged": result.cost.value} if result.cost else {})}
 
     async def give_up(self, told: Instruction) -> Reply:
         """Asks a node, and leaves once the first text is there."""
-        try:
-            async with self._used.stream(told["question"], node=told["address"], **_options(told)) as stream:
-                await anext(stream)
-        except ConsilienceError as error:
-            return {"rejected": str(error)}
+        async with self._used.stream(told["question"], node=told["address"], **_options(told)) as stream:
+            await anext(stream)
+        return {"done": True}
+
+    async def find(self, told: Instruction) -> Reply:
+        """Looks for nodes in all registries, and returns the cards that a user may rely on."""
+        options = {"skill": told["skill"], "data_class": DataClass[told["dataClass"]]}
+        found = await self._used.find(near=told.get("near", ""), **options)
+        cards = [node.card for node in found.nodes]
+        return {"found": [{"node": format_node_id(card.value.node_id), "card": card.digest.hex()} for card in cards]}
+
+    async def about(self, told: Instruction) -> Reply:
+        """Reads what is said of a node, and returns what counts of it."""
+        opinions = await self._used.reviews.about(told["node"])
+        return {
+            "said": [
+                {"record": one.record.place.digest.hex()} | ({"rebuttal": one.rebuttal.comment} if one.rebuttal else {})
+                for one in (*opinions.reviews, *opinions.advisories)
+            ]
+        }
+
+    async def read(self, told: Instruction) -> Reply:
+        """Reads one record."""
+        record = await self._used.reviews.get(Digest(bytes.fromhex(told["record"])))
+        return {"said": [{"record": record.digest.hex()}]}
+
+    async def review(self, told: Instruction) -> Reply:
+        """Publishes what an answer was worth."""
+        await self._used.reviews.review(self._answers[told["of"]], verdict=Verdict[told["verdict"]])
         return {"done": True}
 
     async def close(self) -> None:
@@ -105,17 +137,23 @@ def _options(told: Instruction) -> dict[str, Any]:
 
 async def reply_to(told: Instruction, client: ClientUnderTest) -> Reply:
     """Returns what came of an instruction, or of the handshake."""
-    match told:
-        case {"protocol": _}:
-            return HELLO
-        case {"do": "open"}:
-            return await client.open(told)
-        case {"do": "ask"}:
-            return await client.ask(told)
-        case {"do": "giveUp"}:
-            return await client.give_up(told)
-        case _:
-            return {"unsupported": True}
+    if "protocol" in told:
+        return HELLO
+    carry_out = {
+        "open": client.open,
+        "ask": client.ask,
+        "giveUp": client.give_up,
+        "find": client.find,
+        "about": client.about,
+        "read": client.read,
+        "review": client.review,
+    }.get(told["do"])
+    if carry_out is None:
+        return {"unsupported": True}
+    try:
+        return await carry_out(told)
+    except ConsilienceError as error:
+        return {"rejected": str(error)}
 
 
 async def main() -> None:

@@ -22,12 +22,13 @@ class Adapter:
 
     Attributes:
         client: Who it says it is.
+        told: The id of the instruction that it was given last.
     """
 
     def __init__(self, process: CommandProcess, *, client: Handshake) -> None:
         self.client = client
         self._process = process
-        self._told = 0
+        self.told = 0
 
     @property
     def stderr(self) -> str:
@@ -40,10 +41,10 @@ class Adapter:
         Raises:
             CommandBreach: The adapter broke the protocol, ended or was silent.
         """
-        self._told += 1
-        line = json.dumps({"id": self._told, "do": instruction, **fields}).encode()
+        self.told += 1
+        line = json.dumps({"id": self.told, "do": instruction, **fields}).encode()
         text = await self._process.exchange(line, seconds=REPLY_SECONDS)
-        return parse_reply(text, number=self._told, line=self._process.lines)
+        return parse_reply(text, number=self.told, line=self._process.lines)
 
     async def finish(self) -> None:
         """Ends its input and waits for its end; raises as `tell`."""

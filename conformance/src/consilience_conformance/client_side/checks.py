@@ -23,6 +23,9 @@ GIVE_UP = "give-up"
 
 PAY = "pay"
 """The user of the SDK gives it a budget, and it pays for asks: the client is of the profile pay."""
+REGISTRY = "registry"
+"""The user of the SDK finds nodes in registries, reads what is said of them and reviews answers: the profile registry.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ PROTOCOL = "consilience-client/1"
 
 _AMOUNTS = 2**63
 
-_KINDS = ("answered", "rejected", "refused", "done", "unsupported")
+_KINDS = ("answered", "found", "said", "rejected", "refused", "done", "unsupported")
 
 
 def parse_reply(text: bytes, *, number: int, line: int) -> dict[str, JsonValue]:
@@ -34,7 +34,7 @@ def parse_reply(text: bytes, *, number: int, line: int) -> dict[str, JsonValue]:
         line: The number of the line, for the message of an error.
 
     Returns:
-        The one of `answered`, `rejected`, `refused`, `done` and `unsupported` that it holds.
+        The one of `answered`, `found`, `said`, `rejected`, `refused`, `done` and `unsupported` that it holds.
 
     Raises:
         CommandBreach: It is no reply, or one to another instruction.
@@ -44,6 +44,10 @@ def parse_reply(text: bytes, *, number: int, line: int) -> dict[str, JsonValue]:
     match {name: value for name, value in content.items() if name != "id"}:
         case {"answered": {"text": str(), "outcome": str(), **rest}, **more} as reply if not more:
             known = _is_text(reply) and (not rest or (rest.keys() == {"charged"} and _is_amount(rest["charged"])))
+        case {"found": list(listed), **more} as reply if not more:
+            known = _is_text(reply) and all(_is_row(row, needs=("node", "card")) for row in listed)
+        case {"said": list(listed), **more} as reply if not more:
+            known = _is_text(reply) and all(_is_row(row, needs=("record",), may=("rebuttal",)) for row in listed)
         case {"rejected": str(), **more} | {"refused": str(), **more} as reply if not more:
             known = _is_text(reply)
         case {"done": True, **more} | {"unsupported": True, **more} as reply:
@@ -52,8 +56,9 @@ def parse_reply(text: bytes, *, number: int, line: int) -> dict[str, JsonValue]:
             known = False
     if not known:
         raise malformed(
-            "a reply holds one of answered (text, outcome, and charged, an amount, if the ask was paid for), rejected,"
-            " refused (texts), done and unsupported (true)",
+            "a reply holds one of answered (text, outcome, and charged, an amount, if the ask was paid for), found (a"
+            " list of node, card), said (a list of record, and rebuttal if there is one), rejected, refused (texts),"
+            " done and unsupported (true)",
             text=text,
             line=line,
         )
@@ -62,6 +67,13 @@ def parse_reply(text: bytes, *, number: int, line: int) -> dict[str, JsonValue]:
 
 def _is_amount(said: object) -> bool:
     return type(said) is int and 0 <= said < _AMOUNTS
+
+
+def _is_row(said: object, *, needs: tuple[str, ...], may: tuple[str, ...] = ()) -> bool:
+    """Tells whether it is an object of texts with the fields that it needs, and no others than it may have."""
+    if not isinstance(said, dict) or not all(isinstance(text, str) for text in said.values()):
+        return False
+    return set(needs) <= said.keys() <= {*needs, *may}
 
 
 def _is_text(reply: dict[str, JsonValue]) -> bool:

@@ -13,7 +13,7 @@ from time import monotonic
 from consilience_conformance import __version__
 from consilience_conformance.checks import NotApplicableError, UntestableError
 from consilience_conformance.client_side.adapters import Adapter, running
-from consilience_conformance.client_side.checks import PAY, ClientCheck
+from consilience_conformance.client_side.checks import PAY, REGISTRY, ClientCheck
 from consilience_conformance.client_side.stage import ClientStage
 from consilience_conformance.line_protocol.handshakes import Handshake
 from consilience_conformance.line_protocol.lines import CommandBreach
@@ -22,6 +22,8 @@ from consilience_conformance.requirements import requirements, set_digest
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import CheckResult, Demand, Finding, RunResult, Verdict
 
+_PROFILES = (PAY, REGISTRY)
+"""What a client may be besides: capabilities that are profiles of the specification."""
 _PROCEED = frozenset({Verdict.PASS, Verdict.WARN})
 
 
@@ -122,7 +124,8 @@ class _Run:
     @property
     def _profiles(self) -> tuple[str, ...]:
         """The profiles that the client is of: what it is not made for is no fault of it."""
-        return (CORE, PAY) if self._client is not None and PAY in self._client.offers else (CORE,)
+        offers = self._client.offers if self._client is not None else ()
+        return (CORE, *(profile for profile in _PROFILES if profile in offers))
 
     def _barred(self, check: ClientCheck) -> CheckResult | None:
         for name in check.after:
@@ -133,8 +136,9 @@ class _Run:
                 )
         supports = self._client.offers if self._client else ()
         first = requirements()[check.requirements[0]]
-        if first.profile not in self._profiles:
-            because = f"the adapter does not support {first.profile}"
+        others = [name for name in (first.profile, *check.needs) if name in _PROFILES and name not in self._profiles]
+        if others:
+            because = f"the adapter does not support {others[0]}"
             return _result(check, Verdict.NOT_APPLICABLE, because=because)
         missing = [need for need in check.needs if need not in supports]
         if missing:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from time import monotonic
 from typing import TypedDict, TypeVar, Unpack
 
 from consilience.v1 import tariff_pb2
+from consilience.v1.envelope_pb2 import SignedEnvelope
+from consilience_conformance import envelopes, node_ids
 from consilience_conformance.checks import UntestableError
 from consilience_conformance.client_side.adapters import Adapter
 from consilience_conformance.client_side.nodes import SKILL, Identity, Manner, Node
 from consilience_conformance.client_side.payees import ASSET, Dealing, Payee
+from consilience_conformance.client_side.registries import Registry
 from consilience_conformance.peers.certificates import Certificate
 from consilience_conformance.peers.hostile import HostileServer
 from consilience_conformance.transcripts import Exchange, JsonValue, Transcript
@@ -53,8 +56,16 @@ class ClientStage:
         self._texts: dict[str, JsonValue] = {}
         self._questions: dict[str, JsonValue] = {}
         self._cards: dict[str, JsonValue] = {}
+        self._right: dict[str, JsonValue] = {}
+        self._asked: dict[str, int] = {}
         transcript.notes.update(
-            {"replies": self._replies, "texts": self._texts, "questions": self._questions, "cards": self._cards}
+            {
+                "replies": self._replies,
+                "texts": self._texts,
+                "questions": self._questions,
+                "cards": self._cards,
+                "right": self._right,
+            }
         )
 
     def note(self, name: str, value: JsonValue) -> None:
@@ -87,6 +98,14 @@ class ClientStage:
         payee.show(payee.priced(payee.identity.card(payee.plain_endpoint())))
         return payee
 
+    async def registry(self) -> Registry:
+        """Starts a registry, which serves nothing yet."""
+        registry = await self._started(
+            lambda server: Registry(identity=Identity.new(), server=server, text=self._new_text())
+        )
+        registry.show(registry.registering(registry.identity.card(registry.plain_endpoint())))
+        return registry
+
     async def _started(
         self, make: Callable[[HostileServer], NodeT], *, certificate: Certificate | None = None, port: int = 0
     ) -> NodeT:
@@ -106,15 +125,20 @@ class ClientStage:
     def _new_text(self) -> str:
         return f"12 inches make 1 foot ({self.random.randrange(10**12)})."
 
-    async def open(self, *, trusted: tuple[str, ...] = (), per_ask: int = 0) -> None:
+    async def open(
+        self, *, trusted: tuple[str, ...] = (), per_ask: int = 0, registries: Sequence[Registry] = ()
+    ) -> None:
         """Has the adapter make a client anew, in place of the one that it has.
 
         Args:
             trusted: Its list of trusted nodes.
             per_ask: What its user lets each ask cost, in units of the asset of payees; 0: nothing.
+            registries: Where it looks for nodes, and publishes reviews.
         """
-        budget: dict[str, JsonValue] = {"budget": {"asset": ASSET, "perAsk": per_ask}} if per_ask else {}
-        reply = await self._adapter.tell("open", trusted=list(trusted), **budget)
+        more: dict[str, JsonValue] = {"budget": {"asset": ASSET, "perAsk": per_ask}} if per_ask else {}
+        if registries:
+            more["registries"] = [registry.address for registry in registries]
+        reply = await self._adapter.tell("open", trusted=list(trusted), **more)
         if reply != {"done": True}:
             raise UntestableError(f"the adapter does not open a client: {reply}")
 
@@ -128,6 +152,7 @@ class ClientStage:
         data_class: str = "PUBLIC",
         seconds: float = PATIENCE_SECONDS,
         give_up: bool = False,
+        question: str = "",
     ) -> dict[str, JsonValue]:
         """Sends the client to a node with a question, and writes down what its user gets.
 
@@ -139,11 +164,12 @@ class ClientStage:
             data_class: What the user says, or empty: nothing.
             seconds: How long the user waits.
             give_up: The user leaves once the first text is there.
+            question: Empty: one that nobody has asked before.
         """
         self._during = name
         if manner is not None:
             node.manner = manner
-        question = f"How many feet are 12 inches? ({self.random.randrange(10**12)})"
+        question = question or f"How many feet are 12 inches? ({self.random.randrange(10**12)})"
         self._texts[name], self._questions[name] = node.text, question
         self._cards[name] = node.card.SerializeToString().hex()
         fields: dict[str, JsonValue] = {"dataClass": data_class} if data_class else {}
@@ -155,8 +181,48 @@ class ClientStage:
             seconds=seconds,
             **fields,
         )
+        self._asked[name] = self._adapter.told
         self._replies[name] = reply
         return reply
+
+    async def find(
+        self, name: str, *, right: Iterable[SignedEnvelope], near: str = "", data_class: str = "PUBLIC"
+    ) -> None:
+        """Has the client look for nodes with the skill of all nodes, and writes down which cards its user gets.
+
+        Args:
+            name: As in `ask`.
+            right: The cards that hold.
+            near: The question that the user has in mind; empty: none.
+            data_class: Of that question.
+        """
+        more: dict[str, JsonValue] = {"near": near} if near else {}
+        await self._read(name, "find", right=right, skill=SKILL, dataClass=data_class, **more)
+
+    async def about(self, name: str, node_id: bytes, *, right: Iterable[SignedEnvelope]) -> None:
+        """Has the client read what is said of a node, and writes down which records its user gets.
+
+        Args:
+            name: As in `ask`.
+            node_id: Of whom, 32 bytes.
+            right: The reviews and advisories that count.
+        """
+        await self._read(name, "about", right=right, node=node_ids.text_of(node_id))
+
+    async def read(self, name: str, record: SignedEnvelope, *, right: bool) -> None:
+        """Has the client read a record by its digest, and writes down whether its user gets it; names as in `ask`."""
+        digest = envelopes.envelope_digest(record).hex()
+        await self._read(name, "read", right=[record] if right else [], record=digest)
+
+    async def review(self, name: str, *, asked: str) -> None:
+        """Has the client publish a review of what it was answered to an earlier question; names as in `ask`."""
+        self._during = name
+        self._replies[name] = await self._adapter.tell("review", of=self._asked[asked], verdict="CORRECT")
+
+    async def _read(self, name: str, instruction: str, *, right: Iterable[SignedEnvelope], **wanted: JsonValue) -> None:
+        self._during = name
+        self._right[name] = [envelopes.envelope_digest(one).hex() for one in right]
+        self._replies[name] = await self._adapter.tell(instruction, **wanted)
 
     async def until(self, seen: Callable[[], bool], *, seconds: float) -> None:
         """Waits until the calls that have ended are what a check waits for, and not longer than it may."""

@@ -38,6 +38,7 @@ class HostileServer:
     Attributes:
         port: Where it listens, once it was started.
         calls: How many calls it got.
+        received: All that came with them: their headers, line by line, and their requests.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class HostileServer:
         """
         self.port = 0
         self.calls = 0
+        self.received: list[bytes] = []
         self._respond = respond
         self._name = name
         self._record = record
@@ -89,6 +91,8 @@ class HostileServer:
         self, method: str, request: bytes, context: aio.ServicerContext[bytes, bytes]
     ) -> AsyncIterator[bytes]:
         self.calls += 1
+        headers = [(key.encode(), _bytes_of(value)) for key, value in context.invocation_metadata() or ()]
+        self.received += [*(b"%b: %b" % header for header in headers), request]
         name, began = self._name(), monotonic() - self._origin
         responses: list[Response] = []
         ended, code, message = Ended.CUT, "", ""
@@ -115,6 +119,10 @@ class HostileServer:
                     message=message,
                 )
             )
+
+
+def _bytes_of(value: str | bytes) -> bytes:
+    return value.encode() if isinstance(value, str) else value
 
 
 class _Everything(grpc.GenericRpcHandler):

@@ -10,16 +10,40 @@ from consilience_conformance.client_side.cases import (
     cards,
     classes,
     deposits,
+    finding,
     history,
     logs,
     meters,
+    opinions,
     quotes,
+    rebuttals,
     receipts,
+    reviews,
+    successions,
+    tickets,
     transport,
 )
 from consilience_conformance.client_side.checks import ClientCheck
 
-_MODULES = (asks, cards, history, transport, classes, logs, answers, quotes, deposits, meters, receipts)
+_MODULES = (
+    asks,
+    cards,
+    history,
+    transport,
+    classes,
+    logs,
+    answers,
+    quotes,
+    deposits,
+    meters,
+    receipts,
+    tickets,
+    reviews,
+    opinions,
+    rebuttals,
+    successions,
+    finding,
+)
 
 
 def modules() -> tuple[tuple[ClientCheck, ...], ...]:
