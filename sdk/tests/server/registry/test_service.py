@@ -102,6 +102,15 @@ async def test_a_node_that_is_no_registry_serves_none(node: Node) -> None:
     assert caught.value.requirement == "NODE-PROF-001"
 
 
+async def test_a_registry_holds_the_successions_of_its_own_root_key(tmp_path: Path, clock: ManualClock) -> None:
+    handed_over = NODE.succession(at=NOW - HOUR, card=NODE.card(issued=NOW - 2 * HOUR))
+    own = Registry(store=f"sqlite:////{tmp_path}/own.db")
+    node = Node("registry", key=NODE.next_root, successions=[handed_over], registry=own, clock=clock)
+    async with node.serving(ANYWHERE) as running, calling_registry(running) as caller:
+        assert await caller.record(handed_over.digest) == handed_over.record
+        assert (await caller.record(running.card.digest)).object == running.card.envelope
+
+
 async def test_health_and_reflection_know_the_service(running: RunningNode) -> None:
     async with aio.insecure_channel(f"127.0.0.1:{running.port}") as channel:
         health: Any = health_pb2_grpc.HealthStub(channel)
