@@ -63,9 +63,15 @@ def test_the_registries_of_the_command_line_take_the_place_of_those_of_the_file(
     assert overridden(by_the_file).node.registries == ("127.0.0.1:7341",)
 
 
-@pytest.mark.parametrize("registries", [["nowhere"], ["127.0.0.1:7341", "127.0.0.1:7341"]])
-def test_a_registry_that_is_none_is_refused_by_the_name_of_its_key(registries: list[str]) -> None:
-    with pytest.raises(ConfigError, match=r"^registries: "):
+@pytest.mark.parametrize(
+    ("registries", "said"),
+    [
+        (["nowhere"], r"'nowhere' does not end in host:port"),
+        (["127.0.0.1:7341"] * 2, r"must name each once, not .+"),
+    ],
+)
+def test_a_registry_that_is_none_is_refused_by_the_name_of_its_key(registries: list[str], said: str) -> None:
+    with pytest.raises(ConfigError, match=f"^registries: {said}$"):
         overridden(Config(), registries=registries)
 
 

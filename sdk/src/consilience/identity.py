@@ -79,7 +79,8 @@ class KeyPair:
             mode = path.stat().st_mode
             text = path.read_text(encoding="ascii")
         except (OSError, UnicodeDecodeError) as error:
-            raise KeyFileError(f"cannot read the key file {path}: {error}") from error
+            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise KeyFileError(f"cannot read the key file {path}: {reason}") from error
         if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise KeyFileError(f"others can read the key file {path}: make its mode 0600")
         match text.split():

@@ -115,14 +115,76 @@ def test_nodes_are_found_and_a_registry_that_is_behind_is_told_of(
     published = consilience("publish", running_node.address, "--registry", here[0])
     assert published.returncode == 0
     found = consilience("find", "--language", "en", "--near", "Which terms?")
-    assert format_node_id(running_node.card.value.node_id)[:12] in found.stdout
+    assert format_node_id(running_node.card.value.node_id) in found.stdout
     assert f"{here[1]} is behind" in found.stderr
     again = json.loads(consilience("find", "--language", "en", "--json").stdout)
     assert [node["name"] for node in again["nodes"]] == ["glossary"]
     assert again["faults"] == []
 
 
-def test_without_a_registry_nothing_is_looked_for(consilience: Run) -> None:
-    done = consilience("find", "--domain", "law")
+def test_who_finds_nobody_and_reads_nothing_is_told_so(
+    consilience: Run, running_node: RunningNode, here: list[str]
+) -> None:
+    found = consilience("find", "--domain", "law")
+    assert (found.returncode, found.stdout) == (0, "")
+    assert "No node is known there" in found.stderr
+    read = consilience("about", running_node.address)
+    assert (read.returncode, read.stdout) == (0, "")
+    assert "Nothing is said there" in read.stderr
+
+
+def test_a_node_is_warned_of_by_its_address_and_what_is_said_of_it_explained(
+    consilience: Run, running_node: RunningNode, here: list[str]
+) -> None:
+    options = ("--category", "unreliable", "--severity", "low", "--summary", "It is slow.")
+    assert consilience("warn", running_node.address, *options).returncode == 0
+    consilience("ask", "What is a heisenbug?", "--node", running_node.address)
+    consilience("review", "--verdict", "correct", "--how", "tool", "--domain", "bugs")
+    node = format_node_id(running_node.card.value.node_id)
+    explained = json.loads(consilience("trust", "explain", node, "--domain", "bugs", "--json").stdout)
+    assert explained["score"]["own"]["items"] == 1
+    assert explained["score"]["mean"] > 0.5
+    unknown = json.loads(consilience("trust", "explain", node, "--domain", "law", "--json").stdout)
+    assert unknown["score"]["own"]["items"] == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("find", "--domain", "law"),
+        ("about", "127.0.0.1:1"),
+        ("publish", "127.0.0.1:1"),
+        ("warn", "127.0.0.1:1", "--category", "fraud", "--severity", "low", "--summary", "It lies."),
+        ("retract", "ab" * 32),
+        ("rebut", "ab" * 32, "--comment", "No."),
+    ],
+)
+def test_without_a_registry_the_option_is_named(consilience: Run, words: tuple[str, ...]) -> None:
+    done = consilience(*words)
     assert done.returncode == 2
-    assert "no registry" in done.stderr
+    assert "Missing option '--registry' (env var: 'CONSILIENCE_REGISTRIES')" in done.stderr
+
+
+def test_a_review_needs_a_registry_where_the_card_names_none(consilience: Run, running_node: RunningNode) -> None:
+    consilience("ask", "What is a heisenbug?", "--node", running_node.address)
+    done = consilience("review", "--verdict", "correct")
+    assert done.returncode == 2
+    assert "names no registry: use --registry" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("find", "--domain", "Law"), "'Law' can be no name: write small letters"),
+        (("review", "--verdict", "wrong", "--how", "cross-check"), "--independent-nodes go together"),
+        (("review", "--verdict", "wrong", "--independent-nodes", "2"), "--independent-nodes go together"),
+        (("about", "feet"), "'feet' is not a node id"),
+        (("trust", "explain", "feet", "--domain", "units"), "`consilience card ADDRESS` shows it"),
+    ],
+)
+def test_what_cannot_be_is_told_before_anything_is_sent(
+    consilience: Run, here: list[str], words: tuple[str, ...], said: str
+) -> None:
+    done = consilience(*words)
+    assert done.returncode == 2
+    assert said in done.stderr

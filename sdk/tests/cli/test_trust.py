@@ -64,7 +64,7 @@ def test_the_book_may_lie_elsewhere(consilience: Run, tmp_path: Path) -> None:
         (("add", "ann"), "not a node id"),
         (("add", ANN, "--weight", "0"), "range"),
         (("remove", ANN), "not in the trust book"),
-        (("explain", NODE, "--domain", "units"), "--evidence"),
+        (("explain", NODE, "--domain", "units"), "name --evidence, --registry or both"),
     ],
 )
 def test_what_cannot_be_is_a_usage_error(consilience: Run, words: tuple[str, ...], said: str) -> None:

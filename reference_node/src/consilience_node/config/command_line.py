@@ -125,7 +125,7 @@ def _validated(table: type[TableT], values: Mapping[str, object]) -> TableT:
         return table.model_validate(values)
     except ValidationError as error:
         complaints = (
-            f"{_key(details['loc'])}: {details['msg'].removeprefix('Value error, ')}, not {details['input']!r}"
+            f"{_key(details['loc'])}: {_what(details['msg'].removeprefix('Value error, '), said=details['input'])}"
             for details in error.errors()
         )
         raise ConfigError("\n".join(complaints)) from error
@@ -134,6 +134,11 @@ def _validated(table: type[TableT], values: Mapping[str, object]) -> TableT:
 def _key(place: tuple[int | str, ...]) -> str:
     """Returns the key of the value at a place; of one in a list, that of the list."""
     return [part for part in place if isinstance(part, str)][-1]
+
+
+def _what(complaint: str, *, said: object) -> str:
+    """Returns a complaint with what was said, unless it has that already."""
+    return complaint if repr(said) in complaint else f"{complaint}, not {said!r}"
 
 
 def _consistent(config: Config) -> Config:

@@ -9,8 +9,8 @@ from rich.table import Table
 
 from consilience.cli import parameters
 from consilience.cli.paying import amount_facts
-from consilience.cli.printing import cell, console, facts_table
-from consilience.cli.registries import fault_facts, json_option, print_faults, registry_option
+from consilience.cli.printing import console, facts_table
+from consilience.cli.registries import fault_facts, json_option, node_id_of, print_faults, registry_option
 from consilience.client import Client
 from consilience.client.reviews import FoundNode, FoundNodes, Opinions
 from consilience.client.reviews.finding import Wanted
@@ -23,9 +23,9 @@ _CLASSES = [member.name.lower() for member in DataClass if member > DataClass.UN
 
 
 @click.command()
-@click.option("--domain", default="", type=parameters.text, help="What it knows about: law finds law.de.")
+@click.option("--domain", default="", type=parameters.tag, help="What it knows about: law finds law.de.")
 @click.option("--language", default="", type=parameters.text, help="en finds en-GB.")
-@click.option("--skill", default="", type=parameters.text, help="The id of the skill.")
+@click.option("--skill", default="", type=parameters.tag, help="The id of the skill.")
 @click.option("--max-price", metavar="AMOUNT", help="For 1,000 tokens read and 250 written: '0.001 USD/6'.")
 @click.option("--data-class", type=click.Choice(_CLASSES), help="The class of data that it has to read.")
 @click.option("--text", default="", type=parameters.text, help="Words of its descriptions. It is sent to registries.")
@@ -40,15 +40,10 @@ def find(**options: Any) -> None:  # noqa: ANN401 - click hands over what each o
         click.echo(json.dumps(facts, indent=2))
         return
     print_faults(found.faults)
-    table = Table(show_edge=False)
-    for heading in ("node", "name", "skill", "price", "reached at"):
-        table.add_column(heading)
+    if not found.nodes:
+        click.echo("No node is known there with such a skill: ask for less, or ask other registries.", err=True)
     for node in found.nodes:
-        card = node.card.value
-        price = "free" if not node.skill.tariff_ids else str(node.price or "in another asset")
-        places = ", ".join(endpoint.authority for endpoint in card.endpoints)
-        table.add_row(*map(cell, (format_node_id(card.node_id), card.name, node.skill.id, price, places)))
-    console().print(table)
+        console().print(_node_view(node), "")
 
 
 async def _find(options: dict[str, Any]) -> FoundNodes:
@@ -59,6 +54,18 @@ async def _find(options: dict[str, Any]) -> FoundNodes:
         wanted["data_class"] = DataClass[options["data_class"].upper()]
     async with Client() as client:
         return await client.find(registries=options["registries"], near=options["near"], **wanted)
+
+
+def _node_view(node: FoundNode) -> Table:
+    card = node.card.value
+    facts = [
+        ("node", format_node_id(card.node_id)),
+        ("name", card.name),
+        ("skill", node.skill.id),
+        ("price", "free" if not node.skill.tariff_ids else str(node.price or "in another asset")),
+        ("reached at", ", ".join(endpoint.authority for endpoint in card.endpoints)),
+    ]
+    return facts_table(facts)
 
 
 def _node_facts(node: FoundNode) -> dict[str, Any]:
@@ -87,14 +94,15 @@ def about(node: str, registries: tuple[str, ...], *, as_json: bool) -> None:
         click.echo(json.dumps(facts, indent=2))
         return
     print_faults(opinions.faults)
+    if not said:
+        click.echo("Nothing is said there about it.", err=True)
     for opinion in said:
         console().print(facts_table((name, said) for name, said in _opinion_facts(opinion).items() if said), "")
 
 
 async def _about(node: str, registries: tuple[str, ...]) -> Opinions:
     async with Client(registries=registries) as client:
-        subject = (await client.card(node)).value.node_id if ":" in node else node
-        return await client.reviews.about(subject)
+        return await client.reviews.about(await node_id_of(client, node))
 
 
 def _opinion_facts(opinion: Opinion) -> dict[str, Any]:

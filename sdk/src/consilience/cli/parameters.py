@@ -8,6 +8,11 @@ from pathlib import Path
 
 import click
 
+from consilience.errors import AddressInvalidError
+from consilience.identity import parse_node_id
+from consilience.tariffs import is_id
+from consilience.units import PublicKey
+
 MAX_SECONDS = 366 * 86_400.0
 """A year: whoever waits longer does not wait."""
 
@@ -40,6 +45,29 @@ def text(value: str) -> str:
     except UnicodeEncodeError:
         raise click.BadParameter("it is no text in UTF-8") from None
     return value
+
+
+def tag(value: str) -> str:
+    """Returns the name of a domain or a skill; empty: none.
+
+    Raises:
+        click.BadParameter: No card can hold it.
+    """
+    if value and not is_id(value):
+        raise click.BadParameter(f"{value!r} can be no name: write small letters, digits, and . _ - after the first")
+    return value
+
+
+def node_id(value: str) -> PublicKey:
+    """Returns the key of a node that is named by its id, or by an address with the id in it.
+
+    Raises:
+        click.BadParameter: It is named by neither.
+    """
+    try:
+        return parse_node_id(value.partition("@")[0])
+    except AddressInvalidError as error:
+        raise click.BadParameter(f"{error}; `consilience card ADDRESS` shows it") from None
 
 
 def file(value: str) -> Path:

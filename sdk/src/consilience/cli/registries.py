@@ -1,30 +1,42 @@
 """What all commands about records share: which registries, with which key, and what became of a publication."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from rich.table import Table
 
 from consilience.cli import parameters
 from consilience.cli.printing import cell, console
+from consilience.client import Client
 from consilience.client.reviews import Fault, Publication
+from consilience.identity import parse_node_id
+from consilience.units import PublicKey
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 REGISTRIES_VARIABLE = "CONSILIENCE_REGISTRIES"
 
-registry_option = click.option(
-    "--registry",
-    "registries",
-    multiple=True,
-    type=parameters.text,
-    envvar=REGISTRIES_VARIABLE,
-    show_envvar=True,
-    metavar="ADDRESS",
-    help="A registry, as a node is addressed; repeatable. One that lies stands out where there are two.",
-)
+
+def _registry_option(*, required: bool) -> Callable[[Command], Command]:
+    return click.option(
+        "--registry",
+        "registries",
+        multiple=True,
+        required=required,
+        type=parameters.text,
+        envvar=REGISTRIES_VARIABLE,
+        show_envvar=True,
+        metavar="ADDRESS",
+        help="A registry, as a node is addressed; repeatable. One that lies stands out where there are two.",
+    )
+
+
+registry_option = _registry_option(required=True)
+maybe_registry_option = _registry_option(required=False)
 key_option = click.option("--key", type=click.Path(path_type=Path), help="The key file to sign with.")
 json_option = click.option("--json", "as_json", is_flag=True, help="For machines.")
 
@@ -76,8 +88,18 @@ def fault_facts(fault: Fault) -> dict[str, Any]:
     }
 
 
-def record_digest(text: str) -> bytes:
+async def node_id_of(client: Client, node: str) -> PublicKey:
+    """Returns the id of a node that is named by it, or by an address; only one without the id in it is called."""
+    name, has_id, _ = node.partition("@")
+    return parse_node_id(name) if has_id or ":" not in node else (await client.card(node)).value.node_id
+
+
+def record_digest(text: str, *, of: str = "record") -> bytes:
     """Returns the digest that was written in hexadecimal.
+
+    Args:
+        text: What was written.
+        of: Of what it should be, for the message.
 
     Raises:
         click.BadParameter: It is none.
@@ -87,5 +109,5 @@ def record_digest(text: str) -> bytes:
     except ValueError:
         digest = b""
     if len(digest) != 32:  # noqa: PLR2004 - as all digests
-        raise click.BadParameter(f"{text!r} is no digest: write the 64 hexadecimal digits of the record")
+        raise click.BadParameter(f"{text!r} is no digest: write the 64 hexadecimal digits of the {of}")
     return digest

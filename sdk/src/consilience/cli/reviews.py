@@ -9,10 +9,13 @@ import click
 
 from consilience.cli import parameters
 from consilience.cli.registries import (
+    REGISTRIES_VARIABLE,
     choice_of,
     json_option,
     key_option,
+    maybe_registry_option,
     named,
+    node_id_of,
     print_publication,
     record_digest,
     registry_option,
@@ -37,14 +40,21 @@ SHORTEST_NAME = 4
 )
 @click.option("--score", type=click.IntRange(0, 1000), help="A finer grade, in thousandths.")
 @click.option("--comment", default="", type=parameters.text, help="More, for people. It is public.")
-@click.option("--domain", default="", type=parameters.text, help="What the question was about. It is public.")
+@click.option("--domain", default="", type=parameters.tag, help="What the question was about. It is public.")
 @click.option("--tickets", type=click.Path(path_type=Path), help="The file of the tickets; otherwise the user's own.")
-@registry_option
+@maybe_registry_option
 @key_option
 @json_option
 def review(answer: str | None, **options: Any) -> None:  # noqa: ANN401 - click hands over what each option is
-    """Says in public what an answer was worth, once: ANSWER is the beginning of a request id; else the latest ask."""
+    """Says in public what an answer was worth, once: ANSWER is the beginning of a request id; else the latest ask.
+
+    Without a registry, it is published where the card of the node says.
+    """
+    if (options["how"] == "cross-check") != bool(options["independent_nodes"]):
+        raise click.UsageError("--how cross-check and --independent-nodes go together: how many others were asked")
     held = _held(options["tickets"] or default_ticket_file(), answer)
+    if not options["registries"] and not held.card.value.registries:
+        raise click.UsageError(f"the card of the node names no registry: use --registry, or set {REGISTRIES_VARIABLE}")
     print_publication(asyncio.run(_review(held, options)), as_json=options["as_json"])
 
 
@@ -66,22 +76,23 @@ async def _review(held: HeldTicket, options: dict[str, Any]) -> Publication:
 @click.option("--category", required=True, type=choice_of(AdvisoryCategory), help="What is wrong.")
 @click.option("--severity", required=True, type=choice_of(Severity), help="How bad it is.")
 @click.option("--summary", required=True, type=parameters.text, help="What to know, for people. It is public.")
-@click.option("--skill", default="", type=parameters.text, help="The one skill of it; otherwise all of them.")
+@click.option("--skill", default="", type=parameters.tag, help="The one skill of it; otherwise all of them.")
 @click.option("--days", type=click.IntRange(1, 730), default=DEFAULT_WARNING.days, show_default=True)
 @registry_option
 @key_option
 @json_option
 def warn(node: str, **options: Any) -> None:  # noqa: ANN401 - click hands over what each option is
-    """Warns in public of NODE, cn1…, or of a model: sha256: and the 64 digits of its weights."""
+    """Warns in public of NODE, cn1… or its address, or of a model: sha256: and the 64 digits of its weights."""
     kind, _, digits = node.partition(":")
-    subject = {"weights_digest": record_digest(digits)} if kind == "sha256" else {"node": node}
-    print_publication(asyncio.run(_warn(subject, options)), as_json=options["as_json"])
+    weights_digest = record_digest(digits, of="weights") if kind == "sha256" else b""
+    print_publication(asyncio.run(_warn(node, weights_digest, options)), as_json=options["as_json"])
 
 
-async def _warn(subject: dict[str, Any], options: dict[str, Any]) -> Publication:
+async def _warn(node: str, weights_digest: bytes, options: dict[str, Any]) -> Publication:
     async with Client(options["key"], registries=options["registries"]) as client:
         return await client.reviews.warn(
-            **subject,
+            node="" if weights_digest else await node_id_of(client, node),
+            weights_digest=weights_digest,
             category=AdvisoryCategory[named(options["category"])],
             severity=Severity[named(options["severity"])],
             summary=options["summary"],
@@ -167,5 +178,5 @@ def _name(text: str) -> bytes:
     except ValueError:
         name = b""
     if 2 * len(name) < SHORTEST_NAME:
-        raise click.BadParameter(f"{text!r} names no answer: write an even number of digits of its request id")
+        raise click.BadParameter(f"{text!r} names no answer: write 4, 6, 8 or more digits of its request id")
     return name

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Group
@@ -15,12 +16,15 @@ from rich.table import Table
 from consilience.cli import parameters
 from consilience.cli.jsonable import jsonable
 from consilience.cli.printing import cell, console, facts_table
-from consilience.identity import KeyPair, default_key_file, format_node_id, parse_node_id
+from consilience.cli.registries import maybe_registry_option, print_faults
+from consilience.client import Client
+from consilience.identity import KeyPair, default_key_file, format_node_id
 from consilience.network.trust_book import Reviewer, TrustBook, default_trust_file
+from consilience.network.trust_edges import TrustEdge
 from consilience.units import PublicKey, utc_now
 
 if TYPE_CHECKING:
-    from consilience.network.reputation import Contribution, Explanation, Score
+    from consilience.network.reputation import Contribution, Evidence, Explanation, Score
 
 _SHORT_CHARACTERS = 11
 
@@ -39,7 +43,7 @@ def trust() -> None:
 
 
 @trust.command()
-@click.argument("node", type=parameters.text)
+@click.argument("node", type=parameters.node_id)
 @click.option(
     "--weight",
     type=click.FloatRange(0, 1, min_open=True),
@@ -50,19 +54,19 @@ def trust() -> None:
 @click.option("--note", type=parameters.text, default="", help="Who that is, for yourself.")
 @FILE_OPTION
 @JSON_OPTION
-def add(node: str, *, weight: float, note: str, path: Path | None, as_json: bool) -> None:
+def add(node: PublicKey, *, weight: float, note: str, path: Path | None, as_json: bool) -> None:
     """Believes the reviews of NODE, cn1…, from now on; what your book said of it is replaced."""
-    entry = _book(path).add(_node_id(node), weight=weight, note=note)
+    entry = _book(path).add(node, weight=weight, note=note)
     click.echo(json.dumps(jsonable(entry)) if as_json else format_node_id(entry.node_id))
 
 
 @trust.command()
-@click.argument("node", type=parameters.text)
+@click.argument("node", type=parameters.node_id)
 @FILE_OPTION
 @JSON_OPTION
-def remove(node: str, *, path: Path | None, as_json: bool) -> None:
+def remove(node: PublicKey, *, path: Path | None, as_json: bool) -> None:
     """Believes the reviews of NODE no longer."""
-    entry = _book(path).remove(_node_id(node))
+    entry = _book(path).remove(node)
     click.echo(json.dumps(jsonable(entry)) if as_json else format_node_id(entry.node_id))
 
 
@@ -74,39 +78,61 @@ def list_reviewers(path: Path | None, *, as_json: bool) -> None:
     reviewers = _book(path).reviewers()
     if as_json:
         click.echo(json.dumps(jsonable(reviewers), indent=2))
-    elif reviewers:
-        console().print(_reviewer_table(reviewers))
-    else:
+        return
+    if not reviewers:
         click.echo("Your trust book is empty: add a reviewer with `consilience trust add cn1…`.", err=True)
+    for one in reviewers:
+        console().print(_reviewer_view(one), "")
 
 
 @trust.command()
-@click.argument("node", type=parameters.text)
-@click.option("--domain", required=True, type=parameters.text, help="The domain to score the node in.")
+@click.argument("node", type=parameters.node_id)
+@click.option("--domain", required=True, type=parameters.tag, help="The domain to score the node in.")
 @click.option(
     "--evidence",
     "evidence_file",
-    required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Outcomes, one JSON object a line: subject, domain, score_milli, verification, time.",
 )
 @click.option("--key", type=click.Path(path_type=Path, dir_okay=False), help="The key file that says who you are.")
+@maybe_registry_option
 @FILE_OPTION
 @JSON_OPTION
-def explain(node: str, *, domain: str, evidence_file: Path, key: Path | None, path: Path | None, as_json: bool) -> None:
-    """Scores NODE in a domain from where you stand, and shows whose word counts how much and why."""
+def explain(node: PublicKey, **options: Any) -> None:  # noqa: ANN401 - click hands over what each option is
+    """Scores NODE in a domain from where you stand, and shows whose word counts how much and why.
+
+    What is known of it comes from a file, from the reviews of registries, or from both.
+    """
+    if options["evidence_file"] is None and not options["registries"]:
+        raise click.UsageError("nothing is said of the node: name --evidence, --registry or both")
     reputation = _reputation_room()
-    viewer = KeyPair.load(key or default_key_file()).public_key
-    book = _book(path)
-    found = reputation.read_evidence(evidence_file, viewer=viewer)
-    names = {reviewer.node_id: reviewer.note for reviewer in book.reviewers() if reviewer.note} | {viewer: "you"}
-    explanation = reputation.Reputation(
-        found.evidence, viewer=viewer, edges=[*book.edges(viewer=viewer), *found.edges], now=utc_now()
-    ).explain(_node_id(node), domain=domain)
-    if as_json:
+    viewer = KeyPair.load(options["key"] or default_key_file()).public_key
+    reviewers = _book(options["path"]).reviewers()
+    evidence: list[Evidence] = []
+    edges = [TrustEdge(truster=viewer, trusted=one.node_id, weight=one.weight) for one in reviewers]
+    if options["evidence_file"] is not None:
+        found = reputation.read_evidence(options["evidence_file"], viewer=viewer)
+        evidence += found.evidence
+        edges += found.edges
+    if options["registries"]:
+        evidence += asyncio.run(_reviewed(node, options["registries"]))
+    scores = reputation.Reputation(evidence, viewer=viewer, edges=edges, now=utc_now())
+    explanation = scores.explain(node, domain=options["domain"])
+    if options["as_json"]:
         click.echo(json.dumps(jsonable(explanation), indent=2))
-    else:
-        console(highlight=False).print(explanation_view(explanation, names=names))
+        return
+    names = {one.node_id: one.note for one in reviewers if one.note} | {viewer: "you"}
+    console(highlight=False).print(explanation_view(explanation, names=names))
+
+
+async def _reviewed(node: PublicKey, registries: tuple[str, ...]) -> tuple[Evidence, ...]:
+    """Returns what the reviews of a node say that registries keep."""
+    from consilience.network.review_evidence import evidence_of  # noqa: PLC0415 - as in `_reputation_room`
+
+    async with Client(registries=registries) as client:
+        opinions = await client.reviews.about(node)
+    print_faults(opinions.faults)
+    return evidence_of(opinions.records.records)
 
 
 def _reputation_room() -> ModuleType:
@@ -124,18 +150,9 @@ def _book(path: Path | None) -> TrustBook:
     return TrustBook(path or default_trust_file())
 
 
-def _node_id(text: str) -> PublicKey:
-    """Returns the key that a node id or an address with one names."""
-    return parse_node_id(text.partition("@")[0])
-
-
-def _reviewer_table(reviewers: tuple[Reviewer, ...]) -> Table:
-    table = Table(show_edge=False)
-    for heading in ("reviewer", "weight", "since", "note"):
-        table.add_column(heading, no_wrap=heading == "reviewer")
-    for one in reviewers:
-        table.add_row(*map(cell, (format_node_id(one.node_id), f"{one.weight:g}", f"{one.since}", one.note)))
-    return table
+def _reviewer_view(one: Reviewer) -> Table:
+    facts = [("reviewer", format_node_id(one.node_id)), ("weight", f"{one.weight:g}"), ("since", f"{one.since}")]
+    return facts_table([*facts, *([("note", one.note)] if one.note else [])])
 
 
 def explanation_view(explanation: Explanation, *, names: dict[PublicKey, str]) -> Group:
