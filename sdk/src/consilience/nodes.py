@@ -26,6 +26,7 @@ class Profile(NamedNumber):
     """A part of the protocol that a node may leave out."""
 
     UNKNOWN = -1
+    UNSPECIFIED = 0
     CORE = 1
     DURABLE = 2
     PAY = 3
@@ -37,6 +38,7 @@ class TlsMode(NamedNumber):
     """How the certificate of an endpoint is trusted."""
 
     UNKNOWN = -1
+    UNSPECIFIED = 0
     WEBPKI = 1
     PINNED = 2
     LOOPBACK_PLAIN = 3

@@ -10,7 +10,7 @@ Values alone; the cost of usage is computed in `consilience.payments.costs`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from consilience.units import NamedNumber, PublicKey
@@ -29,6 +29,7 @@ class PricedUnit(NamedNumber):
     """What is priced of the usage of an answer."""
 
     UNKNOWN = -1
+    UNSPECIFIED = 0
     REQUEST = 1
     INPUT_TOKEN = 2
     CACHED_INPUT_TOKEN = 3
@@ -48,6 +49,7 @@ class Backing(NamedNumber):
     """What stands behind a session."""
 
     UNKNOWN = -1
+    UNSPECIFIED = 0
     PREPAID = 1
     CREDIT = 2
     ESCROW = 3
@@ -108,32 +110,51 @@ def is_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
-def tariff_violations(tariff: Tariff, *, path: str = "tariff") -> Iterator[tuple[str, str]]:
-    """Tells what breaks the rules of tariff.proto: paths of fields, and what they must be."""
+def is_unit(unit: PricedUnit) -> bool:
+    """Tells whether a unit is one of this version."""
+    return unit > PricedUnit.UNSPECIFIED
+
+
+def tariff_violations(
+    tariff: Tariff, *, path: str = "tariff", units: Callable[[PricedUnit], bool] = is_unit
+) -> Iterator[tuple[str, str]]:
+    """Tells what breaks the rules of tariff.proto: paths of fields, and what they must be.
+
+    Args:
+        tariff: Of a card, or of a quote.
+        path: Where it stands.
+        units: Tells which units may be priced.
+    """
     if not is_id(tariff.id):
         yield f"{path}.id", f"must match {_ID.pattern}"
     if not is_asset(tariff.asset):
         yield f"{path}.asset", f"must match {_ASSET.pattern}"
-    if not 1 <= len(tariff.prices) <= MAX_PRICES:
-        yield f"{path}.prices", f"must be 1 to {MAX_PRICES}"
-    for index, price in enumerate(tariff.prices):
-        yield from _price_violations(price, path=f"{path}.prices[{index}]")
+    yield from _prices_violations(tariff.prices, path=f"{path}.prices", units=units)
     if not 0 <= tariff.minimum_charge <= MAX_PRICE:
         yield f"{path}.minimum_charge", f"must be 0 to {MAX_PRICE}"
     if len(tariff.tokenizer) > MAX_TOKENIZER_CHARACTERS:
         yield f"{path}.tokenizer", f"must have at most {MAX_TOKENIZER_CHARACTERS} characters"
     if len(tariff.model_ids) > MAX_TARIFF_MODELS:
         yield f"{path}.model_ids", f"must be at most {MAX_TARIFF_MODELS}"
-    units = [price.unit for price in tariff.prices]
-    if len(set(units)) != len(units):
+    priced = [price.unit for price in tariff.prices if is_unit(price.unit)]
+    if len(set(priced)) != len(priced):
         yield path, "must price each unit once"
-    if not tariff.tokenizer and TOKEN_UNITS.intersection(units):
+    if not tariff.tokenizer and TOKEN_UNITS.intersection(priced):
         yield path, "must name a tokenizer where tokens are priced"
 
 
+def _prices_violations(
+    prices: tuple[UnitPrice, ...], *, path: str, units: Callable[[PricedUnit], bool]
+) -> Iterator[tuple[str, str]]:
+    if not 1 <= len(prices) <= MAX_PRICES:
+        yield path, f"must be 1 to {MAX_PRICES}"
+    for index, price in enumerate(prices):
+        if not units(price.unit):
+            yield f"{path}[{index}].unit", "must be a unit of this version"
+        yield from _price_violations(price, path=f"{path}[{index}]")
+
+
 def _price_violations(price: UnitPrice, *, path: str) -> Iterator[tuple[str, str]]:
-    if price.unit is PricedUnit.UNKNOWN:
-        yield f"{path}.unit", "must be a unit of this version"
     for name, least in (("price", 0), ("per", 1), ("included", 0)):
         if not least <= getattr(price, name) <= MAX_PRICE:
             yield f"{path}.{name}", f"must be {least} to {MAX_PRICE}"

@@ -10,7 +10,7 @@ from consilience.asks import Usage
 from consilience.payments import MAX_AMOUNT, charge_of, cost
 from consilience.tariffs import MAX_PRICE, PricedUnit, Tariff, UnitPrice, tariff_violations
 
-UNITS = [unit for unit in PricedUnit if unit is not PricedUnit.UNKNOWN]
+UNITS = [unit for unit in PricedUnit if unit > 0]
 
 
 def _tariff(*prices: UnitPrice, minimum_charge: int = 0) -> Tariff:

@@ -24,7 +24,7 @@ from consilience.errors import (
 from consilience.identity import next_root_digest
 from consilience.reviews.records import NEVER
 from consilience.tariffs import Backing
-from consilience.units import card_sequence
+from consilience.units import CardSequence, PublicKey, card_sequence
 from consilience.v1 import review_pb2
 from sdk.tests.reviews.specimens import (
     DAY,
@@ -241,6 +241,24 @@ def test_a_succession_to_a_key_that_was_not_committed_to_is_refused() -> None:
 def test_a_succession_is_shown_by_an_earlier_card_of_the_old_key_alone(card: Any) -> None:
     with pytest.raises(SuccessionInvalidError):
         _place(NODE.succession(card=card))
+
+
+def test_a_card_beyond_all_calendars_shows_nothing() -> None:
+    absurd = NODE.card(sequence=CardSequence(2**63 - 1))
+    with pytest.raises(SigningKeyUnknownError):
+        _place(replace(REVIEW, card=absurd))
+    with pytest.raises(SuccessionInvalidError):
+        _place(NODE.succession(card=absurd))
+
+
+def test_an_acceptance_that_names_no_key_breaks_a_rule_of_fields() -> None:
+    acceptance = nodes.KeyAcceptance(
+        old_node_id=PublicKey(b"short"), new_node_id=NODE.next_root.public_key, issue_time=NOW
+    )
+    sealed = envelopes.seal(acceptance, signer=NODE.next_root)
+    handed = nodes.KeySuccession(old_node_id=NODE.root.public_key, acceptance=sealed)
+    with pytest.raises(FieldInvalidError):
+        _place(reviews.OpenRecord(object=envelopes.seal(handed, signer=NODE.root), card=NODE.card()))
 
 
 def test_a_succession_without_a_card_is_refused() -> None:

@@ -226,7 +226,7 @@ def _terms_violations(terms: SessionTerms) -> Iterator[FieldViolation]:
         yield FieldViolation(field="rail_id", description="must be the id of a rail")
     if not 1 <= len(terms.network) <= MAX_NETWORK_CHARACTERS:
         yield FieldViolation(field="network", description=f"must have 1 to {MAX_NETWORK_CHARACTERS} characters")
-    if terms.backing is Backing.UNKNOWN:
+    if terms.backing <= Backing.UNSPECIFIED:
         yield FieldViolation(field="backing", description="must be a backing of this version")
     elif not _issuer_fits(terms):
         yield FieldViolation(field="session_terms", description="must have the issuer of its backing")

@@ -15,7 +15,6 @@ from typing import TypeVar
 from consilience.errors import FieldViolation
 from consilience.nodes import (
     MAX_MESSAGE_BYTES,
-    DataClass,
     Endpoint,
     Limits,
     MeasuredQuality,
@@ -26,6 +25,7 @@ from consilience.nodes import (
     TlsMode,
 )
 from consilience.tariffs import Rail, is_asset, is_id, tariff_violations
+from consilience.units import NamedNumber
 
 _URI = re.compile(r"https?://[^/?#@ ]+:[0-9]{1,5}")
 _LANGUAGE = re.compile(r"[A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8})*")
@@ -42,9 +42,12 @@ def card_violations(card: NodeCard) -> Found:
     """Tells what breaks the declared rules of a card's fields, by their paths."""
     yield from _sizes(card, "", node_id=_KEY, next_root_digest=_DIGEST)
     yield from _texts(card, "", name=128, description=2048)
+    if card.sequence <= 0:
+        yield FieldViolation(field="sequence", description="must be above zero")
     yield from _counts(
         card, "", signing_keys=(1, 16), endpoints=(1, 16), models=(0, 64), tariffs=(0, 64), rails=(0, 16)
     )
+    yield from _specified(card.profiles, "profiles")
     if not _unique(profile for profile in card.profiles if profile > 0):
         yield FieldViolation(field="profiles", description="must be unique")
     yield from _counts(card, "", profiles=(1, 64), extensions=(0, 64), registries=(0, 16))
@@ -58,11 +61,10 @@ def card_violations(card: NodeCard) -> Found:
     yield from _each(card.models, "models", _model)
     yield from _each(card.rails, "rails", _rail)
     for index, tariff in enumerate(card.tariffs):
-        for field, description in tariff_violations(tariff, path=f"tariffs[{index}]"):
+        for field, description in tariff_violations(tariff, path=f"tariffs[{index}]", units=_is_specified):
             yield FieldViolation(field=field, description=description)
     yield from _limits(card.limits, "limits.")
-    if card.data_policy.max_data_class is DataClass.UNSPECIFIED:
-        yield FieldViolation(field="data_policy.max_data_class", description="must not be unspecified")
+    yield from _specified((card.data_policy.max_data_class,), "data_policy.max_data_class")
     yield from _matching(card.data_policy.jurisdictions, "data_policy.jurisdictions", _COUNTRY, most=64)
     yield from _between_fields(card)
 
@@ -86,7 +88,8 @@ def _endpoint(endpoint: Endpoint, path: str) -> Found:
     if not _URI.fullmatch(endpoint.uri) or len(endpoint.uri) > _MAX_URI_CHARACTERS:
         yield FieldViolation(field=f"{path}uri", description="must be https://host:port, or http on loopback")
     yield from _sizes(endpoint, path, spki_sha256=_DIGEST, next_spki_sha256=_DIGEST)
-    if endpoint.tls_mode is TlsMode.UNKNOWN:
+    yield from _specified((endpoint.tls_mode,), f"{path}tls_mode")
+    if endpoint.tls_mode <= TlsMode.UNSPECIFIED:
         return
     if (endpoint.tls_mode is TlsMode.PINNED) != bool(endpoint.spki_sha256):
         yield FieldViolation(field=path.rstrip("."), description="must have a pin where it is pinned, and only there")
@@ -127,6 +130,7 @@ def _rail(rail: Rail, path: str) -> Found:
     yield from _ids(rail, path, "id")
     yield from _within(len(rail.network), f"{path}network", 1, 64, "characters")
     yield from _counts(rail, path, assets=(1, 16), backings=(1, 64), issuers=(0, 64))
+    yield from _specified(rail.backings, f"{path}backings")
     if not _unique(backing for backing in rail.backings if backing > 0):
         yield FieldViolation(field=f"{path}backings", description="must be unique")
     for index, asset in enumerate(rail.assets):
@@ -177,6 +181,16 @@ def _not_below(value: object, path: str, least: int, *names: str) -> Found:
     for name in names:
         if getattr(value, name) < least:
             yield FieldViolation(field=f"{path}{name}", description=f"must be {least} or more")
+
+
+def _specified(values: Iterable[NamedNumber], field: str) -> Found:
+    if not all(map(_is_specified, values)):
+        yield FieldViolation(field=field, description="must not be unspecified")
+
+
+def _is_specified(value: NamedNumber) -> bool:
+    """Tells whether a value stands for something, be it of a later version."""
+    return value != 0
 
 
 def _ids(value: object, path: str, name: str) -> Found:

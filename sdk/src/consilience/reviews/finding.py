@@ -17,7 +17,7 @@ from consilience.errors import FieldViolation
 from consilience.nodes import DataClass, Model, NodeCard, Profile, Skill, effective_data_class
 from consilience.payments import cost
 from consilience.reviews.statements import RecordType
-from consilience.tariffs import Tariff, is_asset, is_id
+from consilience.tariffs import Tariff, is_asset, is_id, is_unit
 from consilience.units import NamedNumber
 
 REFERENCE_USAGE = Usage(input_tokens=1000, output_tokens=250, output_bytes=1000, duration=timedelta(seconds=5))
@@ -92,9 +92,14 @@ def words_of_skill(card: NodeCard, skill: Skill) -> tuple[str, ...]:
 
 
 def reference_costs(card: NodeCard, skill: Skill) -> dict[str, int]:
-    """Returns what the reference usage costs at the least, by asset; of a free skill, nothing is named."""
+    """Returns what the reference usage costs at the least, by asset; of a free skill, nothing is named.
+
+    What a tariff comes to that prices a unit of a later version, nobody knows here.
+    """
     costs: dict[str, int] = {}
     for tariff in card.tariffs_of(skill):
+        if not all(is_unit(price.unit) for price in tariff.prices):
+            continue
         costs[tariff.asset] = min(_reference_cost(tariff), costs.get(tariff.asset, _reference_cost(tariff)))
     return costs
 

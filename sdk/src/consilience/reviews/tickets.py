@@ -114,7 +114,7 @@ def attestation_violations(attestation: PaymentAttestation, *, path: str = "") -
         yield FieldViolation(field=f"{path}asset", description="must be the id of an asset, as USD/6")
     if not 1 <= attestation.charge_digits <= MAX_CHARGE_DIGITS:
         yield FieldViolation(field=f"{path}charge_digits", description=f"must be 1 to {MAX_CHARGE_DIGITS}")
-    if attestation.backing is Backing.UNKNOWN:
+    if attestation.backing <= Backing.UNSPECIFIED:
         yield FieldViolation(field=f"{path}backing", description="must be a backing of this version")
     if attestation.issuer and len(attestation.issuer) != KEY_BYTES:
         yield FieldViolation(field=f"{path}issuer", description=f"must be empty, or {KEY_BYTES} bytes")
