@@ -145,7 +145,7 @@ def place_of(record: OpenRecord, *, now: datetime) -> Place:
     if isinstance(value, NodeCard):
         _check_card(record.object, now=now)
     elif isinstance(value, KeySuccession):
-        _check_fields(value)
+        refuse_violations(_succession_violations(value))
     else:
         check_statement(value)
     place = _place(record)
@@ -210,11 +210,10 @@ def _check_card(card: Signed[Kept], *, now: datetime) -> None:
         raise FieldInvalidError(str(error), detail=FieldViolations(violations=(violation,))) from error
 
 
-def _check_fields(succession: KeySuccession) -> None:
-    """Checks what no signature shows: who signs names himself, and so names a key."""
+def _succession_violations(succession: KeySuccession) -> Iterator[FieldViolation]:
+    """Tells what no signature shows: whoever signs names himself, and so names a key."""
     if len(succession.acceptance.value.old_node_id) != KEY_BYTES:
-        path = "acceptance.old_node_id"
-        refuse_violations([FieldViolation(field=path, description=f"must be {KEY_BYTES} bytes")])
+        yield FieldViolation(field="acceptance.old_node_id", description=f"must be {KEY_BYTES} bytes")
 
 
 def _check_ticket(review: Review) -> None:
