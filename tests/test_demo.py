@@ -66,20 +66,21 @@ def test_the_demo_finds_who_knows_pays_for_the_answer_and_reviews_it(tmp_path: P
     assert left_behind(tmp_path) == []
 
 
-def _address(said: str, *, of: str) -> str:
-    """Returns `host:port` of a process."""
-    found = re.search(rf"^{of} +process \d+  cn1\w+@(\S+)$", said, flags=re.MULTILINE)
+def _started(said: str, name: str) -> tuple[str, str]:
+    """Returns the node id of a process, and its `host:port`."""
+    found = re.search(rf"^{name} +process \d+  (cn1\w+)@(\S+)$", said, flags=re.MULTILINE)
     assert found
-    return found[1]
+    return found[1], found[2]
 
 
 def _assert_found(said: str) -> None:
     """The specialist came from the registry, before it was asked and after it was reviewed, with its card."""
-    registry = _address(said, of="registry")
-    rows = re.findall(r"^ specialist +(cn1\w+)… │ computing\.define │ .* 600 TEST │ (\S+) *$", said, flags=re.MULTILINE)
-    assert [served_by for _, served_by in rows] == [registry, registry]
-    assert len(set(rows)) == 1
-    assert f"http://{_address(said, of='specialist')} " in said
+    _, registry = _started(said, "registry")
+    node_id, place = _started(said, "specialist")
+    rows = re.findall(r"^ specialist +│ computing\.define │ .* 600 TEST │ (\S+) *$", said, flags=re.MULTILINE)
+    assert rows == [registry, registry]
+    assert f"http://{place} " in said
+    assert re.search(rf"^node +{node_id} *\nreview ", said, flags=re.MULTILINE)
 
 
 def _assert_paid(said: str) -> None:
@@ -93,7 +94,7 @@ def _assert_paid(said: str) -> None:
 def _assert_reviewed(said: str) -> None:
     """What a program found of the answer is at the registry, and counts for whoever said it, and for nobody else."""
     assert re.search(r"^verdict +correct \(tool\) *$", said, flags=re.MULTILINE)
-    assert re.search(rf"^stored +at {_address(said, of='registry')} *$", said, flags=re.MULTILINE)
+    assert re.search(rf"^stored +at {_started(said, 'registry')[1]} *$", said, flags=re.MULTILINE)
     assert re.search(r"^review +correct \(tool\), by you, of an answer that was paid for *$", said, flags=re.MULTILINE)
     assert re.search(r"^to you +1 of 1 reviews count: 67%", said, flags=re.MULTILINE)
     assert re.search(r"^to a stranger +0 of 1 reviews count: 50%", said, flags=re.MULTILINE)

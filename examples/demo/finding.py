@@ -10,7 +10,6 @@ from consilience import Client
 from consilience.cli.printing import cell, facts_table
 from consilience.client.reviews import FoundNode, FoundNodes
 from consilience.client.reviews.finding import Wanted
-from consilience.identity import format_node_id
 from consilience.nodes import DataClass
 from consilience.payments import Amount
 from examples.demo.processes import DemoError
@@ -19,7 +18,6 @@ DOMAIN = "computing"
 MAX_PRICE = Amount.parse("1000 TEST/0")
 WANTED = Wanted(domain=DOMAIN, language="en", max_price=MAX_PRICE, data_class=DataClass.PUBLIC)
 ANNOUNCED_SECONDS = 20.0
-_SHORT_ID = 11
 
 
 async def find(client: Client, question: str) -> FoundNodes:
@@ -49,12 +47,12 @@ def show_wanted(console: Console) -> None:
 def show_found(found: FoundNodes, *, console: Console) -> None:
     """Shows the nodes in the order in which they are to be asked."""
     table = Table(show_edge=False)
-    for heading in ("node", "skill", "words in common", "price", "served by"):
+    for heading in ("node", "skill", "in common", "price", "served by"):
         table.add_column(heading)
     for node in found.nodes:
         table.add_row(*map(cell, _cells(node)))
     console.print(table)
-    console.print("Verified and ranked here: the most words in common with the question first, then the lowest price.")
+    console.print("Verified and ranked here: by words in common with the question, then by price.")
     for fault in found.faults:
         console.print(str(fault), style="yellow", markup=False)
 
@@ -65,11 +63,10 @@ def shown(address: str) -> str:
 
 
 def _cells(node: FoundNode) -> tuple[str, ...]:
-    card = node.card.value
     return (
-        f"{card.name}  {format_node_id(card.node_id)[:_SHORT_ID]}…",
+        node.card.value.name,
         node.skill.id,
-        str(node.near),
+        f"{node.near} words",
         "free" if node.price is None else str(node.price),
         ", ".join(map(shown, node.registries)),
     )

@@ -85,7 +85,7 @@ def show_publication(publication: Publication, *, console: Console) -> None:
 
 def show_opinions(opinions: Opinions, *, node: PublicKey, you: PublicKey, console: Console) -> None:
     """Shows what is said about a node, and what that comes to: for the reviewer, and for a stranger."""
-    facts = []
+    facts = [("node", format_node_id(node))]
     for review in (signed.value for signed in opinions.signed_reviews()):
         author = "you" if review.reviewer == you else format_node_id(review.reviewer)
         how = f"({review.verification.method.name.lower()})"

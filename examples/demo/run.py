@@ -191,7 +191,7 @@ def _end(stage: Stage) -> None:
         ". .venv/bin/activate            puts the commands into your shell; then",
         "consilience-node serve          a node of your own; and, in a second terminal:",
         'consilience ask "…" --node 127.0.0.1:7341',
-        "docs/guides/                    serve your documents, charge for answers, run a registry",
+        "docs/guides/                    serve documents, charge, run a registry, judge",
     ):
         stage.console.print(line, markup=False)
 
