@@ -71,7 +71,6 @@ OPEN_PARTS: Final[Mapping[Role, Mapping[str, str]]] = MappingProxyType(
                 "PAY-RCP-005": "Refunds: no payee gives one.",
                 "REV-RTR-001": "What is remembered of retractions when a process ends.",
                 "REV-ADV-001": "An advisory that ends after it was read: no run waits for the end of one.",
-                "REC-READ-001": "Retractions and rebuttals are forged, and not tried with every step.",
                 "REG-PRIV-001": "Texts and digests are looked for as they are and in hexadecimal, in no other shape.",
             }
         ),

@@ -9,9 +9,6 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
-
-from google.protobuf.message import Message
 
 from consilience.v1 import node_pb2, registry_pb2, review_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
@@ -27,7 +24,6 @@ MAX_RECORD_BYTES = 65536
 _NOW = timedelta(0)
 _UNKNOWN_FIELD = 1000
 
-MessageT = TypeVar("MessageT", bound=Message)
 Sealed = Callable[[SignedEnvelope], SignedEnvelope]
 
 
@@ -109,18 +105,28 @@ class Subject:
         target: registry_pb2.Record,
         *,
         by: Caller | None = None,
+        issued: datetime | None = None,
+        end: datetime | None = None,
         sealed: Sealed = _as_it_is,
     ) -> registry_pb2.Record:
-        """Returns what takes a review or an advisory back, and ends no sooner than what it takes back."""
-        author = by or self.reviewer
+        """Returns what takes a review or an advisory back.
+
+        Args:
+            target: What is taken back.
+            by: Who does it; None: the reviewer.
+            issued: When; None: with the beginning of this day.
+            end: Until when it is kept; None: for as long as can be, which is no shorter than what it takes back.
+            sealed: Changes it after it was signed.
+        """
+        author, issued = by or self.reviewer, issued or self.today
         kind, name = named(target)
         said = retraction(
             author,
             target=name,
             target_type=kind,
             subject=self.node.node_id,
-            issued=self.today,
-            end=self.today + LONGEST,
+            issued=issued,
+            end=end or issued + LONGEST,
         )
         return record_of(sealed(author.seal(said)))
 
@@ -131,13 +137,23 @@ class Subject:
         *,
         issued: datetime | None = None,
         by: Caller | None = None,
+        beside: SignedEnvelope | None = None,
         sealed: Sealed = _as_it_is,
     ) -> registry_pb2.Record:
-        """Returns what it says to a review or an advisory, by its signing key unless another one signs."""
+        """Returns what it says to a review or an advisory.
+
+        Args:
+            target: What it answers.
+            comment: What it says.
+            issued: When; None: now.
+            by: The key that signs; None: its signing key.
+            beside: The card beside it; None: a card of this day.
+            sealed: Changes it after it was signed.
+        """
         kind, name = named(target)
         signer = by or self.node.signer
         said = self.node.rebuttal(name, target_type=kind, issued=issued or self.now, by=signer, comment=comment)
-        return record_of(sealed(signer.seal(said)), card=self.shown())
+        return record_of(sealed(signer.seal(said)), card=beside or self.shown())
 
     def succession(
         self,
@@ -171,7 +187,7 @@ def named(record: registry_pb2.Record) -> tuple[int, bytes]:
     return review_pb2.RECORD_TYPE_ADVISORY, envelopes.envelope_digest(record.object)
 
 
-def too_large(message: MessageT) -> MessageT:
-    """Returns a message with a field that no reader knows, and more bytes than any record or card may have."""
-    message.MergeFromString(field_of(_UNKNOWN_FIELD, bytes(MAX_RECORD_BYTES)))
-    return message
+def enlarged(envelope: SignedEnvelope, *, by: Caller) -> SignedEnvelope:
+    """Returns an object with a field that no reader knows, and more bytes than any record or card may have."""
+    payload = envelope.payload + field_of(_UNKNOWN_FIELD, bytes(MAX_RECORD_BYTES))
+    return envelopes.seal_bytes(payload, payload_type=envelope.payload_type, seed=by.seed)

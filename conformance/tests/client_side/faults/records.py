@@ -29,11 +29,6 @@ _KINDS: tuple[type, ...] = (NodeCard, KeySuccession, Review, Retraction, Rebutta
 @fault("reads-large-records")
 def _reads_large_records() -> None:
     replace(wire_records, "MAX_RECORD_BYTES", lambda _: 1 << 30)
-
-
-@fault("finds-nodes-by-large-cards")
-def _finds_nodes_by_large_cards() -> None:
-    _reads_large_records()
     replace(nodes, "MAX_CARD_BYTES", lambda _: 1 << 30)
 
 
@@ -153,6 +148,8 @@ def _never_ends(name: str, kind: RecordType) -> None:
 
 _DAY = timedelta(days=1)
 _never_ends("counts-expired-reviews", RecordType.REVIEW)
+_never_ends("reads-expired-retractions", RecordType.RETRACTION)
+_never_ends("reads-expired-rebuttals", RecordType.REBUTTAL)
 _never_ends("heeds-expired-advisories", RecordType.ADVISORY)
 
 

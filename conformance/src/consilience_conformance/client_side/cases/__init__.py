@@ -19,6 +19,7 @@ from consilience_conformance.client_side.cases import (
     rebuttals,
     receipts,
     reviews,
+    statements,
     successions,
     tickets,
     transport,
@@ -41,6 +42,7 @@ _MODULES = (
     reviews,
     opinions,
     rebuttals,
+    statements,
     successions,
     finding,
 )

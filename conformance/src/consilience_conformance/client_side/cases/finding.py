@@ -15,7 +15,7 @@ from consilience_conformance.client_side.forgeries import by_a_stranger, of_anot
 from consilience_conformance.client_side.judging import calls, envelope_of, given_out
 from consilience_conformance.client_side.readings import nothing_else, read_rightly, rejected_card
 from consilience_conformance.client_side.stage import ClientStage
-from consilience_conformance.client_side.subjects import HOUR, Subject, too_large
+from consilience_conformance.client_side.subjects import HOUR, Subject, enlarged
 from consilience_conformance.records import DAY
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding
@@ -26,7 +26,7 @@ _LONG_WORD = 7
 
 
 def _too_large(subject: Subject) -> SignedEnvelope:
-    return subject.node.root.seal(too_large(subject.card()))
+    return enlarged(subject.shown(), by=subject.node.root)
 
 
 def _of_another_type(subject: Subject) -> SignedEnvelope:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from consilience.v1 import registry_pb2, review_pb2
+from consilience.v1 import registry_pb2
 from consilience_conformance import envelopes
 from consilience_conformance.callers import Caller
 from consilience_conformance.client_side.checks import ClientCheck
 from consilience_conformance.client_side.forgeries import by_a_stranger, of_other_bytes, unsigned
 from consilience_conformance.client_side.readings import Make, Step, Steps, decided, rejected
-from consilience_conformance.client_side.subjects import HOUR, Subject, too_large
+from consilience_conformance.client_side.subjects import HOUR, Subject, enlarged
 
 
 def _two_reviews(subject: Subject) -> tuple[registry_pb2.Record, registry_pb2.Record]:
@@ -109,9 +109,7 @@ def _not_taken_back(make: Callable[[Subject, registry_pb2.Record], registry_pb2.
 
 
 def _too_large(subject: Subject) -> registry_pb2.Record:
-    record = subject.advisory()
-    record.object.CopyFrom(subject.reviewer.seal(too_large(review_pb2.Advisory.FromString(record.object.payload))))
-    return record
+    return subject.advisory(sealed=lambda one: enlarged(one, by=subject.reviewer))
 
 
 def _of_a_ticket(name: str, *, title: str, steps: Callable[[Subject], Steps]) -> ClientCheck:

@@ -9,7 +9,7 @@ from consilience.v1 import registry_pb2, review_pb2
 from consilience_conformance.callers import Caller
 from consilience_conformance.client_side.forgeries import by_a_stranger, of_another_type, of_other_bytes, unsigned
 from consilience_conformance.client_side.readings import accepted, rejected
-from consilience_conformance.client_side.subjects import HOUR, Subject, too_large
+from consilience_conformance.client_side.subjects import HOUR, Subject, enlarged
 from consilience_conformance.records import DAY, LONGEST, MadeUpNode
 from consilience_conformance.stage import timestamp
 
@@ -17,9 +17,7 @@ _SCRIPT = "conformance.script"
 
 
 def _too_large(subject: Subject) -> registry_pb2.Record:
-    record = subject.review()
-    record.object.CopyFrom(subject.reviewer.seal(too_large(review_pb2.Review.FromString(record.object.payload))))
-    return record
+    return subject.review(sealed=lambda one: enlarged(one, by=subject.reviewer))
 
 
 def _of_another_type(subject: Subject) -> registry_pb2.Record:
@@ -94,7 +92,7 @@ def _beside_no_card(subject: Subject) -> registry_pb2.Record:
 
 
 def _beside_a_large_card(subject: Subject) -> registry_pb2.Record:
-    return subject.review(beside=subject.node.root.seal(too_large(subject.card())))
+    return subject.review(beside=enlarged(subject.shown(), by=subject.node.root))
 
 
 def _beside_a_forged_card(subject: Subject) -> registry_pb2.Record:

@@ -8,9 +8,9 @@ from consilience.v1 import node_pb2, registry_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance.callers import Caller
 from consilience_conformance.client_side.checks import ClientCheck
-from consilience_conformance.client_side.forgeries import by_a_stranger, of_other_bytes
+from consilience_conformance.client_side.forgeries import by_a_stranger, of_other_bytes, unsigned
 from consilience_conformance.client_side.readings import Make, rejected_record
-from consilience_conformance.client_side.subjects import HOUR, Subject
+from consilience_conformance.client_side.subjects import HOUR, Subject, enlarged
 from consilience_conformance.records import MadeUpNode
 
 
@@ -38,6 +38,16 @@ def _rejected(name: str, *, what: str, make: Make) -> ClientCheck:
 
 
 CHECKS = (
+    _rejected(
+        "succession-that-is-too-large",
+        what="of more than 65536 bytes",
+        make=lambda one: one.succession(sealed=lambda envelope: enlarged(envelope, by=one.node.root)),
+    ),
+    _rejected(
+        "succession-without-signature",
+        what="without a signature",
+        make=lambda one: one.succession(sealed=unsigned),
+    ),
     _rejected(
         "succession-with-wrong-signature",
         what="whose signature does not verify",
