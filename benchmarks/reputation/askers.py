@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from benchmarks.reputation.worlds import JUDGEMENTS_OF_A_SYBIL, NODES, STEPS, Floats, Integers, World
+from benchmarks.reputation.worlds import JUDGEMENTS_OF_A_SYBIL, NODES, STEPS, Floats, Integers, World, weight_of
 from consilience.network.reputation.policy import Policy
 from consilience.network.reputation.posteriors import audit_rate, posterior, reviewer_weight
 
@@ -36,20 +36,24 @@ class Method:
     Attributes:
         name: As in the tables.
         ear: Whom it hears.
+        by_agreement: Whether a voice counts the more, the better it agreed with own outcomes.
         policy: The numbers of the model.
     """
 
     name: str
     ear: Ear
+    by_agreement: bool = False
     policy: Policy = field(default_factory=Policy)
 
 
 _UNCAPPED = replace(Policy(), cap_start=_NO_LIMIT)
 OURS = Method(name="ours", ear=Ear.TRUSTED)
+OURS_BY_AGREEMENT = Method(name="ours, weighed by agreement", ear=Ear.TRUSTED, by_agreement=True)
 METHODS = (
     OURS,
     Method(name="own outcomes alone", ear=Ear.NOBODY),
     Method(name="trusted, no cap", ear=Ear.TRUSTED, policy=_UNCAPPED),
+    Method(name="whoever agreed", ear=Ear.EVERYBODY, by_agreement=True, policy=_UNCAPPED),
     Method(name="global PageRank", ear=Ear.RANKED, policy=_UNCAPPED),
     Method(name="mean of all reviews", ear=Ear.EVERYBODY, policy=_UNCAPPED),
 )
@@ -92,19 +96,27 @@ class Askers:
         self.own_total *= world.decay * ~world.renewed
         chosen = self._choose()
         quality = np.take_along_axis(world.quality[None], chosen[:, :, None], axis=2)[:, :, 0]
-        right = self._random.random(world.seeds) < quality
+        compared = world.scenario.viewer_compares
+        passes = np.take_along_axis(world.passes(compared=compared)[None], chosen[:, :, None], axis=2)[:, :, 0]
+        right = self._random.random(world.seeds) < passes
         rate = audit_rate(self.own_count, accusations=world.accusations_of_strangers, policy=self._methods[0].policy)
         verified = self._random.random(world.seeds) < np.take_along_axis(rate, chosen[:, :, None], axis=2)[:, :, 0]
         method, seed = np.nonzero(verified)
-        self.own_count[method, seed, chosen[method, seed]] += 1
-        self.own_total[method, seed, chosen[method, seed]] += right[method, seed]
+        weight = weight_of(compared=compared)
+        self.own_count[method, seed, chosen[method, seed]] += weight
+        self.own_total[method, seed, chosen[method, seed]] += weight * right[method, seed]
         self.served[number] = quality
         self.verified[number] = verified
         self.best[number] = world.quality.max(axis=1)
 
     def beliefs(self) -> tuple[Floats, Floats]:
         """Returns the successes and failures that each method believes in, by method, seed and node."""
-        heard = {self._ear_of(method): self._hear(method) for method in self._methods}
+        world = self._world
+        share = np.divide(world.total, world.count, out=np.zeros_like(world.total), where=world.count > 0)
+        heard = {
+            self._ear_of(method): self._hear(method, number=number, share=share)
+            for number, method in enumerate(self._methods)
+        }
         found = [
             posterior(
                 self.own_count[number],
@@ -130,27 +142,59 @@ class Askers:
         return chosen
 
     @staticmethod
-    def _ear_of(method: Method) -> tuple[Ear, float, float]:
-        return method.ear, method.policy.damping, method.policy.counts_per_flow
+    def _ear_of(method: Method) -> tuple[Ear, str, float, float]:
+        """Returns what two methods that hear the same have in common; by agreement, nobody hears what another does."""
+        apart = method.name if method.by_agreement else ""
+        return method.ear, apart, method.policy.damping, method.policy.counts_per_flow
 
-    def _hear(self, method: Method) -> Heard:
+    def _hear(self, method: Method, *, number: int, share: Floats) -> Heard:
+        """Returns what a method hears.
+
+        Args:
+            method: Which.
+            number: Its place.
+            share: The mean score that each reviewer gave each node, by seed, reviewer and node.
+        """
+        said = self._world.said_by_sybils
+        mute, score = np.isnan(said), np.nan_to_num(said)
+        given = self._given(method)
+        spoken = np.where(mute, 0.0, self._sybils[self._ear_of(method)][:, None])
+        if method.by_agreement:
+            given = given * self._agreement(number, count=self._world.count, share=share)
+            count = np.where(mute, 0.0, JUDGEMENTS_OF_A_SYBIL)
+            spoken = spoken * self._agreement(number, count=count[:, None], share=score[:, None])[:, 0]
+        return Heard(weight=given.sum(axis=1) + spoken, total=np.einsum("srn,srn->sn", given, share) + spoken * score)
+
+    def _given(self, method: Method) -> Floats:
+        """Returns what each reviewer may count about each node, by seed, reviewer and node."""
         world = self._world
         match method.ear:
             case Ear.NOBODY:
-                weight = total = np.zeros((world.seeds, NODES))
+                return np.zeros((world.seeds, 1, NODES))
             case Ear.TRUSTED:
                 flow, _ = world.flows(damping=method.policy.damping)
-                given = reviewer_weight(world.count, flow=flow[:, :, None], policy=method.policy)
-                share = np.divide(world.total, world.count, out=np.zeros_like(given), where=world.count > 0)
-                weight, total = given.sum(axis=1), (given * share).sum(axis=1)
+                return reviewer_weight(world.count, flow=flow[:, :, None], policy=method.policy)
             case Ear.RANKED:
-                rank = self._ranks[:, :, None]
-                weight, total = (rank * world.count).sum(axis=1), (rank * world.total).sum(axis=1)
+                return self._ranks[:, :, None] * world.count
             case Ear.EVERYBODY:
-                weight, total = world.count.sum(axis=1), world.total.sum(axis=1)
-        said = world.said_by_sybils
-        sybils = np.where(np.isnan(said), 0.0, self._sybils[self._ear_of(method)][:, None])
-        return Heard(weight=weight + sybils, total=total + sybils * np.nan_to_num(said))
+                return world.count
+
+    def _agreement(self, number: int, *, count: Floats, share: Floats) -> Floats:
+        """Returns how far judges agreed with the outcomes of one method, by seed and judge: 0 not at all, 1 always.
+
+        Who judged nothing that it verified itself has 0.
+
+        Args:
+            number: Of the method.
+            count: How often each judge judged each node, by seed, judge and node.
+            share: The mean of its scores, in the same order.
+        """
+        own_count, own_total = self.own_count[number][:, None, :], self.own_total[number][:, None, :]
+        common = np.minimum(own_count, count)
+        own_share = np.divide(own_total, own_count, out=np.zeros_like(own_total), where=own_count > 0)
+        agreed = np.einsum("srn,srn->sr", common, 1 - 2 * np.abs(own_share - share))
+        agreement: Floats = np.maximum(agreed / (1 + common.sum(axis=2)), 0.0)
+        return agreement[:, :, None]
 
     def _sybil_weight(self, method: Method, *, ranks: list[Floats]) -> Floats:
         """Returns what all Sybils together count about each node that they speak of, by seed."""

@@ -1,29 +1,39 @@
 """`make simulate`: runs all scenarios, writes tables and drawings into `docs/network`, and fails if a claim does.
 
-python -m benchmarks.reputation.simulate --seeds 200
+python -m benchmarks.reputation.simulate --seeds 100
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from benchmarks.reputation.askers import METHODS, OURS, Ear, Method
+from benchmarks.reputation.askers import METHODS, OURS, OURS_BY_AGREEMENT, Ear, Method
 from benchmarks.reputation.claims import verdicts
 from benchmarks.reputation.experiments import Result, run
 from benchmarks.reputation.plots import draw
 from benchmarks.reputation.report import claims_table, comparison, write_page
-from benchmarks.reputation.scenarios import CORRUPT_SHARES, SYBIL_COUNTS, ZOO, Scenario, collusion_sweep, sybil_sweep
+from benchmarks.reputation.scenarios import (
+    COPIERS,
+    CORRUPT_SHARES,
+    SYBIL_COUNTS,
+    ZOO,
+    Scenario,
+    collusion_sweep,
+    copying_sweep,
+    sybil_sweep,
+)
 from benchmarks.reputation.worlds import Floats
 from consilience.network.reputation.policy import Policy
 
-SEEDS = 200
+SEEDS = 100
 SEED = 1
 HALF_LIVES_DAYS = (2, 4, 7, 14, 30)
 CHANGING = ("nobody lies", "on and off, praised by a quarter", "exit scam, praised by a quarter", "quality drifts")
+COMPARISONS = {"reviewers compare": False, "all compare": True}
 CAPS = tuple(
     Method(
         name=f"growth {growth:g}, start {start:g}",
@@ -53,6 +63,22 @@ def _half_lives(*, seeds: int) -> list[Result]:
     return found
 
 
+def _copying(*, seeds: int) -> list[Result]:
+    """Returns what came of copied answers, by who compares them."""
+    sweeps = (copying_sweep(viewer_compares=viewer_compares) for viewer_compares in COMPARISONS.values())
+    return [result for sweep in sweeps for result in _all(sweep, seeds=seeds)]
+
+
+def _lines_of_copying(results: Iterable[Result]) -> list[Result]:
+    """Returns ours and own outcomes alone, each by who compares, which stands beside the method."""
+    return [
+        replace(result, method=f"{result.method}, {who}")
+        for who in COMPARISONS
+        for result in results
+        if result.scenario.endswith(who) and result.method in {OURS.name, "own outcomes alone"}
+    ]
+
+
 def _bad(result: Result) -> Floats:
     return result.bad
 
@@ -61,31 +87,49 @@ def _regret(result: Result) -> Floats:
     return result.regret
 
 
+def _regret_at_start(result: Result) -> Floats:
+    return result.regret_at_start
+
+
+def _draw(sweeps: Mapping[str, list[Result]]) -> None:
+    """Draws bad service over each sweep that goes from little of something to much of it."""
+    shares = [f"{100 * share:g}%" for share in CORRUPT_SHARES]
+    liars = "share of reviewers, trusted ones among them, who lie"
+    axes = {
+        "sybils": ([f"{count:,}" for count in SYBIL_COUNTS], "Sybils behind 3 attack edges"),
+        "collusion": (shares, liars),
+        "copying": ([f"{count}" for count in COPIERS], "nodes of 24 that give one another's wrong answers"),
+        "cap": (shares, liars),
+    }
+    for name, (ticks, label) in axes.items():
+        results = _lines_of_copying(sweeps[name]) if name == "copying" else sweeps[name]
+        draw(name, results, ticks=ticks, label=label, of=_bad, says="bad service")
+
+
 def simulate(*, seeds: int) -> bool:
     """Runs everything, writes the page, and returns whether every claim holds."""
     zoo = _all(ZOO, seeds=seeds)
     sybils = _all(sybil_sweep(), seeds=seeds)
     collusion = _all(collusion_sweep(), seeds=seeds)
+    copying = _copying(seeds=seeds)
+    agreement = [result for result in zoo if result.method == OURS.name]
+    agreement += _all(ZOO, seeds=seeds, methods=(OURS_BY_AGREEMENT,))
     caps = _all(collusion_sweep(), seeds=seeds, methods=CAPS)
     half_lives = _half_lives(seeds=seeds)
-    found = verdicts([*zoo, *sybils, *collusion])
+    found = verdicts([*zoo, *sybils, *collusion, *copying])
     tables = {
         "claims": claims_table(found),
         "zoo-bad": comparison(zoo, of=_bad),
         "zoo-regret": comparison(zoo, of=_regret),
-        "zoo-start": comparison(zoo, of=lambda result: result.regret_at_start),
+        "zoo-start": comparison(zoo, of=_regret_at_start),
         "zoo-verified": comparison(zoo, of=lambda result: result.verified),
     }
-    for name, results in ("sybils", sybils), ("collusion", collusion), ("cap", caps), ("half-life", half_lives):
+    sweeps = {"sybils": sybils, "collusion": collusion, "copying": copying, "cap": caps, "half-life": half_lives}
+    for name, results in (sweeps | {"agreement": agreement}).items():
         tables |= {f"{name}-bad": comparison(results, of=_bad), f"{name}-regret": comparison(results, of=_regret)}
+    tables["agreement-start"] = comparison(agreement, of=_regret_at_start)
     write_page(tables)
-    shares = [f"{100 * share:g}%" for share in CORRUPT_SHARES]
-    liars = "share of reviewers, trusted ones among them, who lie"
-    bad = "bad service"
-    counts = [f"{count:,}" for count in SYBIL_COUNTS]
-    draw("sybils", sybils, ticks=counts, label="Sybils behind 3 attack edges", of=_bad, says=bad)
-    draw("collusion", collusion, ticks=shares, label=liars, of=_bad, says=bad)
-    draw("cap", caps, ticks=shares, label=liars, of=_bad, says=bad)
+    _draw(sweeps)
     for verdict in found:
         if not verdict.holds:
             print(f"does not hold: {verdict}", file=sys.stderr)

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from benchmarks.reputation.scenarios import Scenario, Scheme
+from benchmarks.reputation.scenarios import Cover, Scenario, Scheme
+from consilience.network.reputation.policy import Policy
 from consilience.network.reputation.trust_flow import steps_of, trust_flow
 
 Floats = npt.NDArray[np.float64]
@@ -22,7 +23,7 @@ Booleans = npt.NDArray[np.bool_]
 
 STEP = timedelta(hours=2)
 STEPS = 600
-NODES, ATTACKERS = 24, 4
+NODES = 24
 REVIEWERS = 64
 TRUSTED = 8
 """Reviewers that the viewer trusts, and that every reviewer trusts."""
@@ -34,6 +35,12 @@ CURIOUS = 0.3
 GOOD, BAD = 0.95, 0.1
 LOWEST, HIGHEST = 0.55, 0.95
 """Between which the quality of honest nodes lies."""
+
+MATTERING = 0.1
+"""The share of questions that matter, and that camouflaged nodes fail. All is measured by these questions."""
+
+COMPARED = 2
+"""So many other nodes, drawn at random, an answer is compared with where nobody finds out what is right."""
 
 JUDGEMENTS_OF_A_SYBIL = 5.0
 """About each node that it speaks of, at any time."""
@@ -48,12 +55,14 @@ class Reviews:
     Attributes:
         node: Which node each reviewer asked, by seed and reviewer; -1: none.
         score: What it says of the answer, 0 or 1.
+        weight: What that counts.
         lies: How much weight its lies add to each node, by seed, reviewer and node.
-        lie_score: What they say, 0 or 1, by seed and node.
+        lie_score: What they say, 0 to 1, by seed and node.
     """
 
     node: Integers
     score: Floats
+    weight: float
     lies: Floats
     lie_score: Floats
 
@@ -68,7 +77,8 @@ class World:
         half_life: Of what reviewers remember, and of their reviews.
 
     Attributes:
-        quality: The probability of a right answer, by seed and node; the attackers' nodes come first.
+        attackers: Which nodes are the attackers'; they come first.
+        quality: The probability of a right answer, by seed and node.
         trusted: Whom the viewer trusts, by seed and place, as numbers of reviewers.
         corrupt: Who lies, by seed and reviewer.
         count, total: Judgements of each node by each reviewer and their scores, weighted by age.
@@ -81,6 +91,7 @@ class World:
         self.decay = 0.5 ** (STEP / half_life)
         self._random = np.random.default_rng(seed)
         self._now = 0
+        self.attackers: Booleans = np.arange(NODES) < scenario.attackers
         self._base = self._random.uniform(LOWEST, HIGHEST, (seeds, NODES))
         self.quality = self._served_quality()
         self.renewed: Booleans = np.zeros((seeds, NODES), dtype=np.bool_)
@@ -103,8 +114,8 @@ class World:
         reviews = self._reviews()
         seed, reviewer = np.nonzero(reviews.node >= 0)
         node = reviews.node[seed, reviewer]
-        self.count[seed, reviewer, node] += 1
-        self.total[seed, reviewer, node] += reviews.score[seed, reviewer]
+        self.count[seed, reviewer, node] += reviews.weight
+        self.total[seed, reviewer, node] += reviews.weight * reviews.score[seed, reviewer]
         self.count += reviews.lies
         self.total += reviews.lies * reviews.lie_score[:, None, :]
         return reviews
@@ -130,8 +141,10 @@ class World:
     @property
     def said_by_sybils(self) -> Floats:
         """The score that Sybils give each node, by seed and node; nan where they say nothing."""
+        if self.scenario.cover is Cover.COPYING:
+            return self._said_by_liars()
         said = np.full((self.seeds, NODES), 0.0 if self.scenario.sybils_slander else np.nan)
-        said[:, :ATTACKERS] = 1.0
+        said[:, self.attackers] = 1.0
         return said
 
     @property
@@ -140,31 +153,58 @@ class World:
         strangers = self.scenario.sybils if self.scenario.attack_edges == 0 else 0
         return np.where(self.said_by_sybils == 0, JUDGEMENTS_OF_A_SYBIL * strangers, 0.0)
 
+    def passes(self, *, compared: bool) -> Floats:
+        """Returns the probability that an answer passes for right, by seed and node.
+
+        Args:
+            compared: With other nodes; otherwise somebody finds out what is right.
+        """
+        right = self.quality
+        if self.scenario.scheme is Scheme.CAMOUFLAGE:
+            right = np.where(self.attackers, MATTERING * BAD + (1 - MATTERING) * GOOD, right)
+        if not compared:
+            return right
+        others = (right.sum(axis=1, keepdims=True) - right) / (NODES - 1)
+        twins = np.where(self.attackers, (self.scenario.attackers - 1) / (NODES - 1), 0.0)
+        others += twins * (1 - right)  # whose twins are right as well if it is
+        passed: Floats = right * (1 - (1 - others) ** COMPARED) + (1 - right) * (1 - (1 - twins) ** COMPARED)
+        return passed
+
     def _reviews(self) -> Reviews:
         shape = (self.seeds, REVIEWERS)
         best = np.argmax((1 + self.total) / (2 + self.count) + 1e-9 * self._random.random(self.count.shape), axis=2)
         curious = self._random.random(shape) < CURIOUS
         node = np.where(curious, self._random.integers(NODES, size=shape), best)
-        right = self._random.random(shape) < np.take_along_axis(self.quality, node, axis=1)
+        compared = self.scenario.reviewers_compare
+        right = self._random.random(shape) < np.take_along_axis(self.passes(compared=compared), node, axis=1)
         asks = self._random.random(shape) < ASKS_PER_STEP
-        lied_about = self._lied_about()
+        said = self._said_by_liars()
+        lied_about = ~np.isnan(said)
         silent = self.corrupt & np.take_along_axis(lied_about, node, axis=1)  # who lies about a node says nothing else
         lies = np.where(self.corrupt[:, :, None] & lied_about[:, None, :], self.scenario.lies_per_step, 0.0)
         return Reviews(
             node=np.where(asks & ~silent, node, -1),
             score=right.astype(np.float64),
+            weight=weight_of(compared=compared),
             lies=lies,
-            lie_score=np.broadcast_to(np.arange(NODES) < ATTACKERS, lied_about.shape).astype(np.float64),
+            lie_score=np.nan_to_num(said),
         )
 
-    def _lied_about(self) -> Booleans:
-        """Returns which nodes liars lie about, by seed and node."""
-        said: Booleans = np.zeros((self.seeds, NODES), dtype=np.bool_)
-        said[:, :ATTACKERS] = self.scenario.praises
-        if self.scenario.slandered_share:
-            honest = self._base[:, ATTACKERS:]
-            worst = np.quantile(honest, 1 - self.scenario.slandered_share, axis=1, keepdims=True)
-            said[:, ATTACKERS:] = honest >= worst
+    def _said_by_liars(self) -> Floats:
+        """Returns the score that liars give each node, by seed and node; nan where they say what is true."""
+        scenario = self.scenario
+        said = np.full((self.seeds, NODES), np.nan)
+        if scenario.cover is Cover.COPYING:
+            count, total = ((array * ~self.corrupt[:, :, None]).sum(axis=1) for array in (self.count, self.total))
+            said = np.divide(total, count, out=said, where=(count > 0) & ~self.attackers)
+        if scenario.cover is not Cover.NONE and self._now <= STEPS // 2:
+            return said
+        if scenario.praises:
+            said[:, self.attackers] = 1.0
+        if scenario.slandered_share:
+            honest = self._base[:, ~self.attackers]
+            worst = np.quantile(honest, 1 - scenario.slandered_share, axis=1, keepdims=True)
+            said[:, ~self.attackers] = np.where(honest >= worst, 0.0, said[:, ~self.attackers])
         return said
 
     def _served_quality(self) -> Floats:
@@ -175,7 +215,7 @@ class World:
             Scheme.ON_OFF: phase % 2 == 0,
             Scheme.EXIT: self._now < STEPS // 2,
         }.get(self.scenario.scheme, False)
-        quality[:, :ATTACKERS] = GOOD if good else BAD
+        quality[:, self.attackers] = GOOD if good else BAD
         return quality
 
     def _change_nodes(self) -> None:
@@ -185,7 +225,7 @@ class World:
         self._base = np.where(redrawn, self._random.uniform(LOWEST, HIGHEST, shape), self._base)
         moved = self._base + scenario.drift * self._random.standard_normal(shape)
         self._base = np.clip(np.where(moved > HIGHEST, 2 * HIGHEST - moved, moved), BAD, HIGHEST)
-        replaced[:, :ATTACKERS] = scenario.scheme is Scheme.WHITEWASH and self._now % scenario.period == 0
+        replaced[:, self.attackers] = scenario.scheme is Scheme.WHITEWASH and self._now % scenario.period == 0
         self.renewed = replaced
         self.quality = self._served_quality()
         self.count *= ~replaced[:, None, :]
@@ -239,3 +279,8 @@ class World:
         start = np.zeros(self._graphs[number].shape[0])
         start[self.trusted[number]] = 1 / TRUSTED
         return trust_flow(self._graphs[number], start=start, damping=damping)
+
+
+def weight_of(*, compared: bool) -> float:
+    """Returns what an outcome counts: one that rests on a comparison less than one that somebody found out."""
+    return Policy().cross_check_weight if compared else 1.0
