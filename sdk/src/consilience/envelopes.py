@@ -11,8 +11,8 @@ received and parses afterwards; nothing is encoded again in order to verify.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar, cast
 
 from consilience.errors import (
     EnvelopeMalformedError,
@@ -47,11 +47,14 @@ class Envelope:
     payload: bytes
     public_key: PublicKey
     signature: bytes
+    _digest: Digest | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def digest(self) -> Digest:
         """The name of the signed object everywhere: SHA-256 of what was signed, never of the signature."""
-        return digest(self.payload_type, self.payload)
+        if self._digest is None:
+            object.__setattr__(self, "_digest", digest(self.payload_type, self.payload))
+        return cast("Digest", self._digest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
