@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from consilience._wire.envelopes import open_envelope
 from consilience.asks import Accepted, Ask, Final
-from consilience.envelopes import Signed
+from consilience.envelopes import Envelope, Signed
 from consilience.errors import ProtocolError, RefusedError
 from consilience.nodes import NodeCard
 from consilience.reviews import PaymentAttestation, ReviewTicket, check_ticket
@@ -25,7 +25,7 @@ class HeldTicket:
         card: The card that the ask relied on: it shows that the key of the ticket is the node's.
         request_id: Names the ask.
         answer_digest: Names the answer; empty: it never ended.
-        attestation: What the node attests of the payment; None: the answer was free, or the attestation does not hold.
+        attested: What the node attests of the payment, as it came; None: the answer was free, or has not ended.
     """
 
     ticket: Signed[ReviewTicket]
@@ -34,7 +34,7 @@ class HeldTicket:
     card: Signed[NodeCard]
     request_id: RequestId
     answer_digest: bytes = b""
-    attestation: Signed[PaymentAttestation] | None = None
+    attested: Envelope | None = None
 
     @classmethod
     def of(
@@ -63,14 +63,18 @@ class HeldTicket:
 
     def ended(self, final: Final) -> HeldTicket:
         """Returns the ticket with what the end of the answer adds: its digest, and what the node attests."""
-        return replace(self, answer_digest=final.answer.digest, attestation=self._attestation(final))
+        return replace(self, answer_digest=final.answer.digest, attested=final.attestation)
 
-    def _attestation(self, final: Final) -> Signed[PaymentAttestation] | None:
-        """Returns what the node attests, if a registry would take it; a review loses no more than weight without."""
-        if final.attestation is None:
+    @property
+    def attestation(self) -> Signed[PaymentAttestation] | None:
+        """What the node attests, if a registry would take it; a review loses no more than weight without.
+
+        It is checked here, where it is used, and not with each answer: few are reviewed.
+        """
+        if self.attested is None:
             return None
         try:
-            attestation = open_envelope(final.attestation, PaymentAttestation)
+            attestation = open_envelope(self.attested, PaymentAttestation)
         except RefusedError:
             return None
         value, ticket = attestation.value, self.ticket

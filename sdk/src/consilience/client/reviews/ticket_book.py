@@ -18,7 +18,7 @@ from consilience._wire import envelopes
 from consilience.client.tickets import HeldTicket
 from consilience.errors import RefusedError, TicketBookError
 from consilience.nodes import NodeCard
-from consilience.reviews import PaymentAttestation, ReviewTicket
+from consilience.reviews import ReviewTicket
 from consilience.reviews.statements import MAX_LIFETIME
 from consilience.units import Digest, PublicKey, RequestId
 
@@ -92,7 +92,7 @@ class TicketBook:
         Raises:
             TicketBookError: The file cannot be written.
         """
-        day = held.ticket.value.issue_day
+        day, attestation = held.ticket.value.issue_day, held.attestation
         row = (
             held.digest,
             held.request_id,
@@ -102,7 +102,7 @@ class TicketBook:
             held.reviewer,
             envelopes.to_bytes(held.card.envelope),
             held.answer_digest,
-            None if held.attestation is None else envelopes.to_bytes(held.attestation.envelope),
+            None if attestation is None else envelopes.to_bytes(attestation.envelope),
         )
         with self._transaction() as database:
             database.execute(_KEEP, row)
@@ -153,7 +153,6 @@ class TicketBook:
 
 def _held(row: tuple[Any, ...]) -> HeldTicket:
     request_id, ticket, salt, reviewer, card, answer_digest, attestation = row
-    attested = None if attestation is None else envelopes.from_bytes(attestation)
     return HeldTicket(
         ticket=envelopes.open_envelope(envelopes.from_bytes(ticket), ReviewTicket),
         salt=salt,
@@ -161,7 +160,7 @@ def _held(row: tuple[Any, ...]) -> HeldTicket:
         card=envelopes.open_envelope(envelopes.from_bytes(card), NodeCard),
         request_id=RequestId(request_id),
         answer_digest=Digest(answer_digest),
-        attestation=None if attested is None else envelopes.open_envelope(attested, PaymentAttestation),
+        attested=None if attestation is None else envelopes.from_bytes(attestation),
     )
 
 
