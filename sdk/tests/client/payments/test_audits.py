@@ -48,7 +48,7 @@ def test_a_charge_above_what_was_quoted_is_found(tmp_path: Path) -> None:
         ("DELETE FROM receipts WHERE number = 1", ["PAY-RCP-002"]),
         ("UPDATE sessions SET spent = spent + 1", ["PAY-RCP-003"]),
         ("UPDATE asks SET ask_digest = zeroblob(32)", ["PAY-RCP-005"] * 2),
-        ("UPDATE asks SET ceiling = 1", ["PAY-RCP-005"] * 2),
+        ("UPDATE asks SET ceiling = 1, exposed = 1", ["PAY-RCP-005"] * 2),
         ("UPDATE receipts SET receipt = zeroblob(200) WHERE number = 2", ["PAY-RCP-005"]),
     ],
 )

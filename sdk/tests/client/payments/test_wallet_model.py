@@ -51,10 +51,10 @@ class WalletMachine(RuleBasedStateMachine):
         self.begun += 1
         name = request_id(self.begun)
         intent = self.specimens.intent(name, ceiling=ceiling, question=question)
-        self.wallet.begin(intent, per_day=10**9, least=1)
+        signed = self.wallet.begin(intent, per_day=10**9, least=1).voucher
         ask = self.specimens.ask(name)
+        self.wallet.bind(ask)
         self.running[name] = intent.exposure
-        signed = self.wallet.bind(ask).cumulative
         assert signed == max(self.highest, self.bound)
         self.highest = signed
         return ask

@@ -52,9 +52,9 @@ class Notebook:
         return text
 
     def fail(self, text: str) -> None:
-        with self.file.transaction():
-            self.note(text)
-            raise ValueError(text)
+        self.note(text)
+        self.note(text)
+        raise ValueError(text)
 
 
 async def test_steps_that_wait_share_one_transaction_and_keep_their_order(file: WalletFile, steps: WalletSteps) -> None:

@@ -63,12 +63,11 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 
 
 def test_threads_share_a_wallet_and_sign_no_more_than_one_would(wallet: Wallet, specimens: Specimens) -> None:
-    session_id = specimens.open(wallet)
+    specimens.open(wallet)
 
     def ask(number: int) -> int:
         intent = specimens.intent(request_id(number), ceiling=50)
-        wallet.begin(intent, per_day=DAY, least=1)
-        return wallet.authorize(session_id).cumulative
+        return wallet.begin(intent, per_day=DAY, least=1).voucher
 
     with ThreadPoolExecutor(8) as threads:
         signed = sorted(threads.map(ask, range(40)))
@@ -207,19 +206,37 @@ def test_holes_among_receipts_are_known(wallet: Wallet, specimens: Specimens) ->
     assert wallet.receipts.last_without_hole(session_id) == 3
 
 
+def test_a_receipt_that_came_too_early_is_checked_when_the_one_before_it_comes(
+    wallet: Wallet, specimens: Specimens
+) -> None:
+    session_id = specimens.open(wallet)
+    asks = [specimens.ask(request_id(number)) for number in range(3)]
+    for number, ask in enumerate(asks):
+        wallet.begin(specimens.intent(request_id(number)), per_day=DAY, least=1)
+        wallet.bind(ask)
+    first = specimens.receipt(asks[0], charge=5)
+    second = specimens.receipt(asks[1], charge=5)
+    third = specimens.receipt(asks[2], charge=5, session_spent=17)
+    wallet.receipts.chain(third)
+    wallet.receipts.chain(first)
+    with pytest.raises(ProtocolError, match="PAY-RCP-003"):
+        wallet.receipts.chain(second)
+    assert wallet.receipts.numbered(session_id, 2) is None
+    assert wallet.receipts.to_acknowledge(session_id) == first
+
+
 def test_nothing_is_signed_for_a_session_in_trouble_or_closed(wallet: Wallet, specimens: Specimens) -> None:
     session_id = specimens.open(wallet)
-    wallet.begin(specimens.intent(request_id(1)), per_day=DAY, least=1)
-    signed = wallet.authorize(session_id).cumulative
-    wallet.begin(specimens.intent(request_id(2)), per_day=DAY, least=1)
+    signed = wallet.begin(specimens.intent(request_id(1)), per_day=DAY, least=1).voucher
     wallet.mark(session_id, trouble="it lies")
-    assert wallet.authorize(session_id).cumulative == signed == WINDOW
+    assert wallet.begin(specimens.intent(request_id(2)), per_day=DAY, least=1).voucher == signed == WINDOW
+    assert wallet.authorize(session_id).cumulative == signed
 
 
 def test_nothing_is_signed_beyond_what_is_available(wallet: Wallet, specimens: Specimens) -> None:
     session_id = specimens.open(wallet)
     wallet.note_state(specimens.state(credit_limit=15, issue_time=NOW + timedelta(seconds=1)), voucher=0)
-    wallet.begin(specimens.intent(request_id(1)), per_day=DAY, least=1)
+    assert wallet.begin(specimens.intent(request_id(1)), per_day=DAY, least=1).voucher == 15
     assert wallet.authorize(session_id).cumulative == 15
 
 
@@ -311,6 +328,21 @@ def test_transfers_are_pending_until_it_is_known_how_they_ended(wallet: Wallet, 
     (deposit,), (withdrawal,) = wallet.transfers.deposits(session_id), wallet.transfers.withdrawals(session_id)
     assert (deposit.status, deposit.detail) == (TransferStatus.SUCCEEDED, b"how")
     assert (withdrawal.status, withdrawal.detail) == (TransferStatus.FAILED, b"why")
+
+
+async def test_a_step_of_a_wallet_in_memory_is_taken_whole_or_not_at_all(specimens: Specimens) -> None:
+    wallet = Wallet.in_memory()
+    session_id = specimens.open(wallet)
+
+    def step() -> None:
+        wallet.begin(specimens.intent(request_id(1)), per_day=DAY, least=1)
+        raise ValueError("another reason")
+
+    with pytest.raises(ValueError, match="another reason"):
+        await wallet.do(step)
+    session = wallet.session(session_id)
+    assert session is not None
+    assert (session.running, session.authorized) == (0, 0)
 
 
 def test_a_wallet_in_memory_has_no_file() -> None:

@@ -17,7 +17,7 @@ from consilience.envelopes import Signed
 from consilience.errors import BudgetExceededError, UsageError
 from consilience.nodes import Skill, tighter_limits
 from consilience.payments import Amount, Budget, Quote, least_cost, question_cost
-from consilience.units import PublicKey
+from consilience.units import Digest, PublicKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class Intents:
             return None
         most = self.most(purchase, quote=quote)
         session = self._sessions.ready(quote, ceiling=most, read=self._live.names())
-        return self.begin(purchase, quote=quote, most=most, session=session) if session else None
+        return self._begin(purchase, quote=quote, most=most, session=session) if session else None
 
     def quote(self, purchase: Purchase) -> Signed[Quote] | None:
         """Returns a price that may be used once more, or None."""
@@ -105,7 +105,7 @@ class Intents:
         return min(value.max_charge, value.total_max_charge, per_ask, left)
 
     def begin(
-        self, purchase: Purchase, *, quote: Signed[Quote], most: int, session: WalletSession
+        self, purchase: Purchase, *, quote: Signed[Quote], most: int, session_id: Digest
     ) -> tuple[PaymentIntent, WalletSession]:
         """Writes an ask down.
 
@@ -113,12 +113,21 @@ class Intents:
             purchase: The ask.
             quote: What it costs.
             most: What it may cost, as `most` has said.
-            session: Out of which it is paid.
+            session_id: Out of which it is paid.
 
         Raises:
             BudgetExceededError: Another ask took what was left of the day's budget.
             UsageError: The session has no room for it.
         """
+        session = self._wallet.session(session_id)
+        if session is None:
+            raise RuntimeError("a session that was chosen is gone from the wallet")
+        return self._begin(purchase, quote=quote, most=most, session=session)
+
+    def _begin(
+        self, purchase: Purchase, *, quote: Signed[Quote], most: int, session: WalletSession
+    ) -> tuple[PaymentIntent, WalletSession]:
+        """Writes an ask down that is paid out of a session, which this step has read."""
         tariff = tariff_of(quote)
         least = least_cost(tariff)
         if session.room < max(least, 1):
@@ -134,7 +143,7 @@ class Intents:
             ),
             begin_time=self._clock(),
         )
-        begun = self._wallet.begin(intent, per_day=purchase.budget.per_day.value, least=least)
+        begun = self._wallet.begin(intent, per_day=purchase.budget.per_day.value, least=least, session=session)
         self._live.add(begun.request_id, session_id=session.session_id)
         return begun, session
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from consilience._wire.envelopes import open_envelope
+from consilience._wire.envelopes import open_envelope, to_bytes
 from consilience.asks import Answer, Ask, AskPayment, Event, Final, Metered, PaymentNeeded, Transcript
 from consilience.client.payments.calls import PaymentCalls
 from consilience.client.payments.settlements import Settlements, check_signer
 from consilience.client.payments.vouchers import VoucherCourier
-from consilience.client.payments.wallet_rows import Authority, Demand, PaymentIntent, PaymentStatus, WalletSession
+from consilience.client.payments.wallet_rows import (
+    Demand,
+    PaymentIntent,
+    PaymentStatus,
+    WalletSession,
+    opened,
+)
 from consilience.client.payments.wallets import Wallet
 from consilience.client.peers import held_to_protocol
 from consilience.envelopes import Envelope, Signed
@@ -107,17 +113,19 @@ class PaidAsk:
         return replace(self.intent.exposure, metered=metered, question=self._question)
 
     async def bind(self, ask: Signed[Ask]) -> None:
-        """Writes the signed ask down, and signs the voucher that goes with it."""
+        """Writes the signed ask down, before it is sent."""
         self._ask = ask
-        self._take_along(await self.wallet.do(self.wallet.bind, ask))
+        await self.wallet.do(self.wallet.bind, ask)
 
     async def authorize(self) -> None:
         """Signs the voucher that goes with the ask anew, where more may be signed now."""
-        self._take_along(await self.wallet.do(self.wallet.authorize, self.intent.session_id))
+        authority = await self.wallet.do(self.wallet.authorize, self.intent.session_id)
+        self.take_along(authority.cumulative)
 
-    def _take_along(self, authority: Authority) -> None:
-        self._voucher = self.calls.voucher(self.intent.session_id, cumulative=authority.cumulative)
-        self.courier.carried(authority.cumulative)
+    def take_along(self, cumulative: int) -> None:
+        """Signs the voucher that goes with the ask, so far as the wallet has noted just now."""
+        self._voucher = self.calls.voucher(self.intent.session_id, cumulative=cumulative)
+        self.courier.carried(cumulative)
 
     def resume(self) -> None:
         """Goes on with an ask that was written down before."""
@@ -170,7 +178,7 @@ class PaidAsk:
             ProtocolError: It does not fit (PAY-RCP-005).
         """
         with held_to_protocol():
-            receipt = open_envelope(envelope, Receipt)
+            receipt = opened(to_bytes(envelope), Receipt)  # so that the next one is checked against what is known
         if self._ask is None:
             raise RuntimeError("nothing was asked yet")
         check_signer(receipt, cards=[self.card.value])
@@ -190,6 +198,7 @@ class PaidAsk:
         except ProtocolError as error:
             self._refuse(error)
             raise
+        self.on_breach = _nobody
 
     async def release(self) -> None:
         """Notes that the node did not take the ask, so that nothing is charged for it."""

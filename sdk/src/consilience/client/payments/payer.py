@@ -44,6 +44,9 @@ CLOSE_SECONDS = 2.0
 PAUSE_SECONDS = 0.2
 """Before an ask is sent again that found its session used by others."""
 
+ACKNOWLEDGE_SECONDS = 0.05
+"""Between two acknowledgements of a session: the later one stands for all receipts that came meanwhile."""
+
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -124,9 +127,13 @@ class Payer:
                 most = await self.wallet.do(self.intents.most, purchase, quote=quote)
                 read = self._live.names()
                 session = await self.sessions.for_ask(quote, ceiling=most, budget=budget, read=read, route=route)
-                begun = await self.wallet.do(self.intents.begin, purchase, quote=quote, most=most, session=session)
+                begun = await self.wallet.do(
+                    self.intents.begin, purchase, quote=quote, most=most, session_id=session.session_id
+                )
         intent, session = begun
-        return self._paid(intent, session, route=route)
+        paid = self._paid(intent, session, route=route)
+        paid.take_along(intent.voucher)
+        return paid
 
     async def resumed(self, request_id: RequestId, *, route: Route) -> PaidAsk | None:
         """Returns the payment of an ask that was paid for before, to go on with it; None: none was written down."""
@@ -256,6 +263,8 @@ class Payer:
             while self._unacknowledged[session_id]:
                 self._unacknowledged[session_id] = False
                 await self._acknowledge(session_id, route=route)
+                if self._unacknowledged[session_id]:
+                    await asyncio.sleep(ACKNOWLEDGE_SECONDS)
         finally:
             del self._unacknowledged[session_id]
 

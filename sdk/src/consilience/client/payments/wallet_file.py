@@ -13,6 +13,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
 
 from consilience.errors import WalletFileError
 
@@ -42,12 +43,12 @@ CREATE TABLE asks (
     session_id BLOB NOT NULL REFERENCES sessions, quote_digest BLOB NOT NULL REFERENCES quotes,
     asset TEXT NOT NULL, day TEXT NOT NULL, begin_time TEXT NOT NULL,
     status TEXT NOT NULL CHECK (status IN ('RUNNING', 'PAID', 'RELEASED')),
-    ceiling INTEGER NOT NULL CHECK (ceiling > 0), window INTEGER NOT NULL CHECK (window > 0),
-    question INTEGER NOT NULL CHECK (question >= 0),
-    metered INTEGER CHECK (metered >= 0), charge INTEGER CHECK (charge >= 0), ask_digest BLOB, ask BLOB,
+    ceiling INTEGER NOT NULL CHECK (ceiling > 0), question INTEGER NOT NULL CHECK (question >= 0),
+    metered INTEGER CHECK (metered >= 0), exposed INTEGER NOT NULL CHECK (exposed BETWEEN 0 AND ceiling),
+    charge INTEGER CHECK (charge >= 0), ask_digest BLOB, ask BLOB,
     CHECK ((status = 'PAID') = (charge IS NOT NULL))
 ) WITHOUT ROWID;
-CREATE INDEX asks_by_session ON asks (session_id, status);
+CREATE INDEX running_asks ON asks (session_id, ceiling, exposed) WHERE status = 'RUNNING';
 CREATE TABLE days (
     asset TEXT NOT NULL, day TEXT NOT NULL, charges INTEGER NOT NULL, PRIMARY KEY (asset, day)
 ) WITHOUT ROWID;
@@ -68,9 +69,6 @@ CREATE TABLE withdrawals (
 """
 
 Database = sqlite3.Connection
-
-_WHOLE = ("BEGIN IMMEDIATE", ("ROLLBACK",), "COMMIT")
-_PART = ("SAVEPOINT part", ("ROLLBACK TO part", "RELEASE part"), "RELEASE part")
 
 
 class WalletFile:
@@ -95,34 +93,39 @@ class WalletFile:
             )
         except (OSError, sqlite3.Error) as error:
             raise WalletFileError(f"{path} cannot be opened: {error}") from error
+        self._transaction = _Transaction(self._database, lock=self._lock, name=str(path or "the wallet"))
         try:
             self._prepare()
         except BaseException:
             self.close()
             raise
 
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[Database]:
-        """Yields the database for statements that happen together, or not at all where the block raises.
+    def transaction(self) -> contextlib.AbstractContextManager[Database]:
+        """Gives the database for statements that happen together, or not at all where the block raises.
 
-        Within another transaction of the same thread it is a part of that one, and reaches the disk with it.
+        Within another transaction of the same thread it is a part of that one, and is kept or taken back with it.
 
         Raises:
             WalletFileError: The file cannot be read or written.
         """
-        with self._lock:
-            begin, undo, end = _PART if self._database.in_transaction else _WHOLE
+        return self._transaction
+
+    @contextlib.contextmanager
+    def step(self) -> Iterator[None]:
+        """Takes back, alone of a transaction that goes on, what the block has done where it raises.
+
+        Raises:
+            WalletFileError: The file cannot be read or written.
+        """
+        with self.transaction() as database:
+            database.execute("SAVEPOINT step")
             try:
-                self._database.execute(begin)
-                try:
-                    yield self._database
-                except BaseException:
-                    for statement in undo:
-                        self._database.execute(statement)
-                    raise
-                self._database.execute(end)
-            except sqlite3.Error as error:
-                raise WalletFileError(f"{self.path or 'the wallet'} cannot be read or written: {error}") from error
+                yield
+            except BaseException:
+                database.execute("ROLLBACK TO step")
+                raise
+            finally:
+                database.execute("RELEASE step")
 
     def close(self) -> None:
         """Closes the file."""
@@ -149,3 +152,52 @@ class WalletFile:
             yield
         except sqlite3.Error as error:
             raise WalletFileError(f"{self.path} is no wallet: {error}") from error
+
+
+class _Transaction:
+    """The transaction of a file; every paid ask enters it a dozen times, and so it is no generator."""
+
+    __slots__ = ("_database", "_depth", "_lock", "_name")
+
+    def __init__(self, database: Database, *, lock: threading.RLock, name: str) -> None:
+        self._database = database
+        self._lock = lock
+        self._name = name
+        self._depth = 0
+
+    def __enter__(self) -> Database:
+        self._lock.acquire()
+        try:
+            if not self._depth:
+                self._database.execute("BEGIN IMMEDIATE")
+        except BaseException as error:
+            self._lock.release()
+            self._tell(error)
+            raise
+        self._depth += 1
+        return self._database
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._depth -= 1
+        try:
+            if not self._depth:
+                self._end(whole=error is None)
+        except sqlite3.Error as failure:
+            self._tell(failure)
+        finally:
+            self._lock.release()
+        self._tell(error)
+
+    def _end(self, *, whole: bool) -> None:
+        try:
+            if whole:
+                self._database.execute("COMMIT")
+        finally:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+
+    def _tell(self, error: BaseException | None) -> None:
+        if isinstance(error, sqlite3.Error):
+            raise WalletFileError(f"{self._name} cannot be read or written: {error}") from error

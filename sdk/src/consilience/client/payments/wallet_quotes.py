@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from consilience._wire.envelopes import to_bytes
 from consilience.client.payments.wallet_file import Database, WalletFile
 from consilience.client.payments.wallet_rows import opened
-from consilience.client.payments.wallet_sums import under_quote
 from consilience.envelopes import Signed
 from consilience.nodes import NodeCard
 from consilience.payments import Quote
@@ -63,16 +62,16 @@ class WalletQuotes:
         """
         with self._file.transaction() as database:
             found = database.execute(
-                "SELECT quote FROM quotes WHERE payee = ? AND skill_id = ? AND payer = ? AND model_id = ?"
-                " AND asset = ? AND card_digest = ? AND NOT used_up",
+                "SELECT quote, ask_count, charges FROM quotes WHERE payee = ? AND skill_id = ? AND payer = ?"
+                " AND model_id = ? AND asset = ? AND card_digest = ? AND NOT used_up",
                 (card.value.node_id, skill_id, payer, model_id, asset, card.digest),
             ).fetchall()
-            quotes = [opened(encoded, Quote) for (encoded,) in found]
-            quotes.sort(key=lambda quote: quote.value.issue_time, reverse=True)
-            for quote in quotes:
+            quotes = [(opened(encoded, Quote), asks, charges) for encoded, asks, charges in found]
+            quotes.sort(key=lambda row: row[0].value.issue_time, reverse=True)
+            for quote, asks, charges in quotes:
                 if now + LAST_MOMENT >= quote.value.expire_time:
                     _discard(database, quote.digest)
-                elif _has_room(database, quote, most=most):
+                elif _has_room(quote.value, most=most, asks=asks, charges=charges):
                     return quote
         return None
 
@@ -95,9 +94,6 @@ def _discard(database: Database, digest: Digest) -> None:
     database.execute("UPDATE quotes SET used_up = 1 WHERE digest = ?", (digest,))
 
 
-def _has_room(database: Database, quote: Signed[Quote], *, most: int) -> bool:
-    """Tells whether one more ask keeps within `max_asks` and `total_max_charge` (PAY-QUO-003)."""
-    asks, charges = under_quote(database, quote.digest)
-    value = quote.value
-    room: bool = asks < value.max_asks and charges + min(most, value.max_charge) <= value.total_max_charge
-    return room
+def _has_room(quote: Quote, *, most: int, asks: int, charges: int) -> bool:
+    """Tells whether one ask more than so many keeps within `max_asks` and `total_max_charge` (PAY-QUO-003)."""
+    return asks < quote.max_asks and charges + min(most, quote.max_charge) <= quote.total_max_charge

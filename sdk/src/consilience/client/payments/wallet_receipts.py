@@ -44,19 +44,24 @@ class WalletReceipts:
                 _settle(database, value)
 
     def chain(self, receipt: Signed[Receipt]) -> None:
-        """Keeps a receipt, as `keep`, where it also fits the one before it, and what was signed.
+        """Keeps a receipt, as `keep`, where it also fits what was signed and the ones before and after it.
 
         Raises:
             ProtocolError: It does not (PAY-RCP-002, PAY-RCP-003, PAY-RCP-005), or as `keep`.
         """
-        check_authorized(receipt.value, authorized=self._authorized(receipt.value.session_id))
-        check_chain(receipt, before=self.numbered(receipt.value.session_id, receipt.value.number - 1))
-        self.keep(receipt)
-
-    def _authorized(self, session_id: Digest) -> int:
+        session_id, number = receipt.value.session_id, receipt.value.number
         with self._file.transaction() as database:
             found = database.execute("SELECT authorized FROM sessions WHERE session_id = ?", (session_id,)).fetchone()
-        return int(found[0]) if found else 0
+            check_authorized(receipt.value, authorized=int(found[0]) if found else 0)
+            beside = database.execute(
+                "SELECT number, receipt FROM receipts WHERE session_id = ? AND number IN (?, ?)",
+                (session_id, number - 1, number + 1),
+            )
+            held = {each: opened(encoded, Receipt) for each, encoded in beside.fetchall()}
+            check_chain(receipt, before=held.get(number - 1))
+            if number + 1 in held:  # which came first, when there was nothing to check it against
+                check_chain(held[number + 1], before=receipt)
+            self.keep(receipt)
 
     def of(self, session_id: Digest) -> tuple[Signed[Receipt], ...]:
         """Returns the receipts of a session that are held, by their numbers."""
@@ -142,17 +147,19 @@ def _is_there(database: Database, receipt: Signed[Receipt]) -> bool:
 
 def _settle(database: Database, receipt: Receipt) -> None:
     """Notes that an ask is paid, and forgets what was asked."""
-    found = database.execute(
-        "SELECT status, ceiling FROM asks"
-        " WHERE request_id = ? AND session_id = ? AND ask_digest = ? AND quote_digest = ?",
-        (receipt.request_id, receipt.session_id, receipt.ask_digest, receipt.quote_digest),
+    named = (receipt.request_id, receipt.session_id, receipt.ask_digest, receipt.quote_digest)
+    settled = database.execute(
+        "UPDATE asks SET status = 'PAID', charge = ?, ask = NULL WHERE request_id = ? AND session_id = ?"
+        " AND ask_digest = ? AND quote_digest = ? AND status = 'RUNNING' RETURNING ceiling",
+        (receipt.charge, *named),
     ).fetchone()
-    if found is None or found[0] == "RELEASED":
+    if settled is None:
+        paid = database.execute(
+            "SELECT 1 FROM asks WHERE request_id = ? AND session_id = ? AND ask_digest = ? AND quote_digest = ?"
+            " AND status = 'PAID'",
+            named,
+        ).fetchone()
+        if paid is not None:
+            raise ProtocolError("the ask has another receipt already", requirement="PAY-RCP-004")
         raise ProtocolError("the receipt is for an ask that was not paid for", requirement="PAY-RCP-005")
-    if found[0] == "PAID":
-        raise ProtocolError("the ask has another receipt already", requirement="PAY-RCP-004")
-    database.execute(
-        "UPDATE asks SET status = 'PAID', charge = ?, ask = NULL WHERE request_id = ?",
-        (receipt.charge, receipt.request_id),
-    )
-    count(database, RequestId(receipt.request_id), asks=0, charges=receipt.charge - found[1])
+    count(database, RequestId(receipt.request_id), asks=0, charges=receipt.charge - settled[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -108,6 +108,7 @@ class PaymentIntent:
         ceiling: The most that it may cost, in units of the asset.
         question: What the question itself may cost.
         begin_time: When it was written down, aware UTC; what it costs counts for the day of it.
+        voucher: The `cumulative` of the voucher that goes with it, as far as was allowed then; zero: it was read again.
         status: How it stands.
         metered: The charge of the last Meter that was checked; None: there was none.
         charge: That of the receipt; None: there is none.
@@ -121,6 +122,7 @@ class PaymentIntent:
     ceiling: int
     question: int
     begin_time: datetime
+    voucher: int = 0
     status: PaymentStatus = PaymentStatus.RUNNING
     metered: int | None = None
     charge: int | None = None
@@ -190,9 +192,19 @@ def _remembered(encoded: bytes, value_type: Any) -> Signed[Any]:  # noqa: ANN401
     return signed
 
 
-def session_of(row: tuple[Any, ...], *, exposures: Mapping[RequestId, Exposure]) -> WalletSession:
-    """Returns the session of a row, as `SESSION_FIELDS` names its columns, with the exposures of its running asks."""
+def session_of(row: tuple[Any, ...], *, running: Iterable[tuple[RequestId, int, int]]) -> WalletSession:
+    """Returns the session of a row, as `SESSION_FIELDS` names its columns.
+
+    Args:
+        row: The session.
+        running: Its running asks, as `RUNNING_FIELDS` names their columns.
+    """
     terms, address, authorized, spent, refunded, acknowledged, trouble, state = row
+    asks, promised, exposed = set[RequestId](), 0, 0
+    for request_id, ceiling, amount in running:  # one by one: dozens of rows that are kept wake the garbage collector
+        asks.add(request_id)
+        promised += ceiling
+        exposed += amount
     return WalletSession(
         terms=opened(terms, SessionTerms),
         address=address,
@@ -202,9 +214,9 @@ def session_of(row: tuple[Any, ...], *, exposures: Mapping[RequestId, Exposure])
         acknowledged=acknowledged,
         trouble=trouble,
         state=opened(state, SessionState) if state else None,
-        exposed=sum(each.amount for each in exposures.values()),
-        promised=sum(each.ceiling for each in exposures.values()),
-        asks=frozenset(exposures),
+        exposed=exposed,
+        promised=promised,
+        asks=frozenset(asks),
     )
 
 
@@ -226,6 +238,7 @@ def intent_of(row: tuple[Any, ...]) -> PaymentIntent:
     )
 
 
+RUNNING_FIELDS = "request_id, ceiling, exposed"
 SESSION_FIELDS = "terms, address, authorized, spent, refunded, acknowledged, trouble, state"
 INTENT_FIELDS = (
     "request_id, session_id, quotes.quote, ceiling, question, begin_time, status, metered, charge, ask_digest, ask"

@@ -99,17 +99,18 @@ class WalletSteps:
         try:
             with self._file.transaction():
                 for step in steps:
-                    _run(step)
+                    self._run(step)
         except WalletFileError as error:  # nothing of the group was kept
             for step in steps:
                 step.error = error
 
-
-def _run(step: _Step) -> None:
-    try:
-        step.result = step.run()
-    except BaseException as error:  # noqa: BLE001 - it belongs to whoever wanted the step
-        step.error = error
+    def _run(self, step: _Step) -> None:
+        """Takes a step, and takes it back alone where it fails."""
+        try:
+            with self._file.step():
+                step.result = step.run()
+        except BaseException as error:  # noqa: BLE001 - it belongs to whoever wanted the step
+            step.error = error
 
 
 def _tell(steps: list[_Step]) -> None:

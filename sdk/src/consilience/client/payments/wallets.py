@@ -12,7 +12,7 @@ many asks may share one; each thing that happens is one transaction.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import partial
@@ -26,6 +26,7 @@ from consilience.client.payments.wallet_quotes import WalletQuotes
 from consilience.client.payments.wallet_receipts import WalletReceipts
 from consilience.client.payments.wallet_rows import (
     INTENT_FIELDS,
+    RUNNING_FIELDS,
     SESSION_FIELDS,
     Authority,
     Demand,
@@ -39,7 +40,7 @@ from consilience.client.payments.wallet_sums import charges_on, count
 from consilience.client.payments.wallet_transfers import WalletTransfers
 from consilience.envelopes import Signed
 from consilience.errors import BudgetExceededError, UsageError
-from consilience.payments import Amount, Exposure, SessionState, SessionTerms
+from consilience.payments import Amount, SessionState, SessionTerms
 from consilience.units import Digest, PublicKey, RequestId
 
 P = ParamSpec("P")
@@ -98,9 +99,13 @@ class Wallet:
         return self._file.path
 
     async def do(self, step: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
-        """Takes a step of this wallet on an event loop: in its thread, unless it is in memory and waits for no disk."""
+        """Takes a step of this wallet on an event loop, as a whole or not at all.
+
+        It is taken in the thread of the wallet, unless that is in memory and waits for no disk.
+        """
         if self.path is None:
-            return step(*arguments, **named)
+            with self._file.transaction():
+                return step(*arguments, **named)
         return await self._steps.take(partial(step, *arguments, **named))
 
     def close(self) -> None:
@@ -159,59 +164,56 @@ class Wallet:
                 "UPDATE sessions SET trouble = ? WHERE session_id = ? AND trouble = ''", (trouble, session_id)
             )
 
-    def begin(self, intent: PaymentIntent, *, per_day: int, least: int) -> PaymentIntent:
+    def begin(
+        self, intent: PaymentIntent, *, per_day: int, least: int, session: WalletSession | None = None
+    ) -> PaymentIntent:
         """Writes down that an ask is about to be paid for, with a ceiling that the day's budget leaves.
+
+        With it comes what may be signed from now on, as in `authorize`, written down as signed.
 
         Args:
             intent: What is about to be paid; not signed yet.
             per_day: The most that the asks of its day may cost, in units of the asset.
             least: What the ask costs at least.
+            session: Out of which it is paid, as it stands, where this transaction has read it; None: it is read.
 
         Raises:
             BudgetExceededError: The day's budget does not leave that.
             UsageError: The request id was paid for before.
         """
-        asset = _asset_of(intent)
+        asset, day = _asset_of(intent), _day(intent.begin_time).isoformat()
         with self._file.transaction() as database:
-            earlier = _intent(database, intent.request_id)
-            if earlier is not None and earlier.status != "RELEASED":
+            earlier = database.execute("SELECT status FROM asks WHERE request_id = ?", (intent.request_id,)).fetchone()
+            if earlier is not None and earlier[0] != "RELEASED":
                 raise UsageError(
                     f"the ask {intent.request_id.hex()} was paid for before: read it with client.resume(request_id)"
                 )
-            left = per_day - charges_on(database, asset=asset, day=_day(intent.begin_time).isoformat())
+            left = per_day - charges_on(database, asset=asset, day=day)
             if left < max(least, 1):
                 raise BudgetExceededError(
                     f"the ask costs {Amount(least, asset)} at least, and of the day's {Amount(per_day, asset)}"
                     f" {Amount(max(left, 0), asset)} are left; nothing was sent"
                 )
-            begun, day = replace(intent, ceiling=min(intent.ceiling, left)), _day(intent.begin_time)
+            ceiling = min(intent.ceiling, left)
+            exposed = replace(intent.exposure, ceiling=ceiling).amount
+            known = session or _session(database, intent.session_id)
             database.execute(
                 "INSERT OR REPLACE INTO asks (request_id, session_id, quote_digest, asset, day, begin_time, status,"
-                " ceiling, window, question) VALUES (?, ?, ?, ?, ?, ?, 'RUNNING', ?, ?, ?)",
+                " ceiling, question, exposed) VALUES (?, ?, ?, ?, ?, ?, 'RUNNING', ?, ?, ?)",
                 (
-                    *(
-                        begun.request_id,
-                        begun.session_id,
-                        begun.quote.digest,
-                        asset,
-                        day.isoformat(),
-                    ),
-                    *(begun.begin_time.isoformat(), begun.ceiling, begun.quote.value.window, begun.question),
+                    *(intent.request_id, intent.session_id, intent.quote.digest, asset, day),
+                    *(intent.begin_time.isoformat(), ceiling, intent.question, exposed),
                 ),
             )
-            count(database, begun.request_id, asks=1, charges=begun.ceiling)
-        return begun
+            count(database, intent.request_id, asks=1, charges=ceiling)
+            voucher = _allow(database, known, upto=known.spent + known.exposed + exposed) if known else 0
+        return replace(intent, ceiling=ceiling, voucher=voucher)
 
-    def bind(self, ask: Signed[Ask]) -> Authority:
-        """Writes a signed ask down, before it is sent, and returns what may be signed with it, as `authorize`.
-
-        Whoever resumes it pays on under the same terms.
-        """
+    def bind(self, ask: Signed[Ask]) -> None:
+        """Writes a signed ask down, before it is sent. Whoever resumes it pays on under the same terms."""
         row = (ask.digest, to_bytes(ask.envelope), ask.value.header.request_id)
         with self._file.transaction() as database:
             database.execute("UPDATE asks SET ask_digest = ?, ask = ? WHERE request_id = ? AND status = 'RUNNING'", row)
-            payment = ask.value.payment
-            return _authorize(database, payment.session_id) if payment else Authority(cumulative=0)
 
     def authorize(self, session_id: Digest, *demands: Demand) -> Authority:
         """Returns what may be signed next, written down as signed.
@@ -258,7 +260,11 @@ class Wallet:
 def _sessions(database: Database, condition: str, named: dict[str, Any]) -> Iterable[WalletSession]:
     query = f"SELECT {SESSION_FIELDS}, session_id FROM sessions WHERE {condition}"  # noqa: S608 - our columns
     for *row, session_id in database.execute(query, named).fetchall():
-        yield session_of(tuple(row), exposures=_exposures(database, session_id))
+        running = database.execute(
+            f"SELECT {RUNNING_FIELDS} FROM asks WHERE session_id = ? AND status = 'RUNNING'",  # noqa: S608 - as above
+            (session_id,),
+        )
+        yield session_of(tuple(row), running=running)
 
 
 def _session(database: Database, session_id: Digest) -> WalletSession | None:
@@ -269,35 +275,29 @@ def _authorize(database: Database, session_id: Digest, *demands: Demand) -> Auth
     known = _session(database, session_id)
     if known is None:
         return Authority(cumulative=0)
-    excessive = _excessive(known, demands, running=_exposures(database, session_id)) if demands else {}
+    excessive = _excessive(known, demands)
     granted = [demand for demand in demands if demand.request_id not in excessive]
-    if not known.is_usable or (demands and not granted):
+    if demands and not granted:
         return Authority(cumulative=known.authorized, excessive=excessive)
-    for demand in granted:
-        _expose(database, demand)
-    running = _exposures(database, session_id)
-    bound = known.spent + sum(exposure.amount for exposure in running.values())
-    upto = max(demand.upto for demand in granted) if granted and len(running) == 1 else bound
-    cumulative = max(known.authorized, min(upto, bound, known.available))
-    database.execute("UPDATE sessions SET authorized = ? WHERE session_id = ?", (cumulative, session_id))
-    return Authority(cumulative=cumulative, excessive=excessive)
+    if granted and known.is_usable:
+        for demand in granted:
+            _expose(database, demand)
+        known = _session(database, session_id) or known
+    bound = known.spent + known.exposed
+    upto = max(demand.upto for demand in granted) if granted and known.running == 1 else bound
+    return Authority(cumulative=_allow(database, known, upto=min(upto, bound)), excessive=excessive)
 
 
-def _exposures(database: Database, session_id: Digest) -> dict[RequestId, Exposure]:
-    """Returns what may be authorized for each running ask of a session."""
-    rows = database.execute(
-        "SELECT request_id, ceiling, window, question, metered FROM asks WHERE session_id = ? AND status = 'RUNNING'",
-        (session_id,),
-    ).fetchall()
-    return {
-        request_id: Exposure(ceiling=ceiling, window=window, question=question, metered=metered)
-        for request_id, ceiling, window, question, metered in rows
-    }
+def _allow(database: Database, session: WalletSession, *, upto: int) -> int:
+    """Returns what may be signed for a session now, so far and within what is available, and notes it as signed."""
+    if not session.is_usable:
+        return session.authorized
+    cumulative = max(session.authorized, min(upto, session.available))
+    database.execute("UPDATE sessions SET authorized = ? WHERE session_id = ?", (cumulative, session.session_id))
+    return cumulative
 
 
-def _excessive(
-    session: WalletSession, demands: Iterable[Demand], *, running: Mapping[RequestId, Exposure]
-) -> dict[RequestId, int]:
+def _excessive(session: WalletSession, demands: Iterable[Demand]) -> dict[RequestId, int]:
     """Returns the asks for which a node requires more than it can need, and that most.
 
     All that is spent and reserved is within what was signed. So for one ask its exposure beyond that is the most that
@@ -305,19 +305,22 @@ def _excessive(
     """
     most = {}
     for demand in demands:
-        alone = not running.keys() - {demand.request_id}
+        alone = not session.asks - {demand.request_id}
         most[demand.request_id] = (session.spent if alone else session.authorized) + demand.exposure.amount
     return {demand.request_id: most[demand.request_id] for demand in demands if demand.upto > most[demand.request_id]}
 
 
 def _expose(database: Database, demand: Demand) -> None:
     """Notes what an ask puts at risk; what is lower than before changes nothing."""
-    now = demand.exposure
-    database.execute(
-        "UPDATE asks SET metered = COALESCE(MAX(metered, ?), metered, ?), question = MAX(question, ?)"
-        " WHERE request_id = ?",
-        (now.metered, now.metered, now.question, demand.request_id),
-    )
+    exposure, name = demand.exposure, demand.request_id
+    known = database.execute("SELECT question, metered FROM asks WHERE request_id = ?", (name,)).fetchone()
+    if known is not None:
+        counts = [metered for metered in (exposure.metered, known[1]) if metered is not None]
+        now = replace(exposure, question=max(exposure.question, known[0]), metered=max(counts, default=None))
+        database.execute(
+            "UPDATE asks SET question = ?, metered = ?, exposed = ? WHERE request_id = ?",
+            (now.question, now.metered, now.amount, name),
+        )
 
 
 def _intent(database: Database, request_id: RequestId) -> PaymentIntent | None:
