@@ -266,7 +266,9 @@ class LogReader:
             method = RESUME_METHOD
         else:
             if self.ask is None:
-                await self._sign(route, connection)
+                signing = self._sign(route, connection)
+                waits = self.payment is not None or opening.costs(route.card.value)
+                await (self._in_time(signing) if waits else signing)
             method, request = ASK_METHOD, opening.request()
         if self.payment is not None:
             self.payment.on_breach = self._stop_paying
@@ -276,10 +278,10 @@ class LogReader:
         """Signs the ask, after it was made ready to be paid; what is signed is written down before it is sent."""
         self._card = route.card
         if self._opening.costs(route.card.value):
-            await self._in_time(self._opening.pay(route))
+            await self._opening.pay(route)
         ask = self._opening.sign(route, authority=connection.endpoint.authority, seconds_left=self._watch.seconds_left)
         if self.payment is not None:
-            await self._in_time(self.payment.bind(ask))
+            await self.payment.bind(ask)
 
     def _stop_paying(self, _: ProtocolError) -> None:
         self.interrupt()

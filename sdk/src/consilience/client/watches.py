@@ -15,6 +15,10 @@ LONGEST_CALL_SECONDS = 600.0
 call's own deadline would count the time of the user as well."""
 
 
+def _nobody() -> None:
+    """Is interrupted where nobody reads."""
+
+
 class Watch:
     """Tells when the patience of a user ends. Costs two looks at the clock per event; one timer runs at a time.
 
@@ -31,7 +35,7 @@ class Watch:
         self._timer: asyncio.TimerHandle | None = None
         self._rests_since: float | None = None
         self._rang = False  # while nobody waited
-        self._interrupt: Callable[[], None] = lambda: None
+        self._interrupt: Callable[[], None] = _nobody
         self.error: TransportError | None = None
 
     def start(self, interrupt: Callable[[], None]) -> None:
@@ -66,10 +70,9 @@ class Watch:
             self._arm()
 
     def stop(self) -> None:
-        """Ends the watch."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        """Ends the watch, and lets go of whom it would have interrupted."""
+        self._disarm()
+        self._interrupt = _nobody
 
     @property
     def ends_at(self) -> float | None:
@@ -90,8 +93,13 @@ class Watch:
             return FirstTokenTimeoutError(f"no text came within {self._first_text_seconds:g} s of waiting for it")
         return AnswerTimeoutError(f"the answer was not there within {self._total_seconds or 0:g} s of waiting for it")
 
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def _arm(self) -> None:
-        self.stop()
+        self._disarm()
         self._rang = False
         if (ends_at := self.ends_at) is not None:
             self._timer = asyncio.get_running_loop().call_at(ends_at, self._ring)

@@ -106,7 +106,11 @@ class Account:
     withdrawn: int = 0
 
     def __post_init__(self) -> None:
-        if min(getattr(self, name) for name in self.__slots__) < 0 or max(self.deposited, self.refunded) > MAX_AMOUNT:
+        least = min(
+            *(self.deposited, self.credit_limit, self.authorized, self.spent),
+            *(self.reserved, self.refunded, self.withdrawn),
+        )
+        if least < 0 or max(self.deposited, self.refunded) > MAX_AMOUNT:
             raise AccountError("a counter of the session is out of range")
         if not self.spent + self.reserved <= self.authorized <= self.available:
             raise AccountError(

@@ -1,6 +1,8 @@
 """What is agreed before an ask, and what is done after it."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -39,3 +41,19 @@ async def test_a_price_that_was_asked_for_is_what_the_next_ask_is_paid_by(client
         result = await client.ask("?", node=running.address, skill="words")
     assert result.receipt is not None
     assert result.receipt.value.quote_digest == quotes[-1].digest
+
+
+@pytest.mark.parametrize("skill", ["greet", "words"])
+async def test_what_read_an_answer_is_gone_without_the_garbage_collector(client: Client, skill: str) -> None:
+    async with Shop().node.serving("127.0.0.1:0") as running:
+        gc.disable()
+        try:
+            stream = client.stream("?", node=running.address, skill=skill)
+            async with stream:
+                await stream.final()
+            reader = weakref.ref(stream._reader)
+            del stream
+            await settled(client)
+            assert reader() is None
+        finally:
+            gc.enable()
