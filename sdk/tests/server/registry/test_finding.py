@@ -5,20 +5,23 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, func, select, text
+from sqlalchemy import Engine, event, func, select
 
 from consilience import nodes
 from consilience.reviews import NodeQuery, PriceCeiling, card_fits
-from consilience.server.registry import Arc
+from consilience.server.registry import Arc, Found, finding, ring
 from consilience.server.registry.databases import PostgresDatabase, SqliteDatabase
-from consilience.server.registry.reading import _offering
-from consilience.server.registry.schema import NUMBERS, OFFERS, RECORDS, TERMS
+from consilience.server.registry.finding import STEPS, _search, _Shape, _values, _way
+from consilience.server.registry.offers import wanted_by
+from consilience.server.registry.ring import END, place_on_ring
+from consilience.server.registry.schema import NUMBERS, RECORDS, TERMS
 from consilience.server.registry.store import SqlRecordStore
 from consilience.tariffs import Backing, PricedUnit, Rail, Tariff, UnitPrice
+from consilience.units import Digest
 from sdk.tests.reviews.specimens import DAY, NOW, TestNode, card_record, placed
 from sdk.tests.server.registry.conftest import MakeDatabase
 
-RING = Arc(after=b"")
+RING = Arc()
 PAY = (nodes.Profile.CORE, nodes.Profile.PAY)
 HOLD = Rail(id="hold.v1", network="test", assets=("USD/6",), backings=(Backing.PREPAID,))
 CARDS: list[dict[str, Any]] = [
@@ -111,9 +114,9 @@ async def filled(store: SqlRecordStore) -> SqlRecordStore:
     return store
 
 
-async def _found(store: SqlRecordStore, query: NodeQuery, *, arc: Arc = RING, limit: int = 99) -> list[bytes]:
-    entries = await store.fitting(query, arc=arc, limit=limit, now=NOW)
-    return [entry.record.digest for entry in entries]
+async def _found(store: SqlRecordStore, query: NodeQuery, *, arc: Arc = RING, limit: int = 99) -> list[Digest]:
+    found = await store.fitting(query, arc=arc, limit=limit, now=NOW)
+    return [record.digest for _, record in found.cards]
 
 
 async def test_what_is_found_is_what_fits(filled: SqlRecordStore) -> None:
@@ -137,12 +140,12 @@ def _card_fits(number: int, asked: dict[str, Any]) -> bool:
 
 
 async def test_cards_come_by_node_id_and_pages_go_once_round_the_ring(filled: SqlRecordStore) -> None:
-    ids = sorted(record.object.value.node_id for record in _records() if record.object.value.skills)
+    places = sorted(place_on_ring(record.object.value.node_id) for record in _records() if record.object.value.skills)
     whole = await _found(filled, NodeQuery())
     first = await _found(filled, NodeQuery(), limit=3)
     assert first == whole[:3]
-    assert await _found(filled, NodeQuery(), arc=Arc(after=ids[2])) == whole[3:]
-    assert await _found(filled, NodeQuery(), arc=Arc(after=b"", until=ids[2])) == whole[:3]
+    assert await _found(filled, NodeQuery(), arc=Arc(after=places[2])) == whole[3:]
+    assert await _found(filled, NodeQuery(), arc=Arc(until=places[2])) == whole[:3]
 
 
 async def test_a_newer_card_is_found_by_what_it_says_alone(filled: SqlRecordStore) -> None:
@@ -163,7 +166,7 @@ async def test_a_node_that_went_over_to_another_key_is_found_no_longer(filled: S
 
 async def test_a_card_that_has_ended_is_not_found(filled: SqlRecordStore) -> None:
     later = NOW + 8 * DAY
-    assert await filled.fitting(NodeQuery(), arc=RING, limit=9, now=later) == ()
+    assert await filled.fitting(NodeQuery(), arc=RING, limit=9, now=later) == Found(cards=(), until=END)
     await filled.forget(now=later)
     assert await _found(filled, NodeQuery()) == []
 
@@ -190,11 +193,11 @@ async def test_thousands_of_cards_by_one_publisher_take_the_room_and_the_work_of
         await store.admit([placed(card_record(node, issued=NOW - DAY + number * (DAY / 1000)))], now=NOW)
         counts.append(len(said))
     assert len(set(counts[2:])) == 1
-    assert await _rows(store) == {"records": 1, "offers": 1, "terms": 8, "numbers": 0}
+    assert await _rows(store) == {"records": 1, "terms": 9, "numbers": 1}
 
 
 async def _rows(store: SqlRecordStore) -> dict[str, int]:
-    tables = {"records": RECORDS, "offers": OFFERS, "terms": TERMS, "numbers": NUMBERS}
+    tables = {"records": RECORDS, "terms": TERMS, "numbers": NUMBERS}
 
     def count(connection: Any) -> dict[str, int]:
         return {
@@ -205,15 +208,87 @@ async def _rows(store: SqlRecordStore) -> dict[str, int]:
     return await store._database.read(count)
 
 
-async def test_a_rare_word_is_found_by_an_index(make_database: MakeDatabase) -> None:
+async def test_what_is_wanted_is_had_by_one_and_the_same_skill(store: SqlRecordStore) -> None:
+    """Three things of which any two are had by one skill, and all of them by none."""
+    pairs = [("one two", "a"), ("two three", "b"), ("three one", "c")]
+    apart = [nodes.Skill(id=name, description=words) for words, name in pairs]
+    await store.admit([placed(card_record(TestNode.named("apart"), skills=apart))], now=NOW)
+    together = card_record(TestNode.named("one"), skills=[*apart, nodes.Skill(id="d", description="one two three")])
+    assert await _found(store, NodeQuery(text="one two three")) == []
+    await store.admit([placed(together)], now=NOW)
+    assert await _found(store, NodeQuery(text="one two three")) == [together.digest]
+
+
+async def test_all_of_256_skills_are_found_each_for_itself(store: SqlRecordStore) -> None:
+    skills = [nodes.Skill(id=f"skill-{number}", domains=(f"d{number}",)) for number in range(256)]
+    card = card_record(TestNode.named("many"), skills=skills, description="of all")
+    await store.admit([placed(card)], now=NOW)
+    for number in (0, 62, 63, 64, 255):
+        for text in ("", "of", "of all"):
+            assert await _found(store, NodeQuery(skill_id=f"skill-{number}", text=text)) == [card.digest]
+            assert await _found(store, NodeQuery(skill_id=f"skill-{number}", domain="d64", text=text)) == (
+                [card.digest] if number == 64 else []
+            )
+
+
+async def test_as_many_words_as_fit_into_a_question_are_looked_for(filled: SqlRecordStore) -> None:
+    """Databases join no more than so many tables, and nest no deeper than so far."""
+    words = [f"w{number}" for number in range(60)]
+    card = card_record(TestNode.named("wordy"), description=" ".join(words), skills=[nodes.Skill(id="w0")])
+    await filled.admit([placed(card)], now=NOW)
+    assert await _found(filled, NodeQuery(text=" ".join(words))) == [card.digest]
+    assert await _found(filled, NodeQuery(text=" ".join((*words, "cook")))) == []
+
+
+async def test_two_nodes_whose_ids_begin_alike_are_both_found(
+    store: SqlRecordStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such ids take 2^63 tries, so they are made alike here."""
+    monkeypatch.setattr(ring, "place_on_ring", lambda _: 7)
+    cards = [card_record(TestNode.named(f"node {number}")) for number in range(3)]
+    await store.admit([placed(card) for card in cards], now=NOW)
+    renewed = [card_record(TestNode.named(f"node {number}"), issued=NOW, name="renewed") for number in range(3)]
+    await store.admit([placed(card) for card in renewed[:2]], now=NOW)
+    assert set(await _found(store, NodeQuery(domain="units"))) == {card.digest for card in (*renewed[:2], cards[2])}
+    assert set(await _found(store, NodeQuery(text="renewed"))) == {card.digest for card in renewed[:2]}
+
+
+async def test_a_look_goes_no_farther_than_its_steps_and_all_looks_together_round_the_ring(
+    store: SqlRecordStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "STEPS", 8)
+    cards = list(_many(60))
+    await store.admit([placed(card) for card in cards], now=NOW)
+    many: list[dict[str, Any]] = [
+        {"text": "common"},
+        {"text": "common words", "skill_id": "chat"},
+        {"text": "none"},
+        {},
+    ]
+    for asked in many:
+        query, arc, found = NodeQuery(**asked), RING, list[Digest]()
+        while arc.after < arc.until:
+            look = await store.fitting(query, arc=arc, limit=5, now=NOW)
+            assert len(look.cards) <= 5
+            assert look.until > arc.after
+            found += [record.digest for _, record in look.cards]
+            arc = replace(arc, after=look.until)
+        fitting = {card.digest for card in cards if card_fits(card.object.value, query)}
+        assert len(found) == len(fitting)
+        assert set(found) == fitting, asked
+
+
+async def test_what_many_have_is_looked_up_for_what_few_have(make_database: MakeDatabase) -> None:
     store = SqlRecordStore(make_database())
     await store.open()
-    await store.admit([placed(record) for record in _many(500)], now=NOW)
-    plan = await store._database.write(_plan)
+    await store.admit([placed(record) for record in _many(600)], now=NOW)
+    way, plan = await store._database.write(_plan)
     await store.close()
-    assert "terms_by_term" in plan
-    assert "Seq Scan on terms" not in plan
+    rare, common = wanted_by(NodeQuery(text="rare77 common"))
+    assert (way.along, way.others, way.until) == (rare, (common,), END)
+    assert "Seq Scan" not in plan
     assert "SCAN terms" not in plan
+    assert "SCAN records" not in plan
 
 
 def _many(count: int) -> Iterable[Any]:
@@ -222,17 +297,15 @@ def _many(count: int) -> Iterable[Any]:
         yield card_record(TestNode.named(f"many {number}"), skills=[skill])
 
 
-def _plan(connection: Any) -> str:
-    """Returns how the database goes about a search for two words, one of which every card has."""
-    connection.execute(text("ANALYZE"))
+def _plan(connection: Any) -> tuple[Any, str]:
+    """Returns how a search for two words, one of which every card has, is gone about, and the plan of the database."""
+    way = _way(connection, wanted_by(NodeQuery(text="common rare77")), arc=RING)
+    assert way.along is not None
+    wanted = (way.along, *way.others)
+    compiled = _search(connection.dialect, tuple(map(_Shape.of, wanted)), limit=100, steps=STEPS)
+    values: dict[str, Any] = compiled.params | _values(wanted) | {"after": 0, "until": END, "now": 0}
     explain = "EXPLAIN" if connection.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
-    compiled = _offering(NodeQuery(text="common rare77")).compile(
-        connection, compile_kwargs={"render_postcompile": True}
-    )
-    rows = connection.exec_driver_sql(
-        f"{explain} {compiled}",
-        compiled.construct_params()
-        if compiled.positiontup is None
-        else tuple(compiled.construct_params()[name] for name in compiled.positiontup),
-    )
-    return "\n".join(str(row) for row in rows)
+    order = getattr(compiled, "positiontup", None)
+    parameters = values if order is None else tuple(values[name] for name in order)
+    rows = connection.exec_driver_sql(f"{explain} {compiled}", parameters)
+    return way, "\n".join(str(row) for row in rows)

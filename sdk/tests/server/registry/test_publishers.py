@@ -10,7 +10,7 @@ from sqlalchemy import Engine, Table, event, func, select
 from consilience import nodes
 from consilience.reviews import NodeQuery, OpenRecord, PublishOutcome, RecordQuery
 from consilience.server.registry import Arc
-from consilience.server.registry.schema import NUMBERS, OFFERS, RECORDS, TERMS
+from consilience.server.registry.schema import NUMBERS, RECORDS, TERMS
 from consilience.tariffs import Backing, PricedUnit, Rail, Tariff, UnitPrice
 from sdk.tests.reviews.specimens import NOW, TestNode, card_record
 from sdk.tests.server.clocks import ManualClock
@@ -18,7 +18,7 @@ from sdk.tests.server.registry.offices import Line, LocalRegistry
 
 CARDS = 10_000
 AT_ONCE = 500
-TABLES = (RECORDS, OFFERS, TERMS, NUMBERS)
+TABLES = (RECORDS, TERMS, NUMBERS)
 NODE = TestNode.named("busy")
 
 
@@ -83,8 +83,8 @@ async def test_ten_thousand_cards_of_one_node_take_up_what_one_does(tmp_path: Pa
         RecordQuery(author=NODE.root.public_key), before=None, limit=CARDS, now=clock.now
     )
     assert [entry.record for entry in about] == [last.record]
-    found = await registry.store.fitting(NodeQuery(text="number"), arc=Arc(after=b""), limit=CARDS, now=clock.now)
-    assert [entry.record for entry in found] == [last.record]
+    found = await registry.store.fitting(NodeQuery(text="number"), arc=Arc(), limit=CARDS, now=clock.now)
+    assert [record for _, record in found.cards] == [last.record]
     line = Line(registry)
     assert await follower.follow(line) == 1
     assert line.fetched == [last.digest]

@@ -1,7 +1,8 @@
 """Registries: the records of everyone, kept, served and passed on (spec chapter 4).
 
 `contract` says what a record store does; `store` does it on one of the `databases`, by the `statements` that take in
-and those of `reading`, on the tables of `schema`. `offers` is what a card is found by.
+and those of `reading`, on the tables of `schema`, which `migrations` makes. A card is found by its `offers`, from its
+place on the `ring` on: `shelving` keeps what is searched, and `finding` searches it.
 
 `office` is all that a node runs to be a registry: the `service` with its `pages`, the `visitors` that it counts, the
 `intake` that every record passes, and `sync`, which follows other registries over `peers`. `announcing` brings a node's
@@ -16,9 +17,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from consilience.errors import UsageError
-from consilience.server.registry.contract import Admission, Arc, Entry, RecordStore
+from consilience.server.registry.contract import Admission, Entry, Found, RecordStore
+from consilience.server.registry.ring import Arc
 
-__all__ = ["Admission", "Arc", "Entry", "RecordStore", "record_store_at"]
+__all__ = ["Admission", "Arc", "Entry", "Found", "RecordStore", "record_store_at"]
 
 
 def record_store_at(url: str) -> RecordStore:

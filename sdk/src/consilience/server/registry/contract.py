@@ -19,6 +19,7 @@ from typing import Protocol, runtime_checkable
 from consilience.errors import LimitExceededError, RefusedError
 from consilience.reviews import NodeQuery, Placed, PublishOutcome, Record, RecordQuery
 from consilience.server.load import exceeded
+from consilience.server.registry.ring import Arc
 from consilience.units import Digest, PublicKey
 
 Admission = PublishOutcome | RefusedError
@@ -57,11 +58,16 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arc:
-    """A stretch of the ring of node ids: above `after`, up to and with `until`, or to the end where that is None."""
+class Found:
+    """What was found on an arc, and how far that was looked through.
 
-    after: bytes
-    until: bytes | None = None
+    Attributes:
+        cards: By their places on the ring, upwards.
+        until: Of the arc, everything up to here was looked at.
+    """
+
+    cards: tuple[tuple[int, Record], ...]
+    until: int
 
 
 @runtime_checkable
@@ -122,12 +128,15 @@ class RecordStore(Protocol):
             now: Aware UTC.
         """
 
-    async def fitting(self, query: NodeQuery, *, arc: Arc, limit: int, now: datetime) -> tuple[Entry, ...]:
-        """Returns the cards of nodes of which a skill fits (`reviews.fits`), by their node ids, upwards.
+    async def fitting(self, query: NodeQuery, *, arc: Arc, limit: int, now: datetime) -> Found:
+        """Returns the cards of nodes of which a skill fits (`reviews.fits`), in the order of the ring.
+
+        It looks at a bounded number of cards, however many there are and however few of them fit: so it may come less
+        far than the arc goes, with fewer cards than the limit, or none.
 
         Args:
             query: What is asked for; its page is not looked at.
-            arc: Which node ids.
+            arc: Which nodes.
             limit: How many at most.
             now: Aware UTC.
         """

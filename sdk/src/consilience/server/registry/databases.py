@@ -115,17 +115,19 @@ class PostgresDatabase:
         """Names the database, which has to be there."""
         self._url = url
         self._engine: Engine | None = None
+        self._reading: Engine | None = None
         self._threads: ThreadPoolExecutor | None = None
 
     async def open(self) -> None:
         """Makes the pool; the first connection is made by the first function."""
         self._engine = create_engine(self._url, pool_size=THREADS, max_overflow=0, pool_pre_ping=True)
+        self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="consilience-records")
 
     async def close(self) -> None:
         """Ends what was begun, and hangs up."""
         engine, threads = self._engine, self._threads
-        self._engine = self._threads = None
+        self._engine = self._reading = self._threads = None
         if threads is not None:
             await asyncio.to_thread(threads.shutdown)
         if engine is not None:
@@ -147,8 +149,10 @@ class PostgresDatabase:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, self._engine, work)
 
     async def read(self, work: Work[T]) -> T:
-        """Runs a function in a transaction, as `write` does."""
-        return await self.write(work)
+        """Runs a function each of whose statements sees what was committed when it began."""
+        if self._threads is None or self._reading is None:
+            raise StoreUnavailableError("the store is not open")
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, self._reading, work)
 
     def _run(self, engine: Engine, work: Work[T]) -> T:
         try:

@@ -1,16 +1,14 @@
 """The tables of a record store, for every database alike.
 
-Digests, keys and search terms are bytes: they compare byte by byte everywhere, and hold what text columns refuse.
+Digests and keys are bytes, which compare byte by byte everywhere. What cards are found by stands in two tables that are
+nothing but keys of numbers: whichever terms are asked for, the nodes that have them are met in the order of the ring.
 """
 
 from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     Column,
-    ForeignKey,
-    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -20,8 +18,6 @@ from sqlalchemy import (
 )
 
 from consilience.server.store.schema import UtcTime
-
-SCHEMA_VERSION = 1
 
 TABLES = MetaData()
 
@@ -50,45 +46,35 @@ RECORDS = Table(
     Column("since", UtcTime, comment="From when the key has to have been the node's."),
     Column("end_time", UtcTime, nullable=False),
     Column("record", LargeBinary, nullable=False, comment="An encoded Record; empty of a card that has ended."),
+    Column("place", BigInteger, comment="Of a card that can be found: where on the ring it stands."),
     UniqueConstraint("author", "slot_type", "slot"),
 )
 Index("records_of_author", RECORDS.c.author, RECORDS.c.serial)
 Index("records_about", RECORDS.c.subject, RECORDS.c.serial)
 Index("records_in_quota", RECORDS.c.author, RECORDS.c.slot_type, RECORDS.c.end_time, RECORDS.c.slot)
 Index("records_end", RECORDS.c.end_time)
-
-OFFERS = Table(
-    "offers",
-    TABLES,
-    Column("serial", ForeignKey(RECORDS.c.serial, ondelete="CASCADE"), primary_key=True, autoincrement=False),
-    Column("number", Integer, primary_key=True, autoincrement=False, comment="Of the skill within its card, from 1."),
-    Column("data_class", Integer, nullable=False),
-    Column("free", Boolean, nullable=False),
-    comment="The skills of the cards that can be found.",
-)
+ON_RING = Index("records_on_ring", RECORDS.c.place, unique=True)
 
 TERMS = Table(
     "terms",
     TABLES,
-    Column("serial", BigInteger, primary_key=True, autoincrement=False),
-    Column("number", Integer, primary_key=True, autoincrement=False, comment="Of the skill; 0: of the whole card."),
-    Column("term", LargeBinary, primary_key=True),
-    ForeignKeyConstraint(["serial"], [RECORDS.c.serial], ondelete="CASCADE"),
-    comment="What a skill is found by.",
+    Column("term", BigInteger, primary_key=True, autoincrement=False),
+    Column("place", BigInteger, primary_key=True, autoincrement=False, comment="Of a card."),
+    Column("skills", BigInteger, primary_key=True, autoincrement=False, comment="Of that card, a bit each."),
+    comment="What cards are found by: the nodes for each term, in the order of the ring.",
+    sqlite_with_rowid=False,
 )
-Index("terms_by_term", TERMS.c.term, TERMS.c.serial, TERMS.c.number)
 
 NUMBERS = Table(
     "numbers",
     TABLES,
-    Column("serial", BigInteger, primary_key=True, autoincrement=False),
-    Column("number", Integer, primary_key=True, autoincrement=False, comment="Of the skill within its card, from 1."),
-    Column("name", LargeBinary, primary_key=True),
+    Column("term", BigInteger, primary_key=True, autoincrement=False),
+    Column("place", BigInteger, primary_key=True, autoincrement=False, comment="Of a card."),
     Column("value", BigInteger, primary_key=True, autoincrement=False),
-    ForeignKeyConstraint(["serial"], [RECORDS.c.serial], ondelete="CASCADE"),
-    comment="What a skill costs, and how large its models are.",
+    Column("skills", BigInteger, primary_key=True, autoincrement=False, comment="Of that card, a bit each."),
+    comment="What skills cost, and how large their models are, as terms with a value.",
+    sqlite_with_rowid=False,
 )
-Index("numbers_by_value", NUMBERS.c.name, NUMBERS.c.value, NUMBERS.c.serial, NUMBERS.c.number)
 
 FOLLOWED = Table(
     "followed",

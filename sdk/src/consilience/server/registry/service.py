@@ -5,13 +5,13 @@ Nobody signs a call, and none has a header: what a record is worth, it shows its
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 
 from consilience._wire import records, registries
+from consilience.envelopes import Envelope
 from consilience.errors import RecordUnknownError
 from consilience.nodes import Limits
 from consilience.reviews import NodeQuery, Record, RecordQuery, check_query
@@ -19,17 +19,26 @@ from consilience.server.admission import check_size
 from consilience.server.load import exceeded
 from consilience.server.rates import NO_WAIT, CallRate
 from consilience.server.readers import Write
-from consilience.server.registry.contract import Arc, Entry, RecordStore
+from consilience.server.registry import ring
+from consilience.server.registry.contract import Entry, RecordStore
 from consilience.server.registry.intake import Intake
-from consilience.server.registry.pages import SYNC, Room, Tokens, of_serial, purpose_of, to_serial
+from consilience.server.registry.pages import DEFAULT_PAGE_ITEMS, SYNC, Room, Tokens, of_serial, purpose_of, to_serial
 from consilience.server.registry.visitors import Visitors
 
 DIGESTS_IN_A_RESPONSE = 1000
 PUBLISH_LIMIT = "max_publishes_per_minute"
-KEY_BYTES = 32
 Entries = AsyncGenerator[Entry, None]
+MAX_LOOKS = 2
+"""Looks along the ring, of a bounded number of steps each, that one page takes at most, full or not."""
+
 _READ_AT_ONCE = 32
 """Records that one statement returns: the largest together fill a page."""
+
+_PART_BESIDE_BYTES = 8
+"""Of a part of an envelope, for its tag and length."""
+
+_CARDS_AT_ONCE = DEFAULT_PAGE_ITEMS + 1
+"""Cards that one look returns: a page, and one that tells that there are more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,15 +97,13 @@ class RegistryService:
         check_size(request, limits=self.limits)
         query = registries.decode_node_query(request)
         check_query(query)
-        purpose, start = purpose_of(query), os.urandom(KEY_BYTES)
+        purpose, start = purpose_of(query), ring.anywhere()
         passed = start
         if query.page_token:
-            position = self.tokens.position(query.page_token, purpose=purpose)
-            start, passed = position[:KEY_BYTES], position[KEY_BYTES:]
-        found = self._round(query, start=start, passed=passed, now=self.clock())
-        page, last = await _filled(found, page_size=query.page_size)
-        token = b"" if last is None else self.tokens.token(start + _node_of(last), purpose=purpose)
-        return registries.encode_cards([entry.record.object for entry in page], next_page_token=token)
+            start, passed = ring.from_bytes(self.tokens.position(query.page_token, purpose=purpose))
+        page, behind = await self._round(query, start=start, passed=passed, now=self.clock())
+        token = b"" if behind is None else self.tokens.token(ring.to_bytes(start, behind), purpose=purpose)
+        return registries.encode_cards(page, next_page_token=token)
 
     async def sync_records(self, request: bytes, write: Write) -> bytes:
         """Writes the digests of all records that were taken in, from behind a cursor (REG-SYNC-001)."""
@@ -115,17 +122,27 @@ class RegistryService:
                 yield entry
             before = entries[-1].serial
 
-    async def _round(self, query: NodeQuery, *, start: bytes, passed: bytes, now: datetime) -> Entries:
-        """Yields the cards that fit from behind a node id, over the end of the ring, as far as the start."""
-        arcs = [Arc(after=passed, until=start)] if passed < start else [Arc(after=passed), Arc(after=b"", until=start)]
-        for arc in arcs:
-            after = arc.after
-            while entries := await self.store.fitting(
-                query, arc=Arc(after=after, until=arc.until), limit=_READ_AT_ONCE, now=now
-            ):
-                for entry in entries:
-                    yield entry
-                after = _node_of(entries[-1])
+    async def _round(
+        self, query: NodeQuery, *, start: int, passed: int, now: datetime
+    ) -> tuple[list[Envelope], int | None]:
+        """Goes on round the ring until a page is full or it has looked often; returns the page and where it goes on."""
+        page: list[Envelope] = []
+        room, looks = Room(query.page_size), MAX_LOOKS
+        for arc in ring.round_from(start, passed=passed):
+            passed = arc.after
+            while passed < arc.until:
+                if not looks:
+                    return page, passed
+                on = ring.Arc(after=passed, until=arc.until)
+                found = await self.store.fitting(query, arc=on, limit=_CARDS_AT_ONCE, now=now)
+                for place, record in found.cards:
+                    if not room.take(_most_bytes(record.object)):
+                        return page, passed
+                    page.append(record.object)
+                    passed = place
+                looks -= len(found.cards) < _CARDS_AT_ONCE
+                passed = found.until
+        return page, None
 
 
 async def _filled(entries: Entries, *, page_size: int) -> tuple[list[Entry], Entry | None]:
@@ -144,6 +161,7 @@ def _size_of(record: Record) -> int:
     return len(records.to_bytes(record))
 
 
-def _node_of(entry: Entry) -> bytes:
-    """Returns the node of a card: its root key signed it."""
-    return entry.record.object.public_key
+def _most_bytes(envelope: Envelope) -> int:
+    """Returns what an encoded envelope has at most, without encoding it."""
+    parts = (envelope.payload_type, envelope.payload, envelope.public_key, envelope.signature)
+    return sum(len(part) + _PART_BESIDE_BYTES for part in parts)

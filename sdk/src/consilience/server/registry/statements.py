@@ -7,54 +7,27 @@ the order of the commits, and what was read stays true until it is written.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, inspect, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 
 from consilience._wire import records as wire
 from consilience.errors import KeyRetiredError
 from consilience.nodes import NodeCard
 from consilience.reviews import Place, Placed, PublishOutcome, RecordType, refusal_of, wins
 from consilience.reviews.slots import rank
+from consilience.server.registry import shelving
 from consilience.server.registry.contract import Admission, Capacity
-from consilience.server.registry.offers import CARD_ITSELF, offers_of, terms_of_card
-from consilience.server.registry.schema import (
-    FOLLOWED,
-    NUMBERS,
-    OFFERS,
-    RECORDS,
-    REGISTRY,
-    SCHEMA_VERSION,
-    TABLES,
-    TERMS,
-)
-from consilience.server.store.contract import SchemaTooNewError
+from consilience.server.registry.schema import FOLLOWED, RECORDS, REGISTRY
 from consilience.units import Digest
 
-IDENTITY_BYTES = 16
 _LOOKED_UP = 500
 """Digests that one statement asks for."""
 
-
-def prepare(connection: Connection) -> bytes:
-    """Makes the tables where there are none, and returns the identity of the store.
-
-    Raises:
-        SchemaTooNewError: A later version of this library made them.
-    """
-    if not inspect(connection).has_table(REGISTRY.name):
-        TABLES.create_all(connection)
-        first = {"schema_version": SCHEMA_VERSION, "identity": os.urandom(IDENTITY_BYTES), "last_serial": 0}
-        connection.execute(REGISTRY.insert().values(first))
-    version, identity = connection.execute(select(REGISTRY.c.schema_version, REGISTRY.c.identity)).one()
-    if version > SCHEMA_VERSION:
-        raise SchemaTooNewError(
-            f"the registry has schema {version}, this version of the library reads up to {SCHEMA_VERSION}"
-        )
-    return bytes(identity)
+FORGOTTEN_AT_ONCE = 500
+"""Records of each kind that one transaction drops, since others wait for it."""
 
 
 def admit(
@@ -76,16 +49,20 @@ def admit(
 
 
 def forget(connection: Connection, *, now: datetime) -> int:
-    """Drops what has ended; of a card stays the row, which keeps earlier ones out (REC-END-001)."""
+    """Drops some of what has ended, and tells how many; of a card its row keeps earlier ones out (REC-END-001)."""
     ended = RECORDS.c.end_time <= now
     a_card = RECORDS.c.type == int(RecordType.NODE_CARD)
-    gone = connection.execute(delete(RECORDS).where(ended, ~a_card)).rowcount
-    emptied = connection.execute(
-        update(RECORDS).where(ended, a_card, RECORDS.c.record != b"").values(record=b"").returning(RECORDS.c.serial)
-    ).scalars()
-    for serial in (serials := list(emptied)):
-        _drop_offers(connection, serial)
-    return gone + len(serials)
+    some = select(RECORDS.c.serial).where(ended, ~a_card).limit(FORGOTTEN_AT_ONCE)
+    gone = connection.execute(delete(RECORDS).where(RECORDS.c.serial.in_(some))).rowcount
+    cards = connection.execute(
+        select(RECORDS).where(ended, a_card, RECORDS.c.record != b"").limit(FORGOTTEN_AT_ONCE)
+    ).all()
+    for card in cards:
+        shelving.take_out(connection, card)
+    if cards:
+        emptied = update(RECORDS).where(RECORDS.c.serial.in_([card.serial for card in cards]))
+        connection.execute(emptied.values(record=b"", place=None))
+    return gone + len(cards)
 
 
 def unknown(connection: Connection, digests: Sequence[Digest]) -> tuple[Digest, ...]:
@@ -137,12 +114,14 @@ def _admit(
         return PublishOutcome.SUPERSEDED
     else:
         connection.execute(delete(RECORDS).where(RECORDS.c.serial == last.serial))
-    _insert(connection, placed, serial=serial)
     match placed.record.object.value:
         case NodeCard() as card if retired is None:
-            _insert_offers(connection, card, serial=serial)
-        case _ if place.type is RecordType.KEY_SUCCESSION:
-            _retire(connection, place)
+            on_ring = shelving.put_in(connection, card, instead_of=held)
+        case _:
+            on_ring = None
+    connection.execute(RECORDS.insert(), row_of(placed, serial=serial, on_ring=on_ring))
+    if place.type is RecordType.KEY_SUCCESSION:
+        _retire(connection, place)
     return PublishOutcome.STORED
 
 
@@ -167,45 +146,29 @@ def _last_within_quota(connection: Connection, place: Place, *, quota: int) -> A
     return connection.execute(last).one_or_none()
 
 
-def _insert(connection: Connection, placed: Placed, *, serial: int) -> None:
+def row_of(placed: Placed, *, serial: int, on_ring: int | None) -> dict[str, Any]:
+    """Returns what is kept of a record.
+
+    Args:
+        placed: The record.
+        serial: Its number.
+        on_ring: The place of a card that can be found.
+    """
     place = placed.place
-    connection.execute(
-        RECORDS.insert(),
-        {
-            "serial": serial,
-            "digest": place.digest,
-            "type": int(place.type),
-            "slot_type": int(place.slot_type),
-            "author": place.author,
-            "slot": place.slot,
-            "subject": place.subject,
-            "issue_time": place.issue_time,
-            "since": place.since,
-            "end_time": place.end,
-            "record": wire.to_bytes(placed.record.record),
-        },
-    )
-
-
-def _insert_offers(connection: Connection, card: NodeCard, *, serial: int) -> None:
-    offers = list(offers_of(card))
-    if not offers:
-        return
-    rows = [{"serial": serial, "number": one.number, "data_class": one.data_class, "free": one.free} for one in offers]
-    connection.execute(OFFERS.insert(), rows)
-    terms = [(CARD_ITSELF, term) for term in sorted(terms_of_card(card))]
-    terms += [(offer.number, term) for offer in offers for term in sorted(offer.terms)]
-    connection.execute(TERMS.insert(), [{"serial": serial, "number": number, "term": term} for number, term in terms])
-    if numbers := [(offer.number, *pair) for offer in offers for pair in sorted(offer.numbers)]:
-        connection.execute(
-            NUMBERS.insert(),
-            [{"serial": serial, "number": number, "name": name, "value": value} for number, name, value in numbers],
-        )
-
-
-def _drop_offers(connection: Connection, serial: int) -> None:
-    for table in (OFFERS, TERMS, NUMBERS):
-        connection.execute(delete(table).where(table.c.serial == serial))
+    return {
+        "serial": serial,
+        "digest": place.digest,
+        "type": int(place.type),
+        "slot_type": int(place.slot_type),
+        "author": place.author,
+        "slot": place.slot,
+        "subject": place.subject,
+        "issue_time": place.issue_time,
+        "since": place.since,
+        "end_time": place.end,
+        "record": wire.to_bytes(placed.record.record),
+        "place": on_ring,
+    }
 
 
 def _retirement(connection: Connection, node_id: bytes) -> datetime | None:
@@ -216,12 +179,13 @@ def _retirement(connection: Connection, node_id: bytes) -> datetime | None:
 
 def _retire(connection: Connection, succession: Place) -> None:
     """Drops what was signed for a node after it went over to another root key, and no longer lets it be found."""
+    card = (RECORDS.c.author == succession.author, RECORDS.c.slot_type == int(RecordType.NODE_CARD))
+    for held in connection.execute(select(RECORDS).where(*card)).all():
+        shelving.take_out(connection, held)
+    connection.execute(update(RECORDS).where(*card).values(place=None))
     connection.execute(
         delete(RECORDS).where(RECORDS.c.subject == succession.subject, RECORDS.c.since > succession.issue_time)
     )
-    card = (RECORDS.c.author == succession.author, RECORDS.c.slot_type == int(RecordType.NODE_CARD))
-    for serial in connection.execute(select(RECORDS.c.serial).where(*card)).scalars().all():
-        _drop_offers(connection, serial)
 
 
 def _place_of(row: Row[Any]) -> Place:

@@ -8,9 +8,10 @@ from functools import partial
 
 from consilience.errors import UsageError
 from consilience.reviews import QUOTAS, NodeQuery, Placed, Record, RecordQuery, RecordType
-from consilience.server.registry import reading, statements
-from consilience.server.registry.contract import Admission, Arc, Capacity, Entry
+from consilience.server.registry import finding, migrations, reading, statements
+from consilience.server.registry.contract import Admission, Capacity, Entry, Found
 from consilience.server.registry.databases import Database
+from consilience.server.registry.ring import Arc
 from consilience.server.store.contract import StoreUnavailableError
 from consilience.units import Digest, PublicKey
 
@@ -43,7 +44,7 @@ class SqlRecordStore:
             raise UsageError("the store is open already")
         await self._database.open()
         try:
-            self._identity = await self._database.prepare(statements.prepare)
+            self._identity = await self._database.prepare(migrations.prepare)
         except BaseException:
             await self._database.close()
             raise
@@ -80,17 +81,20 @@ class SqlRecordStore:
         """Returns the records about or by somebody; see `RecordStore.about`."""
         return await self._database.read(partial(reading.about, query=query, before=before, limit=limit, now=now))
 
-    async def fitting(self, query: NodeQuery, *, arc: Arc, limit: int, now: datetime) -> tuple[Entry, ...]:
+    async def fitting(self, query: NodeQuery, *, arc: Arc, limit: int, now: datetime) -> Found:
         """Returns the cards of nodes that fit; see `RecordStore.fitting`."""
-        return await self._database.read(partial(reading.fitting, query=query, arc=arc, limit=limit, now=now))
+        return await self._database.read(partial(finding.fitting, query=query, arc=arc, limit=limit, now=now))
 
     async def taken_in(self, *, after: int, limit: int, now: datetime) -> tuple[tuple[int, Digest], ...]:
         """Returns the feed; see `RecordStore.taken_in`."""
         return await self._database.read(partial(reading.taken_in, after=after, limit=limit, now=now))
 
     async def forget(self, *, now: datetime) -> int:
-        """Drops what has ended."""
-        return await self._database.write(partial(statements.forget, now=now))
+        """Drops what has ended, in as many transactions as it takes: others write in between."""
+        dropped = 0
+        while some := await self._database.write(partial(statements.forget, now=now)):
+            dropped += some
+        return dropped
 
     async def cursor_of(self, registry: str) -> bytes:
         """Returns how far another registry was followed."""

@@ -1,0 +1,80 @@
+"""A database that an earlier version made is brought to the present one when it is opened, and keeps all it holds."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Connection, select, text
+
+from consilience import nodes
+from consilience.reviews import NodeQuery, RecordType
+from consilience.server.registry import Arc
+from consilience.server.registry.migrations import SCHEMA_VERSION
+from consilience.server.registry.schema import RECORDS, REGISTRY
+from consilience.server.registry.store import SqlRecordStore
+from consilience.server.store.contract import SchemaTooNewError
+from sdk.tests.reviews.specimens import NOW, TestNode, card_record, key, placed, review_of
+from sdk.tests.server.registry.conftest import MakeDatabase
+
+NODE, RETIRED = TestNode.named("node"), TestNode.named("retired")
+FIRST_SCHEMA = (
+    "DROP INDEX records_on_ring",
+    "ALTER TABLE records DROP COLUMN place",
+    "DROP TABLE terms",
+    "DROP TABLE numbers",
+    "CREATE TABLE offers (serial BIGINT NOT NULL REFERENCES records, number INTEGER NOT NULL, data_class INTEGER)",
+    "CREATE TABLE terms (serial BIGINT NOT NULL REFERENCES records, number INTEGER NOT NULL, term BIGINT)",
+    "CREATE TABLE numbers (serial BIGINT NOT NULL REFERENCES records, number INTEGER NOT NULL, value BIGINT)",
+    "INSERT INTO offers SELECT serial, 1, 2 FROM records",
+    "UPDATE registry SET schema_version = 1",
+)
+
+
+async def test_a_database_of_the_first_schema_is_searched_along_the_ring(make_database: MakeDatabase) -> None:
+    store = SqlRecordStore(make_database())
+    await store.open()
+    card, review = card_record(NODE), review_of(NODE, reviewer=key("reviewer"))
+    ended = card_record(TestNode.named("ended"), issued=NOW - timedelta(days=8))
+    await store.admit([placed(ended, now=NOW - timedelta(days=8))], now=NOW - timedelta(days=8))
+    await store.forget(now=NOW)
+    records = [card, review, card_record(RETIRED), RETIRED.succession(card=RETIRED.card())]
+    await store.admit([placed(record) for record in records], now=NOW)
+    identity, feed = store.identity, await store.taken_in(after=0, limit=9, now=NOW)
+    await store._database.write(_as_in_the_first_schema)
+    await store.close()
+
+    again = SqlRecordStore(make_database())
+    await again.open()
+    assert again.identity == identity
+    assert await again.taken_in(after=0, limit=9, now=NOW) == feed
+    found = await again.fitting(NodeQuery(domain="units"), arc=Arc(), limit=9, now=NOW)
+    assert [record for _, record in found.cards] == [card.record]
+    newer = card_record(NODE, issued=NOW, skills=[nodes.Skill(id="cook")])
+    await again.admit([placed(newer)], now=NOW)
+    assert (await again.fitting(NodeQuery(domain="units"), arc=Arc(), limit=9, now=NOW)).cards == ()
+    assert await again._database.read(_version) == SCHEMA_VERSION
+    await again.close()
+
+
+async def test_a_database_of_a_later_version_is_left_alone(make_database: MakeDatabase) -> None:
+    store = SqlRecordStore(make_database())
+    await store.open()
+    await store._database.write(_as_in_a_later_schema)
+    await store.close()
+    with pytest.raises(SchemaTooNewError):
+        await SqlRecordStore(make_database()).open()
+
+
+def _as_in_the_first_schema(connection: Connection) -> None:
+    cards = select(RECORDS.c.serial).where(RECORDS.c.type == int(RecordType.NODE_CARD))
+    assert len(connection.execute(cards).all()) == 3
+    for statement in FIRST_SCHEMA:
+        connection.execute(text(statement))
+
+
+def _as_in_a_later_schema(connection: Connection) -> None:
+    connection.execute(REGISTRY.update().values(schema_version=SCHEMA_VERSION + 1))
+
+
+def _version(connection: Connection) -> int:
+    version: int = connection.execute(select(REGISTRY.c.schema_version)).scalar_one()
+    return version
