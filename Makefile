@@ -13,7 +13,7 @@ export PYTHONPATH := $(CURDIR)
 
 .PHONY: help
 help: ## list the tasks
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: setup
 setup: $(READY) ## make .venv with everything that tests and demo need
@@ -79,6 +79,11 @@ docs: $(READY) ## draw the tables of the spec from the descriptors, and requirem
 bench: $(READY) ## measure, and write benchmarks/results.json
 	"$(PYTHON)" -m scripts.set_up bench
 	python -m benchmarks.run
+
+.PHONY: bench-registry
+bench-registry: $(READY) ## measure registries up to a million cards, and write docs/network/registry.md (for the night)
+	"$(PYTHON)" -m scripts.set_up bench simulate
+	python -m benchmarks.registry.measure $(if $(FOLDER),--folder "$(FOLDER)")
 
 .PHONY: simulate
 simulate: $(READY) ## simulate attacks on reputation, and write docs/network (for the night)
