@@ -37,13 +37,13 @@ class Line:
 
     async def cut(self) -> None:
         """Ends all connections, and takes no more."""
-        if self._server is None:
+        server, self._server = self._server, None
+        if server is None:
             return
-        self._server.close()
+        server.close()
         for writer in tuple(self._open):
             writer.transport.abort()
-        await self._server.wait_closed()
-        self._server = None
+        await server.wait_closed()
 
     async def _lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -52,6 +52,10 @@ class Line:
             writer.transport.abort()
             return
         both = {writer, to_writer}
+        if self._server is None:  # cut while the other end was dialled
+            for each in both:
+                each.transport.abort()
+            return
         self._open |= both
         try:
             await asyncio.gather(_pump(reader, to_writer), _pump(to_reader, writer))
