@@ -25,7 +25,7 @@ _RUN_LANGUAGES = ("python", "console")
 _PORT = re.compile(r"\b734[1-9]\b")
 _USUAL_PORT = "7341"
 _START_SECONDS = 60.0
-_RUN_SECONDS = 100.0
+_RUN_SECONDS = 200.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
 WITHOUT_COMMANDS = {"performance.md"}
 
 
-@pytest.mark.timeout(300)  # a guide starts nodes and judges them, one after the other
+@pytest.mark.timeout(600)  # a guide starts nodes and judges them, and clients, one after the other
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.name)
 def test_a_guide_works_to_the_letter(guide: Path, tmp_path: Path) -> None:
     if guide.name in WITHOUT_COMMANDS:
