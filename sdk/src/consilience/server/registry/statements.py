@@ -119,7 +119,7 @@ def _admit(
             on_ring = shelving.put_in(connection, card, instead_of=held)
         case _:
             on_ring = None
-    connection.execute(RECORDS.insert(), row_of(placed, serial=serial, on_ring=on_ring))
+    _insert(connection, placed, serial=serial, on_ring=on_ring)
     if place.type is RecordType.KEY_SUCCESSION:
         _retire(connection, place)
     return PublishOutcome.STORED
@@ -169,6 +169,10 @@ def row_of(placed: Placed, *, serial: int, on_ring: int | None) -> dict[str, Any
         "record": wire.to_bytes(placed.record.record),
         "place": on_ring,
     }
+
+
+def _insert(connection: Connection, placed: Placed, *, serial: int, on_ring: int | None) -> None:
+    connection.execute(RECORDS.insert(), row_of(placed, serial=serial, on_ring=on_ring))
 
 
 def _retirement(connection: Connection, node_id: bytes) -> datetime | None:
