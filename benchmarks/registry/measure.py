@@ -216,7 +216,7 @@ async def measure(
     """Returns what was measured at each size, and ratios at the last one of each database.
 
     Args:
-        folder: Empty; takes up to 8 GB for a million cards.
+        folder: Empty; takes up to 9 GB for a million cards.
         postgres_sizes: How many cards there are at each step, upwards, multiples of a hundred; none: leaves it out.
         sqlite_sizes: The same.
         quick: Whether a few calls will do.
@@ -246,7 +246,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=_sizes, help="cards at each step on PostgreSQL, as 1000,10000; no report")
     parser.add_argument("--sqlite-sizes", type=_sizes, help="the same on SQLite; those of --sizes when absent")
     parser.add_argument("--quick", action="store_true", help="a few calls of each kind alone")
-    parser.add_argument("--folder", type=Path, help="where the databases are kept meanwhile, 8 GB for a million")
+    parser.add_argument("--folder", type=Path, help="where the databases are kept meanwhile, 9 GB for a million")
     given = parser.parse_args()
     whole = given.sizes is None and given.sqlite_sizes is None and not given.quick
     postgres_sizes = POSTGRES_SIZES if given.sizes is None else given.sizes

@@ -16,8 +16,13 @@ UNBOUNDED = 10**9
 SHARED_BUFFERS = "1GB"
 """What an operator gives a database of this size; the default is of the time of small machines."""
 
-MAX_WAL_SIZE = "2GB"
-"""So that the disk is not filled by a log of what is loaded."""
+_SETTINGS = {
+    "shared_buffers": SHARED_BUFFERS,
+    # Indexes that are built after loading are not written to the log a second time.
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "2GB",
+}
 
 
 @contextlib.contextmanager
@@ -30,8 +35,8 @@ def postgres(folder: Path) -> Iterator[str]:
     server = get_server(data, cleanup_mode="stop")
     try:
         with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-            connection.execute(f"ALTER SYSTEM SET shared_buffers = '{SHARED_BUFFERS}'")
-            connection.execute(f"ALTER SYSTEM SET max_wal_size = '{MAX_WAL_SIZE}'")
+            for name, value in _SETTINGS.items():
+                connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
         server.cleanup()
         server = get_server(data, cleanup_mode="stop")
         yield server.get_uri()
