@@ -36,6 +36,7 @@ from consilience.identity import KeyPair
 from consilience.nodes import Profile
 from consilience.reviews import NodeQuery, OpenRecord, PublishOutcome, Record, RecordQuery, RecordType
 from consilience.server import Node, Registry, RunningNode
+from consilience.server.registry import finding
 from consilience.units import Digest
 from sdk.tests.reviews.specimens import (
     DAY,
@@ -243,6 +244,27 @@ async def test_the_pages_of_a_search_go_once_round_the_ring_from_anywhere(caller
         assert found[first:] + found[:first] == sorted(record.object.envelope.public_key for record in there)
         starts.add(found[0])
     assert len(starts) > 1
+
+
+async def test_a_page_may_be_empty_and_lead_on_so_that_no_call_takes_long(
+    caller: RegistryCaller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "STEPS", 4)
+    apart = [nodes.Skill(id="a", domains=("units",)), nodes.Skill(id="b", domains=("law",))]
+    together = [nodes.Skill(id="c", domains=("units", "law"))]
+    cards = [card_record(TestNode.named(f"node {number}"), skills=apart) for number in range(20)]
+    fits = card_record(TestNode.named("fits"), skills=together)
+    await caller.bring([*cards, fits])
+    # All have both things wanted, and one has them in one skill.
+    query, found, sizes = NodeQuery(domain="units", text="law"), list[bytes](), list[int]()
+    page, token = await caller.nodes(query)
+    while token:
+        sizes.append(len(page))
+        found += [card.digest for card in page]
+        page, token = await caller.nodes(replace(query, page_token=token))
+    assert [*found, *(card.digest for card in page)] == [fits.digest]
+    assert len(sizes) >= 4
+    assert 0 in sizes
 
 
 async def test_the_feed_goes_on_behind_a_cursor_also_after_a_restart(

@@ -28,9 +28,6 @@ from consilience.server.registry.visitors import Visitors
 DIGESTS_IN_A_RESPONSE = 1000
 PUBLISH_LIMIT = "max_publishes_per_minute"
 Entries = AsyncGenerator[Entry, None]
-MAX_LOOKS = 2
-"""Looks along the ring, of a bounded number of steps each, that one page takes at most, full or not."""
-
 _READ_AT_ONCE = 32
 """Records that one statement returns: the largest together fill a page."""
 
@@ -125,14 +122,16 @@ class RegistryService:
     async def _round(
         self, query: NodeQuery, *, start: int, passed: int, now: datetime
     ) -> tuple[list[Envelope], int | None]:
-        """Goes on round the ring until a page is full or it has looked often; returns the page and where it goes on."""
+        """Goes on round the ring until a page is full, or the steps of a look are used up.
+
+        Returns:
+            The page, and the place from behind which the next one goes on, or None where there is no next one.
+        """
         page: list[Envelope] = []
-        room, looks = Room(query.page_size), MAX_LOOKS
+        room = Room(query.page_size)
         for arc in ring.round_from(start, passed=passed):
             passed = arc.after
             while passed < arc.until:
-                if not looks:
-                    return page, passed
                 on = ring.Arc(after=passed, until=arc.until)
                 found = await self.store.fitting(query, arc=on, limit=_CARDS_AT_ONCE, now=now)
                 for place, record in found.cards:
@@ -140,8 +139,9 @@ class RegistryService:
                         return page, passed
                     page.append(record.object)
                     passed = place
-                looks -= len(found.cards) < _CARDS_AT_ONCE
                 passed = found.until
+                if passed < arc.until and len(found.cards) < _CARDS_AT_ONCE:
+                    return page, passed
         return page, None
 
 
