@@ -1,7 +1,7 @@
 """Breakages: every constraint that the protos declare of a message, broken alone.
 
 They are drawn from the descriptors, so a rule that is added to a proto is broken by the next run. What cannot be drawn,
-because it is an expression between fields, stands in `_EXPRESSIONS`; one that is missing there stops the drawing.
+because it is an expression between fields, stands in `broken_expressions`; one that is missing there stops the drawing.
 """
 
 from __future__ import annotations
@@ -9,24 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from buf.validate import validate_pb2
+from consilience_conformance.broken_expressions import EXPRESSIONS, Change, Draft
 from consilience_conformance.image import pool
-
-Draft: TypeAlias = Any
-"""A message whose fields are known from its descriptor alone."""
-
-Change = Callable[[Draft], None]
-"""Breaks a rule of a message that keeps all of them."""
 
 _OWN_PACKAGE = "consilience.v1."
 _FILLER = "x"
 _EMPTY = "empty"
-_SECOND = 1_000_000_000
 
 _SAMPLES: dict[str, dict[str, Any]] = {
     "consilience.v1.AskPayment": {"quote_digest": bytes([1]) * 32, "session_id": bytes([1]) * 32},
@@ -96,9 +90,9 @@ def breakages(full_name: str) -> tuple[Breakage, ...]:
 
 def _of_message(descriptor: Descriptor, place: _Place) -> Iterator[Breakage]:
     for expression in descriptor.GetOptions().Extensions[validate_pb2.message].cel:
-        if expression.id not in _EXPRESSIONS:
+        if expression.id not in EXPRESSIONS:
             raise UndrawableRuleError(f"{descriptor.full_name}: nothing here breaks {expression.id}")
-        for variant, change in _EXPRESSIONS[expression.id].items():
+        for variant, change in EXPRESSIONS[expression.id].items():
             yield _at(place, "", expression.id, change, variant=variant, whole=True)
     for oneof in descriptor.oneofs:
         if oneof.GetOptions().Extensions[validate_pb2.oneof].required:
@@ -183,19 +177,25 @@ def _of_kind(field: FieldDescriptor, place: _Place, kind: str, rules: Message) -
 
 
 def _of_items(field: FieldDescriptor, place: _Place, items: Draft) -> Iterator[Breakage]:
-    for rule, value in items.string.ListFields():
-        if rule.name not in _ITEMS:
-            raise UndrawableRuleError(f"{field.full_name}: nothing here breaks items.string.{rule.name}")
+    for kind, rules in items.ListFields():
+        for rule, value in rules.ListFields():
+            name = f"{kind.name}.{rule.name}"
+            if name not in _ITEMS:
+                raise UndrawableRuleError(f"{field.full_name}: nothing here breaks items.{name}")
 
-        def change(message: Draft, *, text: str = _ITEMS[rule.name](value)) -> None:
-            getattr(message, field.name).append(text)
+            def change(message: Draft, *, item: object = _ITEMS[name](field, value)) -> None:
+                getattr(message, field.name).insert(0, item)
 
-        yield _at(place, f"{field.name}[0]", f"string.{rule.name}", change)
+            yield _at(place, f"{field.name}[0]", name, change)
 
 
-_ITEMS: dict[str, Callable[[int], str]] = {
-    "min_len": lambda least: _FILLER * (least - 1),
-    "max_len": lambda most: _FILLER * (most + 1),
+_ITEMS: dict[str, Callable[[FieldDescriptor, Any], object]] = {
+    "string.min_len": lambda _, least: _FILLER * (least - 1),
+    "string.max_len": lambda _, most: _FILLER * (most + 1),
+    "string.pattern": lambda _, pattern: next(text for text in (" a", "") if not re.search(pattern, text)),
+    "bytes.len": lambda _, size: bytes(size - 1),
+    "enum.defined_only": lambda field, _: _highest(field) + 1,
+    "enum.not_in": lambda _, values: values[0],
 }
 
 Variants = Iterable[tuple[str, Change]]
@@ -250,11 +250,34 @@ def _too_few(field: FieldDescriptor, least: int) -> Variants:
 
 
 def _too_many(field: FieldDescriptor, most: int) -> Variants:
-    yield "", lambda message: getattr(message, field.name).extend(f"{_FILLER}{index}" for index in range(most + 1))
+    """Repeats the first of what is there, under ids of their own where they have ids."""
+
+    def change(message: Draft) -> None:
+        items = getattr(message, field.name)
+        if field.message_type is not None and not items:
+            items.add()
+        for index in range(most + 1):
+            if field.message_type is None:
+                items.append(f"{_FILLER}{index}" if not items or _is_unique(field) else items[0])
+                continue
+            copy = type(items[0]).FromString(items[0].SerializeToString())
+            if "id" in field.message_type.fields_by_name:
+                copy.id = f"{copy.id}{index}"
+            items.append(copy)
+
+    yield "", change
+
+
+def _is_unique(field: FieldDescriptor) -> bool:
+    return bool(field.GetOptions().Extensions[validate_pb2.field].repeated.unique)
 
 
 def _alike(field: FieldDescriptor, _: object) -> Variants:
-    yield "", lambda message: getattr(message, field.name).extend([_FILLER, _FILLER])
+    def change(message: Draft) -> None:
+        items = getattr(message, field.name)
+        items.extend([items[0]] if items else [_FILLER, _FILLER])
+
+    yield "", change
 
 
 def _too_many_pairs(field: FieldDescriptor, most: int) -> Variants:
@@ -266,10 +289,12 @@ def _too_many_pairs(field: FieldDescriptor, most: int) -> Variants:
 
 
 def _undefined(field: FieldDescriptor, _: object) -> Variants:
-    values = field.enum_type.values if field.enum_type is not None else []
-    highest = max(value.number for value in values)
-    yield "the next one", _setting(field, highest + 1)
+    yield "the next one", _setting(field, _highest(field) + 1)
     yield "far off", _setting(field, 2**31 - 1)
+
+
+def _highest(field: FieldDescriptor) -> int:
+    return max(value.number for value in field.enum_type.values) if field.enum_type is not None else 0
 
 
 def _unwanted(field: FieldDescriptor, values: Iterable[int]) -> Variants:
@@ -279,6 +304,14 @@ def _unwanted(field: FieldDescriptor, values: Iterable[int]) -> Variants:
 
 def _below(field: FieldDescriptor, least: int) -> Variants:
     yield "", _setting(field, least - 1)
+
+
+def _above(field: FieldDescriptor, most: int) -> Variants:
+    yield "", _setting(field, most + 1)
+
+
+def _negative(field: FieldDescriptor, _: object) -> Variants:
+    yield "", lambda message: getattr(message, field.name).FromNanoseconds(-1)
 
 
 def _not_above(field: FieldDescriptor, bound: int) -> Variants:
@@ -297,37 +330,9 @@ _BREAKERS: dict[str, Callable[[FieldDescriptor, Any], Variants]] = {
     "enum.defined_only": _undefined,
     "enum.not_in": _unwanted,
     "int32.gte": _below,
+    "int32.lte": _above,
     "int64.gte": _below,
+    "int64.lte": _above,
     "int64.gt": _not_above,
-}
-
-
-def _lasting(nanoseconds: int) -> Change:
-    return lambda header: header.expire_time.FromNanoseconds(header.issue_time.ToNanoseconds() + nanoseconds)
-
-
-def _putting(**values: object) -> Change:
-    def change(message: Draft) -> None:
-        for name, value in values.items():
-            setattr(message, name, value)
-
-    return change
-
-
-def _turn_credit_round(terms: Draft) -> None:
-    terms.credit_limit = 0 if terms.credit_limit else 1
-
-
-_EXPRESSIONS: dict[str, dict[str, Change]] = {
-    "call_header.lifetime": {
-        "none": _lasting(0),
-        "turned round": _lasting(-_SECOND),
-        "ten minutes and a microsecond": _lasting(600 * _SECOND + 1000),
-    },
-    "open_session_call.deposit": {
-        "an id alone": _putting(deposit_id=bytes([1]) * 16, deposit=0),
-        "an amount alone": _putting(deposit_id=b"", deposit=1),
-    },
-    "session_terms.issuer": {"": _putting(issuer=bytes([1]) * 32)},
-    "session_terms.credit": {"": _turn_credit_round},
+    "duration.gte": _negative,
 }

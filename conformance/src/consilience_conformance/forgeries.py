@@ -10,21 +10,28 @@ import functools
 import secrets
 
 from consilience.v1.envelope_pb2 import SignedEnvelope
-from consilience_conformance import edwards
+from consilience_conformance import edwards, signatures
 from consilience_conformance.edwards import BASE, COFACTOR, GROUP_ORDER, IDENTITY, Point, SecretScalar
 from consilience_conformance.envelopes import pre_authentication_encoding
 from consilience_conformance.signed_calls import ASKING, Method, SignedCall
 from consilience_conformance.stage import Stage
 
+SMALL_KEY = IDENTITY.encode()
+"""A key of small order: with it, R = the identity and S = 0 are a signature of everything."""
+
 
 def small_order(_: Stage, method: Method, call: SignedCall) -> SignedEnvelope:
     """Returns a call that nobody signed: where the key is the identity, R = the identity and S = 0 are a signature."""
-    key = IDENTITY.encode()
-    call.header.caller = key
+    call.header.caller = SMALL_KEY
+    return signed_by_nobody(call.SerializeToString(deterministic=True), payload_type=method.payload_type)
+
+
+def signed_by_nobody(payload: bytes, *, payload_type: str) -> SignedEnvelope:
+    """Returns what nobody signed, under the key of small order, which the payload has to name as its signer."""
     return SignedEnvelope(
-        payload_type=method.payload_type,
-        payload=call.SerializeToString(deterministic=True),
-        public_key=key,
+        payload_type=payload_type,
+        payload=payload,
+        public_key=SMALL_KEY,
         signature=IDENTITY.encode() + edwards.encode_scalar(0),
     )
 
@@ -32,8 +39,13 @@ def small_order(_: Stage, method: Method, call: SignedCall) -> SignedEnvelope:
 def cofactored_only(stage: Stage, method: Method, call: SignedCall) -> SignedEnvelope:
     """Returns a call signed by its caller with an R that has a part of small order: only a factor of eight hides it."""
     payload = call.SerializeToString(deterministic=True)
-    secret = SecretScalar.from_seed(stage.caller.seed)
-    return _signed(payload, payload_type=method.payload_type, scalar=secret.scalar, key=stage.caller.key, torsion=1)
+    return signed_with_torsion(payload, payload_type=method.payload_type, seed=stage.caller.seed)
+
+
+def signed_with_torsion(payload: bytes, *, payload_type: str, seed: bytes) -> SignedEnvelope:
+    """Returns what is signed with an R that has a part of small order."""
+    secret = SecretScalar.from_seed(seed)
+    return _signed(payload, payload_type=payload_type, scalar=secret.scalar, key=signatures.public_key(seed), torsion=1)
 
 
 def signed_with_other_nonce(envelope: SignedEnvelope, *, seed: bytes) -> SignedEnvelope:

@@ -32,10 +32,11 @@ LONG_AGO = LONGEST - 2 * DAY
 LASTING = timedelta(minutes=20)
 """How long cards, advisories and retractions hold."""
 KEY_LIFETIME = timedelta(days=29)
+SKILL = "made.up"
+"""The one skill of made-up nodes."""
 
 _NOW = timedelta(0)
 _A_MINUTE = timedelta(minutes=1)
-_SKILL = "made.up"
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -109,7 +110,7 @@ class MadeUpNode:
             "next_root_digest": hashlib.sha256(self.successor.key).digest(),
             "signing_keys": [key],
             "endpoints": [node_pb2.Endpoint(uri="https://192.0.2.7:7341", tls_mode=node_pb2.TLS_MODE_WEBPKI)],
-            "skills": [node_pb2.Skill(id=_SKILL, domains=["conformance"], languages=["en"])],
+            "skills": [node_pb2.Skill(id=SKILL, domains=["conformance"], languages=["en"])],
             "limits": _limits(),
             "data_policy": node_pb2.DataPolicy(max_data_class=node_pb2.DATA_CLASS_PUBLIC),
             "profiles": [node_pb2.PROFILE_CORE],
@@ -160,7 +161,7 @@ class MadeUpNode:
         fields: dict[str, object] = {
             "node_id": self.node_id,
             "signing_key": signer.key,
-            "skill_id": _SKILL,
+            "skill_id": SKILL,
             "reviewer_commitment": hashlib.sha256(reviewer.key + salt).digest(),
             "issue_day": timestamp(issue_day or day(LONG_AGO)),
         }
