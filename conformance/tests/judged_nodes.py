@@ -15,10 +15,16 @@ from consilience_conformance.callers import Tester
 
 
 def talking_node(
-    name: str = "desk", *, key: KeyPair | None = None, conformance: bool = False, limits: Limits | None = None
+    name: str = "desk",
+    *,
+    key: KeyPair | None = None,
+    conformance: bool = False,
+    limits: Limits | None = None,
+    records: Path | None = None,
 ) -> Node:
-    """Returns a node with one skill, `say`, that reads plain text."""
-    node = Node(name, key=key or KeyPair.generate(), conformance=conformance, limits=limits)
+    """Returns a node with one skill, `say`, that reads plain text; where a folder is named, it keeps records there."""
+    registry = None if records is None else _registry(records)
+    node = Node(name, key=key or KeyPair.generate(), conformance=conformance, limits=limits, registry=registry)
 
     @node.skill("say", domains=["talk"])
     async def say(_ask: IncomingAsk) -> AsyncIterator[str]:
@@ -28,10 +34,13 @@ def talking_node(
     return node
 
 
-def registry_node(folder: Path, *, key: KeyPair | None = None) -> Node:
+def registry_node(folder: Path) -> Node:
     """Returns a node that keeps records in a folder, and has no skill."""
-    registry = Registry(store=f"sqlite:///{folder}/records.db", publishes_per_minute=0)
-    return Node("shelf", key=key or KeyPair.generate(), registry=registry)
+    return Node("shelf", key=KeyPair.generate(), registry=_registry(folder))
+
+
+def _registry(folder: Path) -> Registry:
+    return Registry(store=f"sqlite:///{folder}/records.db", publishes_per_minute=0, reads_per_minute=0)
 
 
 def write_grant(

@@ -24,7 +24,8 @@ JUDGED = {Verdict.PASS, Verdict.WARN, Verdict.FAIL}
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, CheckResult]:
     """Returns the results of a run in both modes, by the names of their checks."""
     key = KeyPair.generate()
-    with serving_in_thread(talking_node(key=key, conformance=True)) as running:
+    records = tmp_path_factory.mktemp("records")
+    with serving_in_thread(talking_node(key=key, conformance=True, records=records)) as running:
         tester_key, grant = write_grant(tmp_path_factory.mktemp("grant"), key=key)
         return asyncio.run(_run(Order(address=running.address, tester_key=tester_key, grant=grant, seed=1)))
 

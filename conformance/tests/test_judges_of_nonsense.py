@@ -33,7 +33,8 @@ Spoil = Callable[[Exchange], Exchange]
 def transcripts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Transcript]:
     """Returns what a good node said in each check."""
     key = KeyPair.generate()
-    with serving_in_thread(talking_node(key=key, conformance=True)) as running:
+    records = tmp_path_factory.mktemp("records")
+    with serving_in_thread(talking_node(key=key, conformance=True, records=records)) as running:
         tester_key, grant = write_grant(tmp_path_factory.mktemp("grant"), key=key)
         return asyncio.run(_run(Order(address=running.address, tester_key=tester_key, grant=grant, seed=1)))
 

@@ -57,6 +57,7 @@ _MODULES = (
     *registry.ROOMS,
     durable,
     payments.crashes,
+    registry.crashes,
 )
 
 

@@ -25,7 +25,7 @@ START_SECONDS = 60.0
 _LOOK_SECONDS = 0.01
 _LAST_WORDS = 2000
 _FILES = ("node.toml", "script.toml")
-_RECORDS = '\n[registry]\nstore = "sqlite:///records.db"\npublishes_per_minute = 1000000\n'
+_RECORDS = '\n[registry]\nstore = "sqlite:///records.db"\npublishes_per_minute = 1000000\nreads_per_minute = 1000000\n'
 _MORE = {
     Variant.PINNED: "\n[tls]\n",
     Variant.HASTY: "\n[limits]\nmax_run_seconds = 5\n",

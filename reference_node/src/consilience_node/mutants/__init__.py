@@ -25,6 +25,7 @@ from consilience_node.mutants import (
     script_texts,
     scripts,
     sessions,
+    slots,
     stops,
     streams,
 )
@@ -48,6 +49,7 @@ _ROOMS = (
     payouts,
     reviews,
     records,
+    slots,
     registries,
     scripts,
     script_texts,

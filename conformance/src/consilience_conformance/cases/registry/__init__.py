@@ -2,9 +2,34 @@
 
 from __future__ import annotations
 
-from consilience_conformance.cases.registry import publishing
+from consilience_conformance.cases.registry import (
+    constraints,
+    crashes,
+    ends,
+    envelopes,
+    keys,
+    order,
+    publishing,
+    quotas,
+    slots,
+    successions,
+    tickets,
+    times,
+)
 
-ROOMS = (publishing,)
-"""The modules whose checks run among the others."""
+ROOMS = (
+    publishing,
+    envelopes,
+    constraints,
+    times,
+    tickets,
+    keys,
+    successions,
+    order,
+    slots,
+    quotas,
+    ends,
+)
+"""The modules whose checks run among the others; those of `crashes` come last, as each stops the node."""
 
-__all__ = ["ROOMS"]
+__all__ = ["ROOMS", "crashes"]

@@ -15,8 +15,6 @@ from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding
 
 BASIS = ("methods-of-the-profiles-are-served",)
-PUBLISHED = ("records-are-taken-in",)
-"""What all that is refused, or replaced, rests on."""
 
 
 async def _publish(stage: Stage) -> None:
