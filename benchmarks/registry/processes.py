@@ -12,7 +12,6 @@ import psycopg
 from benchmarks.processes import Served, serving
 
 MAX_RECORDS = 10_000_000
-UNBOUNDED = 10**9
 SHARED_BUFFERS = "1GB"
 """What an operator gives a database of this size; the default is of the time of small machines."""
 
@@ -62,7 +61,7 @@ async def registry(store: str, *, follow: str = "") -> AsyncIterator[Served]:
         file.write_text(
             'models = []\nskills = []\n[node]\nname = "registry"\nstore = "memory"\n'
             f'[registry]\nstore = "{store}"\nmax_records = {MAX_RECORDS}\n{followed}'
-            f"publishes_per_minute = {UNBOUNDED}\nreads_per_minute = {UNBOUNDED}\nopen_feeds = {UNBOUNDED}\n"
+            "publishes_per_minute = 0\nreads_per_minute = 0\nopen_feeds = 0\n"
         )
         words = ("serve", "--config", str(file), "--state-folder", folder, "--address", "127.0.0.1:0", "--ready-file")
         async with serving("consilience_node", *words) as served:

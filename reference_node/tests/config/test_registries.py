@@ -17,6 +17,14 @@ def test_a_registry_needs_no_skill_and_keeps_its_records_beside_its_key(tmp_path
     assert made.store == f"sqlite:///{tmp_path}/records%20of%20all.db"
 
 
+def test_zero_lifts_the_bounds_of_an_address(tmp_path: Path) -> None:
+    zero = "publishes_per_minute = 0\nreads_per_minute = 0\nopen_feeds = 0\n"
+    config = read_config(written(tmp_path, f"{ALONE}[registry]\n{zero}"))
+    assert config.registry is not None
+    made = config.registry.registry(default_file=tmp_path / "records.db")
+    assert (made.publishes_per_minute, made.reads_per_minute, made.open_feeds) == (0, 0, 0)
+
+
 def test_a_node_is_no_registry_unless_it_says_so(tmp_path: Path) -> None:
     assert read_config(written(tmp_path, "")).registry is None
     assert "unless it is a [registry]" in complaint(tmp_path, ALONE)

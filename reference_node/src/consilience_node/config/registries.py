@@ -19,7 +19,7 @@ from consilience.server.registry.office import (
     DEFAULT_PUBLISHES_PER_MINUTE,
     DEFAULT_READS_PER_MINUTE,
 )
-from consilience_node.config.tables import Count, Seconds, Table, located
+from consilience_node.config.tables import Bound, Count, Seconds, Table, located
 
 MAX_CARD_REGISTRIES = 16
 MAX_FOLLOWED = 64
@@ -79,9 +79,9 @@ class RegistryTable(Table):
     follow: FollowedRegistries = ()
     follow_seconds: Seconds = 30.0
     max_records: Count = DEFAULT_MAX_RECORDS
-    publishes_per_minute: Count = DEFAULT_PUBLISHES_PER_MINUTE
-    reads_per_minute: Count = DEFAULT_READS_PER_MINUTE
-    open_feeds: Count = DEFAULT_OPEN_FEEDS
+    publishes_per_minute: Bound = DEFAULT_PUBLISHES_PER_MINUTE
+    reads_per_minute: Bound = DEFAULT_READS_PER_MINUTE
+    open_feeds: Bound = DEFAULT_OPEN_FEEDS
 
     def registry(self, *, default_file: Path) -> Registry:
         """Returns what the node runs.

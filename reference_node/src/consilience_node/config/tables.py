@@ -46,6 +46,9 @@ Tag: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Language: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8})*$")]
 ModelId: TypeAlias = Annotated[str, Field(min_length=1, max_length=128)]
 Count: TypeAlias = Annotated[int, Field(ge=1)]
+Bound: TypeAlias = Annotated[int, Field(ge=0)]
+"""Zero: without bound."""
+
 Seconds: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
