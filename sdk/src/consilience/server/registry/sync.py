@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from datetime import datetime, timedelta
 
 from consilience.errors import (
@@ -88,14 +89,31 @@ class Follower:
         stored = 0
         async for digests, behind in self._peer.digests(cursor):
             missing = await self._store.unknown(tuple(dict.fromkeys(digests)))
-            for start in range(0, len(missing), FETCHES):
-                stored += await self._take_in(missing[start : start + FETCHES])
+            async with aclosing(self._fetched_ahead(missing)) as fetched:
+                async for records in fetched:
+                    stored += await self._take_in(records)
             await self._store.note_cursor(self.address, behind)
             self._broken = 0
         return stored
 
-    async def _take_in(self, digests: Sequence[Digest]) -> int:
-        admissions = await self._intake.admit(await self._fetched(digests))
+    async def _fetched_ahead(self, digests: Sequence[Digest]) -> AsyncGenerator[list[Record], None]:
+        """Yields the records of some digests, a few at a time; while some are taken in, the next are on their way."""
+        coming: asyncio.Task[list[Record]] | None = None
+        try:
+            for start in range(0, len(digests), FETCHES):
+                task = asyncio.create_task(self._fetched(digests[start : start + FETCHES]))
+                came, coming = coming, task
+                if came is not None:
+                    yield await came
+            if coming is not None:
+                yield await coming
+        finally:
+            if coming is not None:
+                coming.cancel()
+                await asyncio.gather(coming, return_exceptions=True)
+
+    async def _take_in(self, records: Sequence[Record]) -> int:
+        admissions = await self._intake.admit(records)
         for admission in admissions:
             if isinstance(admission, RefusedError):
                 if _says_full(admission):
