@@ -6,11 +6,12 @@ import asyncio
 import sys
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from conformance.tests.judged_nodes import talking_node
+from conformance.tests.judged_nodes import registry_node, talking_node
 from consilience.nodes import Limits
 from consilience.testing.nodes import serving_in_thread
 from consilience_conformance.cli import doctor, main
@@ -40,6 +41,13 @@ def test_a_node_without_the_script_is_told_what_scripted_mode_lacks() -> None:
     with serving_in_thread(talking_node()) as running:
         result = CliRunner().invoke(main, ["doctor", running.address])
     assert "which the card does not offer" in result.stdout
+
+
+def test_a_registry_is_told_how_many_records_come(tmp_path: Path) -> None:
+    with serving_in_thread(registry_node(tmp_path)) as running:
+        result = CliRunner().invoke(main, ["doctor", running.address])
+    assert result.exit_code == 0, result.output
+    assert "publishes some two thousand records" in result.stdout
 
 
 def test_a_node_that_bears_one_ask_of_a_caller_is_told_that_no_script_can_go_on() -> None:

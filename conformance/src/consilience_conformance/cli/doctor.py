@@ -14,7 +14,7 @@ from consilience_conformance import node_ids
 from consilience_conformance.cli.terminal import say
 from consilience_conformance.diagnosis import Clock, Diagnosis, diagnose
 from consilience_conformance.planning import how_to_get_a_grant, too_narrow_for_scripts
-from consilience_conformance.profiles import declared_profiles
+from consilience_conformance.profiles import REGISTRY, declared_profiles
 from consilience_conformance.report.printable import printable
 from consilience_conformance.stage import SCRIPT_SKILL
 from consilience_conformance.verdicts import Exit
@@ -99,3 +99,5 @@ def _needs(seen: Diagnosis) -> Iterator[str]:
         yield f"  scripted   needs the skill {SCRIPT_SKILL}, which the card does not offer"
     if "durable" in declared_profiles(card):
         yield "  durable    needs a command that kills the node and starts it again: --restart COMMAND"
+    if REGISTRY in declared_profiles(card):
+        yield "  registry   publishes some two thousand records: let one address bring so many, or the judge waits"
