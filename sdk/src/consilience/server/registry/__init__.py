@@ -5,8 +5,8 @@ and those of `reading`, on the tables of `schema`, which `migrations` makes. A c
 place on the `ring` on: `shelving` keeps what is searched, and `finding` searches it.
 
 `office` is all that a node runs to be a registry: the `service` with its `pages`, the `visitors` that it counts, the
-`intake` that every record passes, and `sync`, which follows other registries over `peers`. `announcing` brings a node's
-own card to registries.
+`intake` that every record passes, in `turns`, and `sync`, which follows other registries over `peers`. `announcing`
+brings a node's own card to registries.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ from consilience.reviews import (
     place_of,
 )
 from consilience.server.registry.contract import Admission, Capacity, RecordStore
+from consilience.server.registry.turns import Turns
 from consilience.units import PublicKey
 
 
@@ -41,6 +42,7 @@ class Intake:
         self._store = store
         self._clock = clock
         self._capacity = Capacity(max_records=max_records, held=max_records)
+        self._turns = Turns(self._admit_checked)
 
     async def count(self) -> None:
         """Counts what is held: at the start, and again from time to time, since others write and records end."""
@@ -67,20 +69,20 @@ class Intake:
                 opened = open_record(record)
                 own = None
                 if (node_id := _own_card_wanted(record, opened)) is not None:
-                    admissions |= await self._take_in(ready, now=now)  # the card may be among them
+                    admissions |= await self._take_in(ready)  # the card may be among them
                     ready = {}
                     own = await self._own_card(node_id, now=now)
                 ready[index] = _placed(opened if record.card is not None else opened.resting_on(own), own=own, now=now)
             except RefusedError as error:
                 admissions[index] = error
-        admissions |= await self._take_in(ready, now=now)
+        admissions |= await self._take_in(ready)
         return tuple(admissions[index] for index in range(len(records)))
 
-    async def _take_in(self, ready: dict[int, Placed], *, now: datetime) -> dict[int, Admission]:
-        if not ready:
-            return {}
-        outcomes = await self._store.admit(list(ready.values()), now=now, capacity=self._capacity)
-        return dict(zip(ready, outcomes, strict=True))
+    async def _take_in(self, ready: dict[int, Placed]) -> dict[int, Admission]:
+        return dict(zip(ready, await self._turns.bring(list(ready.values())), strict=True)) if ready else {}
+
+    async def _admit_checked(self, records: Sequence[Placed]) -> tuple[Admission, ...]:
+        return await self._store.admit(records, now=self._clock(), capacity=self._capacity)
 
     async def _own_card(self, node_id: PublicKey, *, now: datetime) -> Signed[NodeCard] | None:
         held = await self._store.card_of(node_id, now=now)

@@ -1,0 +1,91 @@
+"""Turns: what many publishers bring at one time goes into the store in one transaction, and waits for one disk.
+
+While one transaction runs, those who come meanwhile gather for the next. A store takes each record by itself in any case,
+so nobody's records fail for those of another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from consilience.reviews import Placed
+from consilience.server.registry.contract import Admission
+
+MAX_TOGETHER = 256
+"""Records of one transaction, so that the first of them does not wait for ever new ones; a publisher's stay together."""
+
+Admit = Callable[[Sequence[Placed]], Coroutine[None, None, tuple[Admission, ...]]]
+
+
+@dataclass(slots=True, eq=False)
+class _Brought:
+    """What one publisher brings, and what became of it."""
+
+    records: Sequence[Placed]
+    outcomes: tuple[Admission, ...] = ()
+    error: Exception | None = None
+    is_done: bool = False
+
+
+class Turns:
+    """Brings records to a store, those of all who wait together."""
+
+    def __init__(self, admit: Admit) -> None:
+        """Brings nothing yet.
+
+        Args:
+            admit: Takes records in, one after the other, and tells what became of each.
+        """
+        self._admit = admit
+        self._turn = asyncio.Lock()
+        self._waiting: list[_Brought] = []
+
+    async def bring(self, records: Sequence[Placed]) -> tuple[Admission, ...]:
+        """Brings records when it is their turn, and tells what became of each.
+
+        Whoever gives up while it brings those of others leaves them to the next in turn, which brings them again.
+
+        Raises:
+            Exception: Whatever the store raised.
+        """
+        mine = _Brought(records)
+        self._waiting.append(mine)
+        try:
+            async with self._turn:
+                if not mine.is_done:
+                    await self._bring_those_who_wait()
+        finally:
+            with suppress(ValueError):  # it was brought, and so waits no more
+                self._waiting.remove(mine)
+        if mine.error is not None:
+            raise mine.error
+        return mine.outcomes
+
+    async def _bring_those_who_wait(self) -> None:
+        group = self._next_group()
+        try:
+            outcomes = await self._admit([placed for brought in group for placed in brought.records])
+        except Exception as error:  # noqa: BLE001 - all whose records were among them hear of it
+            for brought in group:
+                brought.error = error
+        else:
+            start = 0
+            for brought in group:
+                end = start + len(brought.records)
+                brought.outcomes, start = outcomes[start:end], end
+        for brought in group:
+            brought.is_done = True
+        self._waiting = [brought for brought in self._waiting if not brought.is_done]
+
+    def _next_group(self) -> list[_Brought]:
+        group = self._waiting[:1]
+        count = len(group[0].records)
+        for brought in self._waiting[1:]:
+            count += len(brought.records)
+            if count > MAX_TOGETHER:
+                break
+            group.append(brought)
+        return group
