@@ -1,4 +1,4 @@
-"""How the records of many publishers come into a store: together, in the order in which they came, each with its own end."""
+"""How the records of many publishers come into a store: together, in their order, each with an end of its own."""
 
 import asyncio
 from collections.abc import Sequence

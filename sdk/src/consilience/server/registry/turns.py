@@ -1,7 +1,7 @@
 """Turns: what many publishers bring at one time goes into the store in one transaction, and waits for one disk.
 
-While one transaction runs, those who come meanwhile gather for the next. A store takes each record by itself in any case,
-so nobody's records fail for those of another.
+While one transaction runs, those who come meanwhile gather for the next. A store takes each record by itself in any
+case, so nobody's records fail for those of another.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from consilience.reviews import Placed
 from consilience.server.registry.contract import Admission
 
 MAX_TOGETHER = 256
-"""Records of one transaction, so that the first of them does not wait for ever new ones; a publisher's stay together."""
+"""Records of one transaction, so that the first does not wait for ever new ones; a publisher's stay together."""
 
 Admit = Callable[[Sequence[Placed]], Coroutine[None, None, tuple[Admission, ...]]]
 
