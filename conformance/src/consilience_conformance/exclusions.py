@@ -11,8 +11,6 @@ from typing import Final
 
 from consilience_conformance.requirements import Role
 
-_NO_REGISTRY: Final = "No check calls a registry yet."
-
 EXCLUSIONS: Final[Mapping[Role, Mapping[str, str]]] = MappingProxyType(
     {
         "node": MappingProxyType(
@@ -22,13 +20,7 @@ EXCLUSIONS: Final[Mapping[Role, Mapping[str, str]]] = MappingProxyType(
                 "STRM-LOG-004": "No tester makes a node lose events; a hole that it hides is found by STRM-LOG-001.",
                 "PAY-RAIL-001": "No transfer by hold.v1 is ever unknown, and no tester makes another rail silent.",
                 "ASK-DATA-004": "What reaches the template of a model is not seen from outside.",
-                "REG-OPEN-001": _NO_REGISTRY,
-                "REG-GET-001": _NO_REGISTRY,
-                "REG-LIST-001": _NO_REGISTRY,
-                "REG-PAGE-001": _NO_REGISTRY,
-                "REG-FIND-001": _NO_REGISTRY,
-                "REG-SYNC-001": _NO_REGISTRY,
-                "REG-SYNC-002": _NO_REGISTRY,
+                "REG-SYNC-002": "Whom a node follows, its operator decides: no tester has it follow one that lies.",
             }
         ),
         "client": MappingProxyType({}),
@@ -55,6 +47,9 @@ OPEN_PARTS: Final[Mapping[Role, Mapping[str, str]]] = MappingProxyType(
                     "tariff: no tester is given one."
                 ),
                 "PAY-RCP-003": "Refunds: no call asks for one.",
+                "REG-OPEN-001": "Full registries, and callers from several addresses: a run fills none, and has one.",
+                "REG-FIND-001": "Prices with a minimum or included units; cards that come and go while pages are read.",
+                "REG-SYNC-001": "Several processes that share one database: a run sees one address.",
                 "PAY-WDR-002": "Payouts that the rail leaves pending, or that fail: those of hold.v1 succeed at once.",
                 "REC-ADM-001": "Records that a registry takes over from others: see REG-SYNC-002.",
                 "REC-QUO-001": "Ten thousand reviews, or rebuttals, of one author: no run publishes so many.",

@@ -8,15 +8,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from time import monotonic
 
-from consilience.v1 import ask_pb2, error_details_pb2
+from consilience.v1 import ask_pb2
 from consilience_conformance.ask_methods import ASK
 from consilience_conformance.checks import Check, UntestableError
 from consilience_conformance.rules.logs import complete, read_log, same_log
-from consilience_conformance.rules.refusals import outcome_of, refusal_of, refused, was_accepted
+from consilience_conformance.rules.refusals import outcome_of, refused, server_time, was_accepted
 from consilience_conformance.stage import HEADER_LIFETIME, Stage, accepted, timestamp
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding
-from consilience_conformance.wire_values import time_of
 
 _COPIES = 8
 _SKEW = timedelta(seconds=30)
@@ -102,11 +101,8 @@ async def _clock_ahead(stage: Stage) -> timedelta:
     No more than the skew is believed: with such a clock the node would have taken no ask of ours.
     """
     long_ago = stage.header(ASK, age=timedelta(hours=1))
-    refusal = refusal_of(await stage.send("clock", stage.ask(header=long_ago), until=accepted))
-    detail = refusal.details.get("consilience.v1.ServerTime")
-    if not isinstance(detail, error_details_pb2.ServerTime):
-        return timedelta(0)
-    told, now = time_of(detail.server_time), datetime.now(UTC)
+    told = server_time(await stage.send("clock", stage.ask(header=long_ago), until=accepted))
+    now = datetime.now(UTC)
     return told - now if told is not None and abs(told - now) <= _SKEW else timedelta(0)
 
 

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from google.protobuf.message import DecodeError, Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
@@ -15,7 +16,7 @@ from consilience.v1 import error_reason_pb2
 from consilience_conformance.image import message_class
 from consilience_conformance.transcripts import Ended, Exchange
 from consilience_conformance.verdicts import Finding
-from consilience_conformance.wire_values import nanoseconds_of
+from consilience_conformance.wire_values import nanoseconds_of, time_of
 
 DOMAIN = "consilience.dev"
 MAX_STATUS_BYTES = 4096
@@ -125,6 +126,12 @@ def retry_after(exchange: Exchange) -> float | None:
     if exchange.accepted or refusal.reason != "LIMIT_EXCEEDED" or not isinstance(detail, error_details_pb2.RetryInfo):
         return None
     return max(0.0, nanoseconds_of(detail.retry_delay) / 10**9)
+
+
+def server_time(exchange: Exchange) -> datetime | None:
+    """Returns the time of the node that a refusal tells, or None: it tells none, or one beyond all calendars."""
+    detail = refusal_of(exchange).details.get("consilience.v1.ServerTime")
+    return time_of(detail.server_time) if isinstance(detail, details_pb2.ServerTime) else None
 
 
 def refused(exchange: Exchange, *reasons: str, requirement: str, called: str = "") -> Iterator[Finding]:

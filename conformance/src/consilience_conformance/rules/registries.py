@@ -126,6 +126,12 @@ def synced(exchange: Exchange) -> list[registry_pb2.SyncRecordsResponse]:
     return responses
 
 
+def last_cursor(exchange: Exchange, *, before: bytes) -> bytes:
+    """Returns the cursor of the last response of SyncRecords, or the one that was known before where none came."""
+    responses = synced(exchange)
+    return responses[-1].cursor if responses else before
+
+
 def holds(
     seen: Transcript, name: str, *records: registry_pb2.Record, requirement: str, message: str
 ) -> Iterator[Finding]:

@@ -7,14 +7,20 @@ from consilience_conformance.cases.registry import (
     crashes,
     ends,
     envelopes,
+    fetching,
+    finding,
     keys,
+    leaving,
+    listing,
     order,
     publishing,
     quotas,
     slots,
     successions,
+    syncing,
     tickets,
     times,
+    tokens,
 )
 
 ROOMS = (
@@ -29,6 +35,12 @@ ROOMS = (
     slots,
     quotas,
     ends,
+    fetching,
+    listing,
+    tokens,
+    finding,
+    leaving,
+    syncing,
 )
 """The modules whose checks run among the others; those of `crashes` come last, as each stops the node."""
 
