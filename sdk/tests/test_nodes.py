@@ -196,6 +196,7 @@ def test_an_address_is_read(text: str, authority: str, scheme: str, *, named: bo
     assert address.is_loopback is loopback
     assert address.port == int(authority.rpartition(":")[2])
     assert address.host in authority
+    assert str(address) == text
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from consilience.envelopes import Signed
 from consilience.errors import AddressInvalidError, ProtocolError
-from consilience.identity import NODE_ID_PREFIX, next_root_digest, parse_node_id
+from consilience.identity import NODE_ID_PREFIX, format_node_id, next_root_digest, parse_node_id
 from consilience.tariffs import Rail, Tariff
 from consilience.units import CardSequence, Digest, NamedNumber, PublicKey, card_sequence, issue_time
 
@@ -286,6 +286,11 @@ class NodeAddress:
                 f"{text!r} is on another machine: put cn1…@ or https:// before it, so that it can be trusted"
             )
         return address
+
+    def __str__(self) -> str:
+        """Returns it as `parse` reads it."""
+        name = "" if self.node_id is None else f"{format_node_id(self.node_id)}@"
+        return f"{name}{self.scheme and f'{self.scheme}://'}{self.authority}"
 
     @property
     def host(self) -> str:

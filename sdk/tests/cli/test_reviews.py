@@ -122,6 +122,14 @@ def test_nodes_are_found_and_a_registry_that_is_behind_is_told_of(
     assert again["faults"] == []
 
 
+def test_a_node_that_is_no_registry_is_told_to_be_none(consilience: Run, running_node: RunningNode) -> None:
+    address = running_node.address
+    for words in (("find",), ("about", address), ("publish", address)):
+        done = consilience(*words, "--registry", address)
+        assert done.returncode == 2
+        assert f"the node at {address} is no registry\nName the address of a registry" in done.stderr
+
+
 def test_who_finds_nobody_and_reads_nothing_is_told_so(
     consilience: Run, running_node: RunningNode, here: list[str]
 ) -> None:

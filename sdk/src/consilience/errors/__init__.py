@@ -3,6 +3,7 @@
     ConsilienceError
     ├── UsageError              you asked for what cannot be; nothing was sent
     │   ├── AddressInvalidError, KeyFileError, WalletFileError, TicketBookError, ForkedError
+    │   ├── NoRegistryError             a node that you named as a registry is none
     │   ├── DataClassForbiddenError     your own allow-list keeps the data here
     │   ├── BudgetExceededError         the ask costs more than you allow
     │   ├── DepositPendingError         a session waits for money
@@ -87,6 +88,7 @@ from consilience.errors.tree import (
     ForkedError,
     KeyFileError,
     LimitExceeded,
+    NoRegistryError,
     PaymentRequired,
     ProtocolError,
     Redirect,
@@ -141,6 +143,7 @@ __all__ = [
     "MediaTypeUnsupportedError",
     "MethodWrongError",
     "ModelUnknownError",
+    "NoRegistryError",
     "NodeDrainingError",
     "NodeFaultError",
     "PayloadTypeWrongError",

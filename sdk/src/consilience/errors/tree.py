@@ -92,6 +92,12 @@ class TicketBookError(UsageError):
     remedy = "Name another file, or update this library; answers whose tickets are lost cannot be reviewed."
 
 
+class NoRegistryError(UsageError):
+    """A node that was named as a registry is none: it keeps no records, and its card does not say that it does."""
+
+    remedy = "Name the address of a registry; the card of one lists the profile registry."
+
+
 class WalletFileError(UsageError):
     """The file of a wallet cannot be read or written, or a newer version of this library made it."""
 

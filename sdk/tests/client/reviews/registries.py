@@ -30,12 +30,14 @@ class GoBetween(grpc.GenericRpcHandler):
     Attributes:
         target: The port of the registry.
         bends: By the short name of a method.
+        unserved: The short names of methods that are not there.
         requests: Method and bytes of each call, as they came.
         metadata: The names of what came along with the calls.
     """
 
     target: int
     bends: dict[str, Bend] = field(default_factory=dict)
+    unserved: set[str] = field(default_factory=set)
     requests: list[tuple[str, bytes]] = field(default_factory=list)
     metadata: set[str] = field(default_factory=set)
     port: int = 0
@@ -60,9 +62,11 @@ class GoBetween(grpc.GenericRpcHandler):
     def methods(self) -> list[str]:
         return [method for method, _ in self.requests]
 
-    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
         unary: aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(details.method)
         name = details.method.rpartition("/")[2]
+        if name in self.unserved:
+            return None
 
         async def handle(request: bytes, context: aio.ServicerContext[bytes, bytes]) -> bytes:
             self.requests.append((name, request))

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from consilience.client.reviews import Registries
+from consilience.client import Client
+from consilience.client.reviews import FaultKind, Registries
 from consilience.errors import (
     AddressInvalidError,
     CursorInvalidError,
+    NoRegistryError,
     ProtocolError,
     RecordUnknownError,
     TransportError,
@@ -18,6 +20,7 @@ from consilience.errors import (
 from consilience.reviews import PublishOutcome
 from consilience.server import Node, Registry, RunningNode
 from consilience.units import Digest, utc_now
+from sdk.tests.client.reviews.registries import GoBetween
 from sdk.tests.reviews.specimens import TestNode, advisory_about, key
 
 WARNING = advisory_about(TestNode.named("node").root.public_key, author=key("author"), at=utc_now())
@@ -68,12 +71,43 @@ async def test_a_registry_that_was_away_is_looked_at_again(tmp_path: Path, regis
     raise AssertionError("it was not reached again")
 
 
-async def test_a_node_that_is_no_registry_breaks_the_protocol_as_one(tmp_path: Path, registries: Registries) -> None:
+async def test_a_node_that_is_no_registry_is_told_to_be_none(tmp_path: Path, registries: Registries) -> None:
     node = Node("desk", key=tmp_path / "key")
     node.skill("echo")(_echo)
     async with node.serving("127.0.0.1:0") as running:
-        with pytest.raises(ProtocolError):
-            [response async for response in registries(running.address).digests(b"")]
+        peer = registries(running.address)
+        with pytest.raises(NoRegistryError, match=running.address):
+            await peer.publish(WARNING.record)
+        with pytest.raises(NoRegistryError, match=running.address):
+            [response async for response in peer.digests(b"")]
+
+
+async def test_a_question_goes_on_without_a_node_that_is_no_registry(
+    tmp_path: Path, card_file: Path, running: RunningNode
+) -> None:
+    node = Node("desk", key=tmp_path / "desk")
+    node.skill("echo")(_echo)
+    async with (
+        node.serving("127.0.0.1:0") as desk,
+        Client(tmp_path / "desk", card_file=card_file, registries=[desk.address, running.address]) as client,
+    ):
+        said = await client.reviews.publish(WARNING.record)
+        assert list(said.outcomes) == [running.address]
+        assert isinstance(said.failures[desk.address], NoRegistryError)
+        assert (await client.reviews.get(WARNING.digest)) == WARNING.record
+        opinions = await client.reviews.about(TestNode.named("node").root.public_key)
+        assert len(opinions.advisories) == 1
+        (fault,) = opinions.faults
+        assert fault.kind is FaultKind.NO_REGISTRY
+        assert str(fault) == f"{desk.address} is no registry: it keeps no records"
+
+
+async def test_a_registry_that_does_not_serve_what_its_card_declares_breaks_the_protocol(
+    running: RunningNode, registries: Registries
+) -> None:
+    async with GoBetween(target=running.port, unserved={"PublishRecord"}) as between:
+        with pytest.raises(ProtocolError, match="NODE-PROF-001"):
+            await registries(between.address).publish(WARNING.record)
 
 
 async def _echo(_: object) -> AsyncIterator[str]:

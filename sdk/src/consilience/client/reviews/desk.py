@@ -18,7 +18,7 @@ from consilience.client.cards import NodeReference
 from consilience.client.results import AskResult
 from consilience.client.reviews.gathering import opened
 from consilience.client.reviews.opinions import Opinions, opinions_about
-from consilience.client.reviews.registries import Registry, opened_registries
+from consilience.client.reviews.registries import FAILURES, Registry, opened_registries
 from consilience.client.reviews.retractions import Retractions
 from consilience.client.tickets import HeldTicket
 from consilience.envelopes import Envelope, Signed
@@ -274,7 +274,7 @@ class ReviewDesk:
             try:
                 record = await registry.record(digest)
                 opened(record, now=self._caller.clock())
-            except (TransportError, ProtocolError, RefusedError) as error:
+            except FAILURES as error:
                 failure = failure or error
             else:
                 return record

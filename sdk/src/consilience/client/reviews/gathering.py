@@ -13,11 +13,12 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from consilience._wire.records import open_record
-from consilience.client.reviews.registries import Registry
+from consilience.client.reviews.registries import FAILURES, Registry
 from consilience.errors import (
     ConsilienceError,
     FieldInvalidError,
     LimitExceededError,
+    NoRegistryError,
     ProtocolError,
     RecordRetractedError,
     RefusedError,
@@ -47,6 +48,8 @@ class FaultKind(Enum):
 
     UNREACHABLE = "unreachable"
     """It did not answer."""
+    NO_REGISTRY = "no registry"
+    """It is a node that keeps no records, and its card does not say that it does."""
     BUSY = "busy"
     """It was asked too often from this address, and answers later."""
     REFUSING = "refusing"
@@ -181,7 +184,7 @@ def opened(record: Record, *, now: datetime) -> Placed:
 async def _answer(registry: Registry, ask: Ask) -> Sequence[Record] | ConsilienceError:
     try:
         return await ask(registry)
-    except (TransportError, ProtocolError, RefusedError) as error:
+    except FAILURES as error:
         return error
 
 
@@ -189,6 +192,8 @@ def _failed(registry: Registry, error: ConsilienceError) -> Fault:
     match error:
         case TransportError():
             kind = FaultKind.UNREACHABLE
+        case NoRegistryError():
+            return Fault(registry=registry.name, kind=FaultKind.NO_REGISTRY, detail="it keeps no records")
         case LimitExceededError(retry_after=timedelta()):
             kind = FaultKind.BUSY
         case _:
@@ -226,7 +231,7 @@ async def _hand_in(registry: Registry, lacking: Sequence[Placed], *, now: dateti
     for placed in lacking:
         try:
             outcome = await registry.publish(placed.record.record)
-        except (TransportError, ProtocolError, LimitExceededError) as error:
+        except (TransportError, ProtocolError, NoRegistryError, LimitExceededError) as error:
             handed.faults.append(_failed(registry, error))
             return handed
         except (RecordRetractedError, TicketUsedError):
@@ -274,7 +279,7 @@ async def _in_place_of(placed: Placed, *, registry: Registry, now: datetime) -> 
     query = RecordQuery(subject=place.subject, author=place.author)
     try:
         found = [opened(record, now=now) for record in await registry.records(query)]
-    except (TransportError, ProtocolError, RefusedError):
+    except FAILURES:
         return None
     held = {other.slot: other for other in merged({"": [placed, *found]}).records}
     winner = held[placed.slot]

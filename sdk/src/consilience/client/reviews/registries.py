@@ -28,9 +28,17 @@ from consilience.client.cards import Cards, NodeReference, read_address
 from consilience.client.connections import Connections
 from consilience.client.peers import held_to_protocol
 from consilience.envelopes import Envelope
-from consilience.errors import LimitExceededError, ProtocolError, TransportError, UsageError
+from consilience.errors import (
+    ConsilienceError,
+    LimitExceededError,
+    NoRegistryError,
+    ProtocolError,
+    RefusedError,
+    TransportError,
+    UsageError,
+)
 from consilience.identity import format_node_id
-from consilience.nodes import NodeAddress
+from consilience.nodes import NodeAddress, NodeCard, Profile
 from consilience.reviews import NodeQuery, PublishOutcome, Record, RecordQuery
 from consilience.units import Digest, utc_now
 
@@ -46,12 +54,15 @@ MAX_PAGES = 1000
 MAX_RECORDS = 10_000
 """What is read of one registry for one question; a registry may go on for ever."""
 
+FAILURES = (TransportError, ProtocolError, RefusedError, NoRegistryError)
+"""It cannot be reached, breaks the protocol, says no, or is none; a question goes on with the others."""
+
 T = TypeVar("T")
 Query = TypeVar("Query", NodeQuery, RecordQuery)
 
 
 class Registry:
-    """One registry. Every method raises `TransportError` where it cannot be reached, and `RefusedError` by its word.
+    """One registry. Every method may raise any of `FAILURES`.
 
     Args:
         node: Its address, or its card.
@@ -112,7 +123,7 @@ class Registry:
             failure = error_from_rpc(error)
             if isinstance(failure, TransportError):
                 await route.recover(connection)
-            raise failure from error
+            raise self._meant(failure, card=route.card.value) from error
         finally:
             feed.cancel()
 
@@ -156,7 +167,17 @@ class Registry:
 
     async def _call(self, method: str, request: bytes) -> bytes:
         route = await self._cards.route(self.node)
-        return await route.call(_method(method), request, seconds=self._seconds)
+        try:
+            return await route.call(_method(method), request, seconds=self._seconds)
+        except ProtocolError as error:
+            raise self._meant(error, card=route.card.value) from error
+
+    def _meant(self, failure: ConsilienceError, *, card: NodeCard) -> ConsilienceError:
+        """Returns what a failed call means: who does not serve what its card does not declare breaks no rule."""
+        unserved = isinstance(failure, ProtocolError) and failure.requirement == "NODE-PROF-001"
+        if unserved and Profile.REGISTRY not in card.profiles:
+            return NoRegistryError(f"the node at {self.name} is no registry")
+        return failure
 
 
 class Registries:
