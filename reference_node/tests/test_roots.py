@@ -140,8 +140,13 @@ async def test_only_the_key_that_the_last_card_commits_to_takes_over(tmp_path: P
     assert uncommitted.returncode == 6
     assert "start the node once" in uncommitted.stderr
     assert "Traceback" not in uncommitted.stderr
-    with serving("--config", file, folder=file.parent) as node:
-        stopped(node)
+    with serving("--config", file, folder=file.parent):
+        running = run("rotate-root", *state, "--key", key)
+        assert running.returncode == 6
+        assert running.stderr.splitlines() == [
+            f"the node runs: a process works on the state folder {file.parent / 'state'}",
+            "Stop the node, hand it over, and start it again.",
+        ]
     KeyPair.generate().save(tmp_path / "thief.key")
     assert run("rotate-root", *state, "--key", tmp_path / "thief.key").returncode == 6
     assert root.read_bytes() == before

@@ -75,15 +75,54 @@ def test_a_ready_file_that_cannot_be_written_is_told_in_words(tmp_path: Path) ->
     assert "cannot write the ready file" in said
 
 
-def test_a_second_node_on_one_state_folder_is_refused(tmp_path: Path) -> None:
-    with serving(folder=tmp_path):
-        code, said = refused(folder=tmp_path)
+@pytest.mark.parametrize("stores", ["sqlite sqlite", "memory memory", "sqlite memory", "memory sqlite"])
+def test_a_second_node_on_one_state_folder_is_refused(tmp_path: Path, stores: str) -> None:
+    first, second = stores.split()
+    with serving("--config", scripted(tmp_path), "--store", first, folder=tmp_path):
+        card = (tmp_path / "state" / "card.bin").read_bytes()
+        code, said = refused("--config", scripted(tmp_path), "--store", second, folder=tmp_path)
+        assert (tmp_path / "state" / "card.bin").read_bytes() == card
     assert code == 6
-    assert said.splitlines()[-2:] == [
-        f"another node works on the state folder {tmp_path / 'state'}",
+    assert said.splitlines()[-2:] == in_use(tmp_path)
+    assert "replica" not in said
+
+
+def test_two_registries_on_one_state_folder_are_refused_whatever_they_share(tmp_path: Path) -> None:
+    with serving("--store", f"sqlite:////{tmp_path}/one.db", folder=tmp_path, verb="registry"):
+        words = ("--state-folder", tmp_path / "state", "--store", f"sqlite:////{tmp_path}/two.db")
+        second = run("registry", "--address", "127.0.0.1:0", *words)
+    assert second.returncode == 6
+    assert second.stderr.splitlines()[-2:] == in_use(tmp_path)
+
+
+def test_replicas_with_names_of_their_own_share_the_state_folder(tmp_path: Path) -> None:
+    second = tmp_path / "second"
+    second.mkdir()
+    replica = scripted(second, 'replica = "second"')
+    with (
+        serving("--config", scripted(tmp_path), folder=tmp_path) as one,
+        serving("--config", replica, "--state-folder", tmp_path / "state", folder=second) as other,
+    ):
+        assert one.address.partition("@")[0] == other.address.partition("@")[0]
+        code, said = refused("--config", replica, folder=tmp_path)
+        assert (code, said.splitlines()[-2:]) == (6, in_use(tmp_path))
+
+
+def scripted(folder: Path, *lines: str) -> Path:
+    """Writes down a node that takes no time to start, and returns its file."""
+    (folder / "script.toml").write_text('[[programs]]\nsteps = [{ emit = "Done." }]\n')
+    file = folder / "node.toml"
+    model = '[[models]]\nid = "s"\nengine = "scripted"\nscript = "script.toml"\n'
+    text = "\n".join(("[node]", *lines, model, '[[skills]]\nid = "chat"\nmodel = "s"\n'))
+    file.write_text(text)
+    return file
+
+
+def in_use(folder: Path) -> list[str]:
+    return [
+        f"another node works on the state folder {folder / 'state'}",
         "Stop the other node, or give this one a folder of its own: --state-folder, or state_folder under [node].",
     ]
-    assert "replica" not in said
 
 
 def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:

@@ -43,28 +43,30 @@ async def assembled(config: Config, *, metrics: NodeMetrics) -> AsyncIterator[No
     Raises:
         EngineError: A model cannot be run.
         KnowledgeError: A source cannot be read.
-        StateFolderError: The state folder cannot be made.
+        StateFolderError: The state folder cannot be made, or another node works on it.
     """
     state = StateFolder.of(config)
     state.make()
     queue = config.limits.max_running_asks
-    async with (
-        open_library(config.skills, state=state) as retrievers,
-        running_engines(config.models, queue=queue, metrics=metrics) as engines,
-        Registries(card_file=state.seen_cards) as peers,
-    ):
-        models = {name: disclosed_model(engine.model, id=name) for name, engine in engines.items()}
-        skills = [
-            _skill(
-                config,
-                table,
-                retriever=retrievers.get(table.id),
-                engine=engines[table.model],
-                model=models[table.model],
-            )
-            for table in config.skills
-        ]
-        yield _node(config, state=state, models=models.values(), skills=skills, metrics=metrics, peers=peers)
+    is_shared = config.node.store == "sqlite"  # by replicas, of which the store of answers lets each be there once
+    with state.held(shared=is_shared):
+        async with (
+            open_library(config.skills, state=state) as retrievers,
+            running_engines(config.models, queue=queue, metrics=metrics) as engines,
+            Registries(card_file=state.seen_cards) as peers,
+        ):
+            models = {name: disclosed_model(engine.model, id=name) for name, engine in engines.items()}
+            skills = [
+                _skill(
+                    config,
+                    table,
+                    retriever=retrievers.get(table.id),
+                    engine=engines[table.model],
+                    model=models[table.model],
+                )
+                for table in config.skills
+            ]
+            yield _node(config, state=state, models=models.values(), skills=skills, metrics=metrics, peers=peers)
 
 
 def _node(

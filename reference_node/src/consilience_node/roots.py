@@ -19,7 +19,7 @@ from consilience.server.keys import keep_record, kept_record
 from consilience.units import PublicKey, utc_now
 from consilience_node.config import Config
 from consilience_node.grants import root_key
-from consilience_node.state import StateFolder
+from consilience_node.state import StateFolder, StateFolderInUseError
 
 MAX_FORMER_ROOTS = 16
 """As many as a reader follows."""
@@ -32,6 +32,12 @@ class SuccessionError(KeyFileError):
         "Only a key that the last card commits to can follow: make one with `next-root`, start the node once, so that"
         " its card says so, and keep the key elsewhere until then."
     )
+
+
+class NodeRunsError(StateFolderInUseError):
+    """The node runs, and would go on under the root key that it has loaded."""
+
+    remedy = "Stop the node, hand it over, and start it again."
 
 
 def make_next_root(file: Path, *, config: Config) -> PublicKey:
@@ -72,26 +78,19 @@ def rotate_root(file: Path, *, config: Config) -> tuple[PublicKey, PublicKey]:
 
     Raises:
         NoRootKeyError: The node has no root key.
+        NodeRunsError: It runs.
         SuccessionError: The last card of the node does not commit to the key, or too many keys went before.
         KeyFileError: A file cannot be read or written.
     """
-    state, path = StateFolder.of(config), StateFolder.root_key_of(config)
-    old, new, now = root_key(config), KeyPair.load(file), utc_now()
-    number = len(successions_of(config)) + 1
-    if number > MAX_FORMER_ROOTS:
-        raise SuccessionError(f"{MAX_FORMER_ROOTS} root keys went before this one, and nobody follows more")
+    old, state = root_key(config), StateFolder.of(config)
     try:
-        handed_over = succession_record(succession(old=old, new=new, now=now), card=_last_card(state), now=now)
+        with state.held():
+            new = KeyPair.load(file)
+            _hand_over(old=old, new=new, config=config)
     except SuccessionInvalidError as error:
         raise SuccessionError(f"the node cannot hand over to the key in {file}: {error}") from error
-    with contextlib.suppress(FileExistsError):
-        old.save(path.with_name(f"{path.stem}-{number}{path.suffix}"))
-    keep_record(handed_over, path=state.successions / f"{number:02}.bin")
-    arriving = path.with_name(f".{path.name}.new")
-    arriving.unlink(missing_ok=True)
-    new.save(arriving)
-    arriving.replace(path)
-    state.next_root.unlink(missing_ok=True)
+    except StateFolderInUseError as error:
+        raise NodeRunsError(f"the node runs: a process works on the state folder {state.path}") from error
     return old.public_key, new.public_key
 
 
@@ -122,6 +121,22 @@ def successions_of(config: Config) -> tuple[OpenRecord, ...]:
     records = tuple(map(kept_record, sorted(StateFolder.of(config).successions.glob("*.bin"))))
     present = root_key(config).public_key if records else None
     return tuple(record for record in records if _old_root(record) not in {None, present})
+
+
+def _hand_over(*, old: KeyPair, new: KeyPair, config: Config) -> None:
+    state, path = StateFolder.of(config), StateFolder.root_key_of(config)
+    number, now = len(successions_of(config)) + 1, utc_now()
+    if number > MAX_FORMER_ROOTS:
+        raise SuccessionError(f"{MAX_FORMER_ROOTS} root keys went before this one, and nobody follows more")
+    handed_over = succession_record(succession(old=old, new=new, now=now), card=_last_card(state), now=now)
+    with contextlib.suppress(FileExistsError):
+        old.save(path.with_name(f"{path.stem}-{number}{path.suffix}"))
+    keep_record(handed_over, path=state.successions / f"{number:02}.bin")
+    arriving = path.with_name(f".{path.name}.new")
+    arriving.unlink(missing_ok=True)
+    new.save(arriving)
+    arriving.replace(path)
+    state.next_root.unlink(missing_ok=True)
 
 
 def _last_card(state: StateFolder) -> Signed[NodeCard]:

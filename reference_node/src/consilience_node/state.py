@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from consilience.errors import KeyFileError
 from consilience.server.keys import state_folder
+from consilience.server.store.contract import StoreLockedError
+from consilience.server.store.file_lock import FileLock
 from consilience_node.config import Config
 
 UNNAMED = "node"
@@ -26,7 +30,7 @@ class StateFolderInUseError(StateFolderError):
 
 @dataclass(frozen=True, slots=True)
 class StateFolder:
-    """The folder of one node; two nodes never share one."""
+    """The folder of one node; two nodes never share one, but replicas of one node do, with the answers in it."""
 
     path: Path
 
@@ -94,3 +98,23 @@ class StateFolder:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise StateFolderError(f"cannot make the state folder {self.path}: {error.strerror}") from error
+
+    @contextmanager
+    def held(self, *, shared: bool = False) -> Iterator[None]:
+        """Keeps other processes from working on the folder within the block, but for those that share it as well.
+
+        Args:
+            shared: With replicas of the node, which keep what they have in common in one database.
+
+        Raises:
+            StateFolderInUseError: Another process works on it.
+            StoreUnavailableError: The folder cannot be written.
+        """
+        try:
+            lock = FileLock(self.path / "in-use", shared=shared)
+        except StoreLockedError as error:
+            raise StateFolderInUseError(f"another node works on the state folder {self.path}") from error
+        try:
+            yield
+        finally:
+            lock.release()

@@ -1,7 +1,8 @@
 """Answer stores: one contract, in memory for the core profile and in SQLite for the profile *durable*.
 
 `contract` says what a store does; `memory` and `sqlite` do it. Under `sqlite`: `statements` on the tables of `schema`,
-run by `group_commit` on the file of `database`, which a `replica_lock` guards; `migrations` brings old files up.
+run by `group_commit` on the file of `database`, which a `replica_lock` guards, a `file_lock`; `migrations` brings old
+files up.
 
 `ledger` says what a node keeps of payments; `memory_ledger` and `sqlite_ledger` do it, by the same `ledger_steps`.
 """

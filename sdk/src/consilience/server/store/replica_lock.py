@@ -1,18 +1,12 @@
-"""The lock that keeps a second process from running under the replica id of a first.
-
-It is a SQLite file of no content on which the first holds an exclusive lock. The system gives the lock back when the
-process ends, however it ends, so that a restart after `kill -9` needs no waiting and no clearing up; and SQLite knows
-how to lock a file on every system.
-"""
+"""The lock that keeps a second process from running under the replica id of a first."""
 
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from pathlib import Path
 
-from consilience.server.store.contract import StoreLockedError, StoreUnavailableError
-from consilience.server.store.database import create_private_file
+from consilience.server.store.contract import StoreLockedError
+from consilience.server.store.file_lock import FileLock
 
 
 class ReplicaLock:
@@ -25,20 +19,14 @@ class ReplicaLock:
             StoreLockedError: Another process, or another store of this one, holds it.
             StoreUnavailableError: The file of the lock cannot be made.
         """
-        path = lock_file(database=database, replica=replica)
-        create_private_file(path)
-        self._connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
-            self._connection.execute("BEGIN EXCLUSIVE")
-        except sqlite3.Error as error:
-            self._connection.close()
-            if getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY"):
-                raise StoreLockedError(f"another process runs replica {replica!r} on {database}") from error
-            raise StoreUnavailableError(f"cannot lock {path}: {error}") from error
+            self._lock = FileLock(lock_file(database=database, replica=replica))
+        except StoreLockedError as error:
+            raise StoreLockedError(f"another process runs replica {replica!r} on {database}") from error
 
     def release(self) -> None:
-        """Gives the lock back. Its file stays, because removing it would race with whoever opens it next."""
-        self._connection.close()
+        """Gives the lock back."""
+        self._lock.release()
 
 
 def lock_file(*, database: Path, replica: str) -> Path:
