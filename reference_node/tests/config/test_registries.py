@@ -51,6 +51,16 @@ def test_what_cannot_be_is_told(tmp_path: Path, text: str, what: str) -> None:
     assert what in complaint(tmp_path, text)
 
 
+@pytest.mark.parametrize("rest", ["host", "host:port/records", "host:1/records#1"])
+def test_a_password_in_the_address_of_a_store_is_not_repeated(tmp_path: Path, rest: str) -> None:
+    url = f"postgresql://registry:hidden@{rest}"
+    with pytest.raises(ConfigError, match=r"registry:\*\*\*@host") as caught:
+        registry_config(store=url)
+    for said in (str(caught.value), complaint(tmp_path, f'[registry]\nstore = "{url}"')):
+        assert "names no registry" in said
+        assert "hidden" not in said
+
+
 def test_words_stand_for_a_registry_alone() -> None:
     config = overridden(
         registry_config(store="sqlite:////var/records.db", follow=["127.0.0.1:7342"]), address="127.0.0.1:0"

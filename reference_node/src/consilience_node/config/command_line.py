@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from consilience.server.registry import without_password
 from consilience_node.config.contradictions import contradictions
 from consilience_node.config.reading import ConfigError
 from consilience_node.config.registries import RegistryTable
@@ -138,7 +139,8 @@ def _key(place: tuple[int | str, ...]) -> str:
 
 def _what(complaint: str, *, said: object) -> str:
     """Returns a complaint with what was said, unless it has that already."""
-    return complaint if repr(said) in complaint else f"{complaint}, not {said!r}"
+    shown = without_password(repr(said))
+    return complaint if shown in complaint else f"{complaint}, not {shown}"
 
 
 def _consistent(config: Config) -> Config:

@@ -16,6 +16,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from consilience.server.registry import without_password
 from consilience_node.config.contradictions import Problem, contradictions
 from consilience_node.config.lines import KeyPath, line_of, lines_of_keys
 from consilience_node.config.settings import MODEL_TABLES, Config
@@ -118,5 +119,5 @@ def tables_in(annotation: object) -> Iterator[type[BaseModel]]:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    text = without_password(repr(value))
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"

@@ -11,6 +11,7 @@ brings a node's own card to registries.
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +21,7 @@ from consilience.errors import UsageError
 from consilience.server.registry.contract import Admission, Entry, Found, RecordStore
 from consilience.server.registry.ring import Arc
 
-__all__ = ["Admission", "Arc", "Entry", "Found", "RecordStore", "record_store_at"]
+__all__ = ["Admission", "Arc", "Entry", "Found", "RecordStore", "record_store_at", "without_password"]
 
 
 def record_store_at(url: str) -> RecordStore:
@@ -41,11 +42,18 @@ def record_store_at(url: str) -> RecordStore:
         case ("postgresql", _, path, _, "") if path.strip("/"):
             if find_spec("psycopg") is None:
                 raise UsageError("a registry on PostgreSQL needs a driver: pip install 'consilience[postgresql]'")
-            address = import_module("sqlalchemy").make_url(url).set(drivername="postgresql+psycopg")
+            try:
+                address = import_module("sqlalchemy").make_url(url).set(drivername="postgresql+psycopg")
+            except ValueError as error:
+                raise UsageError(f"{without_password(url)!r} names no registry: its port is no number") from error
             database = databases.PostgresDatabase(address)
         case _:
-            raise UsageError(
-                f"{url!r} names no registry: write sqlite:///folder/file.db, or postgresql://user@host/name"
-            )
+            ways = "write sqlite:///folder/file.db, or postgresql://user@host/name"
+            raise UsageError(f"{without_password(url)!r} names no registry: {ways}")
     store: RecordStore = stores.SqlRecordStore(database)
     return store
+
+
+def without_password(text: str) -> str:
+    """Returns a text with stars in the place of each password of a URL in it."""
+    return re.sub(r"(://[^/\s:@]*:)[^\s@]*@", r"\1***@", text)

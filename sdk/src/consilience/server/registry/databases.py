@@ -30,6 +30,22 @@ _PREPARING = 0x0C05_111E
 """The number of the lock under which the processes of a registry make its tables, one after the other."""
 
 
+CONNECT_SECONDS = 10
+"""How long a server gets to answer at all, unless the URL says `connect_timeout`."""
+
+
+class DatabaseUnreachableError(StoreUnavailableError):
+    """The server of the database is not there, or lets nobody in under this name."""
+
+    remedy = "Check that the server runs at this address, has this database, and lets this user in; then start again."
+
+
+class DatabaseRefusalError(StoreUnavailableError):
+    """The server of the database does not do what it was told."""
+
+    remedy = "Give this user the right to make tables and to write in them, and the server room on its disk."
+
+
 class Database(Protocol):
     """Runs functions on connections."""
 
@@ -120,7 +136,10 @@ class PostgresDatabase:
 
     async def open(self) -> None:
         """Makes the pool; the first connection is made by the first function."""
-        self._engine = create_engine(self._url, pool_size=THREADS, max_overflow=0, pool_pre_ping=True)
+        patience = {} if "connect_timeout" in self._url.query else {"connect_timeout": CONNECT_SECONDS}
+        self._engine = create_engine(
+            self._url, pool_size=THREADS, max_overflow=0, pool_pre_ping=True, connect_args=patience
+        )
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="consilience-records")
 
@@ -159,5 +178,16 @@ class PostgresDatabase:
             with engine.begin() as connection:
                 return work(connection)
         except DBAPIError as error:
-            where = self._url.render_as_string(hide_password=True)
-            raise StoreUnavailableError(f"cannot use {where}: {error.orig}") from error
+            raise _failure(error, url=self._url) from error
+
+
+def _failure(error: DBAPIError, *, url: URL) -> StoreUnavailableError:
+    """Returns what a failure of the server is called outside; without a code of its own, it was not reached.
+
+    What the URL has behind a question mark is left out, since a password may stand there too.
+    """
+    where = url.set(drivername="postgresql", query={}).render_as_string(hide_password=True)
+    reason = " ".join(str(error.orig).split())
+    if getattr(error.orig, "sqlstate", None) is None:
+        return DatabaseUnreachableError(f"cannot reach {where}: {reason}")
+    return DatabaseRefusalError(f"cannot use {where}: {reason}")
