@@ -98,7 +98,8 @@ def test_a_node_answers_a_warning(
     assert (opinion["says"], opinion["words"], opinion["rebuttal"]) == ("fraud (high)", "It lies.", "I do not.")
     stranger = consilience("rebut", record, "--comment", "Nor do I.")
     assert stranger.returncode == 2
-    assert "only the node" in stranger.stderr
+    assert "is not the node that this is about" in stranger.stderr
+    assert "Name the file of the key that the message asks for: --key." in stranger.stderr
 
 
 def test_a_model_is_warned_of_by_the_digest_of_its_weights(consilience: Run, here: list[str]) -> None:

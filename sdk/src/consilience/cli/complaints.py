@@ -22,10 +22,12 @@ from consilience.errors import (
     ServerTime,
     SessionBalance,
     Supported,
+    WrongKeyError,
 )
 
 _REMEDIES: dict[type[ConsilienceError], str] = {
     DataClassForbiddenError: "Choose a node whose policy reads this class, and allow it with --trust.",
+    WrongKeyError: "Name the file of the key that the message asks for: --key.",
     BudgetExceededError: "Allow more with --budget, or ask a node that costs less.",
     AnswerTooLargeError: "Ask for less with --max-output-tokens.",
     ConnectionLostError: "See whether the node still runs, and ask again.",

@@ -3,6 +3,7 @@
     ConsilienceError
     ├── UsageError              you asked for what cannot be; nothing was sent
     │   ├── AddressInvalidError, KeyFileError, WalletFileError, TicketBookError, ForkedError
+    │   ├── WrongKeyError               another key has to sign what you publish
     │   ├── NoRegistryError             a node that you named as a registry is none
     │   ├── DataClassForbiddenError     your own allow-list keeps the data here
     │   ├── BudgetExceededError         the ask costs more than you allow
@@ -102,6 +103,7 @@ from consilience.errors.tree import (
     UnreachableError,
     UsageError,
     WalletFileError,
+    WrongKeyError,
 )
 
 __all__ = [
@@ -182,5 +184,6 @@ __all__ = [
     "UsageError",
     "WalletFileError",
     "WithdrawalInvalidError",
+    "WrongKeyError",
     "WrongReplicaError",
 ]

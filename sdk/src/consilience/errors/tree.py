@@ -48,6 +48,12 @@ class KeyFileError(UsageError):
     remedy = "Name a key file with mode 0600, or make one with `consilience keys new`."
 
 
+class WrongKeyError(UsageError):
+    """The key of the client is not the one that may sign what is to be published; nothing was sent."""
+
+    remedy = "Give the key that the message asks for: `Client(key=…)`."
+
+
 class ForkedError(UsageError):
     """A client made before a fork is used after it, where its connections and threads do not exist."""
 

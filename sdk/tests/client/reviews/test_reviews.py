@@ -13,7 +13,7 @@ from consilience._wire.registries import encode_records
 from consilience.asks import Accepted
 from consilience.client import Client
 from consilience.client.reviews import FaultKind, TicketBook
-from consilience.errors import RecordRetractedError, TicketUsedError, UsageError
+from consilience.errors import RecordRetractedError, TicketUsedError, UsageError, WrongKeyError
 from consilience.identity import KeyPair, format_node_id
 from consilience.payments import Amount, Budget
 from consilience.reviews import (
@@ -150,9 +150,11 @@ async def test_the_reviewer_may_be_another_key_than_the_one_that_asks(
         await client.reviews.retract(said.record)
     assert review.value.reviewer == reviewer.public_key
     async with Client(asker, card_file=card_file, registries=[houses[0].address]) as stranger:
-        with pytest.raises(UsageError, match="another reviewer"):
+        with pytest.raises(WrongKeyError, match="another reviewer"):
             await stranger.reviews.review(result, verdict=Verdict.CORRECT)
-        with pytest.raises(UsageError, match="by its author"):
+        with pytest.raises(
+            WrongKeyError, match=f"by its author alone: sign with the key {format_node_id(reviewer.public_key)}"
+        ):
             await stranger.reviews.retract(said.record)
 
 
@@ -278,7 +280,7 @@ async def test_what_cannot_be_said_is_refused_before_anything_is_sent(
     with pytest.raises(UsageError, match="730"):
         await desk.warn(node=node, summary="Beware.", lifetime=timedelta(days=800), **fraud)  # type: ignore[arg-type]
     said = await desk.review(result, verdict=Verdict.CORRECT)
-    with pytest.raises(UsageError, match="only the node"):
+    with pytest.raises(WrongKeyError, match="not the node that this is about"):
         await desk.rebut(said.record, comment="I was right.")
     assert [house.between.methods.count("PublishRecord") for house in houses] == [1, 1]
 

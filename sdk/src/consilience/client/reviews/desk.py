@@ -22,8 +22,15 @@ from consilience.client.reviews.registries import FAILURES, Registry, opened_reg
 from consilience.client.reviews.retractions import Retractions
 from consilience.client.tickets import HeldTicket
 from consilience.envelopes import Envelope, Signed
-from consilience.errors import ConsilienceError, ProtocolError, RefusedError, TransportError, UsageError
-from consilience.identity import Signer, parse_node_id
+from consilience.errors import (
+    ConsilienceError,
+    ProtocolError,
+    RefusedError,
+    TransportError,
+    UsageError,
+    WrongKeyError,
+)
+from consilience.identity import Signer, format_node_id, parse_node_id
 from consilience.nodes import NodeCard
 from consilience.reviews import (
     Advisory,
@@ -116,7 +123,9 @@ class ReviewDesk:
             raise UsageError("the answer came without a ticket that holds, so it cannot be reviewed; warn of the node")
         signer = self._caller.reviewer
         if signer.public_key != held.reviewer:
-            raise UsageError("the ticket is for another reviewer: use the key that the client had when it asked")
+            raise WrongKeyError(
+                "the ticket is for another reviewer: sign with the key that the client had when it asked"
+            )
         review = Review(
             reviewer=signer.public_key,
             ticket=held.ticket,
@@ -201,7 +210,10 @@ class ReviewDesk:
         judged = self._own(target)
         node_id = signer.public_key if card is None else card.value.node_id
         if judged.place.subject != node_id:
-            raise UsageError("only the node that a review or an advisory is about can answer it; nothing was sent")
+            raise WrongKeyError(
+                f"{format_node_id(node_id)} is not the node that this is about, which alone can answer it: sign with"
+                " its root key, or with a signing key beside its card; nothing was sent"
+            )
         rebuttal = Rebuttal(
             node_id=node_id,
             signing_key=signer.public_key,
@@ -225,8 +237,11 @@ class ReviewDesk:
         signer = next(
             (own for own in (self._caller.reviewer, self._caller.signer) if own.public_key == said.place.author), None
         )
-        if signer is None or said.place.type not in (RecordType.REVIEW, RecordType.ADVISORY):
-            raise UsageError("only a review or an advisory is taken back, and by its author; nothing was sent")
+        if said.place.type not in (RecordType.REVIEW, RecordType.ADVISORY):
+            raise UsageError("only a review or an advisory is taken back; nothing was sent")
+        if signer is None:
+            author = format_node_id(said.place.author)
+            raise WrongKeyError(f"it is taken back by its author alone: sign with the key {author}; nothing was sent")
         retraction = Retraction(
             author=signer.public_key,
             target_type=said.place.type,
