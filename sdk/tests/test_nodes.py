@@ -175,6 +175,11 @@ def test_another_succession_is_not_followed(succession: Signed[KeySuccession], c
     assert caught.value.requirement == "NODE-KEY-003"
 
 
+def test_an_id_alone_is_no_address_and_the_way_to_its_card_is_named() -> None:
+    with pytest.raises(AddressInvalidError, match=r"an id without an address.*Client\.locate"):
+        NodeAddress.parse(_NODE_ID)
+
+
 @pytest.mark.parametrize(
     ("text", "authority", "scheme", "named", "loopback"),
     [

@@ -278,6 +278,10 @@ class NodeAddress:
             complete = bool(parts.hostname) and parts.port is not None and parts.netloc == authority
         except ValueError:
             complete = False
+        if not complete and text.startswith(NODE_ID_PREFIX) and ":" not in text:
+            raise AddressInvalidError(
+                f"{text!r} is an id without an address: write host:port behind it, or let `Client.locate` find its card"
+            )
         if not complete:
             raise AddressInvalidError(f"{text!r} does not end in host:port")
         address = cls(authority=authority, node_id=parse_node_id(name) if name else None, scheme=scheme)

@@ -48,6 +48,23 @@ def test_a_card_is_found_by_the_id_of_its_node_alone(
     assert "RECORD_UNKNOWN" in unknown.stderr
 
 
+def test_a_node_is_asked_by_its_id_alone(
+    consilience: Run, running_node: RunningNode, here: list[str], environment: dict[str, str]
+) -> None:
+    node = format_node_id(running_node.node_id)
+    assert consilience("publish", running_node.address, "--registry", here[0]).returncode == 0
+    assert consilience("publish", node).returncode == 0
+    asked = consilience("ask", "What is a heisenbug?", "--node", node)
+    assert (asked.returncode, asked.stdout.strip()) == (0, "a bug that disappears")
+    assert "glossary.define" in consilience("prices", node).stdout
+
+    del environment["CONSILIENCE_REGISTRIES"]
+    for words in (("ask", "What?", "--node", node), ("card", node), ("prices", node)):
+        lost = consilience(*words)
+        assert lost.returncode == 2
+        assert "--registry or CONSILIENCE_REGISTRIES" in " ".join(lost.stderr.split())
+
+
 def test_an_answer_is_reviewed_by_one_command_and_read_by_another(
     consilience: Run, running_node: RunningNode, here: list[str]
 ) -> None:

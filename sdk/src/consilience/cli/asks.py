@@ -17,6 +17,7 @@ from consilience.cli.exits import exit_of_outcome
 from consilience.cli.jsonable import jsonable
 from consilience.cli.paying import amount_facts, budget_of, list_price_option, wallet_option
 from consilience.cli.printing import console, facts_table, for_stdout, printable
+from consilience.cli.registries import maybe_registry_option, node_of
 from consilience.cli.streams import read_input, require_output
 from consilience.client import AnswerStream, AskResult, Client
 from consilience.client.payments import default_wallet_file
@@ -34,8 +35,9 @@ _CLASSES = [member.name.lower() for member in DataClass if member > DataClass.UN
     "--node",
     required=True,
     type=parameters.text,
-    help="cn1…@host:port, https://host:port, or host:port on this machine.",
+    help="cn1…@host:port, https://host:port, host:port on this machine, or cn1… alone with a registry.",
 )
+@maybe_registry_option
 @click.option("--skill", type=parameters.text, help="The skill to ask; otherwise the node's first.")
 @click.option("--model", type=parameters.text, help="The model that is to answer; otherwise the node chooses.")
 @click.option(
@@ -86,10 +88,11 @@ async def _ask(question: str, options: dict[str, Any]) -> int:
             budget=budget,
             wallet=wallet,
             ticket_file=default_ticket_file(),
+            registries=options["registries"],
         ) as client,
         client.stream(
             question,
-            node=options["node"],
+            node=await node_of(client, options["node"], registries=options["registries"]),
             skill=options["skill"],
             model=options["model"],
             max_output_tokens=options["max_output_tokens"],

@@ -11,7 +11,7 @@ from rich.table import Table
 from consilience.cli import parameters
 from consilience.cli.jsonable import jsonable
 from consilience.cli.printing import cell, console, facts_table
-from consilience.cli.registries import json_option, registry_option
+from consilience.cli.registries import json_option, maybe_registry_option, node_of
 from consilience.client import Client
 from consilience.envelopes import Signed
 from consilience.identity import format_node_id
@@ -26,7 +26,7 @@ _SECRECY = {
 
 @click.command()
 @click.argument("node", type=parameters.text)
-@registry_option
+@maybe_registry_option
 @json_option
 @click.option("--timeout", type=parameters.seconds, default=10.0, show_default=True, help="Seconds to wait.")
 def card(node: str, registries: tuple[str, ...], *, as_json: bool, timeout: float) -> None:
@@ -49,7 +49,7 @@ async def _fetch(
     timeout: float,  # noqa: ASYNC109 - the client keeps the time
 ) -> Signed[NodeCard]:
     async with Client(call_timeout=timeout, registries=registries) as client:
-        return await (client.card(node) if ":" in node else client.locate(node))
+        return await client.card(await node_of(client, node, registries=registries))
 
 
 def card_view(signed: Signed[NodeCard]) -> Group:

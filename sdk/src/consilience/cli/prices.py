@@ -11,6 +11,7 @@ from consilience.cli import parameters
 from consilience.cli.jsonable import jsonable
 from consilience.cli.paying import json_option, list_price_option
 from consilience.cli.printing import cell, console
+from consilience.cli.registries import maybe_registry_option, node_of
 from consilience.client import Client
 from consilience.client.payments import SkillPrice
 from consilience.payments import ListPrices
@@ -20,11 +21,14 @@ from consilience.payments.prices import tariff_words
 @click.command()
 @click.argument("node", type=parameters.text)
 @list_price_option
+@maybe_registry_option
 @json_option
 @click.option("--timeout", type=parameters.seconds, default=10.0, show_default=True, help="Seconds to wait.")
-def prices(node: str, *, list_prices: ListPrices | None, as_json: bool, timeout: float) -> None:
+def prices(
+    node: str, *, list_prices: ListPrices | None, registries: tuple[str, ...], as_json: bool, timeout: float
+) -> None:
     """Shows what the skills of NODE cost by its card; each ask is priced by a quote, which the client checks."""
-    found = asyncio.run(_fetch(node, timeout=timeout))
+    found = asyncio.run(_fetch(node, registries=registries, timeout=timeout))
     if as_json:
         click.echo(json.dumps([_facts(price) for price in found], indent=2))
         return
@@ -42,9 +46,14 @@ def prices(node: str, *, list_prices: ListPrices | None, as_json: bool, timeout:
         shown.print(f"your list price: {list_prices}")
 
 
-async def _fetch(node: str, *, timeout: float) -> tuple[SkillPrice, ...]:  # noqa: ASYNC109 - the client keeps the time
-    async with Client(call_timeout=timeout) as client:
-        return await client.payments.prices(node)
+async def _fetch(
+    node: str,
+    *,
+    registries: tuple[str, ...],
+    timeout: float,  # noqa: ASYNC109 - the client keeps the time
+) -> tuple[SkillPrice, ...]:
+    async with Client(call_timeout=timeout, registries=registries) as client:
+        return await client.payments.prices(await node_of(client, node, registries=registries))
 
 
 def _facts(price: SkillPrice) -> dict[str, Any]:

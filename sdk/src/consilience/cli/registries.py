@@ -1,7 +1,7 @@
 """What all commands about records share: which registries, with which key, and what became of a publication."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,8 +12,9 @@ from rich.table import Table
 from consilience.cli import parameters
 from consilience.cli.printing import cell, console
 from consilience.client import Client
+from consilience.client.cards import NodeReference
 from consilience.client.reviews import Fault, Publication
-from consilience.identity import parse_node_id
+from consilience.identity import NODE_ID_PREFIX, parse_node_id
 from consilience.units import PublicKey
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -86,6 +87,27 @@ def fault_facts(fault: Fault) -> dict[str, Any]:
         "detail": fault.detail,
         "record": fault.digest.hex() or None,
     }
+
+
+async def node_of(client: Client, node: str, *, registries: Sequence[str]) -> NodeReference:
+    """Returns a node as a client calls it: its address as it was written, or, for its id alone, its card.
+
+    Args:
+        client: Has the registries.
+        node: What was written.
+        registries: Those where the id is looked for.
+
+    Raises:
+        click.UsageError: There are none.
+    """
+    if ":" in node or not node.startswith(NODE_ID_PREFIX):
+        return node
+    if not registries:
+        raise click.UsageError(
+            f"{node} is an id without an address: write {node}@host:port, or say with --registry or"
+            f" {REGISTRIES_VARIABLE} where to look for it"
+        )
+    return await client.locate(node)
 
 
 async def node_id_of(client: Client, node: str) -> PublicKey:

@@ -16,6 +16,7 @@ from consilience.cli.registries import (
     maybe_registry_option,
     named,
     node_id_of,
+    node_of,
     print_publication,
     record_digest,
     registry_option,
@@ -104,7 +105,7 @@ async def _warn(node: str, weights_digest: bytes, options: dict[str, Any]) -> Pu
 @click.command()
 @click.argument("record", metavar="RECORD")
 @click.option("--comment", required=True, type=parameters.text, help="What the node has to say. It is public.")
-@click.option("--node", type=parameters.text, help="Its address, where the key is a signing key of its card.")
+@click.option("--node", type=parameters.text, help="Its address or id, where the key is a signing key of its card.")
 @registry_option
 @key_option
 @json_option
@@ -116,7 +117,8 @@ def rebut(record: str, **options: Any) -> None:  # noqa: ANN401 - click hands ov
 
 async def _rebut(digest: Digest, options: dict[str, Any]) -> Publication:
     async with Client(options["key"], registries=options["registries"]) as client:
-        card = await client.card(options["node"]) if options["node"] else None
+        node = options["node"] and await node_of(client, options["node"], registries=options["registries"])
+        card = await client.card(node) if node else None
         target = await client.reviews.get(digest)
         return await client.reviews.rebut(target, comment=options["comment"], card=card)
 
@@ -150,7 +152,7 @@ def publish(node: str, registries: tuple[str, ...], *, as_json: bool) -> None:
 
 async def _publish(node: str, registries: tuple[str, ...]) -> Publication:
     async with Client(registries=registries) as client:
-        return await client.reviews.publish(await client.card(node))
+        return await client.reviews.publish(await client.card(await node_of(client, node, registries=registries)))
 
 
 def _held(path: Path, answer: str | None) -> HeldTicket:
