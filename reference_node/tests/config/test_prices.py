@@ -71,7 +71,7 @@ def test_every_unit_of_the_protocol_can_be_priced(tmp_path: Path) -> None:
     config = read(tmp_path, text)
     (prices,) = config.prices_of(config.skills[0])
     units = {price.unit for price in prices.tariff(tokenizer="m").prices}
-    assert units == {unit for unit in PricedUnit if unit is not PricedUnit.UNKNOWN}
+    assert units == {unit for unit in PricedUnit if unit > PricedUnit.UNSPECIFIED}
 
 
 def test_who_prices_no_token_names_no_tokenizer(tmp_path: Path) -> None:
