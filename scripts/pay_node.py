@@ -63,7 +63,7 @@ class _Customer:
                 paid.append(_paid(await stream.final()))
             session = await self._audit(client, paid)
             await _empty(client, session)
-            await asyncio.to_thread(run, shlex.split(f"bash -c {shlex.quote(restart)}"))
+            run(shlex.split(f"bash -c {shlex.quote(restart)}"))  # in the main thread, where tools are run
             await self._ask_again(client, address)
         self._wallet.close()
 
