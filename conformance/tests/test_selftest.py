@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from consilience_conformance.cases import all_checks, near
 from consilience_conformance.peers.degenerate import DEGENERATE
 from consilience_conformance.selftest.declarations import declarations
 from consilience_conformance.verdicts import Exit
@@ -86,6 +87,23 @@ def test_another_message_and_undeclared_collateral_are_told(tmp_path: Path) -> N
         assert [line for line in told if line.startswith(f"{check} is not declared, and says fail")] != []
     assert (tmp_path / "kept" / DECLARED.name / "report" / "report.json").exists()
     assert (tmp_path / "kept" / DECLARED.name / "log").read_text().startswith(f"mutant {DECLARED.name}: ")
+
+
+def test_near_judges_a_mutant_by_the_checks_of_its_subject_and_tells_the_same(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    ended = selftest(tmp_path, {DECLARED.name: TRUE, "harmless": TRUE}, "--near", "--out", str(kept))
+    assert ended.stderr.splitlines() == [f"harmless: it survives: {DECLARED.check} says pass"]
+    report = json.loads((kept / DECLARED.name / "report" / "report.json").read_text())
+    judged = {result["check"] for result in report["results"]}
+    assert {*near(DECLARED.check), *DECLARED.also} <= judged
+    assert len(judged) < len(all_checks()) / 2
+
+
+def test_a_kill_table_is_written_of_whole_runs_alone(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "consilience_conformance", "selftest", "--write", "--near"]
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS, check=False, cwd=tmp_path)
+    assert ended.returncode not in {0, 1}
+    assert "--write goes without" in ended.stderr
 
 
 def test_a_degenerate_node_alone_needs_no_reference_node(tmp_path: Path) -> None:

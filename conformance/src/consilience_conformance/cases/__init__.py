@@ -65,3 +65,17 @@ _MODULES = (
 def all_checks() -> tuple[Check, ...]:
     """Returns every check, in the order of the specification."""
     return tuple(check for module in _MODULES for check in module.CHECKS)
+
+
+@functools.cache
+def near(name: str) -> tuple[str, ...]:
+    """Returns the names of the checks of one subject, by the name of one of them.
+
+    Raises:
+        LookupError: There is no check of that name.
+    """
+    for module in _MODULES:
+        names = tuple(check.name for check in module.CHECKS)
+        if name in names:
+            return names
+    raise LookupError(f"there is no check {name}")

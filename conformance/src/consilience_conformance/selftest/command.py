@@ -37,6 +37,7 @@ _AGAIN = "consilience-conformance selftest --write"
 @click.command("selftest")
 @click.option("--node-command", default="consilience-node", show_default=True, help="Runs the reference node.")
 @click.option("--only", multiple=True, metavar="NAME", help="Only these mutants and degenerate nodes; repeatable.")
+@click.option("--near", is_flag=True, help="Judge mutants by the checks of their subject alone; healthy nodes by all.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Nodes judged at one time; else two for each processor.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of all chance.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Keep logs and reports in this folder.")
@@ -51,6 +52,7 @@ def selftest_command(
     *,
     node_command: str,
     only: tuple[str, ...],
+    near: bool,
     jobs: int | None,
     seed: int,
     out: Path | None,
@@ -62,8 +64,8 @@ def selftest_command(
     Exit codes: 0 all died as declared, 1 something survived or died otherwise, or the kill table differs, 4 the healthy
     node does not serve, 5 a fault of the suite.
     """
-    if write and (only or declarations_file):
-        raise click.UsageError("--write goes without --only and --declarations: the table holds all mutants")
+    if write and (only or near or declarations_file):
+        raise click.UsageError("--write goes without --only, --near and --declarations: the table tells of whole runs")
     declared = declarations() if declarations_file is None else read_declarations(declarations_file.read_text())
     names = {*declared, *DEGENERATE}
     if unknown := sorted(set(only) - names):
@@ -73,6 +75,7 @@ def selftest_command(
             NodeCommand(words=tuple(shlex.split(node_command))),
             declared=declared.values(),
             only=only,
+            near=near,
             folder=folder,
             jobs=jobs or 2 * (os.cpu_count() or 1),
             seed=seed,
@@ -104,17 +107,18 @@ class Selftest:
         *,
         declared: Collection[Declaration],
         only: Collection[str],
+        near: bool = False,
         folder: Path,
         jobs: int,
         seed: int,
     ) -> None:
-        """Prepares it; `only` names what is judged, none: everything."""
+        """Prepares it; `only` names what is judged, none: everything. `near` as in `Bench`."""
         self.trials: list[Trial] = []
         self.table: killtable.Table = {}
         self._command = command
         self._declared = declared
         self._only = only
-        self._bench = Bench(command, folder=folder, jobs=jobs, seed=seed, on_trial=_tell)
+        self._bench = Bench(command, folder=folder, jobs=jobs, seed=seed, near=near, on_trial=_tell)
 
     async def run(self) -> list[str]:
         """Judges all nodes and returns what is wrong with the judge, one line each.

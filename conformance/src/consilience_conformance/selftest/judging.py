@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,19 +39,28 @@ class Judge:
     seconds: float = JUDGE_SECONDS
 
     async def judged(
-        self, address: str, *, folder: Path, restart_command: str = "", replica: str = "", again: bool = False
+        self,
+        address: str,
+        *,
+        folder: Path,
+        only: Iterable[str] = (),
+        restart_command: str = "",
+        replica: str = "",
+        again: bool = False,
     ) -> Judged:
         """Judges a node.
 
         Args:
             address: Of the node.
             folder: Gets the report.
+            only: The names of checks; none: all of them.
             restart_command: Restarts the node; empty: there is none.
             replica: The address of a second replica; empty: there is none.
             again: Whether the judges of all checks are asked once more, by the report alone.
         """
         words = [sys.executable, "-m", "consilience_conformance", "run", address, "--seed", str(self.seed)]
         words += ["--tester-key", str(self.tester_key), "--out", str(folder), "--format", "json"]
+        words += [word for name in only for word in ("--only", name)]
         words += ["--grant", str(self.grant)] if self.grant else []
         words += ["--restart", restart_command] if restart_command else []
         words += ["--replica", replica] if replica else []

@@ -9,6 +9,7 @@ from pathlib import Path
 from time import monotonic
 
 from consilience_conformance.callers import Tester
+from consilience_conformance.cases import near
 from consilience_conformance.peers.degenerate import Degenerate
 from consilience_conformance.selftest.comparison import (
     Judged,
@@ -45,7 +46,14 @@ class Bench:
     """Where nodes are put before the judge."""
 
     def __init__(
-        self, command: NodeCommand, *, folder: Path, jobs: int, seed: int = 0, on_trial: Callable[[Trial], None]
+        self,
+        command: NodeCommand,
+        *,
+        folder: Path,
+        jobs: int,
+        seed: int = 0,
+        near: bool = False,
+        on_trial: Callable[[Trial], None],
     ) -> None:
         """Prepares the bench.
 
@@ -54,12 +62,14 @@ class Bench:
             folder: Exists, and gets a folder for each trial.
             jobs: How many trials are made at one time.
             seed: Of all chance.
+            near: Whether a mutant meets the checks of its subject alone, and those that are declared to fail with it.
             on_trial: Is told of each trial as it ends.
         """
         self.healthy: dict[Variant, Judged] = {}
         self._command = command
         self._folder = folder
         self._places = asyncio.Semaphore(jobs)
+        self._near = near
         self._on_trial = on_trial
         self._testers = Tester.at(folder / "tester.key").names
         self._issuer = self._testers[-1]
@@ -111,7 +121,8 @@ class Bench:
                 async with specimen(
                     self._command, folder=folder, variant=declared.node, issuer=self._issuer, mutant=declared.name
                 ) as node:
-                    judged = await self._judged(node, name=declared.name)
+                    only = (*near(declared.check), *declared.also) if self._near else ()
+                    judged = await self._judged(node, name=declared.name, only=only)
                 healthy = self.healthy[declared.node]
                 complaints = [*mutant_complaints(declared, judged=judged, healthy=healthy)]
             except NodeCommandError as error:
@@ -126,11 +137,12 @@ class Bench:
             complaints = degenerate_complaints(one, judged=judged)
             return self._ended(one.name, complaints=complaints, began=began, killed_by=one.check)
 
-    async def _judged(self, node: Specimen, *, name: str) -> Judged:
+    async def _judged(self, node: Specimen, *, name: str, only: Iterable[str] = ()) -> Judged:
         judge = self._judge if node.variant.has_skills else self._bare_judge
         return await judge.judged(
             node.address,
             folder=self._folder / name / "report",
+            only=only,
             restart_command=node.restart_command,
             replica=node.replica,
             again=True,
