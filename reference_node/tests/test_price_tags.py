@@ -15,7 +15,7 @@ def test_a_price_is_told_in_the_order_of_its_units_with_what_is_included_and_the
     assert price_tag(tariff) == "0.005 USD per answer, 0.000003 USD per 1,000 bytes beyond 2,000, 0.01 USD at least"
 
 
-@pytest.mark.parametrize("unit", [unit for unit in PricedUnit if unit is not PricedUnit.UNKNOWN])
+@pytest.mark.parametrize("unit", [unit for unit in PricedUnit if unit > PricedUnit.UNSPECIFIED])
 def test_every_unit_has_a_name(unit: PricedUnit) -> None:
     tariff = Tariff(id="day", asset="TEST/0", prices=(UnitPrice(unit=unit, price=1, per=2),), tokenizer="m")
     assert "unit" not in price_tag(tariff)
