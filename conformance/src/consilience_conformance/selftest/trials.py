@@ -20,9 +20,12 @@ from consilience_conformance.selftest.comparison import (
 from consilience_conformance.selftest.declarations import Declaration, Variant
 from consilience_conformance.selftest.judging import Judge
 from consilience_conformance.selftest.specimens import NodeCommand, NodeCommandError, Specimen, specimen
+from consilience_conformance.verdicts import Verdict
 
 HEALTHY = "healthy"
 """With the variant after it, the name of the trial of a node without a fault: `healthy-plain`."""
+
+_SILENT = (None, Verdict.NOT_APPLICABLE, Verdict.NOT_TESTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,13 +124,19 @@ class Bench:
                 async with specimen(
                     self._command, folder=folder, variant=declared.node, issuer=self._issuer, mutant=declared.name
                 ) as node:
-                    only = (*near(declared.check), *declared.also) if self._near else ()
-                    judged = await self._judged(node, name=declared.name, only=only)
+                    judged = await self._judged(node, name=declared.name, only=self._met_by(declared))
                 healthy = self.healthy[declared.node]
                 complaints = [*mutant_complaints(declared, judged=judged, healthy=healthy)]
             except NodeCommandError as error:
                 complaints = [str(error)]
             return self._ended(declared.name, complaints=complaints, began=began, killed_by=declared.check)
+
+    def _met_by(self, declared: Declaration) -> tuple[str, ...]:
+        """Returns the checks that a mutant meets, of those that judge the healthy node; none: all of them."""
+        if not self._near:
+            return ()
+        said = self.healthy[declared.node].verdicts
+        return tuple(name for name in (*near(declared.check), *declared.also) if said.get(name) not in _SILENT)
 
     async def _judge_degenerate(self, one: Degenerate) -> Trial:
         async with self._places:
