@@ -113,6 +113,20 @@ def test_a_text_that_is_not_the_form_itself_is_refused(change: Callable[[str], s
         parse_node_id(change(format_node_id(KeyPair(_SEED).public_key)))
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (lambda text: text[:-1], "write cn1 and 52 characters"),
+        (lambda text: f"{text[:20]}0{text[21:]}", "'0' is not among its characters"),
+        (lambda text: f"{text[:20]}A{text[21:]}", "'A' is not among its characters"),
+        (lambda text: f"{text[:-1]}b", "end in a or q, and ends in b"),
+    ],
+)
+def test_what_is_wrong_with_a_text_is_said(wrong: Callable[[str], str], said: str) -> None:
+    with pytest.raises(AddressInvalidError, match=said):
+        parse_node_id(wrong(format_node_id(KeyPair(_SEED).public_key)))
+
+
 def test_the_commitment_to_a_next_root_key_is_the_hash_of_its_bytes() -> None:
     expected = "66687aadf862bd776c8fc18b8e9f8e20089714856ee233b3902a591d0d5f2925"
     assert next_root_digest(PublicKey(bytes(32))).hex() == expected

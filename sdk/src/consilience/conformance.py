@@ -1,7 +1,8 @@
 r"""Conformance: answers that a tester writes, and the grant without which nobody may (spec chapter 7).
 
 A script is the question to the skill `conformance.script`. Its steps are what a language model cannot be told to do: to
-break a character in two, to stand still in the middle of a sentence, to fail.
+break a character in two, to stand still in the middle of a sentence, to fail. A bank that the tester plays moves money
+as no bank would.
 
 >>> step = ScriptedToken(data=b"30 \xc2\xb0C")
 >>> step.repetitions
@@ -30,11 +31,13 @@ from consilience.calls import MAX_CLOCK_SKEW
 from consilience.envelopes import Envelope
 from consilience.errors import FieldViolation, GrantInvalidError
 from consilience.identity import PUBLIC_KEY_BYTES
-from consilience.units import PublicKey
+from consilience.payments import TransferStatus
+from consilience.units import Digest, NamedNumber, PublicKey
 
 SCRIPT_SKILL_ID = "conformance.script"
 SCRIPT_MODEL_ID = "conformance/script"
 SCRIPT_MEDIA_TYPE = "application/vnd.consilience.script"
+BANK_RAIL_ID = "conformance.bank"
 
 MAX_GRANT_LIFETIME = timedelta(hours=1)
 MAX_TESTERS = 64
@@ -122,6 +125,50 @@ class ConformanceScript:
 
     grant: Envelope
     steps: tuple[ScriptStep, ...] = ()
+
+
+class TransferDirection(NamedNumber):
+    """Which way money goes at the bank."""
+
+    UNKNOWN = -1
+    DEPOSIT = 1
+    PAYOUT = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartTransferRequest:
+    """What a node has the bank do.
+
+    Attributes:
+        name: Of the transfer, 32 bytes: money moves once for a name.
+        direction: Which way it goes.
+        session_id: For whose sake.
+        transfer_id: The id of the deposit or the withdrawal, 16 bytes.
+        amount: In units of the asset.
+        asset: Its id.
+    """
+
+    name: bytes
+    direction: TransferDirection
+    session_id: Digest
+    transfer_id: bytes
+    amount: int
+    asset: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BankTransfer:
+    """What the bank says of a transfer.
+
+    Attributes:
+        status: Whether the money has moved.
+        amount: How much has, in units of the asset.
+        reference: Of a deposit that has succeeded: 32 bytes.
+    """
+
+    status: TransferStatus
+    amount: int = 0
+    reference: bytes = b""
 
 
 def check_script(script: ConformanceScript) -> None:

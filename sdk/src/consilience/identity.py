@@ -177,8 +177,17 @@ def parse_node_id(text: str) -> PublicKey:
     except ValueError:
         key = b""
     if len(key) != PUBLIC_KEY_BYTES or format_node_id(key) != text:
-        raise AddressInvalidError(f"{text!r} is not a node id: write {NODE_ID_PREFIX} and 52 characters of a-z2-7")
+        raise AddressInvalidError(f"{text!r} is not a node id: {_flaw(text)}")
     return PublicKey(key)
+
+
+def _flaw(text: str) -> str:
+    """Returns what keeps a text from being the text form of a key."""
+    if not text.startswith(NODE_ID_PREFIX) or len(text) != NODE_ID_CHARACTERS:
+        return f"write {NODE_ID_PREFIX} and 52 characters of a-z2-7"
+    if odd := sorted(set(text.removeprefix(NODE_ID_PREFIX)) - set("abcdefghijklmnopqrstuvwxyz234567")):
+        return f"{odd[0]!r} is not among its characters, a-z and 2-7"
+    return f"it would end in a or q, and ends in {text[-1]}; copy it anew"  # one bit of the key, and four of zero
 
 
 def next_root_digest(next_root: PublicKey) -> Digest:

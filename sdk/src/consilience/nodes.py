@@ -283,7 +283,7 @@ class NodeAddress:
                 f"{text!r} is an id without an address: write host:port behind it, or let `Client.locate` find its card"
             )
         if not complete:
-            raise AddressInvalidError(f"{text!r} does not end in host:port")
+            raise AddressInvalidError(f"{text!r} does not end in host:port, with a port from 1 to 65535")
         address = cls(authority=authority, node_id=parse_node_id(name) if name else None, scheme=scheme)
         if not address.is_loopback and (scheme == "http" or not (scheme or name)):
             raise AddressInvalidError(
@@ -336,7 +336,9 @@ def check_card(card: Signed[NodeCard], *, now: datetime, skew: timedelta = timed
         raise ProtocolError(f"the card is larger than {MAX_CARD_BYTES} bytes", requirement="NODE-CARD-002")
     issued = _checked_issue_time(value, now=now, skew=skew)
     if value.expire_time < now - skew:
-        raise ProtocolError(f"the card expired at {value.expire_time:%F %T}", requirement="NODE-CARD-005")
+        raise ProtocolError(
+            f"the card expired at {value.expire_time:%F %T}, and it is {now:%F %T} here", requirement="NODE-CARD-005"
+        )
     if Profile.CORE not in value.profiles:
         raise ProtocolError("the card does not declare the core profile", requirement="NODE-CARD-006")
     for key in value.signing_keys:

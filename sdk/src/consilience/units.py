@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal, localcontext
 from typing import NewType
 
 Digest = NewType("Digest", bytes)
@@ -39,6 +40,18 @@ class NamedNumber(enum.IntEnum):
 
     def __format__(self, format_spec: str) -> str:
         return format(self.name, format_spec)
+
+
+MAX_AMOUNT_DIGITS = 99 + 20
+"""Of a decimal amount: the scale of an asset has two digits, and 64 bits have nineteen."""
+
+
+def amount_words(value: int, *, asset: str) -> str:
+    """Returns so many units of an asset as people read them: 1,500 of `USD/6` are `0.0015 USD`."""
+    name, _, scale = asset.partition("/")
+    with localcontext() as context:
+        context.prec = MAX_AMOUNT_DIGITS
+        return f"{Decimal(value).scaleb(-int(scale)).normalize():f} {name}"
 
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

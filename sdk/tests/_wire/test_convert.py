@@ -22,7 +22,6 @@ WITHOUT_MESSAGE = {
     payments.Budget,
     payments.Exposure,
     payments.ListPrices,
-    payments.Stake,
 }
 """Values of payments that never travel."""
 FULL_REVIEWS = full_reviews()

@@ -24,7 +24,9 @@ def running_node() -> Iterator[RunningNode]:
     model = Model(id="tiny", family="Tiny", quantization="Q4_1", engine="abacus 1.0")
     node = Node(name="glossary", key=KeyPair.generate(), models=[model])
 
-    @node.skill("glossary.define", description="Defines [terms].", languages=["en"], model_ids=["tiny"])
+    @node.skill(
+        "glossary.define", description="Defines [terms].", domains=["bugs"], languages=["en"], model_ids=["tiny"]
+    )
     async def define(_ask: IncomingAsk) -> AsyncIterator[Item]:
         yield Progress(message="looking it up")
         yield "a bug that "
@@ -39,7 +41,7 @@ def running_node() -> Iterator[RunningNode]:
         yield "I do not know."
         yield Conclusion(outcome=Outcome.ABSTAINED, stop_reason=StopReason.NO_KNOWLEDGE)
 
-    @node.skill("glossary.echo", accepts_answer_schema=True)
+    @node.skill("glossary.echo", accepts_answer_schema=True, domains=["bugs", "words"])
     async def echo(ask: IncomingAsk) -> AsyncIterator[Item]:
         yield ask.text
 

@@ -116,6 +116,12 @@ def test_an_argument_that_is_no_text_is_a_usage_error(consilience: Run, running_
     assert "no text in UTF-8" in done.stderr
 
 
+def test_what_is_trusted_is_a_node_id(consilience: Run, running_node: RunningNode) -> None:
+    done = consilience("ask", "x", "--node", running_node.address, "--trust", "foo")
+    assert done.returncode == 2
+    assert "Invalid value for '--trust': 'foo' is not a node id" in done.stderr
+
+
 def test_a_question_that_is_not_in_quotes_is_not_repeated(consilience: Run, running_node: RunningNode) -> None:
     done = consilience("ask", "my", "secret", "--node", running_node.address)
     assert done.returncode == 2
@@ -158,10 +164,21 @@ def test_a_schema_that_the_answer_fits_gives_parsed_json(
     assert "AnswerShape" in unfit.stderr
 
 
-def test_ctrl_c_cancels_and_says_so(environment: dict[str, str], running_node: RunningNode, tmp_path: Path) -> None:
+HEEDING = """
+import os, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""The tests may run where a closed terminal is nothing to end for, and whatever they start would ignore it as well."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_what_ends_the_command_cancels_and_says_so(
+    environment: dict[str, str], running_node: RunningNode, tmp_path: Path, number: signal.Signals
+) -> None:
     command = [str(Path(sys.executable).parent / "consilience"), "ask", "x", "--node", running_node.address]
     process = subprocess.Popen(
-        [*command, "--skill", "glossary.slow"],
+        [sys.executable, "-c", HEEDING, *command, "--skill", "glossary.slow"],
         env=environment | {"PYTHONUNBUFFERED": "1"},
         cwd=tmp_path,
         stdout=subprocess.PIPE,
@@ -170,7 +187,8 @@ def test_ctrl_c_cancels_and_says_so(environment: dict[str, str], running_node: R
     )
     assert process.stdout is not None
     assert process.stdout.read(4) == "one "
-    os.kill(process.pid, signal.SIGINT)
+    os.kill(process.pid, number)
     _, stderr = process.communicate(timeout=30)
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert stderr.strip().endswith("interrupted")
+    assert running_node.running_asks == 0

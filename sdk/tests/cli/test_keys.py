@@ -19,6 +19,7 @@ def test_a_key_is_never_overwritten(consilience: Run) -> None:
     again = consilience("keys", "new")
     assert again.returncode == 2
     assert "left as it is" in again.stderr
+    assert "keys new" not in again.stderr, "which was just tried"
     assert consilience("keys", "show").stdout == first
 
 

@@ -69,10 +69,20 @@ def test_json_tells_the_cost_in_whole_units(consilience: Run, shop: RunningNode)
     assert facts["receipt"]["session_spent"] == COST
 
 
-@pytest.mark.parametrize("words", [("--budget", "much"), ("--budget", "1 USD"), ("--day-budget", "1 TEST/0")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--budget", "much"),
+        ("--budget", "1 USD"),
+        ("--budget", "-1 TEST/0"),
+        ("--day-budget", "1 TEST/0"),
+        ("--day-budget", "1 USD/6", "--budget", "1 TEST/0"),
+    ],
+)
 def test_a_budget_that_is_none_is_a_usage_error(consilience: Run, words: tuple[str, ...]) -> None:
     done = consilience("ask", "?", "--node", "127.0.0.1:1", *words)
     assert done.returncode == 2
+    assert f"Invalid value for '{words[0]}'" in done.stderr
 
 
 def test_the_budget_of_a_day_holds_over_commands(consilience: Run, shop: RunningNode) -> None:
@@ -105,8 +115,11 @@ def test_a_session_is_listed_closed_and_emptied(consilience: Run, shop: RunningN
     name = session["session_id"][:8]
     assert (session["status"], session["spent"]["value"], session["backing"]) == ("OPEN", COST, "PREPAID")
     assert "open" in consilience("sessions", "list").stdout
-    assert "1 acknowledged" in consilience("sessions", "state", name).stdout
+    shown = consilience("sessions", "state", name).stdout
+    assert "1 acknowledged" in shown
+    assert "in all, by vouchers" in shown
     assert json.loads(consilience("sessions", "close", name, "--json").stdout)["status"] == "CLOSED"
+    assert "by vouchers" not in consilience("sessions", "state", name).stdout
     assert consilience("sessions", "withdraw", name, "--amount", "5 TEST/0").stdout == "5 TEST: succeeded\n"
     rest = json.loads(consilience("sessions", "withdraw", name, "--json").stdout)
     assert (rest["amount"]["value"], rest["status"]) == (1500 - COST - 5, "SUCCEEDED")
@@ -131,6 +144,7 @@ def test_receipts_are_listed_compared_shown_and_verified(consilience: Run, shop:
     assert f"at your list price (1 TEST per 10 bytes of output): {len(TEXT) // 10} TEST" in shown
     (line,) = json.loads(consilience("receipts", "list", "--json").stdout)
     assert (line["skill"], line["amount"]["value"]) == ("words", COST)
+    assert line["receipt"]["payer"].startswith("cn1")
     one = consilience("receipts", "show", line["receipt"]["request_id"]).stdout
     assert f"{COST} TEST" in one
     assert line["receipt"]["digest"] in one
@@ -166,11 +180,13 @@ def test_a_receipt_that_is_not_there_is_told(consilience: Run, shop: RunningNode
     assert "the wallet has no receipt" in done.stderr
 
 
+@pytest.mark.parametrize("network", ["test", "live"])
 def test_a_hold_that_was_handed_over_is_brought_to_its_node(
-    consilience: Run, tmp_path: Path, wallet_file: Path
+    consilience: Run, tmp_path: Path, wallet_file: Path, network: str
 ) -> None:
-    with serving_in_thread(Shop(rail=HoldRail(grants=False), key=NODE_KEY).node) as running:
-        words = ("--node", running.address, "--skill", "words", "--budget", "500 TEST/0")
+    rail = HoldRail(network=network, grants=False)
+    with serving_in_thread(Shop(rail=rail, key=NODE_KEY, store=f"sqlite:///{tmp_path}/shop.db").node) as running:
+        words = ("--node", running.address, "--skill", "words", "--budget", "500 TEST/0", "--network", network)
         waiting = consilience("ask", "?", *words)
         assert waiting.returncode == 2
         assert "a deposit of 1500 TEST has not arrived" in waiting.stderr
@@ -190,3 +206,16 @@ def test_a_hold_that_was_handed_over_is_brought_to_its_node(
         assert consilience("ask", "?", *words).returncode == 0
         (tmp_path / "other.binpb").write_bytes(b"no hold")
         assert "that is no hold" in consilience("wallet", "add", "other.binpb").stderr
+        assert consilience("sessions", "close", session.session_id.hex()).returncode == 0
+
+
+def test_nothing_is_paid_on_a_network_that_the_user_did_not_name(
+    consilience: Run, tmp_path: Path, wallet_file: Path
+) -> None:
+    shop = Shop(rail=HoldRail(network="live", grants=False), store=f"sqlite:///{tmp_path}/shop.db")
+    with serving_in_thread(shop.node) as running:
+        done = consilience("ask", "?", "--node", running.address, "--skill", "words", "--budget", "500 TEST/0")
+    assert done.returncode == 2
+    assert "it takes hold.v1 on live; yours: hold.v1 on test" in done.stderr
+    assert "with --network" in done.stderr
+    assert Wallet.at(wallet_file).sessions() == ()

@@ -11,6 +11,11 @@ def test_no_control_character_of_a_peer_reaches_the_terminal(hostile: str) -> No
     assert not any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in shown)
 
 
+@pytest.mark.parametrize("turning", [chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))])
+def test_nothing_of_a_peer_turns_the_order_of_text(turning: str) -> None:
+    assert printable(f"paid 10{turning}0 TEST") == "paid 10\N{REPLACEMENT CHARACTER}0 TEST"
+
+
 def test_text_is_left_as_it_is() -> None:
     text = "Grüße\n\t世界 🐛 [not markup]"
     assert printable(text) == text

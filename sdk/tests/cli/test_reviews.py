@@ -174,6 +174,53 @@ def test_a_node_is_warned_of_by_its_address_and_what_is_said_of_it_explained(
     assert unknown["score"]["own"]["items"] == 0
 
 
+def test_a_review_counts_in_the_one_domain_of_the_skill(
+    consilience: Run, running_node: RunningNode, here: list[str]
+) -> None:
+    node = format_node_id(running_node.node_id)
+    consilience("ask", "What is a heisenbug?", "--node", running_node.address)
+    assert "bugs" in consilience("review", "--verdict", "correct", "--how", "tool").stdout
+    assert "bugs" in consilience("about", node).stdout
+    explained = json.loads(consilience("trust", "explain", node, "--domain", "bugs", "--json").stdout)
+    assert (explained["score"]["own"]["items"], explained["elsewhere"]) == (1, {})
+    assert "bugs: 1; it does not count here" in consilience("trust", "explain", node).stdout
+
+
+def test_of_several_domains_one_is_asked_for_before_anything_is_sent(
+    consilience: Run, running_node: RunningNode, here: list[str]
+) -> None:
+    node = format_node_id(running_node.node_id)
+    consilience("ask", "bug", "--node", running_node.address, "--skill", "glossary.echo")
+    undecided = consilience("review", "--verdict", "correct", "--how", "tool")
+    assert undecided.returncode == 2
+    assert "several for glossary.echo: bugs, words" in undecided.stderr
+    mistaken = consilience("review", "--verdict", "correct", "--how", "tool", "--domain", "wrods")
+    assert mistaken.returncode == 2
+    assert "does not name the domain wrods for glossary.echo: bugs, words" in mistaken.stderr
+    assert "Nothing is said there" in consilience("about", node).stderr
+
+    assert consilience("review", "--verdict", "correct", "--how", "tool", "--domain", "words").returncode == 0
+    explained = json.loads(consilience("trust", "explain", node, "--domain", "words", "--json").stdout)
+    assert explained["score"]["own"]["items"] == 1
+
+
+@pytest.mark.parametrize(
+    ("skill", "words"),
+    [("glossary.abstain", ()), ("glossary.define", ("--domain", ""))],
+    ids=["none named", "none said"],
+)
+def test_a_review_without_a_domain_is_told_to_be_one_and_shown(
+    consilience: Run, running_node: RunningNode, here: list[str], skill: str, words: tuple[str, ...]
+) -> None:
+    node = format_node_id(running_node.node_id)
+    consilience("ask", "What is a heisenbug?", "--node", running_node.address, "--skill", skill)
+    said = consilience("review", "--verdict", "wrong", "--how", "tool", *words)
+    assert "none, and scores in a domain do not count it" in said.stdout
+    assert "without a domain: 1" in consilience("trust", "explain", node, "--domain", "bugs").stdout
+    explained = json.loads(consilience("trust", "explain", node, "--json").stdout)
+    assert (explained["score"]["domain"], explained["score"]["own"]["items"]) == ("", 1)
+
+
 @pytest.mark.parametrize(
     "words",
     [

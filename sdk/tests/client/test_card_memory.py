@@ -63,7 +63,7 @@ def test_processes_that_write_at_once_end_with_the_newest(card_file: Path) -> No
 def test_the_file_is_the_users_own(card_file: Path) -> None:
     nested = card_file.parent / "deep" / "cards.sqlite"
     CardMemory(nested).keep(card(1))
-    assert nested.parent.stat().st_mode & 0o077 == 0
+    assert [path.stat().st_mode & 0o077 for path in (nested.parent, nested)] == [0, 0]
 
 
 @pytest.mark.parametrize("content", [b"not a database at all" * 100, b""], ids=["garbage", "empty"])

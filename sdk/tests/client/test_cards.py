@@ -1,5 +1,6 @@
 import asyncio
 import gc
+import re
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -90,7 +91,7 @@ async def test_a_fetch_that_fails_when_nobody_waits_any_more_is_not_complained_a
         await client.card(node.address)
     del impatient
     gc.collect()
-    assert caplog.records == []
+    assert "was never retrieved" not in caplog.text
 
 
 async def test_a_card_is_fetched_again_after_its_greatest_age(card_file: Path, node: ScriptedNode) -> None:
@@ -126,6 +127,7 @@ async def test_a_card_from_elsewhere_that_has_expired_is_refused(client: Client,
     with pytest.raises(ProtocolError) as error:
         await client.card(node.card())
     assert error.value.requirement == "NODE-CARD-005"
+    assert re.search(r"expired at \S+ \S+, and it is \S+ \S+ here", str(error.value)), "a clock may be wrong"
 
 
 @pytest.mark.parametrize("form", ["{node_id}@{authority}", "{authority}", "http://{authority}", "localhost:{port}"])

@@ -107,7 +107,7 @@ async def test_a_time_out_stops_the_work(client: Client) -> None:
     skills = Skills()
     async with skills.node.serving("127.0.0.1:0") as running:
         with pytest.raises(AnswerTimeoutError):
-            await client.ask("?", node=running.address, skill="stall", timeout=0.5)
+            await client.ask("?", node=running.address, skill="stall", timeout=2)
         await asyncio.wait_for(skills.stopped.wait(), 10)
 
 

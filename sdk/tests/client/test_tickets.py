@@ -9,6 +9,7 @@ from consilience._wire import envelopes
 from consilience.client import HeldTicket
 from consilience.envelopes import Envelope
 from consilience.identity import KeyPair
+from consilience.nodes import Skill
 from consilience.reviews import PaymentAttestation
 from consilience.tariffs import Backing
 from consilience.units import Digest, RequestId
@@ -26,6 +27,22 @@ def held() -> HeldTicket:
         card=NODE.card(),
         request_id=RequestId(bytes(16)),
     )
+
+
+@pytest.mark.parametrize(
+    ("skills", "domains", "domain"),
+    [
+        ([Skill(id="units.convert", domains=("units",)), Skill(id="law", domains=("law.de",))], ("units",), "units"),
+        ([Skill(id="units.convert", domains=("units", "feet"))], ("units", "feet"), ""),
+        ([Skill(id="units.convert")], (), ""),
+        ([], (), ""),
+    ],
+)
+def test_a_review_is_about_the_domain_of_the_skill_if_there_is_just_one(
+    held: HeldTicket, skills: list[Skill], domains: tuple[str, ...], domain: str
+) -> None:
+    asked = replace(held, card=NODE.card(skills=skills))
+    assert (asked.domains, asked.domain) == (domains, domain)
 
 
 def attested(held: HeldTicket, *, signer: KeyPair = NODE.signing, **changes: Any) -> Envelope:

@@ -39,7 +39,7 @@ async def scores(tmp_path: Path) -> dict[float | None, Score]:
     me = KeyPair.generate()
     asked: dict[float | None, PublicKey] = {}
     async with AsyncExitStack() as stack:
-        (house,) = await stack.enter_async_context(registries(tmp_path, count=1))
+        (house,) = await stack.enter_async_context(registries(tmp_path, clocks=[utc_now]))
         client = await stack.enter_async_context(
             Client(me, card_file=tmp_path / "cards.jsonl", registries=[house.address])
         )

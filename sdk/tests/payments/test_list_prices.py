@@ -35,6 +35,7 @@ def test_usage_costs_what_the_list_says(texts: list[str], units: int) -> None:
         (["1 USD/6 per 0 answers"], "per must be"),
         (["-1 USD/6 per answer"], "price must be"),
         (["1 USD/6 per , answers"], "is no number"),
+        ([f"1 USD/6 per 1{'0' * 5000} answers"], "is no list price"),
         (["1 USD/6 per kilowatt hour"], "the units are answers, input tokens"),
         (["1 USD per answer"], "is no amount"),
         (["a lot"], "is no list price"),

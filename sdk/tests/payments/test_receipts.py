@@ -110,6 +110,23 @@ def test_a_refund_with_one_defect_is_refused(deal: Deal, changed: dict[str, Any]
         _check_refund(deal, _refund(deal, **changed))
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"session_id": b"x" * 32},
+        {"payer": b"x" * 32},
+        {"asset": "USD/6"},
+        {"backing": Backing.ESCROW},
+        {"issuer": b"x" * 32},
+        {"ask_digest": b"x" * 32},
+        {"usage": asks.Usage(output_bytes=11)},
+    ],
+)
+def test_a_refund_that_is_not_for_the_charge_is_refused(deal: Deal, changed: dict[str, Any]) -> None:
+    with pytest.raises(ProtocolError, match="something else than the charge"):
+        check_refund(_refund(deal, **changed), earlier=[deal.receipt])
+
+
 def test_no_more_is_given_back_than_was_charged_however_often(deal: Deal) -> None:
     first = _refund(deal)
     more = _refund(deal, number=3, previous_digest=first.digest, charge=7, session_refunded=11)

@@ -14,6 +14,13 @@ from consilience.tariffs import Backing
 from consilience.units import EncodedAny
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+def clock() -> datetime:
+    """Tells the time of all tests."""
+    return NOW
+
+
 DAY = timedelta(days=1)
 
 PAYER = KeyPair(b"p" * 32)

@@ -32,13 +32,9 @@ from consilience.rails.hold import HoldPayer, HoldRail, issue_hold
 from consilience.tariffs import Backing, Rail
 from consilience.testing import RailBreachError, RailUnderTest, check_rail
 from consilience.units import EncodedAny, PublicKey
-from sdk.tests.rails.promises import DAY, ISSUER, NOW, PAYEE, Keys
+from sdk.tests.rails.promises import DAY, ISSUER, NOW, PAYEE, Keys, clock
 
 SUCCEEDED, FAILED = TransferStatus.SUCCEEDED, TransferStatus.FAILED
-
-
-def clock() -> datetime:
-    return NOW
 
 
 class Promises(RailUnderTest):
@@ -55,7 +51,9 @@ class Promises(RailUnderTest):
         return HoldRail(issuers=(ISSUER.public_key,) if self._escrow else ()).payee(Keys())
 
     def payer(self) -> PayerRail:
-        return HoldPayer(issuers=(ISSUER.public_key,), source=_issued) if self._escrow else HoldPayer()
+        if not self._escrow:
+            return HoldPayer(clock=clock)
+        return HoldPayer(issuers=(ISSUER.public_key,), source=_issued, clock=clock)
 
     def received(self, order: PayoutOrder, *, told: Sequence[Standing]) -> int:
         releases = [open_envelope(unpack_envelope(one.detail), HoldRelease).value for one in told if one.detail]
@@ -186,6 +184,8 @@ class BankPayer:
         self._fault = fault
         self.id = "bank.v1"
         self.network = "home" if fault == "elsewhere" else "test"
+        if fault != "does not say":
+            self.sends_money = True
 
     def backed(self, offer: Rail, *, payer: PublicKey, payee: PublicKey, most: int) -> Backed | None:
         if self._fault == "agrees to nothing":
@@ -250,6 +250,7 @@ FAULTS = {
     "no network": "network",
     "bad asset": "asset",
     "elsewhere": "same rail and network",
+    "does not say": "sends_money",
     "foreign ref": "begin with the id",
     "one ref": "same rail_ref",
     "long ref": "256 bytes",

@@ -7,6 +7,7 @@ import pytest
 
 from consilience._wire.envelopes import open_envelope, seal
 from consilience._wire.payments import pack_envelope, unpack_envelope
+from consilience.calls import MAX_CLOCK_SKEW
 from consilience.envelopes import Envelope, Signed
 from consilience.errors import DepositInvalidError, RefusedError, UsageError
 from consilience.identity import KeyPair, Signer
@@ -22,6 +23,7 @@ from sdk.tests.rails.promises import (
     PAYEE,
     PAYER,
     Keys,
+    clock,
     deposit_order,
     instruction,
     payout_order,
@@ -274,10 +276,46 @@ def test_a_payer_pays_no_other_rail() -> None:
 async def test_a_payer_shows_the_hold_that_the_node_gave() -> None:
     order = deposit_order(terms())
     started = await node().start_deposit(order, now=NOW)
-    for paying in (HoldPayer().pay, HoldPayer().check):
+    for paying in (HoldPayer(clock=clock).pay, HoldPayer(clock=clock).check):
         paid = await paying(order, instruction(order, started))
         assert paid.status is SUCCEEDED
         assert (await check(order, paid.proof)).status is SUCCEEDED
+
+
+async def test_a_hold_that_has_expired_is_no_longer_paid_with_and_another_one_is_asked_for() -> None:
+    given = deposit_order(terms())
+    started = await node().start_deposit(given, now=NOW)
+    too_late = NOW + GRANT_LIFETIME + MAX_CLOCK_SKEW + timedelta(microseconds=1)
+    assert (await HoldPayer(clock=lambda: too_late).pay(given, instruction(given, started))).status is FAILED
+    assert (await HoldPayer(clock=lambda: too_late).check(given, instruction(given, started))).status is SUCCEEDED
+    wanted = deposit_order(terms(Backing.ESCROW))
+    fresh = hold_for(wanted, ISSUER, expire_time=too_late + DAY)
+
+    async def source(_: DepositOrder) -> Envelope:
+        return fresh.envelope
+
+    payer = HoldPayer(source=source, clock=lambda: too_late)
+    payer.take(hold_for(wanted, ISSUER, expire_time=NOW).envelope)
+    paid = await payer.pay(wanted, instruction(wanted, None))
+    assert (paid.status, paid.proof) == (SUCCEEDED, pack_envelope(fresh.envelope))
+
+
+async def test_a_deposit_for_which_no_hold_came_in_its_time_has_failed() -> None:
+    order = deposit_order(terms(Backing.ESCROW))
+    told = instruction(order, None)
+    asked: list[DepositOrder] = []
+
+    async def source(order: DepositOrder) -> Envelope:
+        asked.append(order)
+        return hold_for(order, ISSUER, expire_time=told.expire_time + DAY).envelope
+
+    last = told.expire_time + MAX_CLOCK_SKEW
+    for when, status in ((last, PENDING), (last + timedelta(microseconds=1), FAILED)):
+        assert (await HoldPayer(clock=lambda when=when: when).pay(order, told)).status is status  # type: ignore[misc]
+    late = HoldPayer(source=source, clock=lambda: last + timedelta(microseconds=1))
+    assert (await late.pay(order, told)).status is FAILED
+    assert asked == []
+    assert (await late.check(order, told)).status is PENDING
 
 
 async def test_a_hold_of_the_node_that_does_not_fit_has_failed() -> None:
@@ -288,7 +326,7 @@ async def test_a_hold_of_the_node_that_does_not_fit_has_failed() -> None:
 
 
 async def test_a_payer_shows_a_hold_once_it_was_handed_it() -> None:
-    order, payer = deposit_order(terms(Backing.ESCROW)), HoldPayer()
+    order, payer = deposit_order(terms(Backing.ESCROW)), HoldPayer(clock=clock)
     told = instruction(order, None)
     assert (await payer.pay(order, told)).status is PENDING
     payer.take(hold_for(order, ISSUER, amount=99).envelope)
@@ -313,7 +351,7 @@ async def test_a_payer_gets_a_hold_from_the_issuer_when_it_pays_and_not_when_it_
         asked.append(wanted)
         return holds.pop(0)
 
-    payer, told = HoldPayer(source=source), instruction(order, None)
+    payer, told = HoldPayer(source=source, clock=clock), instruction(order, None)
     assert (await payer.check(order, told)).status is PENDING
     assert asked == []
     assert (await payer.pay(order, told)).status is PENDING
@@ -328,7 +366,7 @@ async def test_an_issuer_that_does_not_answer_leaves_a_deposit_pending(error: Ex
         raise error
 
     order = deposit_order(terms(Backing.ESCROW))
-    assert (await HoldPayer(source=source).pay(order, instruction(order, None))).status is PENDING
+    assert (await HoldPayer(source=source, clock=clock).pay(order, instruction(order, None))).status is PENDING
 
 
 async def test_an_issuer_that_gives_something_else_leaves_a_deposit_pending() -> None:
@@ -337,4 +375,4 @@ async def test_an_issuer_that_gives_something_else_leaves_a_deposit_pending() ->
     async def source(_: DepositOrder) -> Envelope | None:
         return hold_for(order, ISSUER, deposit_id=os.urandom(16)).envelope
 
-    assert (await HoldPayer(source=source).pay(order, instruction(order, None))).status is PENDING
+    assert (await HoldPayer(source=source, clock=clock).pay(order, instruction(order, None))).status is PENDING

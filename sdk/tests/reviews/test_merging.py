@@ -1,5 +1,8 @@
 import itertools
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
+from typing import ClassVar
 
 from consilience.reviews import Placed, merged
 from sdk.tests.reviews.specimens import (
@@ -67,3 +70,22 @@ def test_an_advisory_has_its_own_rebuttal_and_one_of_another_node_is_none() -> N
     rebuttal = NODE.rebuttal(advisory)
     assert merged({"one": [*records, placed(rebuttal)]}).rebuttal_of(placed(advisory)) == rebuttal.object.value
     assert merged({"one": [placed(advisory), placed(OTHER.rebuttal(advisory))]}).rebuttal_of(placed(advisory)) is None
+
+
+class _Counted(tuple[Placed, ...]):
+    """Records that count how often they are gone through."""
+
+    __slots__ = ()
+    times: ClassVar[int] = 0
+
+    def __iter__(self) -> Iterator[Placed]:
+        _Counted.times += 1
+        return super().__iter__()
+
+
+def test_the_rebuttals_of_all_reviews_are_looked_for_once() -> None:
+    reviews = [placed(review_of(NODE, reviewer=REVIEWER, number=number)) for number in range(20)]
+    records = _Counted([*reviews, *(placed(NODE.rebuttal(one.record)) for one in reviews)])
+    view = replace(merged({}), records=records)
+    assert all(view.rebuttal_of(review) is not None for review in reviews)
+    assert _Counted.times == 1

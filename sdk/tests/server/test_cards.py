@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,9 +24,11 @@ from consilience.nodes import (
     check_card,
     check_succession,
 )
-from consilience.server import IncomingAsk, Node, succession, succession_record
+from consilience.server import IncomingAsk, Node, RunningNode, succession, succession_record
+from consilience.server.keys import kept_record
 from consilience.server.store import MemoryStore
-from consilience.units import Digest, card_sequence, utc_now
+from consilience.server.store.contract import StoredCard
+from consilience.units import card_sequence, utc_now
 from sdk.tests.server.callers import calling, fetch_card
 from sdk.tests.server.clocks import ManualClock
 from sdk.tests.server.specimens import Counting, echo, serve_test_skills
@@ -227,10 +230,10 @@ class SlowStore(MemoryStore):
 
     cards = 0
 
-    async def remember_card(self, digest: Digest, *, expire_time: datetime) -> None:
+    async def remember_card(self, card: StoredCard) -> None:
         self.cards += 1
         await asyncio.sleep(0.05 / self.cards)
-        await super().remember_card(digest, expire_time=expire_time)
+        await super().remember_card(card)
 
 
 async def test_however_many_fetch_the_card_that_is_due_one_is_issued(key: KeyPair, clock: ManualClock) -> None:
@@ -242,6 +245,57 @@ async def test_however_many_fetch_the_card_that_is_due_one_is_issued(key: KeyPai
         fetched = await asyncio.gather(*(caller.card() for _ in range(10)))
         assert store.cards == 2
         assert {card.digest for card in fetched} == {running.card.digest}
+
+
+async def test_replicas_give_out_one_card_the_newest(key: KeyPair, clock: ManualClock, tmp_path: Path) -> None:
+    def replica(name: str) -> Node:
+        store = f"sqlite:///{tmp_path / 'answers.db'}"
+        node = Node(
+            "test",
+            key=key,
+            clock=clock,
+            card_lifetime=timedelta(hours=2),
+            store=store,
+            replica=name,
+            kept_card=tmp_path / f"{name}.card",
+        )
+        serve_test_skills(node, Counting())
+        return node
+
+    async with replica("one").serving(ANYWHERE) as one, calling(one, clock=clock) as at_one:
+        before = await at_one.card()
+        clock.advance(timedelta(minutes=30))
+        async with replica("two").serving(ANYWHERE) as two, calling(two, clock=clock) as at_two:
+            newest = await at_two.card()
+            assert newest.value.sequence > before.value.sequence
+            assert await at_one.card() == newest == one.card
+            clock.advance(timedelta(minutes=40))  # the first card would be due
+            for running in (one, two):
+                await running.tend()
+            assert await at_one.card() == await at_two.card() == newest
+            await at_one.ask("on the card of the sibling")
+            clock.advance(timedelta(minutes=20))
+            await one.tend()
+            renewed = await at_one.card()
+            assert renewed.value.sequence > newest.value.sequence
+            await two.tend()
+            assert two.card == await at_two.card() == renewed
+        assert all(kept_record(tmp_path / f"{name}.card").object == renewed for name in ("one", "two"))
+
+
+async def test_a_card_of_the_node_that_had_the_store_before_is_not_given_out(
+    key: KeyPair, clock: ManualClock, tmp_path: Path
+) -> None:
+    def serving(key: KeyPair, replica: str) -> RunningNode:
+        store = f"sqlite:///{tmp_path / 'answers.db'}"
+        node = Node("test", key=key, clock=clock, store=store, replica=replica)
+        node.skill("echo")(echo)
+        return node.serving(ANYWHERE)
+
+    async with serving(key, "one") as one, serving(KeyPair.generate(), "two") as two, calling(one) as caller:
+        assert two.card.value.sequence > one.card.value.sequence
+        await one.tend()
+        assert (await caller.card()).value.node_id == key.public_key
 
 
 @pytest.mark.parametrize("lifetime", [timedelta(0), timedelta(days=30, hours=-1, microseconds=1)])

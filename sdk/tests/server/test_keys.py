@@ -121,3 +121,20 @@ async def test_a_node_reads_its_key_from_a_file(tmp_path: Path, key: KeyPair) ->
     async with node.serving(ANYWHERE) as running:
         assert running.node_id == key.public_key
         assert running.address.startswith("cn1")
+
+
+def test_siblings_that_share_a_folder_sign_by_keys_that_the_card_of_either_lists(
+    folder: Path, clock: ManualClock
+) -> None:
+    siblings = [RotatingKeys(folder, notice=NOTICE)]
+    siblings[0].listed(now=clock())
+    siblings.append(RotatingKeys(folder, notice=NOTICE))
+    cards: list[tuple[object, set[PublicKey]]] = []
+    for hour in range(90 * 24):
+        now = clock()
+        listed = {signing.public_key for signing in siblings[hour % 2].listed(now=now)}
+        cards = [card for card in (*cards, (now + NOTICE, listed)) if card[0] > now]  # type: ignore[operator]
+        for keys in siblings:
+            assert all(keys.signer(now=now).public_key in known for _, known in cards)
+        clock.advance(timedelta(hours=1))
+    assert len(list(folder.glob("*.key"))) <= 2

@@ -1,5 +1,7 @@
 import asyncio
 import signal
+import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -54,3 +56,21 @@ async def test_a_node_that_runs_says_where_and_what_it_serves(tmp_path: Path) ->
     assert said[0].startswith(f"units serves on {format_node_id(node_id)}@127.0.0.1:")
     assert said[1].split() == ["skill", "units.convert", "Converts", "lengths."]
     assert (process.returncode, rest) == (0, b"")
+
+
+def test_a_node_that_cannot_serve_says_why_in_words(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert "in use" in ended(_PROGRAM.replace(ANYWHERE, address), folder=tmp_path)
+    (tmp_path / "node.key").write_text("no key")
+    assert "node.key is not a key file" in ended(_PROGRAM, folder=tmp_path)
+
+
+def ended(program: str, *, folder: Path) -> str:
+    """Runs a program of a node that cannot serve; returns what it said."""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Traceback" not in done.stderr
+    return done.stderr

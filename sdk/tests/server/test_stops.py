@@ -66,7 +66,7 @@ async def test_an_answer_cancelled_as_soon_as_it_is_accepted_ends_all_the_same(n
 
 async def test_the_deadline_of_the_ask_stops_the_handler(node: Node, counting: Counting) -> None:
     async with node.serving(ANYWHERE) as running, calling(running) as caller:
-        limits = AskLimits(deadline=utc_now() + timedelta(seconds=0.3))
+        limits = AskLimits(deadline=utc_now() + timedelta(seconds=2))
         _, reading = await caller.ask(skill_id="count", limits=limits)
         assert await counting.stands_still()
     answer = reading.final.answer.value

@@ -14,6 +14,7 @@ from consilience.cli.completion import completion
 from consilience.cli.exchanges import verify
 from consilience.cli.exits import Exit, exit_code_list, exit_of_error
 from consilience.cli.finding import about, find
+from consilience.cli.interrupts import Interrupts
 from consilience.cli.keys import keys
 from consilience.cli.nodes import card
 from consilience.cli.prices import prices
@@ -85,8 +86,10 @@ def run(arguments: list[str] | None = None) -> int:
     """
     words = sys.argv[1:] if arguments is None else arguments
     prepare_streams()
+    interrupts = Interrupts()
+    interrupts.heed()
     try:
-        code = _command(words)
+        code = _command(words, interrupts=interrupts)
         with noticing_who_leaves():
             flush_output()
     except OutputLeftError:
@@ -99,15 +102,16 @@ def run(arguments: list[str] | None = None) -> int:
     return code
 
 
-def _command(words: list[str]) -> int:
+def _command(words: list[str], *, interrupts: Interrupts) -> int:
     try:
         result = consilience_command.main(words, prog_name="consilience", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return Exit.USAGE
     except (click.Abort, KeyboardInterrupt, asyncio.CancelledError):
+        interrupts.end()
         print("interrupted", file=sys.stderr)
-        return Exit.INTERRUPTED
+        return interrupts.exit
     except ConsilienceError as error:
         if "--json" in words:
             with noticing_who_leaves():

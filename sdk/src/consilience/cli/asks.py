@@ -15,7 +15,7 @@ from consilience.asks import Citation, Confidence, DocumentSource, Progress, Tex
 from consilience.cli import parameters
 from consilience.cli.exits import exit_of_outcome
 from consilience.cli.jsonable import jsonable
-from consilience.cli.paying import amount_facts, budget_of, list_price_option, wallet_option
+from consilience.cli.paying import amount_facts, budget_of, list_price_option, network_option, wallet_option
 from consilience.cli.printing import console, facts_table, for_stdout, printable
 from consilience.cli.registries import maybe_registry_option, node_of
 from consilience.cli.streams import read_input, require_output
@@ -25,6 +25,7 @@ from consilience.client.reviews import default_ticket_file
 from consilience.identity import format_node_id
 from consilience.nodes import DataClass, Model
 from consilience.payments import ListPrices
+from consilience.rails.hold import HoldPayer
 
 _CLASSES = [member.name.lower() for member in DataClass if member > DataClass.UNSPECIFIED]
 
@@ -49,7 +50,7 @@ _CLASSES = [member.name.lower() for member in DataClass if member > DataClass.UN
 @click.option("--first-token-timeout", type=parameters.seconds, help="Seconds for the first event of it.")
 @click.option("--data-class", type=click.Choice(_CLASSES), default="public", show_default=True)
 @click.option(
-    "--trust", multiple=True, type=parameters.text, metavar="NODE_ID", help="A node that may read confidential data."
+    "--trust", multiple=True, type=parameters.node_id, metavar="NODE_ID", help="A node that may read confidential data."
 )
 @click.option(
     "--schema",
@@ -61,6 +62,7 @@ _CLASSES = [member.name.lower() for member in DataClass if member > DataClass.UN
 @click.option(
     "--day-budget", metavar="AMOUNT", help="What all asks of a day may cost; otherwise as much as it comes to."
 )
+@network_option
 @wallet_option
 @list_price_option
 @click.option("--save", type=parameters.file, help="Writes the exchange, for `consilience verify`.")
@@ -87,6 +89,7 @@ async def _ask(question: str, options: dict[str, Any]) -> int:
             trusted_nodes=options["trust"],
             budget=budget,
             wallet=wallet,
+            rails=[HoldPayer(network=options["network"])] if budget else None,
             ticket_file=default_ticket_file(),
             registries=options["registries"],
         ) as client,

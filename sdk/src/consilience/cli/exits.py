@@ -16,8 +16,10 @@ class Exit(enum.IntEnum):
     NO_ANSWER = 4
     PROTOCOL_BROKEN = 5
     NOT_ANSWERED = 6
+    HUNG_UP = 129
     INTERRUPTED = 130
     OUTPUT_LEFT = 141
+    TERMINATED = 143
 
 
 MEANINGS = {
@@ -28,8 +30,10 @@ MEANINGS = {
     Exit.NO_ANSWER: "the node did not answer: unreachable, connection lost, out of time",
     Exit.PROTOCOL_BROKEN: "the node broke the protocol; do not rely on what it sent",
     Exit.NOT_ANSWERED: "the node abstained, asked back, was cut short or failed: not ANSWERED",
+    Exit.HUNG_UP: "the terminal was closed; the ask was cancelled",
     Exit.INTERRUPTED: "interrupted; the ask was cancelled",
     Exit.OUTPUT_LEFT: "whoever read the output left; the ask was cancelled",
+    Exit.TERMINATED: "ended by SIGTERM; the ask was cancelled",
 }
 
 

@@ -107,11 +107,11 @@ async def _about(node: str, registries: tuple[str, ...]) -> Opinions:
 
 def _opinion_facts(opinion: Opinion) -> dict[str, Any]:
     place, value = opinion.record.place, opinion.record.record.object.value
-    says = of = words = ""
+    says = of = domain = words = ""
     match value:
         case Review():
             says = f"{value.verdict.name.lower()} ({value.verification.method.name.lower()})"
-            of, words = value.ticket.value.skill_id, value.comment
+            of, domain, words = value.ticket.value.skill_id, value.domain, value.comment
         case Advisory():
             says, of = f"{value.category.name.lower()} ({value.severity.name.lower()})", value.skill_id
             words = value.summary
@@ -121,6 +121,7 @@ def _opinion_facts(opinion: Opinion) -> dict[str, Any]:
         "author": format_node_id(place.author),
         "says": says,
         "of": of,
+        "domain": domain,
         "words": words,
         "rebuttal": opinion.rebuttal.comment if opinion.rebuttal else "",
     }

@@ -9,7 +9,9 @@ from typing import Any
 from consilience.envelopes import Signed
 from consilience.identity import format_node_id
 
-_KEYS = {"node_id", "public_key", "signing_key", "caller", "audience", "old_node_id", "new_node_id", "judge", "path"}
+_NODES = {"node_id", "old_node_id", "new_node_id", "audience", "payee"}
+_OTHERS = {"caller", "payer", "issuer", "issuers", "reviewer", "author", "judge", "path"}
+_KEYS = {"public_key", "signing_key"} | _NODES | _OTHERS
 
 
 def jsonable(value: object, *, name: str = "") -> Any:  # noqa: ANN401 - JSON is of any type
@@ -25,7 +27,7 @@ def jsonable(value: object, *, name: str = "") -> Any:  # noqa: ANN401 - JSON is
         case enum.Enum():
             return value.name
         case bytes():
-            return format_node_id(value) if name in _KEYS else value.hex()
+            return format_node_id(value) if value and name in _KEYS else value.hex()
         case date():  # a time is one as well
             return value.isoformat()
         case timedelta():

@@ -16,6 +16,12 @@ FILE_OPTION = click.option(
 )
 
 
+class KeyExistsError(KeyFileError):
+    """There is a file where a new key would go."""
+
+    remedy = "Name another file: --file. Move this one away first if it holds no key, or one that you no longer need."
+
+
 @click.group()
 def keys() -> None:
     """Makes and shows the key that you sign with."""
@@ -31,7 +37,7 @@ def new(path: Path | None, *, as_json: bool) -> None:
     try:
         key.save(path)
     except FileExistsError as error:
-        raise KeyFileError(f"there is a key in {path} already; it is left as it is") from error
+        raise KeyExistsError(f"there is a file {path} already; it is left as it is") from error
     _show(key, path, as_json=as_json)
 
 

@@ -65,7 +65,7 @@ def node_id(value: str) -> PublicKey:
         click.BadParameter: It is named by neither.
     """
     try:
-        return parse_node_id(value.partition("@")[0])
+        return parse_node_id(text(value).partition("@")[0])
     except AddressInvalidError as error:
         raise click.BadParameter(f"{error}; `consilience card ADDRESS` shows it") from None
 

@@ -10,12 +10,16 @@ from typing import Any
 
 import click
 
+from consilience.cli import parameters
 from consilience.client import Client
 from consilience.client.payments import Wallet, WalletSession, default_wallet_file
 from consilience.errors import UsageError
 from consilience.payments import Amount, Budget, ListPrices
 from consilience.payments.costs import MAX_AMOUNT
+from consilience.rails.hold import TEST_NETWORK, HoldPayer
 from consilience.units import Digest
+
+_BUDGET, _DAY_BUDGET = "'--budget'", "'--day-budget'"
 
 SHORTEST_ID = 4
 """Hex digits: fewer name a session by accident."""
@@ -27,6 +31,17 @@ def wallet_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "--wallet",
         type=click.Path(dir_okay=False, path_type=Path),
         help="The wallet; otherwise $CONSILIENCE_WALLET_FILE, or the one in your state folder.",
+    )(command)
+
+
+def network_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a command the option that names where a client agrees to pay."""
+    return click.option(
+        "--network",
+        type=parameters.text,
+        default=TEST_NETWORK,
+        show_default=True,
+        help="Where hold.v1 may pay: what is on any other network is worth something.",
     )(command)
 
 
@@ -70,8 +85,9 @@ def open_wallet(path: Path | None) -> Wallet:
 
 
 def client_with(wallet: Wallet, *, key: Path | None) -> Client:
-    """Returns a client that settles what is in a wallet, and spends nothing."""
-    return Client(key, wallet=wallet)
+    """Returns a client that settles what is in a wallet, on whatever network, and spends nothing."""
+    networks = dict.fromkeys(session.terms.value.network for session in wallet.sessions())
+    return Client(key, wallet=wallet, rails=[HoldPayer(network=name) for name in networks])
 
 
 def budget_of(budget: str | None, day_budget: str | None) -> Budget | None:
@@ -82,13 +98,16 @@ def budget_of(budget: str | None, day_budget: str | None) -> Budget | None:
     """
     if budget is None:
         if day_budget is not None:
-            raise click.BadParameter("--day-budget bounds a --budget, and there is none")
+            raise click.BadParameter("it bounds a --budget, and there is none", param_hint=_DAY_BUDGET)
         return None
+    option = _BUDGET
     try:
         per_ask = Amount.parse(budget)
-        return Budget(per_ask=per_ask, per_day=day_budget or Amount(MAX_AMOUNT, per_ask.asset))
+        unbounded = Budget(per_ask=per_ask, per_day=Amount(MAX_AMOUNT, per_ask.asset))
+        option = _DAY_BUDGET
+        return unbounded if day_budget is None else Budget(per_ask=per_ask, per_day=day_budget)
     except UsageError as error:
-        raise click.BadParameter(str(error)) from error
+        raise click.BadParameter(str(error), param_hint=option) from error
 
 
 def session_named(wallet: Wallet, text: str) -> WalletSession:

@@ -13,8 +13,12 @@ from rich.text import Text
 from consilience.cli.streams import OutputLeftError
 
 _SHOWN = {"\n", "\t"}
+_TURNING = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+"""Embeddings, overrides and isolates, which show text in another order than it has."""
 _CONTROLS = {
-    code: "\N{REPLACEMENT CHARACTER}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in _SHOWN
+    code: "\N{REPLACEMENT CHARACTER}"
+    for code in (*range(0x20), *range(0x7F, 0xA0), *_TURNING)
+    if chr(code) not in _SHOWN
 }
 
 
@@ -30,7 +34,7 @@ def console(*, stderr: bool = False, highlight: bool = True) -> Console:
 
 
 def printable(text: str) -> str:
-    """Returns a text in which control characters, escape sequences among them, cannot act."""
+    """Returns a text in which control characters cannot act: escape sequences, and what turns the order of text."""
     return text.translate(_CONTROLS)
 
 

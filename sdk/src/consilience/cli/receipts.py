@@ -142,7 +142,7 @@ def _row(line: StatementLine, list_prices: ListPrices | None) -> Iterator[str]:
     yield short(value.session_id)
     yield str(value.number)
     yield line.skill_id
-    yield value.outcome.name
+    yield value.outcome.name if line.kind == "charge" else line.kind
     yield str(line.amount) if line.kind == "charge" else f"-{line.amount}"
     if list_prices is not None:
         yield str(list_prices.cost(value.usage)) if line.kind == "charge" else ""

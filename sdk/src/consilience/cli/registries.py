@@ -52,12 +52,19 @@ def named(text: str) -> str:
     return text.upper().replace("-", "_")
 
 
-def print_publication(publication: Publication, *, as_json: bool) -> None:
-    """Prints what became of a record."""
+def print_publication(publication: Publication, *, as_json: bool, domain: str | None = None) -> None:
+    """Prints what became of a record.
+
+    Args:
+        publication: What became of it.
+        as_json: For machines.
+        domain: What a review is about, empty: no domain; None: it is no review.
+    """
     digest = publication.record.digest.hex()
     if as_json:
         facts: dict[str, Any] = {
             "record": digest,
+            **({} if domain is None else {"domain": domain}),
             "outcomes": {name: outcome.name for name, outcome in publication.outcomes.items()},
             "failures": {name: str(error) for name, error in publication.failures.items()},
         }
@@ -65,6 +72,8 @@ def print_publication(publication: Publication, *, as_json: bool) -> None:
         return
     table = Table.grid(padding=(0, 2))
     table.add_row("record", digest)
+    if domain is not None:
+        table.add_row("domain", domain or "none, and scores in a domain do not count it")
     for name, outcome in publication.outcomes.items():
         table.add_row(cell(name), outcome.name.lower())
     for name, error in publication.failures.items():

@@ -41,7 +41,11 @@ SHORTEST_NAME = 4
 )
 @click.option("--score", type=click.IntRange(0, 1000), help="A finer grade, in thousandths.")
 @click.option("--comment", default="", type=parameters.text, help="More, for people. It is public.")
-@click.option("--domain", default="", type=parameters.tag, help="What the question was about. It is public.")
+@click.option(
+    "--domain",
+    type=parameters.tag,
+    help="What the question was about: it is public, and scores count by it. Otherwise the one domain of the skill.",
+)
 @click.option("--tickets", type=click.Path(path_type=Path), help="The file of the tickets; otherwise the user's own.")
 @maybe_registry_option
 @key_option
@@ -56,7 +60,8 @@ def review(answer: str | None, **options: Any) -> None:  # noqa: ANN401 - click 
     held = _held(options["tickets"] or default_ticket_file(), answer)
     if not options["registries"] and not held.card.value.registries:
         raise click.UsageError(f"the card of the node names no registry: use --registry, or set {REGISTRIES_VARIABLE}")
-    print_publication(asyncio.run(_review(held, options)), as_json=options["as_json"])
+    options["domain"] = domain = _domain(held, options["domain"])
+    print_publication(asyncio.run(_review(held, options)), as_json=options["as_json"], domain=domain)
 
 
 async def _review(held: HeldTicket, options: dict[str, Any]) -> Publication:
@@ -153,6 +158,25 @@ def publish(node: str, registries: tuple[str, ...], *, as_json: bool) -> None:
 async def _publish(node: str, registries: tuple[str, ...]) -> Publication:
     async with Client(registries=registries) as client:
         return await client.reviews.publish(await client.card(await node_of(client, node, registries=registries)))
+
+
+def _domain(held: HeldTicket, said: str | None) -> str:
+    """Returns what a review is about; empty: no domain.
+
+    Raises:
+        UsageError: It was not said, and may be one of several; or it is none of those that the card names.
+    """
+    if said and held.domains and said not in held.domains:
+        raise click.UsageError(
+            f"the card does not name the domain {said} for {held.ticket.value.skill_id}: {', '.join(held.domains)}."
+            " A review is not edited. Nothing was sent"
+        )
+    if said is None and len(held.domains) > 1:
+        raise click.UsageError(
+            f"which domain was it? The card names several for {held.ticket.value.skill_id}: {', '.join(held.domains)}."
+            " Name one with --domain, or '' for none: a review is not edited. Nothing was sent"
+        )
+    return held.domain if said is None else said
 
 
 def _held(path: Path, answer: str | None) -> HeldTicket:

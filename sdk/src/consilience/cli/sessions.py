@@ -144,9 +144,10 @@ def _show(session: WalletSession, *, as_json: bool) -> None:
         ("spent", str(Amount(session.spent, agreed.asset))),
         ("given back", str(Amount(session.refunded, agreed.asset))),
         ("left", str(Amount(session.room, agreed.asset))),
-        ("promised", f"{Amount(session.authorized, agreed.asset)} in all, by vouchers"),
         ("receipts", f"{session.acknowledged} acknowledged"),
     ]
+    if session.status is not SessionStatus.CLOSED:  # whose vouchers promise nothing any more
+        facts.insert(-1, ("promised", f"{Amount(session.authorized, agreed.asset)} in all, by vouchers"))
     console().print(facts_table(facts))
 
 

@@ -87,7 +87,12 @@ def list_reviewers(path: Path | None, *, as_json: bool) -> None:
 
 @trust.command()
 @click.argument("node", type=parameters.node_id)
-@click.option("--domain", required=True, type=parameters.tag, help="The domain to score the node in.")
+@click.option(
+    "--domain",
+    default="",
+    type=parameters.tag,
+    help="The domain to score the node in; otherwise, what was said without.",
+)
 @click.option(
     "--evidence",
     "evidence_file",
@@ -177,13 +182,14 @@ def _score_facts(explanation: Explanation) -> list[tuple[str, str]]:
     score = explanation.score
     return [
         ("node", format_node_id(score.node_id)),
-        ("domain", score.domain),
+        ("domain", score.domain or "(none was named)"),
         ("score", f"{score.mean:.3f}, and {score.lower:.3f} or more with a probability of 95 %"),
         ("you verified", f"answers: {score.own.items}, counting {score.own.weight:.2f}"),
         ("those you trust", _trusted_line(explanation)),
         ("strangers", f"reviews: {score.strangers.items}, counting nothing"),
         ("newest evidence", _age_line(score)),
         ("verify", f"{score.audit_rate:.0%} of its answers"),
+        *([("judged elsewhere", _elsewhere_line(explanation))] if explanation.elsewhere else []),
     ]
 
 
@@ -193,6 +199,11 @@ def _trusted_line(explanation: Explanation) -> str:
         f"reviews: {trusted.items}, counting {trusted.weight:.2f} of at most {explanation.cap:.2f}; "
         f"all others together can move the score by {explanation.most_shift:.3f}"
     )
+
+
+def _elsewhere_line(explanation: Explanation) -> str:
+    named = (f"{domain or 'without a domain'}: {items}" for domain, items in explanation.elsewhere.items())
+    return f"{', '.join(named)}; it does not count here"
 
 
 def _age_line(score: Score) -> str:

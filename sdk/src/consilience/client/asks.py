@@ -17,9 +17,9 @@ from consilience.client.shapes import AnswerShape
 from consilience.client.tickets import HeldTicket
 from consilience.client.watches import Watch
 from consilience.envelopes import Signed
-from consilience.errors import ConsilienceError, ProtocolError, TransportError, UsageError
+from consilience.errors import ConsilienceError, ProtocolError, Stake, TransportError, UsageError
 from consilience.nodes import NodeCard
-from consilience.payments import Amount, Stake
+from consilience.payments import Amount
 from consilience.units import RequestId
 
 if TYPE_CHECKING:  # a free ask does without
@@ -235,11 +235,21 @@ class AnswerStream:
 
     def _fail(self, error: ConsilienceError) -> None:
         self._failure = error
-        if isinstance(error, (TransportError, ProtocolError)) and (payment := self._reader.payment) is not None:
-            error.stake = payment.stake if self._reader.is_bound else Stake(asset=payment.asset)
+        if isinstance(error, (TransportError, ProtocolError)):
+            error.stake = self._stake()
         self._reader.trace.failed(error)
         self._watch.stop()
         self._abandon()
+
+    def _stake(self) -> Stake | None:
+        """Returns what the ask may have cost, or what was sent ahead of it; None: neither."""
+        payment, route = self._reader.payment, self._reader.route
+        if payment is not None:
+            return payment.stake if self._reader.is_bound else Stake(asset=payment.asset)
+        if self._payer is None or route is None:
+            return None
+        moving = self._payer.deposits.moving_to(route.card.value.node_id)
+        return None if moving is None else Stake(asset=moving.asset, deposit=moving.value)
 
     def _abandon(self) -> None:
         """Has the work stopped at the node, where it may be going on."""

@@ -190,6 +190,7 @@ class CardMemory:
 
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))  # whom one asks is nobody else's business
             with closing(sqlite3.connect(self._path, timeout=LOCK_SECONDS)) as database, database:
                 database.execute(_SCHEMA)
                 database.execute(_SUCCESSIONS)

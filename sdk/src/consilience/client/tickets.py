@@ -61,6 +61,17 @@ class HeldTicket:
         """The digest of the ticket, by which a review of the answer is named."""
         return self.ticket.digest
 
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """What the card says that the skill is about."""
+        skill = self.card.value.skill(self.ticket.value.skill_id)
+        return () if skill is None else skill.domains
+
+    @property
+    def domain(self) -> str:
+        """What a review is about whose writer names nothing: the domain of the skill, if it has just one; or empty."""
+        return self.domains[0] if len(self.domains) == 1 else ""
+
     def ended(self, final: Final) -> HeldTicket:
         """Returns the ticket with what the end of the answer adds: its digest, and what the node attests."""
         return replace(self, answer_digest=final.answer.digest, attested=final.attestation)

@@ -7,6 +7,8 @@
     │   ├── NoRegistryError             a node that you named as a registry is none
     │   ├── DataClassForbiddenError     your own allow-list keeps the data here
     │   ├── BudgetExceededError         the ask costs more than you allow
+    │   ├── BudgetAssetError            the skill has no price in the asset of your budget
+    │   ├── RailMissingError            no rail of yours can pay the node
     │   ├── DepositPendingError         a session waits for money
     │   ├── AnswerShapeError            the answer does not fit your model or schema
     │   └── AnswerTooLargeError         the answer is larger than your client keeps
@@ -71,12 +73,14 @@ from consilience.errors.refusals import (
     WithdrawalInvalidError,
     WrongReplicaError,
 )
+from consilience.errors.stakes import Stake
 from consilience.errors.tree import (
     ERROR_DOMAIN,
     AddressInvalidError,
     AnswerShapeError,
     AnswerTimeoutError,
     AnswerTooLargeError,
+    BudgetAssetError,
     BudgetExceededError,
     ConnectionLostError,
     ConsilienceError,
@@ -92,6 +96,7 @@ from consilience.errors.tree import (
     NoRegistryError,
     PaymentRequired,
     ProtocolError,
+    RailMissingError,
     Redirect,
     RefusedError,
     ServerTime,
@@ -118,6 +123,7 @@ __all__ = [
     "AnswerUnknownError",
     "AudienceWrongError",
     "BalanceTooLowError",
+    "BudgetAssetError",
     "BudgetExceededError",
     "CallExpiredError",
     "CallNotYetValidError",
@@ -153,6 +159,7 @@ __all__ = [
     "PaymentRequiredError",
     "ProtocolError",
     "QuoteInvalidError",
+    "RailMissingError",
     "ReceiptUnknownError",
     "RecordExpiredError",
     "RecordNotYetValidError",
@@ -171,6 +178,7 @@ __all__ = [
     "SignerWrongError",
     "SigningKeyUnknownError",
     "SkillUnknownError",
+    "Stake",
     "StaleCardError",
     "SuccessionInvalidError",
     "Supported",

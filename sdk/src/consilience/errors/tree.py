@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from consilience.errors.stakes import Stake
 from consilience.units import Digest, EncodedEnvelope
-
-if TYPE_CHECKING:
-    from consilience.payments.stakes import Stake
 
 ERROR_DOMAIN = "consilience.dev"
 """The domain of every ErrorInfo (ERR-STAT-001)."""
@@ -20,7 +18,7 @@ class ConsilienceError(Exception):
 
     Attributes:
         stake: Of an ask that is paid for and broke off: whether money moved, and how much at most. None: the ask was
-            free, or nothing of it was sent.
+            free, or nothing of it was sent, and no deposit for it.
     """
 
     remedy: ClassVar[str] = "See the message."
@@ -33,7 +31,7 @@ class ConsilienceError(Exception):
 class UsageError(ConsilienceError, ValueError):
     """The caller of the library asked for what cannot be; nothing was sent."""
 
-    remedy = "Correct the argument that the message names."
+    remedy = "Correct what the message names."
 
 
 class AddressInvalidError(UsageError):
@@ -45,7 +43,10 @@ class AddressInvalidError(UsageError):
 class KeyFileError(UsageError):
     """A key file is missing, unreadable, readable by others, or holds no key."""
 
-    remedy = "Name a key file with mode 0600, or make one with `consilience keys new`."
+    remedy = (
+        "Name a key file with mode 0600. Where there is none, make one with `consilience keys new`; a damaged one has"
+        " to come back from a copy, since a new key is somebody else."
+    )
 
 
 class WrongKeyError(UsageError):
@@ -72,6 +73,18 @@ class BudgetExceededError(UsageError):
     remedy = "Allow more with `Client(budget=Budget(per_ask=…, per_day=…))`, or ask a node that costs less."
 
 
+class RailMissingError(UsageError):
+    """No rail of the client can pay the node, whatever the budget allows; nothing was sent."""
+
+    remedy = "Give the client a rail that the message names, on its network: Client(rails=[…])."
+
+
+class BudgetAssetError(UsageError):
+    """The budget is in an asset in which the skill has no price; nothing was sent."""
+
+    remedy = "Give a budget in an asset that the message names, `Client(budget=…)`, or ask a node that takes yours."
+
+
 class DepositPendingError(UsageError):
     """A session needs money, and none has arrived yet; the ask was not sent.
 
@@ -95,7 +108,10 @@ class DepositPendingError(UsageError):
 class TicketBookError(UsageError):
     """The file of a ticket book cannot be read or written, or a newer version of this library made it."""
 
-    remedy = "Name another file, or update this library; answers whose tickets are lost cannot be reviewed."
+    remedy = (
+        "Update this library if the file is newer; else check its rights, or move it away if it is damaged:"
+        " answers whose tickets are lost cannot be reviewed."
+    )
 
 
 class NoRegistryError(UsageError):

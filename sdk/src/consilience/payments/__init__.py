@@ -47,7 +47,6 @@ from consilience.payments.sessions import (
     check_terms,
     check_voucher,
 )
-from consilience.payments.stakes import Stake
 from consilience.payments.transfers import DepositInstruction, Hold, HoldRelease, TransferStatus, check_hold
 
 __all__ = [
@@ -84,7 +83,6 @@ __all__ = [
     "SessionState",
     "SessionStatus",
     "SessionTerms",
-    "Stake",
     "TransferStatus",
     "Voucher",
     "WithdrawCall",

@@ -14,9 +14,7 @@ from decimal import Decimal, localcontext
 
 from consilience.errors import UsageError
 from consilience.tariffs import is_asset
-
-MAX_DIGITS = 99 + 20
-"""Of a decimal amount: the scale of an asset has two digits, and 64 bits have nineteen."""
+from consilience.units import MAX_AMOUNT_DIGITS, amount_words
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
@@ -51,10 +49,10 @@ class Amount:
         asset = asset.strip()
         if not is_asset(asset):
             raise UsageError(f"{text!r} is no amount: write a number and an asset with its scale, as `0.5 USD/6`")
-        if _NUMBER.fullmatch(number) is None or len(number) > MAX_DIGITS:
+        if _NUMBER.fullmatch(number) is None or len(number) > MAX_AMOUNT_DIGITS:
             raise UsageError(f"{number!r} is no number")
         with localcontext() as context:
-            context.prec = 2 * MAX_DIGITS
+            context.prec = 2 * MAX_AMOUNT_DIGITS
             units = Decimal(number).scaleb(int(asset.partition("/")[2]))
             whole = units.to_integral_exact()
         if units != whole:
@@ -62,7 +60,4 @@ class Amount:
         return cls(int(whole), asset)
 
     def __str__(self) -> str:
-        name, _, scale = self.asset.partition("/")
-        with localcontext() as context:
-            context.prec = MAX_DIGITS
-            return f"{Decimal(self.value).scaleb(-int(scale)).normalize():f} {name}"
+        return amount_words(self.value, asset=self.asset)

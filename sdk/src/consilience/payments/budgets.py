@@ -20,7 +20,8 @@ class Budget:
     Attributes:
         per_ask: One of them; the node is told, and ends an answer that would cost more.
         per_day: All of a day, by UTC, over everything that uses the wallet. An ask that runs counts with the most
-            that it may come to.
+            that it may come to; so does what is left in a session that is given up, because its node has lost it or
+            broke the rules.
 
     Raises:
         UsageError: An amount is none, or below zero, or the two are in different assets.

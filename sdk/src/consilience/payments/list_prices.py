@@ -29,7 +29,7 @@ _UNITS = {
     "output byte": PricedUnit.OUTPUT_BYTE,
     "millisecond": PricedUnit.MILLISECOND,
 }
-_PRICE = re.compile(r"(?P<amount>\S+\s+\S+)\s+per\s+(?:(?P<per>[\d,_]+)\s+)?(?P<unit>[a-z][a-z ]*)")
+_PRICE = re.compile(r"(?P<amount>\S+\s+\S+)\s+per\s+(?:(?P<per>[0-9,_]{1,40})\s+)?(?P<unit>[a-z][a-z ]*)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

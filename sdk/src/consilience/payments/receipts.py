@@ -17,8 +17,9 @@ from consilience.tariffs import Backing
 from consilience.units import Digest, PublicKey, RequestId
 
 _COUNTS = ("input_tokens", "cached_input_tokens", "output_tokens", "hidden_tokens", "output_bytes", "duration")
-_REPEATED = ("request_id", "quote_digest", "ask_digest", "answer_digest", "usage", "outcome")
-"""What a refund repeats of the charge that it gives back of."""
+_ACCOUNT = ("session_id", "payer", "asset", "backing", "issuer")
+_REPEATED = (*_ACCOUNT, "request_id", "quote_digest", "ask_digest", "answer_digest", "usage", "outcome")
+"""What a refund has in common with the charge that it gives back of."""
 _METER = "PAY-MTR-003"
 _RECEIPT = "PAY-RCP-005"
 

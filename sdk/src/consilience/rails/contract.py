@@ -3,7 +3,7 @@
 A rail moves money and keeps no account: deposits and payouts are counted by the ledger of the payee and the wallet of
 the payer, who write down what they are about to do before they call. So every method here may be called again with the
 same order after a crash, any number of times, and moves money once. What is not known is PENDING (PAY-RAIL-001): a rail
-that cannot reach its service says so, and raises nothing.
+that cannot reach its service says so; of a deposit that it cannot start it raises RailSilentError, and else nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from consilience.errors import ConsilienceError
 from consilience.identity import Signer
 from consilience.payments import DepositInstruction, SessionTerms, TransferStatus
 from consilience.tariffs import Backing, Rail
@@ -26,7 +27,7 @@ class DepositOrder:
         session_id: The digest of the terms.
         terms: Those of the session.
         deposit_id: Chosen by the payer.
-        amount: In units of the asset.
+        amount: What is to arrive, in units of the asset.
     """
 
     session_id: Digest
@@ -86,6 +87,12 @@ class Standing:
     detail: EncodedAny | None = None
 
 
+class RailSilentError(ConsilienceError):
+    """A rail did not answer in its time, or answered what means nothing: whatever it was asked about is PENDING."""
+
+    remedy = "Ask again later, about the same transfer."
+
+
 PENDING = Standing(status=TransferStatus.PENDING)
 FAILED = Standing(status=TransferStatus.FAILED)
 
@@ -102,6 +109,7 @@ class PayeeRail(Protocol):
 
         Raises:
             DepositInvalidError: The rail takes no such deposit.
+            RailSilentError: Its service does not answer; the same deposit may be asked for again.
         """
 
     async def check_deposit(
@@ -184,6 +192,13 @@ class PayerRail(Protocol):
     @property
     def network(self) -> str:
         """The network on which it pays."""
+
+    @property
+    def sends_money(self) -> bool:
+        """Whether `pay` sends what is lost where the payee is never told of it.
+
+        Then the first deposit of a session is one window, and the rest follows once all of that has come (PAY-DEP-004).
+        """
 
     def backed(self, offer: Rail, *, payer: PublicKey, payee: PublicKey, most: int) -> Backed | None:
         """Decides what is to stand behind a session.

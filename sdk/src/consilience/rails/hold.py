@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 from consilience._wire.envelopes import open_envelope, seal
 from consilience._wire.payments import pack_envelope, unpack_envelope
+from consilience.calls import MAX_CLOCK_SKEW
 from consilience.envelopes import Envelope, Signed
 from consilience.errors import DepositInvalidError, RefusedError, UsageError
 from consilience.identity import Signer
@@ -36,7 +37,7 @@ from consilience.rails.contract import (
     StartedDeposit,
 )
 from consilience.tariffs import Backing, Rail, is_asset
-from consilience.units import Digest, EncodedAny, PublicKey
+from consilience.units import Digest, EncodedAny, PublicKey, utc_now
 
 HOLD_RAIL = "hold.v1"
 TEST_NETWORK = "test"
@@ -220,8 +221,9 @@ class HoldPayer:
     """The side of the client: see `PayerRail` for each method.
 
     On credit it lets vouchers rise, and has nothing else to pay with. Else it shows a hold: the one in the instruction,
-    one that it was handed, or one that it gets from the issuer. Whether it is still good is the payee's to say, who may
-    have credited it long ago.
+    one that it was handed, or one that it gets from the issuer. Whether one that was shown is still good is the payee's
+    to say, who may have credited it long ago; what is not credited yet, and has expired, is not shown any more. A
+    deposit for which none came in the time of its instruction has failed: its payee takes none for it any more.
     """
 
     def __init__(
@@ -232,6 +234,7 @@ class HoldPayer:
         prepaid: bool = True,
         issuers: Iterable[PublicKey] = (),
         source: HoldSource | None = None,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         """Says what the client agrees to.
 
@@ -241,12 +244,14 @@ class HoldPayer:
             prepaid: It trusts a node with money that it has not spent.
             issuers: Whom it trusts to hold its money in escrow, the preferred one first.
             source: Gets holds from issuers; without it, they are handed over with `take`.
+            clock: Tells the aware UTC time.
         """
         self._network = network
         self._max_credit = max_credit
         self._prepaid = prepaid
         self._issuers = tuple(issuers)
         self._source = source
+        self._clock = clock
         self._holds: dict[tuple[Digest, bytes], Signed[Hold]] = {}
 
     @property
@@ -258,6 +263,11 @@ class HoldPayer:
     def network(self) -> str:
         """The network on which it pays."""
         return self._network
+
+    @property
+    def sends_money(self) -> bool:
+        """False: a hold is shown, and what was paid for it was paid before."""
+        return False
 
     def take(self, hold: Envelope) -> None:
         """Keeps a hold that the client was handed, for the deposit that it names.
@@ -284,8 +294,12 @@ class HoldPayer:
         return credit if lent > 0 else None
 
     async def pay(self, order: DepositOrder, instruction: DepositInstruction) -> Paid:
-        """Shows the hold of the deposit: PENDING while there is none that fits, FAILED where the node gave another."""
-        shown = await self.check(order, instruction)
+        """Shows the hold of the deposit: PENDING while there is none that fits, FAILED where the node gave another.
+
+        FAILED, too, once the time of the instruction has passed.
+        """
+        now = self._clock() - MAX_CLOCK_SKEW
+        shown = self._looked_for(order, instruction, now=now)
         if shown.status is not TransferStatus.PENDING or self._source is None:
             return shown
         try:
@@ -293,28 +307,34 @@ class HoldPayer:
                 self.take(found)
         except Exception:  # noqa: BLE001 - whatever keeps the issuer from answering, nothing is known of the hold
             return shown
-        return await self.check(order, instruction)
+        return self._looked_for(order, instruction, now=now)
 
     async def check(self, order: DepositOrder, instruction: DepositInstruction) -> Paid:
         """Shows the hold of the deposit where the client has it; asks nobody for one."""
+        return self._looked_for(order, instruction)
+
+    def destination(self, terms: SessionTerms) -> None:
+        """Returns None: a release needs no place to go."""
+
+    def _looked_for(self, order: DepositOrder, instruction: DepositInstruction, *, now: datetime | None = None) -> Paid:
+        """Shows the hold of the deposit, unless it has expired by `now`."""
         if instruction.detail is not None:
             try:
                 given = _opened(instruction.detail)
             except DepositInvalidError:
                 return Paid(status=TransferStatus.FAILED)
-            return _shown(given, order, otherwise=TransferStatus.FAILED)
+            return _shown(given, order, otherwise=TransferStatus.FAILED, now=now)
+        if now is not None and now > instruction.expire_time:
+            return Paid(status=TransferStatus.FAILED)
         handed = self._holds.get((order.session_id, order.deposit_id))
         if handed is None:
             return Paid(status=TransferStatus.PENDING)
-        return _shown(handed, order, otherwise=TransferStatus.PENDING)
-
-    def destination(self, terms: SessionTerms) -> None:
-        """Returns None: a release needs no place to go."""
+        return _shown(handed, order, otherwise=TransferStatus.PENDING, now=now)
 
 
-def _shown(hold: Signed[Hold], order: DepositOrder, *, otherwise: TransferStatus) -> Paid:
+def _shown(hold: Signed[Hold], order: DepositOrder, *, otherwise: TransferStatus, now: datetime | None) -> Paid:
     try:
-        _check(hold, order, now=hold.value.expire_time)
+        _check(hold, order, now=now or hold.value.expire_time)
     except DepositInvalidError:
         return Paid(status=otherwise)
     return Paid(status=TransferStatus.SUCCEEDED, proof=pack_envelope(hold.envelope))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from consilience.reviews.records import OpenRecord, Place
 from consilience.reviews.slots import wins
@@ -31,7 +32,7 @@ class Placed:
         return self.place.author, self.place.slot_type, self.place.slot
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Merged:
     """One view of what several registries returned.
 
@@ -45,16 +46,16 @@ class Merged:
 
     def rebuttal_of(self, placed: Placed) -> Rebuttal | None:
         """Returns what the subject of a review or an advisory had to say to it last, or None."""
-        place = placed.place
-        for other in self.records:
-            value = other.record.object.value
-            if isinstance(value, Rebuttal) and (other.place.author, value.target_type, other.place.slot) == (
-                place.subject,
-                place.type,
-                place.slot,
-            ):
-                return value
-        return None
+        return self._rebuttals.get((placed.place.subject, placed.place.type, placed.place.slot))
+
+    @cached_property
+    def _rebuttals(self) -> dict[Slot, Rebuttal]:
+        """The rebuttals by whose they are, and by type and slot of what they answer."""
+        return {
+            (other.place.author, other.record.object.value.target_type, other.place.slot): other.record.object.value
+            for other in self.records
+            if isinstance(other.record.object.value, Rebuttal)
+        }
 
 
 def merged(served: Mapping[str, Iterable[Placed]]) -> Merged:

@@ -115,6 +115,14 @@ class Place:
     digest: Digest
     since: datetime | None = None
 
+    def has_ended(self, *, now: datetime) -> bool:
+        """Tells whether nobody is to use it any more; of a card, section 1.2 tells that."""
+        return self.end <= now and self.type is not RecordType.NODE_CARD
+
+    def is_in_dispute(self, *, now: datetime) -> bool:
+        """Tells whether the clock of a registry, within `MAX_CLOCK_SKEW` of `now`, may have it refuse or drop this."""
+        return self.issue_time > now or self.end <= now + MAX_CLOCK_SKEW
+
 
 def card_wanted(record: OpenRecord) -> PublicKey | None:
     """Returns the node whose card has to stand beside a record, or None where none has to."""
@@ -129,12 +137,13 @@ def card_wanted(record: OpenRecord) -> PublicKey | None:
             return None
 
 
-def place_of(record: OpenRecord, *, now: datetime) -> Place:
+def place_of(record: OpenRecord, *, now: datetime, skew: timedelta = timedelta(0)) -> Place:
     """Checks steps 3 to 8 of spec section 4.4, and returns the place of a record that passes them.
 
     Args:
         record: With the card that it rests on, where it rests on one.
         now: Aware UTC.
+        skew: By how much a clock may be behind `now` by which the record must not have ended.
 
     Raises:
         FieldInvalidError: A field breaks its rules.
@@ -151,7 +160,7 @@ def place_of(record: OpenRecord, *, now: datetime) -> Place:
     place = _place(record)
     if place.issue_time - now > MAX_CLOCK_SKEW:
         raise RecordNotYetValidError("the record was issued in the future", detail=ServerTime(server_time=now))
-    if place.end <= now and place.type is not RecordType.NODE_CARD:
+    if place.has_ended(now=now - skew):
         raise RecordExpiredError(f"the record ended at {place.end:%F %T}", detail=ServerTime(server_time=now))
     match value:
         case Review():

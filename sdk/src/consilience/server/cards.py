@@ -2,11 +2,13 @@
 
 A card is issued at start and again at half its lifetime, with a sequence that never goes back. Every card that has not
 expired is honoured: a memory store knows those of its own life, a durable one those of every life (ASK-CARD-001).
+Replicas give out one card, the newest of all: whoever has seen it uses no earlier one any more (NODE-CARD-004).
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,10 +22,12 @@ from consilience.reviews import OpenRecord
 from consilience.server.admission import check_size
 from consilience.server.descriptions import Description
 from consilience.server.keys import SigningKeys, keep_record
-from consilience.server.store.contract import AnswerStore
-from consilience.units import Digest, card_sequence
+from consilience.server.store.contract import AnswerStore, StoredCard, StoreError
+from consilience.units import Digest, EncodedEnvelope, card_sequence, issue_time
 
 DEFAULT_CARD_LIFETIME = timedelta(hours=24)
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class CardIssuer:
@@ -92,7 +96,11 @@ class CardIssuer:
             return await self._issue()
 
     async def renew(self) -> None:
-        """Issues a card where the present one has lived half its life, or the clock was set back behind its issue."""
+        """Takes over a newer card of a sibling, and issues one where the present one has lived half its life.
+
+        It is issued again, too, where the clock was set back behind its issue.
+        """
+        await self._take_over()
         if not self._is_due():
             return
         async with self._issuing:
@@ -126,14 +134,41 @@ class CardIssuer:
             extensions=told.extensions,
         )
         signed = envelopes.seal(card, signer=self._root)
-        response = services.encode_card_response(signed.envelope, successions=self._successions)
         if len(signed.envelope.payload) > MAX_CARD_BYTES:
             raise UsageError(f"the card has {len(signed.envelope.payload)} bytes, {MAX_CARD_BYTES} at most: say less")
-        await self._store.remember_card(signed.digest, expire_time=card.expire_time)
-        if self._kept_card is not None:
-            await asyncio.to_thread(keep_record, OpenRecord(object=signed), path=self._kept_card)
-        self._current, self._digest, self._response, self._issued_at = signed, signed.digest, response, now
+        await self._store.remember_card(
+            StoredCard(
+                digest=signed.digest,
+                sequence=sequence,
+                expire_time=card.expire_time,
+                envelope=EncodedEnvelope(envelopes.to_bytes(signed.envelope)),
+            )
+        )
+        await self._give_out(signed, issued_at=now)
         return signed
+
+    async def _take_over(self) -> None:
+        """Gives out the card of a sibling that is newer than the present one, as long as the store tells."""
+        try:
+            newer = await self._store.newer_card(than=self.current.value.sequence)
+        except StoreError as error:
+            _LOGGER.warning("whether a sibling has issued a newer card is not known: %s", error)
+            return
+        now = self._clock()
+        if newer is None or newer.expire_time <= now:
+            return
+        card = envelopes.open_envelope(envelopes.from_bytes(newer.envelope), NodeCard)
+        if card.value.node_id != self._root.public_key:
+            return  # the store was another node's before
+        async with self._issuing:
+            if card.value.sequence > self.current.value.sequence:
+                await self._give_out(card, issued_at=min(issue_time(card.value.sequence), now))
+
+    async def _give_out(self, card: Signed[NodeCard], *, issued_at: datetime) -> None:
+        response = services.encode_card_response(card.envelope, successions=self._successions)
+        if self._kept_card is not None:
+            await asyncio.to_thread(keep_record, OpenRecord(object=card), path=self._kept_card)
+        self._current, self._digest, self._response, self._issued_at = card, card.digest, response, issued_at
 
     async def honours(self, digest: Digest, *, now: datetime) -> bool:
         """Tells whether asks may rely on a card (ASK-CARD-001)."""

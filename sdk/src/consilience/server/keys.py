@@ -76,9 +76,8 @@ class RotatingKeys:
         """
         self._folder = folder
         self._notice = notice
-        self._keys = sorted(
-            ((_time_of(path), KeyPair.load(path)) for path in folder.glob("*.key")), key=lambda item: item[0]
-        )
+        self._keys: list[tuple[datetime, KeyPair]] = []
+        self._read()
 
     def signer(self, *, now: datetime) -> Signer:
         """Returns the newest key that every honoured card lists; at the very first start, the only one."""
@@ -89,13 +88,24 @@ class RotatingKeys:
         return known[-1] if known else self._keys[0][1]
 
     def listed(self, *, now: datetime) -> tuple[SigningKey, ...]:
-        """Returns the present key and, from two notices before it expires, the one that comes after it."""
+        """Returns the present key and, from two notices before it expires, the one that comes after it.
+
+        The folder is read anew: a sibling that shares it may have made the next key, and lists it.
+        """
+        self._read()
         self._discard(now=now)
         if not self._keys or self._keys[-1][0] + MAX_SIGNING_KEY_LIFETIME - 2 * self._notice <= now:
             self._make(now=now)
         return tuple(
             SigningKey(public_key=key.public_key, expire_time=made + MAX_SIGNING_KEY_LIFETIME)
             for made, key in self._keys
+        )
+
+    def _read(self) -> None:
+        known = {made for made, _ in self._keys}
+        others = {made: path for path in self._folder.glob("*.key") if (made := _time_of(path)) not in known}
+        self._keys = sorted(
+            (*self._keys, *((made, KeyPair.load(path)) for made, path in others.items())), key=lambda item: item[0]
         )
 
     def _make(self, *, now: datetime) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from consilience.errors import LimitExceeded, LimitExceededError
 from consilience.nodes import Limits, Skill
+from consilience.server.rates import Allowance, CallRate
 from consilience.units import PublicKey
 
 Key = TypeVar("Key", bound=Hashable)
@@ -81,6 +82,22 @@ def exceeded(limit: str, *, maximum: int, requested: int, retry_after: timedelta
     return LimitExceededError(
         f"{limit} is {maximum} here, and the call needs {requested}", detail=detail, retry_after=retry_after
     )
+
+
+def count_call(rate: CallRate | Allowance, caller: bytes, *, limit: str, now: datetime) -> None:
+    """Counts a call of somebody who may call so often.
+
+    Args:
+        rate: How often.
+        caller: Its key, or its address.
+        limit: Names the bound in the refusal.
+        now: Aware UTC.
+
+    Raises:
+        LimitExceededError: It is one too many; with when to come again.
+    """
+    if wait := rate.take(caller, now=now):
+        raise exceeded(limit, maximum=rate.per_minute, requested=rate.per_minute + 1, retry_after=wait)
 
 
 def _check(limit: str, maximum: int, running: int) -> None:

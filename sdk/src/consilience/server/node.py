@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from consilience.errors import UsageError
+from consilience.errors import ConsilienceError, UsageError
 from consilience.identity import KeyPair, Signer
 from consilience.nodes import (
     DataClass,
@@ -110,7 +111,8 @@ class Node:
             card_lifetime: Of each card; a new one is issued at half of it.
             drain_time: How long running answers get to finish when the node is stopped.
             replica: The id of this process among those that share a durable store, the same after a restart; None:
-                the URI of its first endpoint, which lets its siblings send callers there.
+                the URI of its first endpoint, which lets its siblings send callers there. All of them give out the card
+                that was issued last, so each is to advertise all of their endpoints.
             payments: How the node is paid; what for is said at each skill with `offers`. None: it is free.
             conformance: Serves the skill `conformance.script` besides, whose answers a tester writes, to those alone
                 who show a grant (`grants.grant_tester`).
@@ -268,6 +270,9 @@ class Node:
     ) -> None:
         """Serves until SIGINT or SIGTERM, then drains; a second signal ends the drain.
 
+        Is the end of a program: where the node cannot serve, what happened and what to do is said on standard error,
+        and the exit code is 1. `serving` raises instead.
+
         Args:
             address: `host:port` to listen on.
             advertise: `host:port` under which others reach it.
@@ -275,9 +280,12 @@ class Node:
                 serves, and its skills.
 
         Raises:
-            UsageError, KeyFileError, StoreError: As for `serving` and `RunningNode.start`.
+            SystemExit: The node cannot serve: what `serving` and `RunningNode.start` raise stands behind it.
         """
-        asyncio.run(self._run(address, advertise, ready))
+        try:
+            asyncio.run(self._run(address, advertise, ready))
+        except ConsilienceError as error:
+            sys.exit(f"{error}\n{error.remedy}")
 
     async def _run(self, address: str, advertise: Sequence[str], ready: Callable[[RunningNode], None]) -> None:
         running = self.serving(address, advertise=advertise)  # in the loop, which the server of grpc binds to

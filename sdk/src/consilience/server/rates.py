@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from urllib.parse import unquote
 
@@ -24,6 +25,11 @@ MAX_KEPT_CALLERS = 50_000
 """About 15 MB. Beyond it the callers that were quiet longest are forgotten, as above."""
 
 SHORTEST_WAIT = timedelta(seconds=1)
+
+Unary = Callable[[bytes], Awaitable[bytes]]
+"""A method that takes one message and returns one."""
+AddressedUnary = Callable[[bytes, bytes], Awaitable[bytes]]
+"""Is told besides from which address the call came, as `address_of` returns it."""
 
 
 class CallRate:
@@ -118,6 +124,21 @@ class Allowance:
             if NO_WAIT <= now - at < MINUTE and len(self._used) <= self._max_kept_callers:
                 return
             self._used.popitem(last=False)
+
+
+def counted(method: Unary, *, count: Callable[[bytes], None]) -> AddressedUnary:
+    """Returns a method that counts the address of each call before it does anything.
+
+    Args:
+        method: What it does then.
+        count: Counts a call from an address, or raises why it is refused.
+    """
+
+    async def counting(request: bytes, address: bytes) -> bytes:
+        count(address)
+        return await method(request)
+
+    return counting
 
 
 def address_of(peer: str) -> bytes:

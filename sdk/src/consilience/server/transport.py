@@ -25,15 +25,12 @@ from consilience.server.cards import CardIssuer
 from consilience.server.faults import log_fault, overlook_vanished_callers
 from consilience.server.observers import Observer
 from consilience.server.payments.service import PaymentService
-from consilience.server.rates import address_of
+from consilience.server.rates import AddressedUnary, Unary, address_of
 from consilience.server.readers import Write
 from consilience.server.registry.service import RegistryService
 from consilience.telemetry import ReceivedMetadata
 
 Context = aio.ServicerContext[bytes, bytes]
-Unary = Callable[[bytes], Awaitable[bytes]]
-AddressedUnary = Callable[[bytes, bytes], Awaitable[bytes]]
-"""Is told besides from which address the call came (`rates.address_of`)."""
 Stream = Callable[[bytes, Write], Awaitable[bytes]]
 """Writes all messages but the last, and returns that one."""
 AddressedStream = Callable[[bytes, Write, bytes], Awaitable[bytes]]
@@ -89,9 +86,7 @@ def make_server(
         },
     }
     if payments is not None:
-        methods[PAYMENT_SERVICE] = {
-            name: end.unary(f"{PAYMENT_SERVICE}/{name}", method) for name, method in _payment_methods(payments).items()
-        }
+        methods[PAYMENT_SERVICE] = _payment_methods(payments, end=end)
     if registry is not None:
         methods[REGISTRY_SERVICE] = _registry_methods(registry, end=end)
     server.add_generic_rpc_handlers(
@@ -102,17 +97,26 @@ def make_server(
     return server, switch
 
 
-def _payment_methods(payments: PaymentService) -> dict[str, Unary]:
-    return {
+def _payment_methods(payments: PaymentService, *, end: _Ending) -> dict[str, grpc.RpcMethodHandler[bytes, bytes]]:
+    unary = {
         "GetQuote": payments.get_quote,
-        "OpenSession": payments.open_session,
-        "ConfirmDeposit": payments.confirm_deposit,
         "SubmitVoucher": payments.submit_voucher,
         "GetSession": payments.get_session,
         "AcknowledgeReceipt": payments.acknowledge_receipt,
         "ListReceipts": payments.list_receipts,
-        "Withdraw": payments.withdraw,
         "CloseSession": payments.close_session,
+    }
+    moving = {
+        "OpenSession": payments.open_session,
+        "ConfirmDeposit": payments.confirm_deposit,
+        "Withdraw": payments.withdraw,
+    }
+    return {
+        **{name: end.unary(f"{PAYMENT_SERVICE}/{name}", method) for name, method in unary.items()},
+        **{
+            name: end.addressed_unary(f"{PAYMENT_SERVICE}/{name}", payments.moving_money(method))
+            for name, method in moving.items()
+        },
     }
 
 

@@ -33,7 +33,7 @@ class ReviewDesk:
         independent_nodes: int = 0,
         score_milli: int | None = None,
         comment: str = "",
-        domain: str = "",
+        domain: str | None = None,
         registries: Registries = None,
     ) -> Publication:
         """Says what an answer was worth, once and for ever."""

@@ -107,6 +107,8 @@ class _Trial:
         payer = self.rail.payer()
         named = payer.id, payer.network
         _require(named == (offer.id, offer.network), "payer and payee are not on the same rail and network")
+        says = isinstance(getattr(payer, "sends_money", None), bool)
+        _require(says, "the payer does not say whether it sends_money")
 
     async def check_start(self) -> None:
         """A deposit may be started again after a crash, and is told from every other one."""

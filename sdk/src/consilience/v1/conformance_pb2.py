@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from consilience.v1 import ask_pb2 as consilience_dot_v1_dot_ask__pb2
 from consilience.v1 import envelope_pb2 as consilience_dot_v1_dot_envelope__pb2
+from consilience.v1 import payment_pb2 as consilience_dot_v1_dot_payment__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n consilience/v1/conformance.proto\x12\x0e\x63onsilience.v1\x1a\x18\x63onsilience/v1/ask.proto\x1a\x1d\x63onsilience/v1/envelope.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbd\x01\n\x10\x43onformanceGrant\x12\x17\n\x07node_id\x18\x01 \x01(\x0cR\x06nodeId\x12\x18\n\x07testers\x18\x02 \x03(\x0cR\x07testers\x12\x39\n\nissue_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tissueTime\x12;\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\"{\n\x11\x43onformanceScript\x12\x34\n\x05grant\x18\x01 \x01(\x0b\x32\x1e.consilience.v1.SignedEnvelopeR\x05grant\x12\x30\n\x05steps\x18\x02 \x03(\x0b\x32\x1a.consilience.v1.ScriptStepR\x05steps\"\xc3\x02\n\nScriptStep\x12\x35\n\x05token\x18\x01 \x01(\x0b\x32\x1d.consilience.v1.ScriptedTokenH\x00R\x05token\x12\x14\n\x04wait\x18\x02 \x01(\x0cH\x00R\x04wait\x12\x14\n\x04open\x18\x03 \x01(\x0cH\x00R\x04open\x12\x14\n\x04\x66\x61il\x18\x04 \x01(\tH\x00R\x04\x66\x61il\x12\x36\n\x08\x63itation\x18\x05 \x01(\x0b\x32\x18.consilience.v1.CitationH\x00R\x08\x63itation\x12\x36\n\x08progress\x18\x06 \x01(\x0b\x32\x18.consilience.v1.ProgressH\x00R\x08progress\x12\x44\n\nconclusion\x18\x07 \x01(\x0b\x32\".consilience.v1.ScriptedConclusionH\x00R\nconclusionB\x06\n\x04step\"9\n\rScriptedToken\x12\x12\n\x04\x64\x61ta\x18\x01 \x01(\x0cR\x04\x64\x61ta\x12\x14\n\x05times\x18\x02 \x01(\x05R\x05times\"\xab\x02\n\x12ScriptedConclusion\x12\x31\n\x07outcome\x18\x01 \x01(\x0e\x32\x17.consilience.v1.OutcomeR\x07outcome\x12;\n\x0bstop_reason\x18\x02 \x01(\x0e\x32\x1a.consilience.v1.StopReasonR\nstopReason\x12\x16\n\x06\x64\x65tail\x18\x03 \x01(\tR\x06\x64\x65tail\x12:\n\nconfidence\x18\x04 \x01(\x0b\x32\x1a.consilience.v1.ConfidenceR\nconfidence\x12.\n\x06intake\x18\x05 \x01(\x0b\x32\x16.consilience.v1.IntakeR\x06intake\x12!\n\x0cinput_tokens\x18\x06 \x01(\x03R\x0binputTokensBG\n\x12\x64\x65v.consilience.v1P\x01Z/consilience.dev/go/consilience/v1;consiliencev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n consilience/v1/conformance.proto\x12\x0e\x63onsilience.v1\x1a\x18\x63onsilience/v1/ask.proto\x1a\x1d\x63onsilience/v1/envelope.proto\x1a\x1c\x63onsilience/v1/payment.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbd\x01\n\x10\x43onformanceGrant\x12\x17\n\x07node_id\x18\x01 \x01(\x0cR\x06nodeId\x12\x18\n\x07testers\x18\x02 \x03(\x0cR\x07testers\x12\x39\n\nissue_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tissueTime\x12;\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\"{\n\x11\x43onformanceScript\x12\x34\n\x05grant\x18\x01 \x01(\x0b\x32\x1e.consilience.v1.SignedEnvelopeR\x05grant\x12\x30\n\x05steps\x18\x02 \x03(\x0b\x32\x1a.consilience.v1.ScriptStepR\x05steps\"\xc3\x02\n\nScriptStep\x12\x35\n\x05token\x18\x01 \x01(\x0b\x32\x1d.consilience.v1.ScriptedTokenH\x00R\x05token\x12\x14\n\x04wait\x18\x02 \x01(\x0cH\x00R\x04wait\x12\x14\n\x04open\x18\x03 \x01(\x0cH\x00R\x04open\x12\x14\n\x04\x66\x61il\x18\x04 \x01(\tH\x00R\x04\x66\x61il\x12\x36\n\x08\x63itation\x18\x05 \x01(\x0b\x32\x18.consilience.v1.CitationH\x00R\x08\x63itation\x12\x36\n\x08progress\x18\x06 \x01(\x0b\x32\x18.consilience.v1.ProgressH\x00R\x08progress\x12\x44\n\nconclusion\x18\x07 \x01(\x0b\x32\".consilience.v1.ScriptedConclusionH\x00R\nconclusionB\x06\n\x04step\"9\n\rScriptedToken\x12\x12\n\x04\x64\x61ta\x18\x01 \x01(\x0cR\x04\x64\x61ta\x12\x14\n\x05times\x18\x02 \x01(\x05R\x05times\"\xab\x02\n\x12ScriptedConclusion\x12\x31\n\x07outcome\x18\x01 \x01(\x0e\x32\x17.consilience.v1.OutcomeR\x07outcome\x12;\n\x0bstop_reason\x18\x02 \x01(\x0e\x32\x1a.consilience.v1.StopReasonR\nstopReason\x12\x16\n\x06\x64\x65tail\x18\x03 \x01(\tR\x06\x64\x65tail\x12:\n\nconfidence\x18\x04 \x01(\x0b\x32\x1a.consilience.v1.ConfidenceR\nconfidence\x12.\n\x06intake\x18\x05 \x01(\x0b\x32\x16.consilience.v1.IntakeR\x06intake\x12!\n\x0cinput_tokens\x18\x06 \x01(\x03R\x0binputTokens\"\xd9\x01\n\x14StartTransferRequest\x12\x12\n\x04name\x18\x01 \x01(\x0cR\x04name\x12?\n\tdirection\x18\x02 \x01(\x0e\x32!.consilience.v1.TransferDirectionR\tdirection\x12\x1d\n\nsession_id\x18\x03 \x01(\x0cR\tsessionId\x12\x1f\n\x0btransfer_id\x18\x04 \x01(\x0cR\ntransferId\x12\x16\n\x06\x61mount\x18\x05 \x01(\x03R\x06\x61mount\x12\x14\n\x05\x61sset\x18\x06 \x01(\tR\x05\x61sset\"Q\n\x15StartTransferResponse\x12\x38\n\x08transfer\x18\x01 \x01(\x0b\x32\x1c.consilience.v1.BankTransferR\x08transfer\"(\n\x12GetTransferRequest\x12\x12\n\x04name\x18\x01 \x01(\x0cR\x04name\"O\n\x13GetTransferResponse\x12\x38\n\x08transfer\x18\x01 \x01(\x0b\x32\x1c.consilience.v1.BankTransferR\x08transfer\"|\n\x0c\x42\x61nkTransfer\x12\x36\n\x06status\x18\x01 \x01(\x0e\x32\x1e.consilience.v1.TransferStatusR\x06status\x12\x16\n\x06\x61mount\x18\x02 \x01(\x03R\x06\x61mount\x12\x1c\n\treference\x18\x03 \x01(\x0cR\treference*v\n\x11TransferDirection\x12\"\n\x1eTRANSFER_DIRECTION_UNSPECIFIED\x10\x00\x12\x1e\n\x1aTRANSFER_DIRECTION_DEPOSIT\x10\x01\x12\x1d\n\x19TRANSFER_DIRECTION_PAYOUT\x10\x02\x32\xc3\x01\n\x0b\x42\x61nkService\x12\\\n\rStartTransfer\x12$.consilience.v1.StartTransferRequest\x1a%.consilience.v1.StartTransferResponse\x12V\n\x0bGetTransfer\x12\".consilience.v1.GetTransferRequest\x1a#.consilience.v1.GetTransferResponseBG\n\x12\x64\x65v.consilience.v1P\x01Z/consilience.dev/go/consilience/v1;consiliencev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,14 +36,28 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'consilience.v1.conformance_
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\022dev.consilience.v1P\001Z/consilience.dev/go/consilience/v1;consiliencev1'
-  _globals['_CONFORMANCEGRANT']._serialized_start=143
-  _globals['_CONFORMANCEGRANT']._serialized_end=332
-  _globals['_CONFORMANCESCRIPT']._serialized_start=334
-  _globals['_CONFORMANCESCRIPT']._serialized_end=457
-  _globals['_SCRIPTSTEP']._serialized_start=460
-  _globals['_SCRIPTSTEP']._serialized_end=783
-  _globals['_SCRIPTEDTOKEN']._serialized_start=785
-  _globals['_SCRIPTEDTOKEN']._serialized_end=842
-  _globals['_SCRIPTEDCONCLUSION']._serialized_start=845
-  _globals['_SCRIPTEDCONCLUSION']._serialized_end=1144
+  _globals['_TRANSFERDIRECTION']._serialized_start=1728
+  _globals['_TRANSFERDIRECTION']._serialized_end=1846
+  _globals['_CONFORMANCEGRANT']._serialized_start=173
+  _globals['_CONFORMANCEGRANT']._serialized_end=362
+  _globals['_CONFORMANCESCRIPT']._serialized_start=364
+  _globals['_CONFORMANCESCRIPT']._serialized_end=487
+  _globals['_SCRIPTSTEP']._serialized_start=490
+  _globals['_SCRIPTSTEP']._serialized_end=813
+  _globals['_SCRIPTEDTOKEN']._serialized_start=815
+  _globals['_SCRIPTEDTOKEN']._serialized_end=872
+  _globals['_SCRIPTEDCONCLUSION']._serialized_start=875
+  _globals['_SCRIPTEDCONCLUSION']._serialized_end=1174
+  _globals['_STARTTRANSFERREQUEST']._serialized_start=1177
+  _globals['_STARTTRANSFERREQUEST']._serialized_end=1394
+  _globals['_STARTTRANSFERRESPONSE']._serialized_start=1396
+  _globals['_STARTTRANSFERRESPONSE']._serialized_end=1477
+  _globals['_GETTRANSFERREQUEST']._serialized_start=1479
+  _globals['_GETTRANSFERREQUEST']._serialized_end=1519
+  _globals['_GETTRANSFERRESPONSE']._serialized_start=1521
+  _globals['_GETTRANSFERRESPONSE']._serialized_end=1600
+  _globals['_BANKTRANSFER']._serialized_start=1602
+  _globals['_BANKTRANSFER']._serialized_end=1726
+  _globals['_BANKSERVICE']._serialized_start=1849
+  _globals['_BANKSERVICE']._serialized_end=2044
 # @@protoc_insertion_point(module_scope)

@@ -4,7 +4,8 @@ isort:skip_file
 Copyright 2026 The Consilience Authors
 SPDX-License-Identifier: Apache-2.0
 
-How a node is put to the test: a skill whose answers the tester writes, and the grant without which nobody may ask it.
+How a node is put to the test: a skill whose answers the tester writes, the grant without which nobody may ask it, and
+a rail whose bank the tester plays.
 Spec: docs/spec/7-conformance.md.
 """
 
@@ -12,8 +13,10 @@ import builtins
 import collections.abc
 import consilience.v1.ask_pb2
 import consilience.v1.envelope_pb2
+import consilience.v1.payment_pb2
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
+import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
 import google.protobuf.timestamp_pb2
 import sys
@@ -25,6 +28,30 @@ else:
     import typing_extensions
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
+
+class _TransferDirection:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _TransferDirectionEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_TransferDirection.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    TRANSFER_DIRECTION_UNSPECIFIED: _TransferDirection.ValueType  # 0
+    """Stands for absence and is refused."""
+    TRANSFER_DIRECTION_DEPOSIT: _TransferDirection.ValueType  # 1
+    """From the payer to the node."""
+    TRANSFER_DIRECTION_PAYOUT: _TransferDirection.ValueType  # 2
+    """From the node to the payer."""
+
+class TransferDirection(_TransferDirection, metaclass=_TransferDirectionEnumTypeWrapper):
+    """Tells which way money goes."""
+
+TRANSFER_DIRECTION_UNSPECIFIED: TransferDirection.ValueType  # 0
+"""Stands for absence and is refused."""
+TRANSFER_DIRECTION_DEPOSIT: TransferDirection.ValueType  # 1
+"""From the payer to the node."""
+TRANSFER_DIRECTION_PAYOUT: TransferDirection.ValueType  # 2
+"""From the node to the payer."""
+Global___TransferDirection: typing_extensions.TypeAlias = TransferDirection
 
 @typing.final
 class ConformanceGrant(google.protobuf.message.Message):
@@ -216,3 +243,129 @@ class ScriptedConclusion(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["confidence", b"confidence", "detail", b"detail", "input_tokens", b"input_tokens", "intake", b"intake", "outcome", b"outcome", "stop_reason", b"stop_reason"]) -> None: ...
 
 Global___ScriptedConclusion: typing_extensions.TypeAlias = ScriptedConclusion
+
+@typing.final
+class StartTransferRequest(google.protobuf.message.Message):
+    """Carries the wish to move money."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    DIRECTION_FIELD_NUMBER: builtins.int
+    SESSION_ID_FIELD_NUMBER: builtins.int
+    TRANSFER_ID_FIELD_NUMBER: builtins.int
+    AMOUNT_FIELD_NUMBER: builtins.int
+    ASSET_FIELD_NUMBER: builtins.int
+    name: builtins.bytes
+    """Names the transfer: 32 bytes that the node chooses. *Required.* The same name is the same transfer."""
+    direction: Global___TransferDirection.ValueType
+    """Tells which way the money goes. *Required.*"""
+    session_id: builtins.bytes
+    """Names the session that the money is for, or comes from. *Required.*"""
+    transfer_id: builtins.bytes
+    """Repeats the `deposit_id` or the `withdrawal_id`, by which the payer knows the transfer: 16 bytes. *Required.*"""
+    amount: builtins.int
+    """Holds how much, in units of the asset. *Required.*"""
+    asset: builtins.str
+    """Names the asset. *Required.*"""
+    def __init__(
+        self,
+        *,
+        name: builtins.bytes = ...,
+        direction: Global___TransferDirection.ValueType = ...,
+        session_id: builtins.bytes = ...,
+        transfer_id: builtins.bytes = ...,
+        amount: builtins.int = ...,
+        asset: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["amount", b"amount", "asset", b"asset", "direction", b"direction", "name", b"name", "session_id", b"session_id", "transfer_id", b"transfer_id"]) -> None: ...
+
+Global___StartTransferRequest: typing_extensions.TypeAlias = StartTransferRequest
+
+@typing.final
+class StartTransferResponse(google.protobuf.message.Message):
+    """Tells how a transfer stands that was asked for."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TRANSFER_FIELD_NUMBER: builtins.int
+    @property
+    def transfer(self) -> Global___BankTransfer:
+        """Holds what the bank says. *Required.*"""
+
+    def __init__(
+        self,
+        *,
+        transfer: Global___BankTransfer | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["transfer", b"transfer"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["transfer", b"transfer"]) -> None: ...
+
+Global___StartTransferResponse: typing_extensions.TypeAlias = StartTransferResponse
+
+@typing.final
+class GetTransferRequest(google.protobuf.message.Message):
+    """Asks about a transfer."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    name: builtins.bytes
+    """Names the transfer, 32 bytes. *Required.*"""
+    def __init__(
+        self,
+        *,
+        name: builtins.bytes = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name"]) -> None: ...
+
+Global___GetTransferRequest: typing_extensions.TypeAlias = GetTransferRequest
+
+@typing.final
+class GetTransferResponse(google.protobuf.message.Message):
+    """Tells how a transfer stands."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TRANSFER_FIELD_NUMBER: builtins.int
+    @property
+    def transfer(self) -> Global___BankTransfer:
+        """Holds what the bank says. *Required.*"""
+
+    def __init__(
+        self,
+        *,
+        transfer: Global___BankTransfer | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["transfer", b"transfer"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["transfer", b"transfer"]) -> None: ...
+
+Global___GetTransferResponse: typing_extensions.TypeAlias = GetTransferResponse
+
+@typing.final
+class BankTransfer(google.protobuf.message.Message):
+    """Holds what the bank says of a transfer."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STATUS_FIELD_NUMBER: builtins.int
+    AMOUNT_FIELD_NUMBER: builtins.int
+    REFERENCE_FIELD_NUMBER: builtins.int
+    status: consilience.v1.payment_pb2.TransferStatus.ValueType
+    """Tells whether the money has moved. *Required.*"""
+    amount: builtins.int
+    """Holds how much has moved, in units of the asset: of a deposit what came, which may be less than was asked for, or
+    more. Zero unless it has succeeded.
+    """
+    reference: builtins.bytes
+    """Holds the reference of a deposit that has succeeded: what proves it, hashed, 32 bytes (PAY-DEP-002). Else empty."""
+    def __init__(
+        self,
+        *,
+        status: consilience.v1.payment_pb2.TransferStatus.ValueType = ...,
+        amount: builtins.int = ...,
+        reference: builtins.bytes = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["amount", b"amount", "reference", b"reference", "status", b"status"]) -> None: ...
+
+Global___BankTransfer: typing_extensions.TypeAlias = BankTransfer

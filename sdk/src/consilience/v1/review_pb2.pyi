@@ -320,7 +320,9 @@ class Review(google.protobuf.message.Message):
     comment: builtins.str
     """Says more to people. *Optional.* It is public."""
     domain: builtins.str
-    """Names what the question was about, as the domains of a skill do. *Optional.*"""
+    """Names what the question was about, as the domains of a skill do. *Optional.* Empty: it says
+    nothing of any domain.
+    """
     answer_digest: builtins.bytes
     """Names the answer by its digest. *Optional.* Whoever holds the answer can then tell that it is the one."""
     @property

@@ -13,6 +13,7 @@ from consilience.client import Client
 from consilience.client.payments import Wallet, WalletSession
 from consilience.identity import KeyPair
 from consilience.payments import Budget
+from consilience.rails.contract import RailSettings
 from consilience.rails.hold import HoldRail
 from consilience.server import Conclusion, Delta, IncomingAsk, Item, Node
 from consilience.server.payments import Offer, Payments
@@ -40,7 +41,7 @@ class Shop:
     def __init__(
         self,
         *,
-        rail: HoldRail | None = None,
+        rail: RailSettings | None = None,
         offers: Iterable[Offer] = (OFFER,),
         pause: float = 0.0,
         key: KeyPair | None = None,
@@ -48,7 +49,12 @@ class Shop:
     ) -> None:
         self.pause = pause
         self.gate = asyncio.Event()
-        payments = Payments(rails=(rail or HoldRail(max_credit=0),), quotes_per_minute=1000, sessions_per_minute=1000)
+        payments = Payments(
+            rails=(rail or HoldRail(max_credit=0),),
+            quotes_per_minute=1000,
+            sessions_per_minute=1000,
+            transfers_per_minute=10_000,
+        )
         self.node = Node("shop", key=key or KeyPair.generate(), payments=payments, **options)
         self.node.skill("greet")(self.greet)
         self.node.skill("words", offers=tuple(offers))(self.words)

@@ -1,17 +1,20 @@
 """Money comes into sessions and back out of them, each time once, by the rail of promises."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from consilience._wire.envelopes import to_bytes
+from consilience.calls import MAX_CLOCK_SKEW
 from consilience.client.payments.wallet_rows import WalletTransfer
+from consilience.envelopes import Envelope
 from consilience.errors import DepositInvalidError, DepositPendingError, UsageError, WithdrawalInvalidError
 from consilience.identity import KeyPair
 from consilience.payments import Amount, Budget, DepositInstruction, TransferStatus
 from consilience.rails.contract import DepositOrder, Paid
-from consilience.rails.hold import HoldPayer, HoldRail, issue_hold
+from consilience.rails.hold import DEPOSIT_TIME, GRANT_LIFETIME, HoldPayer, HoldRail, issue_hold
 from consilience.tariffs import Backing
 from consilience.units import utc_now
 from sdk.tests.client.payments.shops import COST, Shop, customer, settled, wallet_in
@@ -90,23 +93,65 @@ async def test_a_deposit_that_was_begun_before_a_crash_goes_on(tmp_path: Path) -
     assert session.available == deposit.amount
 
 
+async def test_a_hold_that_has_expired_since_a_crash_is_asked_for_anew(tmp_path: Path) -> None:
+    key, ahead = KeyPair.generate(), timedelta(0)
+    shop = Shop(clock=lambda: utc_now() + ahead)
+    async with shop.node.serving("127.0.0.1:0") as running:
+        async with customer(tmp_path, key=key, rails=[ForgetfulRail(times=99)]) as client:
+            with pytest.raises(DepositPendingError):
+                await client.ask("?", node=running.address, skill="words")
+        ahead = 2 * GRANT_LIFETIME
+        async with customer(tmp_path, key=key, clock=lambda: utc_now() + ahead) as client:
+            result = await client.ask("?", node=running.address, skill="words")
+            (session,) = await settled(client)
+    assert result.cost == Amount(COST, TEST)
+    deposits = wallet_in(tmp_path).transfers.deposits(session.session_id)
+    assert sorted(deposit.status for deposit in deposits) == [TransferStatus.SUCCEEDED, TransferStatus.FAILED]
+    assert session.available == 1500
+
+
+def hold_for(wanted: DepositPendingError, *, issuer: KeyPair, now: datetime) -> Envelope:
+    """Returns a promise of an hour for a deposit that has not arrived."""
+    return issue_hold(
+        issuer=issuer,
+        session_id=wanted.session_id,
+        deposit_id=wanted.deposit_id,
+        amount=wanted.amount,
+        expire_time=now + timedelta(hours=1),
+    ).envelope
+
+
 async def test_who_has_no_hold_yet_is_told_for_what_to_get_one(tmp_path: Path) -> None:
     key, rail = KeyPair.generate(), HoldPayer()
     shop = Shop(rail=HoldRail(grants=False), key=key)
     async with shop.node.serving("127.0.0.1:0") as running, customer(tmp_path, rails=[rail]) as client:
         with pytest.raises(DepositPendingError, match="a deposit of 1500 TEST has not arrived") as error:
             await client.ask("?", node=running.address, skill="words")
-        wanted = error.value
-        hold = issue_hold(
-            issuer=key,
-            session_id=wanted.session_id,
-            deposit_id=wanted.deposit_id,
-            amount=wanted.amount,
-            expire_time=utc_now() + timedelta(hours=1),
-        )
-        rail.take(hold.envelope)
+        rail.take(hold_for(error.value, issuer=key, now=utc_now()))
         result = await client.ask("?", node=running.address, skill="words")
     assert result.cost == Amount(COST, TEST)
+
+
+async def test_a_deposit_for_which_no_hold_came_in_its_time_is_followed_by_another(tmp_path: Path) -> None:
+    key, ahead = KeyPair.generate(), timedelta(0)
+    shop = Shop(rail=HoldRail(grants=False), key=key, clock=lambda: utc_now() + ahead)
+    async with (
+        shop.node.serving("127.0.0.1:0") as running,
+        customer(tmp_path, clock=lambda: utc_now() + ahead) as client,
+    ):
+        with pytest.raises(DepositPendingError) as first:
+            await client.ask("?", node=running.address, skill="words")
+        ahead = DEPOSIT_TIME + 2 * MAX_CLOCK_SKEW
+        await running.tend()
+        with pytest.raises(DepositPendingError) as second:
+            await client.ask("?", node=running.address, skill="words")
+        wanted = second.value
+        hold = hold_for(wanted, issuer=key, now=utc_now() + ahead)
+        session = await client.payments.take_hold(to_bytes(hold))
+    assert wanted.deposit_id != first.value.deposit_id
+    assert session.available == wanted.amount
+    deposits = wallet_in(tmp_path).transfers.deposits(session.session_id)
+    assert sorted(deposit.status for deposit in deposits) == [TransferStatus.SUCCEEDED, TransferStatus.FAILED]
 
 
 async def test_escrow_is_paid_with_the_hold_of_its_issuer(tmp_path: Path) -> None:
@@ -146,12 +191,21 @@ async def test_what_is_left_of_a_closed_session_comes_back_once(tmp_path: Path) 
         (session,) = await settled(client)
         await client.payments.close_session(session.session_id)
         back = await client.payments.withdraw(session.session_id)
-        with pytest.raises(UsageError, match="nothing to pay out"):
+        with pytest.raises(UsageError, match=r"^there is nothing to pay out$"):
             await client.payments.withdraw(session.session_id)
         (ended,) = await client.payments.sessions()
     assert (back.status, back.amount) == (TransferStatus.SUCCEEDED, 1500 - COST)
     assert back.detail is not None
     assert ended.available == COST
+
+
+@pytest.mark.parametrize("amount", [0, -5])
+async def test_only_an_amount_above_zero_can_be_withdrawn(tmp_path: Path, amount: int) -> None:
+    async with Shop().node.serving("127.0.0.1:0") as running, customer(tmp_path) as client:
+        await client.ask("?", node=running.address, skill="words")
+        (session,) = await settled(client)
+        with pytest.raises(UsageError, match=f"^{amount} TEST is no amount to pay out$"):
+            await client.payments.withdraw(session.session_id, amount=amount)
 
 
 async def test_no_more_can_be_withdrawn_than_is_there(tmp_path: Path) -> None:

@@ -10,11 +10,10 @@ import pytest
 from consilience._wire.events import decode_events, encode_event
 from consilience.asks import AnswerEvent, Final, Outcome, StopReason
 from consilience.client import Client
-from consilience.client.payments import PaymentStatus
-from consilience.errors import AnswerTimeoutError, BudgetExceededError, DataClassForbiddenError, UsageError
+from consilience.errors import BudgetAssetError, BudgetExceededError, DataClassForbiddenError, UsageError
 from consilience.identity import KeyPair
 from consilience.nodes import DataClass, Limits
-from consilience.payments import Amount, Budget, SessionStatus
+from consilience.payments import Amount, Budget, SessionStatus, TransferStatus
 from consilience.rails.hold import HoldPayer, HoldRail
 from consilience.server.payments import Offer
 from consilience.tariffs import Backing, PricedUnit, Tariff, UnitPrice
@@ -175,52 +174,6 @@ async def test_a_request_id_is_not_paid_for_twice(client: Client) -> None:
     assert session.spent == COST
 
 
-async def test_leaving_early_finds_out_what_it_cost(client: Client, tmp_path: Path) -> None:
-    async with Shop(pause=0.02).node.serving("127.0.0.1:0") as running:
-        async with client.stream("?", node=running.address, skill="words") as stream:
-            await anext(stream)
-        (session,) = await settled(client)
-    intent = wallet_in(tmp_path).intent(stream.request_id)
-    assert intent is not None
-    assert intent.status is PaymentStatus.PAID
-    assert session.spent == intent.charge
-    assert 0 < session.spent < COST
-
-
-async def test_the_session_of_an_answer_that_was_left_is_used_again(client: Client) -> None:
-    async with Shop(pause=0.02).node.serving("127.0.0.1:0") as running:
-        for _ in range(3):
-            async with client.stream("?", node=running.address, skill="words") as stream:
-                await anext(stream)
-        assert (await client.ask("?", node=running.address, skill="words")).cost == Amount(COST, TEST)
-        sessions = await settled(client)
-    assert len(sessions) == 1
-
-
-async def test_a_time_out_says_how_much_may_have_been_paid(client: Client, tmp_path: Path) -> None:
-    async with Shop().node.serving("127.0.0.1:0") as running:
-        with pytest.raises(AnswerTimeoutError, match="the node may charge up to") as error:
-            await client.ask("?", node=running.address, skill="stall", timeout=1)
-        stake = error.value.stake
-        (session,) = await settled(client)
-    assert stake is not None
-    assert stake.money_moved
-    assert 0 < stake.metered <= session.spent <= stake.at_most
-
-
-async def test_a_time_out_before_anything_was_sent_says_that_nothing_was_paid(client: Client) -> None:
-    shop = Shop()
-    async with Proxy() as proxy, shop.node.serving("127.0.0.1:0", advertise=[f"127.0.0.1:{proxy.port}"]) as running:
-        proxy.target = running.port
-        address = f"127.0.0.1:{proxy.port}"
-        await client.ask("?", node=address, skill="words")
-        await settled(client)
-    with pytest.raises(Exception, match="nothing was paid for it"):
-        await client.ask("?", node=address, skill="words", timeout=3)
-    (session,) = await client.payments.sessions()
-    assert (session.spent, session.running) == (COST, 0)
-
-
 async def test_a_node_that_forgot_its_sessions_is_paid_out_of_another(tmp_path: Path) -> None:
     key = KeyPair.generate()
     async with customer(tmp_path) as client:
@@ -245,6 +198,29 @@ async def test_a_durable_node_is_paid_out_of_the_same_session_after_a_restart(tm
             (session,) = await settled(client)
     assert result.receipt is not None
     assert (result.receipt.value.number, session.spent, session.acknowledged) == (2, 2 * COST, 2)
+
+
+async def test_two_replicas_are_paid_out_of_one_session_and_either_pays_it_back(tmp_path: Path) -> None:
+    key, payer, store = KeyPair.generate(), KeyPair.generate(), f"sqlite:///{tmp_path}/node.db"
+    one, two = (Shop(key=key, store=store, replica=name).node for name in ("one", "two"))
+    async with one.serving("127.0.0.1:0") as first:
+        async with customer(tmp_path, key=payer) as client:
+            await client.ask("?", node=first.address, skill="words")
+            await settled(client)
+        # The sibling that comes later issues a newer card, after which no earlier one may be used.
+        async with two.serving("127.0.0.1:0") as second:
+            for running in (second, first, second, first):
+                async with customer(tmp_path, key=payer) as client:
+                    await client.ask("?", node=running.address, skill="words")
+                    (session,) = await settled(client)
+            async with customer(tmp_path, key=payer) as client:
+                await client.payments.close_session(session.session_id)
+                back = await client.payments.withdraw(session.session_id)
+                checks = await client.payments.verify(session.session_id)
+                (session,) = await client.payments.sessions()
+    assert (session.spent, session.acknowledged, session.trouble) == (5 * COST, 5, "")
+    assert (back.status, back.amount) == (TransferStatus.SUCCEEDED, 1500 - 5 * COST)
+    assert all(check.passed for check in checks)
 
 
 async def test_a_closed_session_is_followed_by_another(client: Client) -> None:
@@ -323,6 +299,13 @@ async def test_an_ask_that_costs_more_than_the_budget_is_not_sent(tmp_path: Path
         ):
             await client.ask("?", node=running.address, skill="words")
         assert await client.payments.sessions() == ()
+
+
+async def test_a_budget_in_an_asset_that_the_skill_has_no_price_in_is_not_sent(tmp_path: Path) -> None:
+    budget = Budget(per_ask="1 USD/6", per_day="5 USD/6")
+    async with Shop().node.serving("127.0.0.1:0") as running, customer(tmp_path, budget=budget) as client:
+        with pytest.raises(BudgetAssetError, match="words is paid for in TEST/0, and the budget is in USD/6"):
+            await client.ask("?", node=running.address, skill="words")
 
 
 async def test_the_node_ends_an_answer_that_reaches_the_budget_of_an_ask(tmp_path: Path) -> None:

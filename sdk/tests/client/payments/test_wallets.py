@@ -1,8 +1,5 @@
-import sqlite3
-import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -13,53 +10,12 @@ import pytest
 
 from consilience.client.payments import PaymentStatus, Wallet
 from consilience.client.payments.wallet_rows import Demand
-from consilience.errors import BudgetExceededError, ProtocolError, UsageError, WalletFileError
+from consilience.errors import BudgetExceededError, ProtocolError, UsageError
 from consilience.payments import SessionStatus, TransferStatus
 from scripts.machine_cache import ROOT
 from sdk.tests.client.payments.wallet_specimens import NOW, WINDOW, Specimens, request_id
 
 DAY = 10_000
-
-
-@pytest.fixture
-def specimens() -> Specimens:
-    return Specimens()
-
-
-@pytest.fixture
-def wallet(tmp_path: Path) -> Iterator[Wallet]:
-    wallet = Wallet.at(tmp_path / "wallet.sqlite")
-    yield wallet
-    wallet.close()
-
-
-def test_the_file_is_its_owners_alone(wallet: Wallet) -> None:
-    assert wallet.path is not None
-    assert stat.S_IMODE(wallet.path.stat().st_mode) == 0o600
-
-
-def test_a_file_of_a_newer_version_is_not_touched(wallet: Wallet) -> None:
-    assert wallet.path is not None
-    wallet.close()
-    with sqlite3.connect(wallet.path) as database:
-        database.execute("PRAGMA user_version = 2")
-    database.close()
-    with pytest.raises(WalletFileError, match="newer version of this library"):
-        Wallet.at(wallet.path)
-
-
-def test_a_file_that_is_no_wallet_is_told(tmp_path: Path) -> None:
-    file = tmp_path / "wallet.sqlite"
-    file.write_text("my precious notes, which are no database at all\n" * 20)
-    with pytest.raises(WalletFileError, match=r"wallet\.sqlite"):
-        Wallet.at(file)
-    assert file.read_text().startswith("my precious notes")
-
-
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    (tmp_path / "taken").write_text("")
-    with pytest.raises(WalletFileError, match="cannot be opened"):
-        Wallet.at(tmp_path / "taken" / "wallet.sqlite")
 
 
 def test_threads_share_a_wallet_and_sign_no_more_than_one_would(wallet: Wallet, specimens: Specimens) -> None:
@@ -228,7 +184,7 @@ def test_a_receipt_that_came_too_early_is_checked_when_the_one_before_it_comes(
 def test_nothing_is_signed_for_a_session_in_trouble_or_closed(wallet: Wallet, specimens: Specimens) -> None:
     session_id = specimens.open(wallet)
     signed = wallet.begin(specimens.intent(request_id(1)), per_day=DAY, least=1).voucher
-    wallet.mark(session_id, trouble="it lies")
+    wallet.give_up(session_id, trouble="it lies", now=NOW)
     assert wallet.begin(specimens.intent(request_id(2)), per_day=DAY, least=1).voucher == signed == WINDOW
     assert wallet.authorize(session_id).cumulative == signed
 
@@ -345,8 +301,27 @@ async def test_a_step_of_a_wallet_in_memory_is_taken_whole_or_not_at_all(specime
     assert (session.running, session.authorized) == (0, 0)
 
 
-def test_a_wallet_in_memory_has_no_file() -> None:
-    wallet = Wallet.in_memory()
-    assert wallet.path is None
-    assert wallet.sessions() == ()
-    wallet.close()
+def test_what_was_kept_of_a_deposit_on_its_way_counts_as_spent_once(wallet: Wallet, specimens: Specimens) -> None:
+    session_id = specimens.open(wallet)
+    wallet.transfers.begin_deposit(session_id, deposit_id=b"d" * 16, amount=100, now=NOW)
+    for _ in range(2):
+        wallet.transfers.come(session_id, deposit_id=b"d" * 16, credited=97, day=NOW.date())
+        (deposit,) = wallet.transfers.deposits(session_id)
+        assert (deposit.status, deposit.amount) == (TransferStatus.SUCCEEDED, 97)
+        assert wallet.spent_on(NOW.date(), asset="TEST/0") == 3
+    assert wallet.transfers.brought(session_id) == 97
+
+
+def test_what_is_left_in_a_session_that_is_given_up_counts_as_spent_once(wallet: Wallet, specimens: Specimens) -> None:
+    session_id = specimens.open(wallet)
+    transfers, today = wallet.transfers, NOW.date()
+    for number, amount in enumerate((100, 50, 7), start=1):
+        transfers.begin_deposit(session_id, deposit_id=bytes([number]) * 16, amount=amount, now=NOW)
+    transfers.end_deposit(session_id, deposit_id=bytes([1]) * 16, status=TransferStatus.SUCCEEDED)
+    transfers.instruct(session_id, deposit_id=bytes([2]) * 16, instruction=b"how")
+    transfers.begin_withdrawal(session_id, withdrawal_id=bytes(16), amount=30, now=NOW)
+    assert transfers.brought(session_id) == 100 + 50 - 30, "nobody was told how to make the third"
+    for trouble in ("it lies", "it lies again"):
+        wallet.give_up(session_id, trouble=trouble, now=NOW)
+        assert wallet.spent_on(today, asset="TEST/0") == 120
+    assert wallet.spent_on(today, asset="USD/6") == 0

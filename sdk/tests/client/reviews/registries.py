@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ from consilience.identity import KeyPair
 from consilience.nodes import Endpoint, TlsMode
 from consilience.reviews import NodeQuery, OpenRecord
 from consilience.server import Node, Registry
+from consilience.units import utc_now
 from sdk.tests.server.registry.callers import RegistryCaller, calling_registry
 
 ANYWHERE = "127.0.0.1:0"
@@ -103,13 +105,15 @@ class House:
 
 
 @asynccontextmanager
-async def registries(folder: Path, count: int = 2) -> AsyncIterator[tuple[House, ...]]:
-    """Serves registries that do not follow each other."""
+async def registries(
+    folder: Path, *, clocks: Sequence[Callable[[], datetime]] = (utc_now, utc_now)
+) -> AsyncIterator[tuple[House, ...]]:
+    """Serves registries that do not follow each other, one for each clock."""
     async with AsyncExitStack() as stack:
         houses = []
-        for number in range(count):
+        for number, clock in enumerate(clocks):
             store = f"sqlite:////{folder}/records-{number}.db"
-            node = Node(f"registry {number}", key=KeyPair.generate(), registry=Registry(store=store))
+            node = Node(f"registry {number}", key=KeyPair.generate(), registry=Registry(store=store), clock=clock)
             running = await stack.enter_async_context(node.serving(ANYWHERE))
             between = await stack.enter_async_context(GoBetween(target=running.port))
             houses.append(House(between=between, caller=await stack.enter_async_context(calling_registry(running))))

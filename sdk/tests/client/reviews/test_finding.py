@@ -12,12 +12,14 @@ import pytest
 from consilience._wire import registries as wire
 from consilience.client import Client
 from consilience.client.reviews import Fault, FaultKind
+from consilience.client.reviews import registries as reading
 from consilience.client.reviews.finding import rank
 from consilience.errors import ConsilienceError, UsageError
 from consilience.identity import KeyPair
 from consilience.nodes import DataClass, MeasuredQuality, Profile, Skill
-from consilience.reviews import OpenRecord
+from consilience.reviews import OpenRecord, PublishOutcome
 from consilience.server import Node
+from consilience.server.registry import finding as looking
 from consilience.tariffs import Backing, PricedUnit, Rail, Tariff, UnitPrice
 from consilience.units import utc_now
 from sdk.tests.client.reviews.registries import Bend, House, registries, served_besides, without
@@ -99,6 +101,86 @@ async def test_a_registry_that_holds_a_card_back_stands_out(client: Client, hous
     assert str(fault).startswith(f"{houses[1].address} is silent")
 
 
+JURIST, OLD_JURIST = card(LAW, law()), card(LAW, law(), age=2 * HOUR)
+
+
+@pytest.mark.parametrize(
+    ("found_there", "listed"),
+    [((), ()), ((), (JURIST,)), ((OLD_JURIST,), ()), ((OLD_JURIST,), (OLD_JURIST,))],
+    ids=["nothing", "held back", "old", "old in both"],
+)
+async def test_a_registry_that_speaks_of_something_newer_has_to_show_it(
+    client: Client, houses: tuple[House, ...], found_there: tuple[OpenRecord, ...], listed: tuple[OpenRecord, ...]
+) -> None:
+    honest, lying = houses
+    await honest.bring(JURIST)
+    lying.between.bends = {
+        "FindNodes": showing(*found_there),
+        "PublishRecord": lambda *_: wire.encode_outcome(PublishOutcome.SUPERSEDED),
+        "ListRecords": lambda *_: wire.encode_records([one.record for one in listed], next_page_token=b""),
+    }
+    found = await client.find(domain="law")
+    assert [node.card.digest for node in found.nodes] == [JURIST.digest]
+    (fault,) = found.faults
+    assert (fault.registry, fault.kind, fault.digest) == (lying.address, FaultKind.REFUSING, JURIST.digest)
+    assert "shows nothing" in fault.detail
+
+
+async def test_a_registry_that_fails_as_it_is_looked_at_again_is_told_of(
+    client: Client, houses: tuple[House, ...]
+) -> None:
+    honest, newer = houses
+    await honest.bring(OLD_JURIST)
+    await newer.bring(card(LAW, Skill(id="units.convert", domains=("units",))))
+    newer.between.unserved = {"ListRecords"}
+    found = await client.find(domain="law")
+    assert [node.card.digest for node in found.nodes] == [OLD_JURIST.digest]
+    assert kinds(found.faults) == [(newer.address, FaultKind.REFUSING)]
+    assert "NODE-PROF-001" in found.faults[0].detail
+
+
+async def test_what_was_not_read_of_a_registry_is_not_held_against_it(
+    client: Client, houses: tuple[House, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MAX_RECORDS", 10)
+    many = [card(TestNode.named(f"jurist {number}"), law()) for number in range(20)]
+    for house in houses:
+        await house.bring(*many)
+    found = await client.find(domain="law")
+    assert 10 <= len(found.nodes) <= 20
+    assert kinds(found.faults) == [(house.address, FaultKind.PARTIAL) for house in houses]
+    assert "PublishRecord" not in (*houses[0].between.methods, *houses[1].between.methods)
+
+
+async def test_an_old_card_is_held_against_a_registry_however_little_of_it_was_read(
+    client: Client, houses: tuple[House, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MAX_RECORDS", 3)
+    others = [card(TestNode.named(f"jurist {number}"), law()) for number in range(3)]
+    fresh, large = houses
+    await fresh.bring(JURIST)
+    await large.bring(JURIST, *others)
+    large.between.bends["FindNodes"] = showing(OLD_JURIST, *others)
+    found = await client.find(domain="law")
+    assert JURIST.digest in {node.card.digest for node in found.nodes}
+    assert (large.address, FaultKind.PARTIAL) in kinds(found.faults)
+    (fault,) = (fault for fault in found.faults if fault.digest == JURIST.digest)
+    assert (fault.registry, fault.kind) == (large.address, FaultKind.BEHIND)
+
+
+async def test_a_registry_of_which_many_pages_are_empty_is_read_in_part(
+    client: Client, houses: tuple[House, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MAX_PAGES", 3)
+    monkeypatch.setattr(looking, "STEPS", 4)
+    apart = (law(), Skill(id="units.convert", domains=("units",)))
+    for house in houses:
+        await house.bring(*(card(TestNode.named(f"node {number}"), *apart) for number in range(20)))
+    found = await client.find(domain="law", text="convert")
+    assert found.nodes == ()
+    assert kinds(found.faults) == [(house.address, FaultKind.PARTIAL) for house in houses]
+
+
 async def test_an_old_card_does_not_outlive_a_new_one_that_fits_no_more(
     client: Client, houses: tuple[House, ...]
 ) -> None:
@@ -128,7 +210,7 @@ async def test_a_card_that_loses_to_one_that_was_seen_before_is_not_found(
         await house.bring(new)
     assert [node.card.digest for node in (await client.find(domain="law")).nodes] == [new.digest]
     for house in houses:
-        house.between.bends["FindNodes"] = replayed(old)
+        house.between.bends["FindNodes"] = showing(old)
     found = await client.find(domain="law")
     assert found.nodes == ()
     assert kinds(found.faults) == [(house.address, FaultKind.BEHIND) for house in houses]
@@ -152,8 +234,8 @@ async def test_in_the_place_of_an_old_card_the_one_is_found_that_the_node_has_sh
     assert kinds(found.faults) == [(house.address, FaultKind.BEHIND) for house in houses]
 
 
-def replayed(old: OpenRecord) -> Bend:
-    return lambda *_: wire.encode_cards([old.object.envelope], next_page_token=b"")
+def showing(*records: OpenRecord) -> Bend:
+    return lambda *_: wire.encode_cards([record.object.envelope for record in records], next_page_token=b"")
 
 
 def forged(record: OpenRecord) -> OpenRecord:

@@ -13,12 +13,15 @@ from consilience._wire.registries import encode_records
 from consilience.asks import Accepted
 from consilience.client import Client
 from consilience.client.reviews import FaultKind, TicketBook
+from consilience.client.reviews.gathering import opened
 from consilience.errors import RecordRetractedError, TicketUsedError, UsageError, WrongKeyError
 from consilience.identity import KeyPair, format_node_id
 from consilience.payments import Amount, Budget
 from consilience.reviews import (
     AdvisoryCategory,
     PublishOutcome,
+    Record,
+    Retraction,
     ReviewTicket,
     Severity,
     Verdict,
@@ -30,7 +33,7 @@ from consilience.units import utc_now
 from sdk.tests.client.reviews.registries import House, registries
 from sdk.tests.client.scripted_nodes import AskCall, ScriptedNode
 from sdk.tests.server.payments.shops import Shop, shop_node
-from sdk.tests.server.specimens import Counting, serve_test_skills
+from sdk.tests.server.specimens import Counting, echo, serve_test_skills
 
 ANYWHERE = "127.0.0.1:0"
 NODE_KEY = KeyPair.generate()
@@ -89,6 +92,19 @@ async def test_an_answer_is_reviewed_answered_by_its_node_and_taken_back(
     assert [(fault.registry, fault.kind) for fault in after.faults] == [(houses[0].address, FaultKind.BEHIND)]
     with pytest.raises(RecordRetractedError):
         await client.reviews.publish(said.record)
+
+
+@pytest.mark.parametrize(("said", "read"), [(None, "units"), ("law.de", "law.de"), ("", "")])
+async def test_a_review_is_about_the_one_domain_of_the_skill_unless_its_writer_says_otherwise(
+    client: Client, said: str | None, read: str
+) -> None:
+    node = Node("feet", key=KeyPair.generate())
+    node.skill("echo", domains=["units"])(echo)
+    async with node.serving(ANYWHERE) as serving:
+        result = await client.ask("say", node=address_of(serving))
+        await client.reviews.review(result, verdict=Verdict.WRONG, domain=said)
+    (review,) = (await client.reviews.about(serving.node_id)).signed_reviews()
+    assert review.value.domain == read
 
 
 async def test_an_answer_is_reviewed_once(client: Client, running: RunningNode) -> None:
@@ -263,6 +279,34 @@ async def test_what_was_seen_to_be_taken_back_does_not_come_back(
         assert (await reader.reviews.about(node_id)).advisories == ()
     async with Client(KeyPair.generate(), card_file=card_file, registries=[houses[0].address]) as stranger:
         assert len((await stranger.reviews.about(node_id)).advisories) == 1
+
+
+async def test_a_retraction_counts_that_says_to_be_about_another_node(
+    houses: tuple[House, ...], card_file: Path
+) -> None:
+    author, node_id = KeyPair.generate(), KeyPair.generate().public_key
+    one, other = (house.address for house in houses)
+    async with Client(author, card_file=card_file, registries=[one, other]) as client:
+        said = await client.reviews.warn(
+            node=format_node_id(node_id),
+            category=AdvisoryCategory.FRAUD,
+            severity=Severity.HIGH,
+            summary="It takes money.",
+            registries=[one],
+        )
+        place = opened(said.record, now=utc_now()).place
+        retraction = Retraction(
+            author=author.public_key,
+            target_type=place.type,
+            target_digest=place.slot,
+            subject=KeyPair.generate().public_key,
+            issue_time=utc_now(),
+            expire_time=place.end,
+        )
+        await client.reviews.publish(Record(object=seal(retraction, signer=author).envelope), registries=[other])
+        opinions = await client.reviews.about(node_id)
+    assert opinions.advisories == ()
+    assert [(fault.registry, fault.kind) for fault in opinions.faults] == [(one, FaultKind.BEHIND)]
 
 
 async def test_what_cannot_be_said_is_refused_before_anything_is_sent(

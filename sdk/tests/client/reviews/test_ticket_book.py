@@ -87,8 +87,9 @@ def test_a_newer_book_and_a_damaged_one_are_refused(path: Path, tmp_path: Path) 
     with pytest.raises(TicketBookError, match="newer version"):
         TicketBook(path)
     (tmp_path / "text").write_text("this is no database, it is text, and more of it than a header has " * 9)
-    with pytest.raises(TicketBookError):
+    with pytest.raises(TicketBookError) as damaged:
         TicketBook(tmp_path / "text")
+    assert "move it away if it is damaged" in damaged.value.remedy  # and not: name another, which no command can
     with pytest.raises(TicketBookError):
         TicketBook(tmp_path)
 

@@ -194,6 +194,18 @@ def test_of_a_node_that_nobody_judged_there_is_nothing_to_explain() -> None:
     assert explanation.score == seen()
 
 
+def test_what_does_not_count_in_a_domain_is_told_beside_it() -> None:
+    judgements = [
+        judged("me"),
+        judged("me", domain="law"),
+        judged("ann", domain="law"),
+        judged("me", domain=""),
+        judged("me", subject="another", domain="law"),
+    ]
+    assert explained(judgements).elsewhere == {"law": 2, "": 1}
+    assert explained(judgements).score == seen([judged("me")])
+
+
 @UNHURRIED
 @given(
     judgements_of(["me", "ann", "bob", "eve"]),

@@ -27,6 +27,8 @@ from consilience.units import EncodedAny
 Transfer = tuple[bytes, bytes]
 
 DEPOSIT_TIME = timedelta(hours=1)
+INVOICE = EncodedAny(b"\n\x07invoice\x12\x80\x10" + bytes(2048))
+"""What a rail tells of a deposit, longer than any invoice."""
 WRONG = EncodedAny(b"\n\x05wrong")
 """A proof that does not hold."""
 
@@ -89,7 +91,7 @@ class SimulatedPayee:
     async def start_deposit(self, order: DepositOrder, *, now: datetime) -> StartedDeposit:
         await self._world.reached(order.deposit_id)
         name = order.session_id + order.deposit_id
-        return StartedDeposit(rail_ref=self.offer.id.encode() + name, expire_time=now + DEPOSIT_TIME)
+        return StartedDeposit(rail_ref=self.offer.id.encode() + name, expire_time=now + DEPOSIT_TIME, detail=INVOICE)
 
     async def check_deposit(
         self,

@@ -92,9 +92,15 @@ async def teller(
     rails: tuple[RailSettings, ...] = (HOLD,),
     patience: timedelta = PATIENCE,
     sessions_per_minute: int = 1000,
+    transfers_per_minute: int = 1000,
 ) -> AsyncIterator[Teller]:
     """Gives a life to the payments of a node whose store is open."""
-    payments = Payments(rails=rails, quotes_per_minute=5, sessions_per_minute=sessions_per_minute)
+    payments = Payments(
+        rails=rails,
+        quotes_per_minute=5,
+        sessions_per_minute=sessions_per_minute,
+        transfers_per_minute=transfers_per_minute,
+    )
     node = Node("test", key=key, store=store, payments=payments, clock=clock)
     node.skill("echo", offers=(Offer(tariff=TARIFF, window=20, max_charge=100),))(echo)
     node.skill("free")(echo)
@@ -130,6 +136,7 @@ async def teller(
         ),
         rails=plan.trade.rails,
         session_rate=CallRate(per_minute=payments.sessions_per_minute),
+        transfer_rate=CallRate(per_minute=payments.transfers_per_minute),
         patience=patience,
     )
     try:

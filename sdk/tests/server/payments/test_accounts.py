@@ -145,14 +145,14 @@ async def test_no_more_is_given_back_than_was_charged_and_of_no_refund(
     accounts = node_teller.service.accounts
     first = await charged(payer, session_id, 5)
     refund = await accounts.refund(session_id, first.digest, amount=3)
-    for receipt_digest, amount in (
-        (first.digest, 3),
-        (first.digest, 0),
-        (first.digest, -1),
-        (refund.digest, 1),
-        (Digest(bytes(32)), 1),
+    for receipt_digest, amount, said in (
+        (first.digest, 3, "3 TEST cannot be given back: .* more than the 5 TEST that it charged"),
+        (first.digest, 0, "above zero"),
+        (first.digest, -1, "above zero"),
+        (refund.digest, 1, "no such receipt"),
+        (Digest(bytes(32)), 1, "no such receipt"),
     ):
-        with pytest.raises(UsageError):
+        with pytest.raises(UsageError, match=said):
             await accounts.refund(session_id, receipt_digest, amount=amount)
     assert (await payer.state(session_id)).refunded == 3
 

@@ -14,8 +14,8 @@ from consilience._wire.payments import pack_envelope
 from consilience.envelopes import Signed
 from consilience.errors import DepositInvalidError
 from consilience.identity import KeyPair
-from consilience.payments import Amount, Receipt, TransferStatus, check_refund
-from consilience.rails.hold import HoldRail
+from consilience.payments import Amount, Hold, Receipt, TransferStatus, check_refund
+from consilience.rails.hold import DEPOSIT_TIME, HoldRail
 from consilience.server.keys import FixedKey
 from consilience.server.payments import books as rooms
 from consilience.server.payments.books import Books, BooksError, Earnings, opened_books
@@ -162,6 +162,33 @@ async def test_a_hold_that_the_operator_hands_out_is_credited(key: KeyPair, cloc
         assert (hold.payer, hold.amount) == (payer.key.public_key, Amount(70, "TEST/0"))
         proof = pack_envelope(envelopes.from_bytes(hold.encoded))
         state, status = await payer.confirm(terms.digest, DEPOSIT, proof)
+    assert (status, state.deposited) == (TransferStatus.SUCCEEDED, 70)
+    await store.close()
+
+
+async def test_no_promise_outlives_the_time_of_its_deposit(key: KeyPair, clock: ManualClock, file: Path) -> None:
+    store = SqliteStore(file)
+    await store.open(replica="node", lease_until=clock.now + timedelta(days=7))
+    began = clock.now
+    async with teller(store, key=key, clock=clock, rails=(HoldRail(grants=False),)) as made:
+        payer = made.payer()
+        terms = payer.terms()
+        await payer.open(terms, deposit_id=DEPOSIT, deposit=70)
+        clock.advance(timedelta(hours=20))
+        async with opened(file, key, clock=clock) as books:
+            short = await books.hold(terms.digest, lifetime=timedelta(hours=1))
+            long = await books.hold(terms.digest, lifetime=timedelta(hours=24))
+        assert short.expire_time == clock.now + timedelta(hours=1)
+        assert long.expire_time == began + DEPOSIT_TIME
+        hold = envelopes.open_envelope(envelopes.from_bytes(long.encoded), Hold)
+        assert hold.value.expire_time == long.expire_time
+
+        clock.now = began + DEPOSIT_TIME  # the last moment at which it is credited
+        await made.service.poll(now=clock.now)
+        with pytest.raises(BooksError, match="had time for the deposit until"):
+            async with opened(file, key, clock=clock) as books:
+                await books.hold(terms.digest, lifetime=timedelta(hours=1))
+        state, status = await payer.confirm(terms.digest, DEPOSIT, pack_envelope(hold.envelope))
     assert (status, state.deposited) == (TransferStatus.SUCCEEDED, 70)
     await store.close()
 

@@ -4,23 +4,27 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from grpc import aio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consilience._wire.envelopes import from_bytes, open_envelope
+from consilience._wire.envelopes import from_bytes, open_envelope, seal
 from consilience._wire.errors import status_of
+from consilience._wire.payments import decode_opened
+from consilience._wire.services import encode_request
 from consilience.asks import Usage
 from consilience.errors import PaymentRequired, PaymentRequiredError, Supported, TermsRefusedError, UsageError
 from consilience.identity import KeyPair
 from consilience.nodes import Skill
-from consilience.payments import Quote, cost
+from consilience.payments import OPEN_METHOD, OpenSessionCall, Quote, cost
 from consilience.rails.hold import HoldRail
 from consilience.server import Node
 from consilience.server.payments import Circumstances, Formula, Hours, Offer, Payments
 from consilience.server.payments.offers import PriceBook
-from consilience.tariffs import MAX_PRICE, PricedUnit, Tariff, UnitPrice
+from consilience.tariffs import MAX_PRICE, Backing, PricedUnit, Tariff, UnitPrice
 from sdk.tests.server.callers import calling
-from sdk.tests.server.payments.simulated_rails import SimulatedRail, SimulatedWorld
+from sdk.tests.server.payments.payers import Payer, credit_terms
+from sdk.tests.server.payments.simulated_rails import INVOICE, SimulatedRail, SimulatedWorld
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -151,17 +155,31 @@ def long_offer(*, models: int) -> Offer:
     return Offer(tariff=named, window=most, max_charge=most)
 
 
-async def test_whoever_names_no_payment_is_told_the_whole_price_in_four_kibibytes() -> None:
-    rails = tuple(SimulatedRail(SimulatedWorld(), id=f"{number}{'r' * 63}") for number in range(4))
+async def test_whoever_names_no_payment_is_told_the_whole_price_in_four_kibibytes_and_no_invoice() -> None:
+    world = SimulatedWorld()
+    rails = tuple(SimulatedRail(world, id=f"{number}{'r' * 63}") for number in range(4))
     node = Node("n", key=KeyPair.generate(), payments=Payments(rails=rails))
     node.skill("s" * 64, offers=[long_offer(models=20)])(echo)
     async with node.serving("127.0.0.1:0") as running, calling(running) as caller:
         with pytest.raises(PaymentRequiredError) as refused:
             await caller.ask(skill_id="s" * 64)
+        payer = Payer(caller=caller, terms=credit_terms(caller))
+        await payer.quote("s" * 64)
+        assert not world.asked, "whoever is told a price, or asks for one, makes no invoice"
+        prepaid = replace(payer.terms.value, rail_id=rails[0].id, backing=Backing.PREPAID, credit_limit=0)
+        terms = seal(replace(prepaid, issuer=prepaid.payee), signer=caller.key)
+        call = OpenSessionCall(header=caller.header(OPEN_METHOD), terms=terms.envelope, deposit_id=bytes(16), deposit=1)
+        opened = await caller.unary(OPEN_METHOD, encode_request(seal(call, signer=caller.key).envelope))
+        _, instruction = decode_opened(opened)
     assert isinstance(refused.value.detail, PaymentRequired)
     quote = open_envelope(from_bytes(refused.value.detail.quote), Quote).value
     assert len(quote.rail_ids) == 4
     assert len(status_of(refused.value).SerializeToString()) <= 4096
+    told = refused.value.__cause__
+    assert isinstance(told, aio.AioRpcError)
+    assert sum(len(name) + len(value) for name, value in told.trailing_metadata() or ()) <= 4096
+    assert instruction is not None
+    assert instruction.detail == INVOICE
 
 
 def test_a_price_that_does_not_fit_into_a_refusal_is_refused_before_the_node_serves() -> None:

@@ -1,6 +1,7 @@
 """Paid asks: what is delivered, metered and charged, whoever pays late, little, or not at all."""
 
 import asyncio
+import base64
 import itertools
 import logging
 from collections.abc import AsyncIterator
@@ -18,6 +19,7 @@ from consilience.errors import (
     PaymentRequired,
     PaymentRequiredError,
     QuoteInvalidError,
+    RequestIdReusedError,
     SessionBalance,
     SessionClosedError,
     SessionUnknownError,
@@ -316,8 +318,8 @@ async def test_a_quote_holds_for_its_payer_skill_time_and_bounds_alone(key: KeyP
             await payer.ask(quote=quote, pays=WINDOW)
 
 
-async def test_logs_and_receipts_hold_no_word_of_question_or_answer(
-    payer: Payer, caplog: pytest.LogCaptureFixture
+async def test_logs_and_receipts_hold_no_secret_and_no_word_of_question_or_answer(
+    key: KeyPair, payer: Payer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     word = "xyzzy-plugh"
@@ -325,8 +327,18 @@ async def test_logs_and_receipts_hold_no_word_of_question_or_answer(
     receipt = payer.check(question, reading)
     with pytest.raises(BalanceTooLowError):
         await payer.ask(word, pays=WINDOW)
-    assert word.encode() not in receipt.envelope.payload
-    assert word not in caplog.text
+    other = payer.caller.sign(replace(question.ask.value, skill_id="tokens"))
+    with pytest.raises(RequestIdReusedError):
+        await payer.send(replace(question, ask=other)).rest()
+    await payer.ask("late", skill="failing", pays=1000)
+    await payer.close()
+    assert "the engine broke" in caplog.text, "faults of a paid ask are logged"
+    seeds = [bytes(each._signing_key) for each in (key, payer.caller.key)]
+    secrets = [word.encode(), *seeds]
+    kept = [receipt.envelope.payload, *(listed.envelope.payload for listed in await payer.receipts())]
+    assert not [secret for secret in secrets for each in kept if secret in each]
+    written = [word, *(form for seed in seeds for form in (seed.hex(), base64.b64encode(seed).decode(), repr(seed)))]
+    assert not [text for text in written if text in caplog.text]
 
 
 async def paid_question(payer: Payer, text: str) -> PaidQuestion:

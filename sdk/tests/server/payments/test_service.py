@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -55,9 +56,11 @@ from consilience.payments import (
 from consilience.server import Node
 from consilience.server.observers import SilentObserver
 from consilience.server.payments.service import PaymentService
+from consilience.server.store.ledger import PayingStore
 from consilience.server.transport import make_server
 from consilience.units import Digest, PublicKey, RequestId
-from sdk.tests.server.payments.tellers import TARIFF, Payer, Teller
+from sdk.tests.server.clocks import ManualClock
+from sdk.tests.server.payments.tellers import TARIFF, Payer, Teller, teller
 
 OF: dict[str, Any] = {"session_id": Digest(b"s" * 32)}
 
@@ -238,6 +241,37 @@ async def test_every_method_is_served_and_refuses_with_a_reason(payer: Payer, no
             told = await stub.Check(health_pb2.HealthCheckRequest(service=service))
             assert told.status == health_pb2.HealthCheckResponse.SERVING
         await server.stop(None)
+
+
+async def test_an_address_moves_money_so_often_and_no_more_under_however_many_keys(
+    store: PayingStore, key: KeyPair, clock: ManualClock, node: Node
+) -> None:
+    async with teller(store, key=key, clock=clock, transfers_per_minute=3) as strict:
+        server, served = await serve(node, strict.service)
+        async with served.channel:
+            moving = [method for method in METHODS if method.method in (OPEN_METHOD, CONFIRM_METHOD, WITHDRAW_METHOD)]
+            assert len(moving) == 3
+            for method in moving:
+                with suppress(SessionUnknownError):
+                    await served.call(method.method, _request(method, payer=strict.payer()))
+            for method in moving:
+                with pytest.raises(LimitExceededError) as refused:
+                    await served.call(method.method, _request(method, payer=strict.payer()))
+                assert refused.value.detail == LimitExceeded(limit="max_transfers_per_minute", maximum=3, requested=4)
+                assert refused.value.retry_after is not None
+            for method in METHODS:
+                if method not in moving:
+                    with suppress(SessionUnknownError):
+                        await served.call(method.method, _request(method, payer=strict.payer()))
+            clock.advance(timedelta(minutes=1))
+            with pytest.raises(SessionUnknownError):
+                await served.call(WITHDRAW_METHOD, _request(moving[-1], payer=strict.payer()))
+            await server.stop(None)
+
+
+def _request(method: Method, *, payer: Payer) -> bytes:
+    call = method.make(payer.header(method.method), payer)
+    return services.encode_request(seal(call, signer=payer.key).envelope)
 
 
 async def test_a_server_with_payments_shows_them_by_reflection(node_teller: Teller, node: Node) -> None:

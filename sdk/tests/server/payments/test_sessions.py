@@ -58,6 +58,22 @@ async def test_the_same_terms_are_one_session_as_it_stands(payer: Payer) -> None
     assert {(state.deposited, state.authorized) for state, _ in found} == {(100, 30)}
 
 
+async def test_a_session_is_told_as_it_stands_once_the_rail_has_started_a_deposit(
+    payer: Payer, world: SimulatedWorld
+) -> None:
+    terms = payer.terms(rail_id="sim.v1")
+    first, second = os.urandom(16), os.urandom(16)
+    await payer.open(terms, deposit_id=first, deposit=100)
+    world.silent, world.waiting = True, asyncio.Event()
+    opening = asyncio.create_task(payer.open(terms, deposit_id=second, deposit=50))
+    await world.waiting.wait()
+    world.silent, world.arrived[terms.digest, first] = False, 100
+    await payer.confirm(terms.digest, first)
+    world.answer.set()
+    state, _ = await opening
+    assert state.deposited == 100
+
+
 async def test_terms_lead_to_their_session_though_the_card_does_not_offer_them_any_more(
     store: PayingStore, key: KeyPair, clock: ManualClock, world: SimulatedWorld
 ) -> None:

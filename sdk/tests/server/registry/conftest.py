@@ -4,6 +4,7 @@ import importlib
 import itertools
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psycopg
@@ -55,25 +56,36 @@ def postgres_url(postgres_uri: str) -> Iterator[URL]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def make_database(request: pytest.FixtureRequest, tmp_path: Path) -> MakeDatabase:
-    """Returns how to name the one database of a test, once for each process that is to share it."""
+    """Returns how to name the one database of a test, once for each process that opens it."""
     if request.param == "sqlite":
         return lambda: SqliteDatabase(tmp_path / "registry" / "records.db")
-    url: URL = request.getfixturevalue("postgres_url").set(drivername="postgresql+psycopg")
+    share_database: MakeDatabase = request.getfixturevalue("share_database")
+    return share_database
+
+
+@pytest.fixture
+def share_database(postgres_url: URL) -> MakeDatabase:
+    """Returns how to name one database, once for each process that is to share it with the others."""
+    url = postgres_url.set(drivername="postgresql+psycopg")
     return lambda: PostgresDatabase(url)
 
 
 @pytest.fixture
 async def store(make_database: MakeDatabase) -> AsyncIterator[SqlRecordStore]:
-    opened = SqlRecordStore(make_database(), quotas=QUOTAS)
-    await opened.open()
-    yield opened
-    await opened.close()
+    async with _opened(make_database()) as opened:
+        yield opened
 
 
 @pytest.fixture
-async def sibling(make_database: MakeDatabase, store: SqlRecordStore) -> AsyncIterator[SqlRecordStore]:
-    """Is another store on the same database, as a second process of the registry has it."""
-    opened = SqlRecordStore(make_database(), quotas=QUOTAS)
+async def siblings(share_database: MakeDatabase) -> AsyncIterator[tuple[SqlRecordStore, SqlRecordStore]]:
+    """Are two stores on one database, as two processes of a registry have them."""
+    async with _opened(share_database()) as store, _opened(share_database()) as sibling:
+        yield store, sibling
+
+
+@asynccontextmanager
+async def _opened(database: Database) -> AsyncIterator[SqlRecordStore]:
+    opened = SqlRecordStore(database, quotas=QUOTAS)
     await opened.open()
     yield opened
     await opened.close()

@@ -10,6 +10,7 @@ import pytest
 from consilience.errors import (
     AddressInvalidError,
     KeyRetiredError,
+    LimitExceeded,
     LimitExceededError,
     SignatureInvalidError,
     UnreachableError,
@@ -20,7 +21,7 @@ from consilience.server import Node, Registry
 from consilience.server.registry.announcing import Announcer
 from consilience.server.registry.peers import Peer
 from consilience.units import Digest
-from sdk.tests.reviews.specimens import NOW, TestNode, key
+from sdk.tests.reviews.specimens import NOW, TestNode, advisory_about, key
 from sdk.tests.server.clocks import ManualClock
 from sdk.tests.server.registry.callers import calling_registry
 from sdk.tests.server.registry.offices import Line, LocalRegistry
@@ -97,6 +98,32 @@ async def test_who_cannot_be_reached_or_has_no_time_is_tried_again_and_who_refus
     for _ in range(4):
         await announcer.announce()
     assert [len(each.brought) for each in (away, busy, strict)] == [3, 2, 1]
+
+
+async def test_what_time_lifts_is_tried_again_until_it_is_lifted(tmp_path: Path) -> None:
+    clock = ManualClock()
+    clock.now = NOW - timedelta(hours=2)
+    behind, full = (LocalRegistry(tmp_path, name, clock=clock, max_records=1) for name in ("behind", "full"))
+    large = LimitExceededError("too large", detail=LimitExceeded(limit="record_bytes", maximum=1, requested=2))
+    narrow = Refusing(large, large)
+    registries: dict[str, Peer] = {"behind": Line(behind), "full": Line(full), "narrow": narrow}
+    announcer = Announcer(registries, records=lambda: [Record(object=NEW.envelope)])
+    for registry in (behind, full):
+        await registry.open()
+    await full.bring(advisory_about(bytes(32), author=key("author"), at=clock.now, days=1))
+    await announcer.announce()
+    assert await behind.held() == set()
+    clock.now = NOW
+    await announcer.announce()
+    assert await behind.held() == {NEW.digest}
+    assert NEW.digest not in await full.held()
+    clock.now = NOW + timedelta(days=2)
+    await full.intake.count()
+    await announcer.announce()
+    assert await full.held() == {NEW.digest}
+    assert len(narrow.brought) == 1
+    for registry in (behind, full):
+        await registry.store.close()
 
 
 async def test_a_running_node_is_found_at_the_registry_that_it_names(node: Node, tmp_path: Path) -> None:

@@ -281,8 +281,8 @@ async def test_a_store_that_is_not_open_says_so(make_database: MakeDatabase) -> 
         await store.get(REVIEW.digest, now=NOW)
 
 
-async def test_two_processes_that_open_an_empty_database_at_once_make_one_store(make_database: MakeDatabase) -> None:
-    stores = [SqlRecordStore(make_database()) for _ in range(4)]
+async def test_two_processes_that_open_an_empty_database_at_once_make_one_store(share_database: MakeDatabase) -> None:
+    stores = [SqlRecordStore(share_database()) for _ in range(4)]
     await asyncio.gather(*(store.open() for store in stores))
     assert len({store.identity for store in stores}) == 1
     for store in stores:
@@ -290,12 +290,12 @@ async def test_two_processes_that_open_an_empty_database_at_once_make_one_store(
 
 
 async def test_a_feed_that_is_read_while_several_write_misses_nothing(
-    make_database: MakeDatabase, store: SqlRecordStore, sibling: SqlRecordStore
+    share_database: MakeDatabase, siblings: tuple[SqlRecordStore, SqlRecordStore]
 ) -> None:
     """The order of the numbers is that of the commits, whoever writes (REG-SYNC-001)."""
     said = [advisory_about(NODE.root.public_key, author=key(f"author {number}")) for number in range(60)]
     seen: list[tuple[int, Digest]] = [(0, Digest(b""))]
-    reader = SqlRecordStore(make_database())
+    reader = SqlRecordStore(share_database())
     await reader.open()
 
     async def follow(writing: asyncio.Future[Any]) -> None:
@@ -306,7 +306,7 @@ async def test_a_feed_that_is_read_while_several_write_misses_nothing(
                 seen.extend(page)
 
     writing = asyncio.gather(
-        *((store, sibling)[number % 2].admit([placed(record)], now=NOW) for number, record in enumerate(said))
+        *(siblings[number % 2].admit([placed(record)], now=NOW) for number, record in enumerate(said))
     )
     await follow(writing)
     await reader.close()
@@ -314,12 +314,11 @@ async def test_a_feed_that_is_read_while_several_write_misses_nothing(
 
 
 async def test_of_two_processes_that_fill_one_slot_at_once_one_wins(
-    store: SqlRecordStore, sibling: SqlRecordStore
+    siblings: tuple[SqlRecordStore, SqlRecordStore],
 ) -> None:
+    store, sibling = siblings
     cards = [card_record(NODE, issued=NOW - HOUR + number * SOON) for number in range(20)]
-    await asyncio.gather(
-        *((store, sibling)[number % 2].admit([placed(card)], now=NOW) for number, card in enumerate(cards))
-    )
+    await asyncio.gather(*(siblings[number % 2].admit([placed(card)], now=NOW) for number, card in enumerate(cards)))
     assert await held(store) == {cards[-1].digest}
     assert await sibling.card_of(NODE.root.public_key, now=NOW) == cards[-1].record
 
@@ -351,3 +350,28 @@ async def test_a_full_store_takes_in_what_takes_the_place_of_something_alone(sto
     ]
     assert capacity.held == await store.count(now=NOW) == 4
     assert await held(store) == digests([*warnings[1:], *said[-2:]]), "the last one took the place of the first"
+
+
+async def test_what_has_ended_makes_no_room_for_its_slot_in_a_full_store(store: RecordStore) -> None:
+    later = NOW + 30 * DAY
+    await admit(store, card_record(NODE), advisory_about(NODE.root.public_key, author=REVIEWER, days=1))
+    full = Capacity(max_records=1, held=1)
+    again = card_record(NODE, issued=later - HOUR)
+    (outcome,) = await store.admit([placed(again, now=later)], now=later, capacity=full)
+    assert isinstance(outcome, LimitExceededError)
+    assert await store.count(now=later) == 0
+    roomy = Capacity(max_records=1)
+    (outcome,) = await store.admit([placed(again, now=later)], now=later, capacity=roomy)
+    assert outcome is STORED
+    assert roomy.held == await store.count(now=later) == 1
+    assert await store.forget(now=later) == 1, "the warning; the row of the card is taken again"
+
+
+async def test_what_has_ended_makes_no_room_in_a_quota_of_a_full_store(store: RecordStore) -> None:
+    warnings = [advisory_about(NODE.root.public_key, author=REVIEWER, days=days) for days in (1, 2, 3)]
+    await admit(store, *warnings)
+    later = NOW + 5 * DAY
+    another = advisory_about(NODE.root.public_key, author=REVIEWER, days=9)
+    (outcome,) = await store.admit([placed(another, now=later)], now=later, capacity=Capacity(max_records=1, held=1))
+    assert isinstance(outcome, LimitExceededError)
+    assert await store.count(now=later) == 0

@@ -1,13 +1,20 @@
-"""What is said of a database server that is not there, lets nobody in, or refuses: what to do, and no password."""
+"""What is said of a file that is in use, and of a server that is not there, lets nobody in, or refuses: what to do."""
 
 import socket
+from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import sql
 from sqlalchemy import URL, make_url
 
-from consilience.server.registry.databases import DatabaseRefusalError, DatabaseUnreachableError, PostgresDatabase
+from consilience.server.registry.databases import (
+    DatabaseInUseError,
+    DatabaseRefusalError,
+    DatabaseUnreachableError,
+    PostgresDatabase,
+    SqliteDatabase,
+)
 from consilience.server.registry.store import SqlRecordStore
 from consilience.server.store.contract import StoreUnavailableError
 
@@ -53,3 +60,16 @@ async def test_a_user_who_may_not_make_tables_is_told_to_need_the_right(postgres
             connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(WEAK)))
     assert isinstance(told, DatabaseRefusalError)
     assert "the right to make tables" in told.remedy
+
+
+async def test_a_file_is_for_one_store_at_a_time(tmp_path: Path) -> None:
+    file = tmp_path / "records.db"
+    (tmp_path / "link.db").symlink_to(file)
+    store, other = SqlRecordStore(SqliteDatabase(file)), SqlRecordStore(SqliteDatabase(tmp_path / "link.db"))
+    await store.open()
+    with pytest.raises(DatabaseInUseError, match=r"another process keeps its records in .*link\.db") as caught:
+        await other.open()
+    assert "PostgreSQL" in caught.value.remedy
+    await store.close()
+    await other.open()
+    await other.close()

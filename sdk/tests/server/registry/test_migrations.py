@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, inspect, select, text
 
 from consilience import nodes
 from consilience.reviews import NodeQuery, RecordType
@@ -17,6 +17,10 @@ from sdk.tests.server.registry.conftest import MakeDatabase
 
 NODE, RETIRED = TestNode.named("node"), TestNode.named("retired")
 FIRST_SCHEMA = (
+    "DROP INDEX records_of_author",
+    "DROP INDEX records_about",
+    "CREATE INDEX records_of_author ON records (author, serial)",
+    "CREATE INDEX records_about ON records (subject, serial)",
     "DROP INDEX records_on_ring",
     "ALTER TABLE records DROP COLUMN place",
     "DROP TABLE terms",
@@ -52,6 +56,10 @@ async def test_a_database_of_the_first_schema_is_searched_along_the_ring(make_da
     await again.admit([placed(newer)], now=NOW)
     assert (await again.fitting(NodeQuery(domain="units"), arc=Arc(), limit=9, now=NOW)).cards == ()
     assert await again._database.read(_version) == SCHEMA_VERSION
+    assert await again._database.read(_indexed) == {
+        "records_of_author": ["author", "type", "serial"],
+        "records_about": ["subject", "type", "serial"],
+    }
     await again.close()
 
 
@@ -73,6 +81,13 @@ def _as_in_the_first_schema(connection: Connection) -> None:
 
 def _as_in_a_later_schema(connection: Connection) -> None:
     connection.execute(REGISTRY.update().values(schema_version=SCHEMA_VERSION + 1))
+
+
+def _indexed(connection: Connection) -> dict[str | None, list[str | None]]:
+    """Returns the columns of the indexes by which records are listed."""
+    found = inspect(connection).get_indexes("records")
+    names = ("records_of_author", "records_about")
+    return {index["name"]: index["column_names"] for index in found if index["name"] in names}
 
 
 def _version(connection: Connection) -> int:

@@ -73,9 +73,13 @@ def registry(tmp_path: Path) -> Registry:
 
 @pytest.fixture
 async def running(registry: Registry, clock: ManualClock) -> AsyncIterator[RunningNode]:
-    node = Node("registry", key=key("registry"), registry=registry, clock=clock)
-    async with node.serving(ANYWHERE) as serving:
-        yield serving
+    async with serving(registry, clock=clock, name="registry") as served:
+        yield served
+
+
+def serving(registry: Registry, *, clock: ManualClock, name: str) -> RunningNode:
+    """Returns a registry with a key of that name, as a context manager that serves."""
+    return Node(name, key=key(name), registry=registry, clock=clock).serving(ANYWHERE)
 
 
 @pytest.fixture
@@ -267,18 +271,16 @@ async def test_a_page_may_be_empty_and_lead_on_so_that_no_call_takes_long(
     assert 0 in sizes
 
 
-async def test_the_feed_goes_on_behind_a_cursor_also_after_a_restart(
-    registry: Registry, clock: ManualClock, caller: RegistryCaller
-) -> None:
-    ((first, cursor),) = await caller.feed()
-    await caller.bring([REVIEW])
-    assert [taken for taken, _ in await caller.feed(cursor)] == [(REVIEW.digest,)]
-    again = Node("again", key=key("again"), registry=registry, clock=clock)
-    async with again.serving(ANYWHERE) as running, calling_registry(running) as other:
-        assert [taken for taken, _ in await other.feed(cursor)] == [(REVIEW.digest, running.card.digest)]
-    ((_, end),) = await caller.feed(cursor)
-    assert await caller.feed(end) == []
-    assert len(first) == 1
+async def test_the_feed_goes_on_behind_a_cursor_also_after_a_restart(registry: Registry, clock: ManualClock) -> None:
+    async with serving(registry, clock=clock, name="before") as running, calling_registry(running) as caller:
+        ((first, cursor),) = await caller.feed()
+        assert len(first) == 1
+        await caller.bring([REVIEW])
+        assert [taken for taken, _ in await caller.feed(cursor)] == [(REVIEW.digest,)]
+    async with serving(registry, clock=clock, name="after") as running, calling_registry(running) as caller:
+        ((taken, end),) = await caller.feed(cursor)
+        assert taken == (REVIEW.digest, running.card.digest)
+        assert await caller.feed(end) == []
 
 
 async def test_a_token_or_cursor_of_another_registry_or_question_is_refused(

@@ -19,6 +19,7 @@ class Door:
         self.groups: list[list[int]] = []
         self.open = asyncio.Event()
         self.fails = False
+        self.breaks_at = -1
 
     async def admit(self, records: Sequence[Placed]) -> tuple[Admission, ...]:
         numbers = cast("list[int]", list(records))
@@ -26,6 +27,8 @@ class Door:
         await self.open.wait()
         if self.fails:
             raise StoreUnavailableError("the disk is full")
+        if self.breaks_at in numbers:
+            raise KeyError(self.breaks_at)
         return tuple(_outcome(number) for number in numbers)
 
 
@@ -52,6 +55,19 @@ async def test_who_comes_while_the_store_works_goes_in_together_and_hears_of_its
     outcomes = await asyncio.gather(*tasks)
     assert door.groups == [[0], [1, 2, 3, 4, 5, 6]]
     assert outcomes == [tuple(map(_outcome, numbers)) for numbers in ([0], [1, 2], [3], [4, 5, 6])]
+
+
+async def test_a_record_at_which_the_store_breaks_takes_nobody_elses_with_it() -> None:
+    door = Door()
+    door.breaks_at = 3
+    turns = Turns(door.admit)
+    tasks = [brought(turns, 0), brought(turns, 1, 2), brought(turns, 3), brought(turns, 4)]
+    await all_are_waiting()
+    door.open.set()
+    first, second, broken, last = await asyncio.gather(*tasks, return_exceptions=True)
+    assert door.groups == [[0], [1, 2, 3, 4], [1, 2], [3], [4]]
+    assert isinstance(broken, KeyError)
+    assert [first, second, last] == [tuple(map(_outcome, numbers)) for numbers in ([0], [1, 2], [4])]
 
 
 async def test_a_transaction_is_bounded_and_the_records_of_one_publisher_stay_together() -> None:

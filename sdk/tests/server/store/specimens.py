@@ -3,8 +3,8 @@
 import os
 from datetime import UTC, datetime, timedelta
 
-from consilience.server.store.contract import AskKey, LogEntry, StoredAsk
-from consilience.units import Digest, PublicKey, RequestId, Sequence
+from consilience.server.store.contract import AskKey, LogEntry, StoredAsk, StoredCard
+from consilience.units import CardSequence, Digest, EncodedEnvelope, PublicKey, RequestId, Sequence
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 LEASE_END = NOW + timedelta(seconds=15)
@@ -13,6 +13,7 @@ KEEP_END = NOW + timedelta(hours=30)
 LATER_THAN_ALL = NOW + timedelta(days=365)
 REPLICA = "http://127.0.0.1:7341"
 OTHER_REPLICA = "http://127.0.0.1:7342"
+CARD = Digest(b"\x07" * 32)
 
 
 def new_key() -> AskKey:
@@ -29,6 +30,12 @@ def running_ask(*, key: AskKey | None = None, replica: str = REPLICA, accept_tim
         expire_time=NOW + timedelta(minutes=2),
         replica=replica,
     )
+
+
+def issued_card(*, digest: Digest = CARD, sequence: int = 1, expire_time: datetime = KEEP_END) -> StoredCard:
+    """Returns a card as its issuer keeps it."""
+    envelope = EncodedEnvelope(b"card %d" % sequence)
+    return StoredCard(digest=digest, sequence=CardSequence(sequence), expire_time=expire_time, envelope=envelope)
 
 
 def entry(sequence: int) -> LogEntry:

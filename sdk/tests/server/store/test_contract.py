@@ -21,6 +21,7 @@ from consilience.server.store.contract import (
 from consilience.units import CardSequence, Digest, Sequence, card_sequence
 from sdk.tests.server.store.specimens import (
     ACCEPTED,
+    CARD,
     FINISH,
     KEEP_END,
     LATER_THAN_ALL,
@@ -29,12 +30,12 @@ from sdk.tests.server.store.specimens import (
     REPLICA,
     entries,
     entry,
+    issued_card,
     new_key,
     running_ask,
 )
 
 START = Sequence(0)
-CARD = Digest(b"\x07" * 32)
 
 
 async def bound(store: AnswerStore, *, length: int = 1) -> StoredAsk:
@@ -232,8 +233,8 @@ async def test_a_forgotten_key_can_be_bound_anew(store: AnswerStore) -> None:
 
 
 async def test_a_card_is_honoured_until_it_expires(store: AnswerStore) -> None:
-    await store.remember_card(CARD, expire_time=KEEP_END)
-    await store.remember_card(CARD, expire_time=KEEP_END)
+    await store.remember_card(issued_card())
+    await store.remember_card(issued_card())
     assert await store.honours_card(CARD, now=NOW)
     assert await store.honours_card(CARD, now=KEEP_END - timedelta(microseconds=1))
     assert not await store.honours_card(CARD, now=KEEP_END)
@@ -242,11 +243,21 @@ async def test_a_card_is_honoured_until_it_expires(store: AnswerStore) -> None:
 
 async def test_an_expired_card_is_forgotten_and_no_other(store: AnswerStore) -> None:
     other = Digest(b"\x08" * 32)
-    await store.remember_card(CARD, expire_time=KEEP_END)
-    await store.remember_card(other, expire_time=LATER_THAN_ALL)
+    await store.remember_card(issued_card())
+    await store.remember_card(issued_card(digest=other, expire_time=LATER_THAN_ALL))
     await store.forget(now=KEEP_END)
     assert not await store.honours_card(CARD, now=NOW)
     assert await store.honours_card(other, now=NOW)
+
+
+async def test_the_newest_card_is_told_to_whoever_has_an_earlier_one(store: AnswerStore) -> None:
+    assert await store.newer_card(than=CardSequence(0)) is None
+    first, second = (issued_card(digest=Digest(bytes([number]) * 32), sequence=number) for number in (5, 9))
+    for card in (second, first):  # whoever took the lower sequence may come to keep its card later
+        await store.remember_card(card)
+    assert await store.newer_card(than=CardSequence(0)) == second
+    assert await store.newer_card(than=CardSequence(5)) == second
+    assert await store.newer_card(than=CardSequence(9)) is None
 
 
 async def test_card_sequences_rise_even_where_the_clock_falls(store: AnswerStore) -> None:
@@ -279,7 +290,8 @@ CALLS: dict[str, Callable[[AnswerStore], Awaitable[object]]] = {
     "claim_abandoned": lambda store: store.claim_abandoned(now=NOW),
     "forget": lambda store: store.forget(now=NOW),
     "reserve_card_sequence": lambda store: store.reserve_card_sequence(at_least=card_sequence(NOW)),
-    "remember_card": lambda store: store.remember_card(CARD, expire_time=KEEP_END),
+    "remember_card": lambda store: store.remember_card(issued_card()),
+    "newer_card": lambda store: store.newer_card(than=CardSequence(0)),
     "honours_card": lambda store: store.honours_card(CARD, now=NOW),
 }
 

@@ -1,6 +1,7 @@
 """What SQLite adds to the contract of ledgers: replicas that share a file, earlier files, and constraints."""
 
 import asyncio
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -36,6 +37,7 @@ from sdk.tests.server.store.specimens import (
     REPLICA,
     entries,
     entry,
+    issued_card,
     running_ask,
 )
 
@@ -59,7 +61,7 @@ def tables_of(path: Path) -> dict[str, set[str]]:
     declared: dict[str, set[str]] = {}
     for table, sql in rows:
         # A column that was added later stands behind the constraints, in their line.
-        lines = sql.replace(", output_tokens ", "\noutput_tokens ").removesuffix(")").splitlines()
+        lines = re.sub(r", (output_tokens|sequence|envelope) ", r"\n\1 ", sql).removesuffix(")").splitlines()
         declared.setdefault(table, set()).update(line.strip(" ,\t") for line in lines)
     return declared
 
@@ -227,6 +229,10 @@ async def test_a_file_of_version_1_gets_a_ledger_and_keeps_all_that_it_has(old: 
         assert await store.find(ask.key) == ask
         assert await store.read(ask.key, after=START, limit=9) == entries(1, number + 2)
     assert await store.honours_card(CARD, now=FINISH)
+    assert await store.newer_card(than=CardSequence(0)) is None  # of the cards before there is the digest alone
+    card = issued_card(digest=new_digest(), sequence=79)
+    await store.remember_card(card)
+    assert await store.newer_card(than=CardSequence(0)) == card
     assert await store.reserve_card_sequence(at_least=CardSequence(5)) == 78
     (claimed,) = await store.claim_abandoned(now=LATER_THAN_ALL)
     assert claimed.key == old_ask(1).key

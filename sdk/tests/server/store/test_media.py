@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from consilience.server.store import database
-from consilience.server.store.contract import SchemaTooNewError, StoredAsk, StoreUnavailableError
+from consilience.server.store.contract import SchemaTooNewError, StoreDamagedError, StoredAsk, StoreUnavailableError
 from consilience.server.store.sqlite import SqliteStore
 from consilience.units import Sequence
 from sdk.tests.server.store.processes import run
 from sdk.tests.server.store.specimens import ACCEPTED, LEASE_END, REPLICA, entries, running_ask
 
 WRITE_VERSION = 18  # the byte of the file that says which format a writer must know
+PAGE = 4096  # bytes, of which the first page knows the tables, and the others hold them
 UNKNOWN_FORMAT = 3  # SQLite only reads a file of it
 
 
@@ -38,6 +39,11 @@ def set_schema_version(path: Path, version: int) -> bytes:
 
 def overwrite(path: Path, content: bytes) -> None:
     path.write_bytes(content)
+
+
+def overwrite_tables(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[:PAGE] + b"\xff" * (len(content) - PAGE))
 
 
 def set_byte(path: Path, position: int, value: int) -> int:
@@ -75,8 +81,16 @@ async def test_a_file_of_a_later_version_is_refused_and_left_as_it_was(sqlite: S
 async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     place = tmp_path / "answers.db"
     overwrite(place, b"These are not the answers that you are looking for. " * 100)
-    with pytest.raises(StoreUnavailableError, match="not a database"):
+    with pytest.raises(StoreDamagedError, match="not a database") as caught:
         await open_store(SqliteStore(place))
+    assert "a copy of the file" in caught.value.remedy
+
+
+async def test_a_damaged_page_is_told_as_damage_and_not_as_a_full_disk(sqlite: SqliteStore, path: Path) -> None:
+    await sqlite.close()
+    overwrite_tables(path)
+    with pytest.raises(StoreDamagedError, match="malformed"):
+        await open_store(sqlite)
 
 
 async def test_a_place_where_no_file_can_be_made_is_refused(sqlite: SqliteStore, path: Path) -> None:

@@ -21,6 +21,7 @@ from sdk.tests.server.store.specimens import (
     NOW,
     REPLICA,
     entry,
+    issued_card,
     running_ask,
 )
 
@@ -30,7 +31,7 @@ async def test_a_closed_store_keeps_nothing_but_its_last_card_sequence() -> None
     await store.open(replica=REPLICA, lease_until=LEASE_END)
     ask = running_ask()
     await store.bind(ask, first=ACCEPTED)
-    await store.remember_card(ask.card_digest, expire_time=LATER_THAN_ALL)
+    await store.remember_card(issued_card(digest=ask.card_digest, expire_time=LATER_THAN_ALL))
     now = await store.reserve_card_sequence(at_least=card_sequence(NOW))
     await store.close()
     await store.open(replica=REPLICA, lease_until=LEASE_END)

@@ -16,9 +16,10 @@ from consilience.server.store.contract import (
 )
 from consilience.server.store.sqlite import SqliteStore
 from consilience.server.store.statements import MAX_FORGOTTEN
-from consilience.units import CardSequence, Digest, Sequence, card_sequence
+from consilience.units import CardSequence, Sequence, card_sequence
 from sdk.tests.server.store.specimens import (
     ACCEPTED,
+    CARD,
     FINISH,
     KEEP_END,
     LATER_THAN_ALL,
@@ -27,11 +28,11 @@ from sdk.tests.server.store.specimens import (
     OTHER_REPLICA,
     REPLICA,
     entries,
+    issued_card,
     running_ask,
 )
 
 START = Sequence(0)
-CARD = Digest(b"\x07" * 32)
 AFTER_LEASE = LEASE_END + timedelta(microseconds=1)
 
 
@@ -129,8 +130,9 @@ async def test_a_key_bound_by_one_replica_is_bound_for_all(sqlite: SqliteStore, 
 
 
 async def test_cards_are_honoured_by_the_next_life_and_by_siblings(sqlite: SqliteStore, sibling: SqliteStore) -> None:
-    await sqlite.remember_card(CARD, expire_time=KEEP_END)
+    await sqlite.remember_card(issued_card())
     assert await sibling.honours_card(CARD, now=NOW)
+    assert await sibling.newer_card(than=CardSequence(0)) == issued_card()
     await reopen(sqlite)
     assert await sqlite.honours_card(CARD, now=NOW)
     assert not await sqlite.honours_card(CARD, now=KEEP_END)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
+from datetime import UTC
 
 from consilience._wire.payments import encode_instruction, pack_envelope
 from consilience.client.payments.calls import PaymentCalls
@@ -22,6 +23,7 @@ from consilience.errors import DepositPendingError, ProtocolError, RefusedError,
 from consilience.payments import Amount, DepositInstruction, Hold, SessionTerms, TransferStatus
 from consilience.payments.transfers import TRANSFER_ID_BYTES
 from consilience.rails.contract import DepositOrder, Paid, PayerRail
+from consilience.units import Digest, PublicKey
 
 PAUSES_SECONDS = (0.1, 0.3, 1.0, 2.0)
 """Between the looks at a deposit that has not arrived."""
@@ -44,9 +46,14 @@ class Deposits:
         self._wallet = wallet
         self._calls = calls
         self._settlements = settlements
+        self._moving: dict[Digest, tuple[PublicKey, Amount]] = {}  # by the session that it goes into
+
+    def moving_to(self, payee: PublicKey) -> Amount | None:
+        """Returns what a rail was told to bring to a payee and was not seen to arrive, or to fail; None: nothing."""
+        return next((amount for to, amount in self._moving.values() if to == payee), None)
 
     async def make(self, session: WalletSession, *, amount: int, route: Route) -> WalletSession:
-        """Brings money into a session; a deposit that was begun before goes on in its place.
+        """Brings money into a session; a deposit that was begun before, and has not failed since, goes on in its place.
 
         Args:
             session: The session, which is not on credit.
@@ -56,29 +63,20 @@ class Deposits:
         Raises:
             DepositPendingError: It has not arrived yet.
             DepositInvalidError: The node does not take it.
+            ProtocolError: The node tells of less than was brought before, or of nothing that came now.
             UsageError: The rail says that the money has not moved, and will not.
         """
         session_id = session.session_id
+        self._moving.pop(session_id, None)
         begun = await self._wallet.do(self._wallet.transfers.deposits, session_id)
         pending = next((deposit for deposit in begun if deposit.status is TransferStatus.PENDING), None)
-        if pending is None:
-            pending = WalletTransfer(
-                session_id=session_id,
-                transfer_id=os.urandom(TRANSFER_ID_BYTES),
-                amount=amount,
-                status=TransferStatus.PENDING,
-                begin_time=self._calls.now,
-            )
-            await self._wallet.do(
-                self._wallet.transfers.begin_deposit,
-                session_id,
-                deposit_id=pending.transfer_id,
-                amount=amount,
-                now=pending.begin_time,
-            )
-        status = await self._carry_on(session, pending, route=route)
-        await self._end(session, pending, status=status)
-        return await self._wallet.do(self._wallet.session, session_id) or session
+        if pending is not None:
+            status = await self._carry_on(session, pending, route=route)
+            if status is not TransferStatus.FAILED:
+                return await self._end(session, pending, status=status)
+            await self._note(pending, status=status)
+        fresh = await self._begin(session, amount=amount, route=route)
+        return await self._end(session, fresh, status=await self._carry_on(session, fresh, route=route))
 
     async def prove(self, session: WalletSession, *, hold: Signed[Hold], route: Route) -> WalletSession:
         """Brings the hold of a deposit that was begun before and that somebody handed over.
@@ -96,8 +94,7 @@ class Deposits:
             session.session_id, deposit_id=deposit_id, proof=pack_envelope(hold.envelope), route=route
         )
         await self._settlements.note_state(state)
-        await self._end(session, deposit, status=status)
-        return await self._wallet.do(self._wallet.session, session.session_id) or session
+        return await self._end(session, deposit, status=status)
 
     async def revisit(self, session: WalletSession, *, route: Route) -> None:
         """Finds out which deposits have been credited that a crash left open; nothing is paid."""
@@ -110,6 +107,45 @@ class Deposits:
                 continue
             if instruction is None:
                 await self._end(session, deposit, status=TransferStatus.SUCCEEDED)
+
+    async def _begin(self, session: WalletSession, *, amount: int, route: Route) -> WalletTransfer:
+        await self._check_told(session, route=route)
+        begun = WalletTransfer(
+            session_id=session.session_id,
+            transfer_id=os.urandom(TRANSFER_ID_BYTES),
+            amount=amount,
+            status=TransferStatus.PENDING,
+            begin_time=self._calls.now,
+        )
+        await self._wallet.do(
+            self._wallet.transfers.begin_deposit,
+            session.session_id,
+            deposit_id=begun.transfer_id,
+            amount=amount,
+            now=begun.begin_time,
+        )
+        return begun
+
+    async def _check_told(self, session: WalletSession, *, route: Route) -> None:
+        """Checks that a node tells of what was brought before: it is not brought once more.
+
+        Raises:
+            ProtocolError: It tells of less; the session is not used any more.
+        """
+        brought = await self._wallet.do(self._wallet.transfers.brought, session.session_id)
+        told = session.state.value if session.state is not None else None
+        if told is None or told.deposited - told.withdrawn < brought:  # it may have said so before the last came
+            state = await self._calls.session(session.session_id, route=route)
+            await self._settlements.note_state(state)
+            told = state.value
+        if (left := told.deposited - told.withdrawn) < brought:
+            asset = session.terms.value.asset
+            told_of, was_brought = Amount(max(left, 0), asset), Amount(brought, asset)
+            error = ProtocolError(
+                f"the node tells of {told_of} in the session, and {was_brought} were brought", requirement="PAY-SES-004"
+            )
+            await self._settlements.give_up(session.session_id, error)
+            raise error
 
     async def _carry_on(self, session: WalletSession, deposit: WalletTransfer, *, route: Route) -> TransferStatus:
         terms, deposit_id = session.terms, deposit.transfer_id
@@ -126,9 +162,10 @@ class Deposits:
             session_id=session.session_id, terms=terms.value, deposit_id=deposit_id, amount=deposit.amount
         )
         rail = rail_of(terms.value, rails=self._rails)
+        self._moving[session.session_id] = terms.value.payee, Amount(deposit.amount, terms.value.asset)
         for pause in (*PAUSES_SECONDS, None):
             paid = await rail.pay(order, instruction)
-            status = await self._confirm(session, order, paid, instruction=instruction, route=route)
+            status = await self._confirm(session, paid, instruction=instruction, route=route)
             if status is not TransferStatus.PENDING or pause is None:
                 return status
             await asyncio.sleep(pause)
@@ -144,12 +181,7 @@ class Deposits:
             )
         except RefusedError:
             if deposit.detail is None:  # nobody was told how to pay, and so nobody did
-                await self._wallet.do(
-                    self._wallet.transfers.end_deposit,
-                    session.session_id,
-                    deposit_id=deposit.transfer_id,
-                    status=TransferStatus.FAILED,
-                )
+                await self._note(deposit, status=TransferStatus.FAILED)
             raise
         await self._settlements.note_state(state)
         told = (instruction.deposit_id, instruction.amount) if instruction is not None else None
@@ -158,7 +190,7 @@ class Deposits:
         return instruction
 
     async def _confirm(
-        self, session: WalletSession, order: DepositOrder, paid: Paid, *, instruction: DepositInstruction, route: Route
+        self, session: WalletSession, paid: Paid, *, instruction: DepositInstruction, route: Route
     ) -> TransferStatus:
         """Shows the payee what the rail gave, and returns how the deposit stands; what is not known is PENDING."""
         if paid.status is TransferStatus.FAILED:
@@ -169,11 +201,17 @@ class Deposits:
             session.session_id, deposit_id=instruction.deposit_id, proof=paid.proof, route=route
         )
         await self._settlements.note_state(state)
-        if status is TransferStatus.SUCCEEDED and state.value.deposited < order.amount:
-            raise ProtocolError("the deposit succeeded and is not credited", requirement="PAY-DEP-002")
-        return status if status is not TransferStatus.UNKNOWN else TransferStatus.PENDING
+        # Money has left by the payer's own rail: that it never came is no word on which to send more.
+        return TransferStatus.SUCCEEDED if status is TransferStatus.SUCCEEDED else TransferStatus.PENDING
 
-    async def _end(self, session: WalletSession, deposit: WalletTransfer, *, status: TransferStatus) -> None:
+    async def _note(self, deposit: WalletTransfer, *, status: TransferStatus) -> None:
+        await self._wallet.do(
+            self._wallet.transfers.end_deposit, deposit.session_id, deposit_id=deposit.transfer_id, status=status
+        )
+        self._moving.pop(deposit.session_id, None)
+
+    async def _end(self, session: WalletSession, deposit: WalletTransfer, *, status: TransferStatus) -> WalletSession:
+        """Notes how a deposit ended, and returns the session; raises as `make` where it did not succeed."""
         asset, session_id = session.terms.value.asset, session.session_id
         amount = Amount(deposit.amount, asset)
         if status is TransferStatus.PENDING:
@@ -185,11 +223,40 @@ class Deposits:
                 asset=asset,
                 amount=deposit.amount,
             )
-        await self._wallet.do(
-            self._wallet.transfers.end_deposit, session_id, deposit_id=deposit.transfer_id, status=status
-        )
         if status is TransferStatus.FAILED:
+            await self._note(deposit, status=status)
             raise UsageError(f"the deposit of {amount} failed: the rail says that no money has moved, and none will")
+        self._moving.pop(session_id, None)
+        return await self._come(session, deposit)
+
+    async def _come(self, session: WalletSession, deposit: WalletTransfer) -> WalletSession:
+        """Notes what came of a deposit, which may be less than was sent: what the node tells that was not there before.
+
+        Raises:
+            ProtocolError: Nothing came; the session is not used any more.
+        """
+        session_id = session.session_id
+        told = await self._wallet.do(self._wallet.session, session_id) or session
+        begun = await self._wallet.do(self._wallet.transfers.deposits, session_id)
+        others = sum(
+            one.amount
+            for one in begun
+            if one.status is TransferStatus.SUCCEEDED and one.transfer_id != deposit.transfer_id
+        )
+        deposited = told.state.value.deposited if told.state is not None else 0
+        credited = min(deposit.amount, deposited - others)
+        if credited <= 0:
+            error = ProtocolError("the deposit succeeded and is not credited", requirement="PAY-DEP-002")
+            await self._settlements.give_up(session_id, error)
+            raise error
+        await self._wallet.do(
+            self._wallet.transfers.come,
+            session_id,
+            deposit_id=deposit.transfer_id,
+            credited=credited,
+            day=self._calls.now.astimezone(UTC).date(),
+        )
+        return told
 
 
 def rail_of(terms: SessionTerms, *, rails: Sequence[PayerRail]) -> PayerRail:

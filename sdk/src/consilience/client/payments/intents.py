@@ -41,6 +41,10 @@ class Purchase:
     per_ask: int
 
 
+Begun = tuple[PaymentIntent, WalletSession]
+"""What was written down about an ask, and the session out of which it is paid."""
+
+
 class Intents:
     """Writes down what is about to be paid. Its methods are steps of the wallet: they wait for the disk.
 
@@ -57,7 +61,7 @@ class Intents:
         self._live = live
         self._clock = clock
 
-    def at_once(self, purchase: Purchase) -> tuple[PaymentIntent, WalletSession] | None:
+    def at_once(self, purchase: Purchase) -> Begun | None:
         """Writes an ask down, where a price and a session with room for it are in the wallet; else returns None.
 
         Raises:
@@ -104,9 +108,7 @@ class Intents:
             )
         return min(value.max_charge, value.total_max_charge, per_ask, left)
 
-    def begin(
-        self, purchase: Purchase, *, quote: Signed[Quote], most: int, session_id: Digest
-    ) -> tuple[PaymentIntent, WalletSession]:
+    def begin(self, purchase: Purchase, *, quote: Signed[Quote], most: int, session_id: Digest) -> Begun:
         """Writes an ask down.
 
         Args:
@@ -124,9 +126,7 @@ class Intents:
             raise RuntimeError("a session that was chosen is gone from the wallet")
         return self._begin(purchase, quote=quote, most=most, session=session)
 
-    def _begin(
-        self, purchase: Purchase, *, quote: Signed[Quote], most: int, session: WalletSession
-    ) -> tuple[PaymentIntent, WalletSession]:
+    def _begin(self, purchase: Purchase, *, quote: Signed[Quote], most: int, session: WalletSession) -> Begun:
         """Writes an ask down that is paid out of a session, which this step has read."""
         tariff = tariff_of(quote)
         least = least_cost(tariff)

@@ -20,14 +20,13 @@ from consilience.client.payments.wallet_rows import (
 from consilience.client.payments.wallets import Wallet
 from consilience.client.peers import held_to_protocol
 from consilience.envelopes import Envelope, Signed
-from consilience.errors import ProtocolError
+from consilience.errors import ProtocolError, Stake
 from consilience.nodes import NodeCard, Skill, tighter_limits
 from consilience.payments import (
     Amount,
     Exposure,
     Meter,
     Receipt,
-    Stake,
     Voucher,
     check_meter,
     check_receipt,

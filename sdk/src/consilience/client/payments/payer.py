@@ -6,12 +6,12 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from consilience.client.caller import Caller
 from consilience.client.payments.calls import PaymentCalls
 from consilience.client.payments.deposits import Deposits
-from consilience.client.payments.intents import Intents, Purchase
+from consilience.client.payments.intents import Begun, Intents, Purchase
 from consilience.client.payments.live_asks import LiveAsks
 from consilience.client.payments.paid_asks import PaidAsk
 from consilience.client.payments.sessions import Sessions
@@ -25,6 +25,7 @@ from consilience.envelopes import Signed
 from consilience.errors import (
     AnswerUnknownError,
     BalanceTooLowError,
+    BudgetAssetError,
     BudgetExceededError,
     ConsilienceError,
     ProtocolError,
@@ -33,7 +34,7 @@ from consilience.errors import (
     SessionUnknownError,
     UsageError,
 )
-from consilience.nodes import Skill
+from consilience.nodes import NodeCard, Skill
 from consilience.payments import Budget, Quote
 from consilience.rails.contract import PayerRail
 from consilience.units import Digest, RequestId
@@ -48,6 +49,8 @@ ACKNOWLEDGE_SECONDS = 0.05
 """Between two acknowledgements of a session: the later one stands for all receipts that came meanwhile."""
 
 _LOGGER = logging.getLogger(__name__)
+
+B = TypeVar("B", bound=Begun | None)
 
 
 class Payer:
@@ -100,6 +103,7 @@ class Payer:
 
         Raises:
             BudgetExceededError: It costs more than may be spent; nothing was sent.
+            BudgetAssetError: The card has no price for it in the asset of the budget; nothing was sent.
             UsageError: No rail of the client can pay the node; a deposit is missing.
             RefusedError, ProtocolError, TransportError: As `PaymentCalls`.
         """
@@ -107,6 +111,7 @@ class Payer:
         if budget is None or not budget.most:
             raise BudgetExceededError(f"{skill.id} costs something, and the client has no budget; nothing was sent")
         per_ask = _per_ask(question, budget=budget)
+        _check_asset(skill, asset=budget.asset, card=route.card.value)
         purchase = Purchase(
             question=question,
             skill=skill,
@@ -118,7 +123,7 @@ class Payer:
         lock = self.sessions.lock(route.card.value.node_id)
         async with lock:  # who opens a session, or fills one, has done so
             pass
-        begun = await self.wallet.do(self.intents.at_once, purchase)
+        begun = await self._begun(self.wallet.do(self.intents.at_once, purchase))
         if begun is None:
             async with lock:
                 quote = await self._quote(purchase)
@@ -127,9 +132,10 @@ class Payer:
                 most = await self.wallet.do(self.intents.most, purchase, quote=quote)
                 read = self._live.names()
                 session = await self.sessions.for_ask(quote, ceiling=most, budget=budget, read=read, route=route)
-                begun = await self.wallet.do(
+                begin = self.wallet.do(
                     self.intents.begin, purchase, quote=quote, most=most, session_id=session.session_id
                 )
+                begun = await self._begun(begin)
         intent, session = begun
         paid = self._paid(intent, session, route=route)
         paid.take_along(intent.voucher)
@@ -217,6 +223,21 @@ class Payer:
             await courier.close()
         if self._owns_wallet:
             await asyncio.to_thread(self.wallet.close)
+
+    async def _begun(self, writing: Coroutine[Any, Any, B]) -> B:
+        """Returns what is written down about an ask; where nobody waits for that any more, it is let go of."""
+        written = asyncio.create_task(writing)
+        try:
+            return await asyncio.shield(written)
+        except asyncio.CancelledError:
+            self._keep(self._let_go(written))
+            raise
+
+    async def _let_go(self, written: asyncio.Task[B]) -> None:
+        if (begun := await written) is not None:
+            intent, _ = begun
+            self._live.drop(intent.request_id)
+            await self.wallet.do(self.wallet.release, intent.request_id)
 
     async def _quote(self, purchase: Purchase) -> Signed[Quote]:
         kept = await self.wallet.do(self.intents.quote, purchase)
@@ -307,7 +328,7 @@ def payer_for(
     if rails is None:
         from consilience.rails.hold import HoldPayer  # noqa: PLC0415 - who brings rails needs no other
 
-        rails = (HoldPayer(),)
+        rails = (HoldPayer(clock=caller.clock),)
     if isinstance(wallet, Wallet):
         return Payer(caller=caller, wallet=wallet, budget=budget, rails=rails)
     return Payer(caller=caller, wallet=Wallet.at(wallet), budget=budget, rails=rails, owns_wallet=True)
@@ -331,3 +352,16 @@ def _per_ask(question: Question, *, budget: Budget) -> int:
     if most.asset != budget.asset:
         raise UsageError(f"max_charge is in {most.asset}, and the budget in {budget.asset}; nothing was sent")
     return min(most.value, budget.per_ask.value)
+
+
+def _check_asset(skill: Skill, *, asset: str, card: NodeCard) -> None:
+    """Checks that a skill has a price in an asset, by the card.
+
+    Raises:
+        BudgetAssetError: It has none.
+    """
+    taken = dict.fromkeys(tariff.asset for tariff in card.tariffs_of(skill))
+    if taken and asset not in taken:
+        raise BudgetAssetError(
+            f"{skill.id} is paid for in {' or '.join(taken)}, and the budget is in {asset}; nothing was sent"
+        )

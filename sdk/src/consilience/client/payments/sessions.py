@@ -10,13 +10,13 @@ from collections.abc import Set as AbstractSet
 
 from consilience._wire.envelopes import seal
 from consilience.client.payments.calls import PaymentCalls
-from consilience.client.payments.deposits import Deposits
+from consilience.client.payments.deposits import Deposits, rail_of
 from consilience.client.payments.settlements import Settlements
 from consilience.client.payments.wallet_rows import WalletSession
 from consilience.client.payments.wallets import Wallet
 from consilience.client.routes import Route
 from consilience.envelopes import Signed
-from consilience.errors import SessionUnknownError, UsageError
+from consilience.errors import RailMissingError, SessionUnknownError, UsageError
 from consilience.identity import format_node_id
 from consilience.payments import Amount, Budget, Quote, SessionTerms
 from consilience.payments.sessions import SALT_BYTES
@@ -82,8 +82,8 @@ class Sessions:
             route: To the node.
 
         Raises:
-            UsageError: No rail of the client serves this node, or a deposit failed. `DepositPendingError`: it has not
-                arrived.
+            UsageError: A deposit failed, or a part of the first one was kept. `DepositPendingError`: it has not
+                arrived. `RailMissingError`: no rail of the client can pay this node.
             TermsRefusedError, DepositInvalidError: The node does not take what its card offers.
         """
         session = await self._with_room(quote, ceiling=ceiling, read=read, route=route)
@@ -92,8 +92,7 @@ class Sessions:
         if session is None or session.terms.value.backing is Backing.CREDIT:
             session = await self._open(quote, ceiling=ceiling, budget=budget, route=route)
         if session.room < ceiling and session.terms.value.backing is not Backing.CREDIT:
-            amount = self._deposit_for(session, ceiling=ceiling, budget=budget, route=route)
-            session = await self._deposits.make(session, amount=amount, route=route)
+            session = await self._filled(session, quote, ceiling=ceiling, budget=budget, route=route)
         return session
 
     def ready(self, quote: Signed[Quote], *, ceiling: int, read: AbstractSet[RequestId]) -> WalletSession | None:
@@ -111,7 +110,7 @@ class Sessions:
 
     async def lost(self, session_id: Digest) -> None:
         """Notes that a node does not know a session any more."""
-        await self._wallet.do(self._wallet.mark, session_id, trouble=LOST)
+        await self._wallet.do(self._wallet.give_up, session_id, trouble=LOST, now=self._calls.now)
 
     async def _with_room(
         self, quote: Signed[Quote], *, ceiling: int, read: AbstractSet[RequestId], route: Route
@@ -173,6 +172,22 @@ class Sessions:
             raise RuntimeError("a session that was written down is gone from the wallet")
         return opened
 
+    async def _filled(
+        self, session: WalletSession, quote: Signed[Quote], *, ceiling: int, budget: Budget, route: Route
+    ) -> WalletSession:
+        """Brings money into a session; where it may be lost on the way, one window first (PAY-DEP-004)."""
+        amount = self._deposit_for(session, ceiling=ceiling, budget=budget, route=route)
+        untried = session.state is None or session.state.value.deposited == 0
+        if untried and rail_of(session.terms.value, rails=self._rails).sends_money:
+            offer = _offer_for(session, route=route)
+            least = offer.min_deposit if offer is not None else 0
+            first = max(quote.value.window, least)
+            if 0 < first < amount:
+                session = await self._deposits.make(session, amount=first, route=route)
+                _require_whole(session, first=first)
+                amount = max(amount - first, least)
+        return await self._deposits.make(session, amount=amount, route=route)
+
     def _choose(self, quote: Signed[Quote], *, most: int, asset: str, route: Route) -> tuple[Rail, PayerRail, Backed]:
         card = route.card.value
         for rail in self._rails:
@@ -185,23 +200,20 @@ class Sessions:
                 if backed is not None:
                     return offer, rail, backed
         offered = ", ".join(f"{offer.id} on {offer.network}" for offer in card.rails) or "none"
-        raise UsageError(f"no rail of this client can pay the node in {asset}; it takes {offered}: Client(rails=…)")
+        ours = ", ".join(f"{rail.id} on {rail.network}" for rail in self._rails) or "none"
+        raise RailMissingError(f"no rail of this client can pay the node in {asset}: it takes {offered}; yours: {ours}")
 
     def _deposit_for(self, session: WalletSession, *, ceiling: int, budget: Budget, route: Route) -> int:
         """Returns how much to deposit: enough for this ask, better for several, within day, rail and need."""
         missing = ceiling - session.room
         before = session.state.value.deposited if session.state else 0
         wanted = max(missing, min(max(ceiling * ASKS_PER_DEPOSIT, before), budget.per_day.value))
-        agreed = session.terms.value
-        offers = (
-            rail for rail in route.card.value.rails if (rail.id, rail.network) == (agreed.rail_id, agreed.network)
-        )
-        offer = next(offers, None)
+        offer = _offer_for(session, route=route)
         if offer is None:
             return wanted
         wanted = max(wanted, offer.min_deposit)
         if wanted > max(budget.per_day.value, missing):
-            least = Amount(offer.min_deposit, agreed.asset)
+            least = Amount(offer.min_deposit, session.terms.value.asset)
             raise UsageError(f"the node takes deposits from {least} on, which is more than the budget of a day")
         return min(wanted, offer.max_deposit) if offer.max_deposit else wanted
 
@@ -216,6 +228,27 @@ def tariff_of(quote: Signed[Quote]) -> Tariff:
     if quote.value.tariff is None:
         raise RuntimeError("the skill is free: there is nothing to pay")
     return quote.value.tariff
+
+
+def _require_whole(session: WalletSession, *, first: int) -> None:
+    """Checks that the first deposit of a session has come whole, before the rest follows (PAY-DEP-004).
+
+    Raises:
+        UsageError: A part of it was kept on the way, or by the node; who goes on all the same asks again.
+    """
+    came = session.state.value.deposited if session.state is not None else 0
+    if came < first:
+        asset = session.terms.value.asset
+        raise UsageError(
+            f"of a first deposit of {Amount(first, asset)}, {Amount(came, asset)} came: the rail takes a fee, or the"
+            " node keeps a part. What was kept counts as spent, and no more was sent: ask again to go on all the same"
+        )
+
+
+def _offer_for(session: WalletSession, *, route: Route) -> Rail | None:
+    """Returns what the card of a node says now about the rail of a session, or None: nothing any more."""
+    agreed = (session.terms.value.rail_id, session.terms.value.network)
+    return next((rail for rail in route.card.value.rails if (rail.id, rail.network) == agreed), None)
 
 
 def _best(sessions: list[WalletSession], *, ceiling: int, read: AbstractSet[RequestId]) -> WalletSession | None:

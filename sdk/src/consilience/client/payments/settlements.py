@@ -36,6 +36,10 @@ class Settlements:
         voucher = voucher_in(state, payer=self._calls.signer.public_key)
         await self._wallet.do(self._wallet.note_state, state, voucher=voucher)
 
+    async def give_up(self, session_id: Digest, error: ProtocolError) -> None:
+        """Notes that a session is not used any more, since its node broke the rules."""
+        await self._wallet.do(self._wallet.give_up, session_id, trouble=str(error), now=self._calls.now)
+
     async def keep(self, receipt: Signed[Receipt]) -> None:
         """Keeps a receipt that was checked against its ask, where it fits the one before it.
 
@@ -65,7 +69,7 @@ class Settlements:
         try:
             await self._fetch(session, upto=state.value.receipt_count, route=route)
         except ProtocolError as error:
-            await self._wallet.do(self._wallet.mark, session_id, trouble=str(error))
+            await self.give_up(session_id, error)
             raise
         for intent in await self._wallet.do(self._wallet.running, session_id):
             await self._release_if_unbound(intent, route=route)

@@ -74,7 +74,8 @@ class VoucherCourier:
         """Brings no voucher any more: the session is not used again."""
         self._stopped, self.failure = True, error
         self._demands.clear()
-        marking = asyncio.create_task(self._wallet.do(self._wallet.mark, self._session_id, trouble=str(error)))
+        given_up = self._wallet.do(self._wallet.give_up, self._session_id, trouble=str(error), now=self._calls.now)
+        marking = asyncio.create_task(given_up)
         self._marking.add(marking)
         marking.add_done_callback(self._marking.discard)
 

@@ -11,6 +11,7 @@ import contextlib
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,7 @@ from consilience.errors import WalletFileError
 VERSION = 1
 LOCK_SECONDS = 10.0
 """How long a transaction waits for those of other processes."""
+_PAUSE_SECONDS = 0.01
 
 _SCHEMA = """
 CREATE TABLE cards (digest BLOB PRIMARY KEY, card BLOB NOT NULL) WITHOUT ROWID;
@@ -67,6 +69,9 @@ CREATE TABLE withdrawals (
     PRIMARY KEY (session_id, withdrawal_id)
 ) WITHOUT ROWID;
 """
+
+_TABLES = {"asks", "days", "deposits", "quotes", "receipts", "sessions", "withdrawals"}
+"""Of every version of the schema, together in no other database of ours."""
 
 Database = sqlite3.Connection
 
@@ -134,7 +139,8 @@ class WalletFile:
 
     def _prepare(self) -> None:
         with self._lock, self._telling():
-            self._database.execute("PRAGMA journal_mode = WAL")
+            self._check_ours()
+            self._write_ahead()
             self._database.execute("PRAGMA synchronous = FULL")
             self._database.execute("PRAGMA foreign_keys = ON")
         with self.transaction() as database:
@@ -145,6 +151,34 @@ class WalletFile:
                 for statement in filter(str.strip, _SCHEMA.split(";")):
                     database.execute(statement)
                 database.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _write_ahead(self) -> None:
+        """Turns on the write-ahead log; SQLite waits for no other process that does the same at this moment."""
+        give_up = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                self._database.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
+            else:
+                return
+
+    def _check_ours(self) -> None:
+        """Checks that nothing but a wallet is in the file, before anything is written into it.
+
+        Raises:
+            WalletFileError: It is the database of something else.
+        """
+        self._database.execute("BEGIN")  # another process may make the tables at this moment
+        try:
+            (version,) = self._database.execute("PRAGMA user_version").fetchone()
+            tables = {name for (name,) in self._database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        finally:
+            self._database.execute("ROLLBACK")
+        if version <= VERSION and (_TABLES - tables if version else tables):
+            raise WalletFileError(f"{self.path} is no wallet, but a database of something else: name another file")
 
     @contextlib.contextmanager
     def _telling(self) -> Iterator[None]:

@@ -1,6 +1,8 @@
 """Sums of a wallet: what the asks of a day and those under a quote come to, kept with each ask and never added up anew.
 
-An ask that runs counts with its ceiling, one that is paid with its charge, one that was let go of not at all.
+An ask that runs counts with its ceiling, one that is paid with its charge, one that was let go of not at all. What is
+left in a session that is given up counts for the day of that: a node that takes deposits and forgets them comes to no
+more than the budget of a day and the last of them. So does what was kept of a deposit on its way.
 """
 
 from __future__ import annotations
@@ -23,7 +25,15 @@ def count(database: Database, request_id: RequestId, *, asks: int, charges: int)
     )
 
 
+def give_up(database: Database, *, asset: str, day: str, amount: int) -> None:
+    """Counts as spent on a day what is left in a session that is given up, or was kept of a deposit on its way."""
+    database.execute(
+        "INSERT INTO days VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET charges = charges + excluded.charges",
+        (asset, day, amount),
+    )
+
+
 def charges_on(database: Database, *, asset: str, day: str) -> int:
-    """Returns what the asks of a day come to."""
+    """Returns what the asks of a day come to, with what was given up on it."""
     found = database.execute("SELECT charges FROM days WHERE asset = ? AND day = ?", (asset, day)).fetchone()
     return int(found[0]) if found else 0

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 
-from consilience.client.payments.wallet_file import WalletFile
+from consilience.client.payments.wallet_file import Database, WalletFile
 from consilience.client.payments.wallet_rows import WalletTransfer
+from consilience.client.payments.wallet_sums import give_up
 from consilience.payments import TransferStatus
 from consilience.units import Digest
+
+_BROUGHT = """
+SELECT
+    (SELECT COALESCE(SUM(amount), 0) FROM deposits WHERE session_id = ?1
+        AND (status = 'SUCCEEDED' OR status = 'PENDING' AND instruction IS NOT NULL))
+    - (SELECT COALESCE(SUM(amount), 0) FROM withdrawals WHERE session_id = ?1 AND status != 'FAILED')
+"""
+"""Of a deposit of which nobody was told how to make it, nothing has moved."""
 
 
 class WalletTransfers:
@@ -41,8 +50,35 @@ class WalletTransfers:
                 (status.name, session_id, deposit_id),
             )
 
+    def come(self, session_id: Digest, *, deposit_id: bytes, credited: int, day: date) -> None:
+        """Notes that a deposit has come, and with how much; what was kept on the way counts as spent on a day.
+
+        Args:
+            session_id: Into which it came.
+            deposit_id: Which one.
+            credited: What the payee has credited, above zero, in units of the asset.
+            day: In UTC.
+        """
+        with self._file.transaction() as database:
+            sent = database.execute(
+                "SELECT asset, amount FROM deposits JOIN sessions USING (session_id)"
+                " WHERE session_id = ? AND deposit_id = ? AND status != 'SUCCEEDED'",
+                (session_id, deposit_id),
+            ).fetchone()
+            if sent is None:
+                return
+            database.execute(
+                "UPDATE deposits SET status = 'SUCCEEDED', amount = ? WHERE session_id = ? AND deposit_id = ?",
+                (credited, session_id, deposit_id),
+            )
+            if (kept := sent[1] - credited) > 0:
+                give_up(database, asset=sent[0], day=day.isoformat(), amount=kept)
+
     def deposits(self, session_id: Digest) -> tuple[WalletTransfer, ...]:
-        """Returns the deposits of a session; `detail` is the encoded instruction, where there is one."""
+        """Returns the deposits of a session; `detail` is the encoded instruction, where there is one.
+
+        The amount of one that has SUCCEEDED is what came of it.
+        """
         return self._all(
             "SELECT session_id, deposit_id, amount, status, begin_time, instruction FROM deposits WHERE session_id = ?",
             session_id,
@@ -72,6 +108,11 @@ class WalletTransfers:
             session_id,
         )
 
+    def brought(self, session_id: Digest) -> int:
+        """Returns what went into a session, or may have, and was not asked back, in units of its asset."""
+        with self._file.transaction() as database:
+            return brought(database, session_id)
+
     def _begin(self, statement: str, session_id: Digest, transfer_id: bytes, amount: int, now: datetime) -> None:
         row = (session_id, transfer_id, amount, TransferStatus.PENDING.name, now.isoformat())
         with self._file.transaction() as database:
@@ -91,3 +132,8 @@ class WalletTransfers:
                 )
                 for at, transfer_id, amount, status, begin_time, detail in rows
             )
+
+
+def brought(database: Database, session_id: Digest) -> int:
+    """Returns what `WalletTransfers.brought` says, within a transaction."""
+    return int(database.execute(_BROUGHT, (session_id,)).fetchone()[0])

@@ -36,8 +36,8 @@ from consilience.client.payments.wallet_rows import (
     session_of,
 )
 from consilience.client.payments.wallet_steps import WalletSteps
-from consilience.client.payments.wallet_sums import charges_on, count
-from consilience.client.payments.wallet_transfers import WalletTransfers
+from consilience.client.payments.wallet_sums import charges_on, count, give_up
+from consilience.client.payments.wallet_transfers import WalletTransfers, brought
 from consilience.envelopes import Signed
 from consilience.errors import BudgetExceededError, UsageError
 from consilience.payments import Amount, SessionState, SessionTerms
@@ -157,12 +157,23 @@ class Wallet:
                 row = (to_bytes(state.envelope), known.session_id)
                 database.execute("UPDATE sessions SET state = ? WHERE session_id = ?", row)
 
-    def mark(self, session_id: Digest, *, trouble: str) -> None:
-        """Notes why a session is not used any more; the first reason stays."""
+    def give_up(self, session_id: Digest, *, trouble: str, now: datetime) -> None:
+        """Notes why a session is not used any more; the first reason stays. What is left in it counts as spent today.
+
+        Args:
+            session_id: The session.
+            trouble: Why.
+            now: Aware UTC.
+        """
         with self._file.transaction() as database:
-            database.execute(
-                "UPDATE sessions SET trouble = ? WHERE session_id = ? AND trouble = ''", (trouble, session_id)
-            )
+            given_up = database.execute(
+                "UPDATE sessions SET trouble = ? WHERE session_id = ? AND trouble = ''"
+                " RETURNING asset, spent - refunded",
+                (trouble, session_id),
+            ).fetchone()
+            if given_up is not None:
+                left = brought(database, session_id) - given_up[1]
+                give_up(database, asset=given_up[0], day=_day(now).isoformat(), amount=max(left, 0))
 
     def begin(
         self, intent: PaymentIntent, *, per_day: int, least: int, session: WalletSession | None = None
@@ -252,7 +263,11 @@ class Wallet:
             return tuple(map(intent_of, database.execute(condition, (session_id,)).fetchall()))
 
     def spent_on(self, day: date, *, asset: str) -> int:
-        """Returns what the asks of a day, by UTC, have cost, those that run at their ceilings; in units of an asset."""
+        """Returns what a day, by UTC, has cost, in units of an asset.
+
+        That is its asks, those that run at their ceilings, what was left in sessions that were given up on it, and what
+        was kept of deposits on their way.
+        """
         with self._file.transaction() as database:
             return charges_on(database, asset=asset, day=day.isoformat())
 

@@ -49,9 +49,11 @@ class Withdrawals:
             How it stands; one that is PENDING goes on with the next call.
 
         Raises:
-            UsageError: There is nothing that can be paid out.
+            UsageError: There is nothing that can be paid out, or the amount is not above zero.
             WithdrawalInvalidError: It is more than can be paid out.
         """
+        if amount is not None and amount <= 0:
+            raise UsageError(f"{Amount(amount, session.terms.value.asset)} is no amount to pay out")
         session_id = session.session_id
         begun = await self._wallet.do(self._wallet.transfers.withdrawals, session_id)
         for earlier in begun:
@@ -66,11 +68,7 @@ class Withdrawals:
         await self._settlements.note_state(state)
         wanted = withdrawable(state.value) if amount is None else amount
         if wanted <= 0:
-            asset = session.terms.value.asset
-            raise UsageError(
-                f"there is nothing to pay out: {Amount(state.value.authorized, asset)} are promised to the node;"
-                " close the session first"
-            )
+            raise UsageError(f"there is nothing to pay out{_held_back(state.value, asset=session.terms.value.asset)}")
         withdrawal = WalletTransfer(
             session_id=session_id,
             transfer_id=os.urandom(TRANSFER_ID_BYTES),
@@ -118,6 +116,13 @@ class Withdrawals:
             detail=withdrawal.detail,
         )
         return withdrawal
+
+
+def _held_back(state: SessionState, *, asset: str) -> str:
+    """Returns what a session that goes on keeps from being paid out; one that is closed keeps nothing."""
+    if state.status is SessionStatus.CLOSED:
+        return ""
+    return f": {Amount(state.authorized, asset)} are promised to the node; close the session first"
 
 
 def withdrawable(state: SessionState) -> int:

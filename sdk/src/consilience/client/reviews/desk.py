@@ -99,7 +99,7 @@ class ReviewDesk:
         independent_nodes: int = 0,
         score_milli: int | None = None,
         comment: str = "",
-        domain: str = "",
+        domain: str | None = None,
         registries: Registries = None,
     ) -> Publication:
         """Says what an answer was worth, once and for ever: a review is not edited (REV-ONE-001).
@@ -111,7 +111,8 @@ class ReviewDesk:
             independent_nodes: How many others were asked the same, for `CROSS_CHECK`.
             score_milli: A finer grade, in thousandths.
             comment: More, for people.
-            domain: What the question was about, as skills tell it.
+            domain: What the question was about, as skills tell it; unless you say, the domain of the skill, if the card
+                names just one. Empty: none, and scores in a domain do not count the review.
             registries: Where; unless you say, the client's own, else those that the card of the node names.
 
         Raises:
@@ -135,7 +136,7 @@ class ReviewDesk:
             issue_time=self._caller.clock(),
             score_milli=score_milli,
             comment=comment,
-            domain=domain,
+            domain=held.domain if domain is None else domain,
             answer_digest=held.answer_digest,
             attestation=held.attestation,
         )

@@ -16,7 +16,7 @@ from typing import TypedDict
 from consilience.client.caller import Caller
 from consilience.client.cards import Cards, NodeReference
 from consilience.client.reviews.gathering import Fault, FaultKind, Gathered, fits_query, gather
-from consilience.client.reviews.registries import Registry, opened_registries
+from consilience.client.reviews.registries import Reading, Registry, opened_registries
 from consilience.envelopes import Signed
 from consilience.errors import FieldInvalidError, UsageError
 from consilience.nodes import DataClass, NodeCard, Profile, Skill
@@ -151,8 +151,9 @@ async def find(
         ConsilienceError: No registry answered.
     """
 
-    async def served(registry: Registry) -> list[Record]:
-        return [Record(object=card) for card in await registry.cards(query)]
+    async def served(registry: Registry) -> Reading[Record]:
+        reading = await registry.cards(query)
+        return Reading(items=tuple(Record(object=card) for card in reading.items), is_whole=reading.is_whole)
 
     gathered = await gather(registries, served, now=now, fits=fits_query(query))
     newest = await cards.newest(placed.record.object for placed in gathered.merged.records)  # type: ignore[misc]

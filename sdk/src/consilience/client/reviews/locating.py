@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from consilience.client.caller import Caller
 from consilience.client.cards import MAX_SUCCESSIONS, NodeReference
 from consilience.client.reviews.gathering import gather
-from consilience.client.reviews.registries import Registry, opened_registries
+from consilience.client.reviews.registries import Reading, Registry, opened_registries
 from consilience.envelopes import Signed
 from consilience.errors import ProtocolError, RecordUnknownError
 from consilience.identity import format_node_id
@@ -54,7 +54,7 @@ async def located(node_id: PublicKey, *, caller: Caller, registries: Sequence[No
 async def _records_of(node_id: PublicKey, *, registries: Sequence[Registry], caller: Caller) -> list[OpenRecord]:
     query = RecordQuery(author=node_id, types=WANTED)
 
-    async def records(registry: Registry) -> Sequence[Record]:
+    async def records(registry: Registry) -> Reading[Record]:
         return await registry.records(query)
 
     def fits(placed: Placed) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from consilience.client.reviews.gathering import Fault, gather
-from consilience.client.reviews.registries import Registry
+from consilience.client.reviews.registries import Reading, Registry
 from consilience.client.reviews.retractions import Retractions
 from consilience.envelopes import Signed
 from consilience.reviews import Advisory, Merged, Placed, Rebuttal, Record, RecordQuery, RecordType, Review
@@ -81,7 +81,7 @@ async def opinions_about(
     """
     query = RecordQuery(subject=subject, types=WANTED)
 
-    async def records(registry: Registry) -> Sequence[Record]:
+    async def records(registry: Registry) -> Reading[Record]:
         return await registry.records(query)
 
     def fits(placed: Placed) -> bool:

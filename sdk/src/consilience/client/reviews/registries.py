@@ -12,10 +12,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 import grpc
 
@@ -50,15 +50,29 @@ SHORTEST_WAIT_SECONDS = 0.05
 CARD_MAX_AGE = timedelta(minutes=5)
 MAX_DIGESTS = 1000
 MAX_PAGES = 1000
+"""What is read of one registry for one question; a registry may go on for ever. A page may be empty."""
 
 MAX_RECORDS = 10_000
-"""What is read of one registry for one question; a registry may go on for ever."""
+"""The same, in records."""
 
 FAILURES = (TransportError, ProtocolError, RefusedError, NoRegistryError)
 """It cannot be reached, breaks the protocol, says no, or is none; a question goes on with the others."""
 
 T = TypeVar("T")
 Query = TypeVar("Query", NodeQuery, RecordQuery)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading(Generic[T]):
+    """What was read of a registry for one question.
+
+    Attributes:
+        items: In the order in which they came, unverified.
+        is_whole: Whether it was read to its end; else nobody can tell what it lacks.
+    """
+
+    items: tuple[T, ...]
+    is_whole: bool
 
 
 class Registry:
@@ -100,12 +114,12 @@ class Registry:
             raise ProtocolError("the registry returned another record than was asked for", requirement="REG-GET-001")
         return record
 
-    async def records(self, query: RecordQuery) -> tuple[Record, ...]:
-        """Returns all records that fit, page by page, unverified."""
+    async def records(self, query: RecordQuery) -> Reading[Record]:
+        """Returns the records that fit, page by page, up to 10,000 of them."""
         return await self._pages("ListRecords", query, decode=wire.decode_records)
 
-    async def cards(self, query: NodeQuery) -> tuple[Envelope, ...]:
-        """Returns the cards of all nodes that fit, page by page, unverified."""
+    async def cards(self, query: NodeQuery) -> Reading[Envelope]:
+        """Returns the cards of the nodes that fit, page by page, up to 10,000 of them."""
         return await self._pages("FindNodes", query, decode=wire.decode_cards)
 
     async def digests(self, cursor: bytes) -> AsyncIterator[tuple[tuple[Digest, ...], bytes]]:
@@ -129,7 +143,7 @@ class Registry:
 
     async def _pages(
         self, method: str, query: Query, *, decode: Callable[[bytes], tuple[tuple[T, ...], bytes]]
-    ) -> tuple[T, ...]:
+    ) -> Reading[T]:
         found: list[T] = []
         token, until = b"", self._patience()
         for _ in range(MAX_PAGES):
@@ -137,12 +151,14 @@ class Registry:
             with held_to_protocol():
                 page, following = decode(received)
             found += page
-            if not following or len(found) >= MAX_RECORDS:
-                return tuple(found[:MAX_RECORDS])
+            if len(found) > MAX_RECORDS or (following and len(found) == MAX_RECORDS):
+                break
+            if not following:
+                return Reading(items=tuple(found), is_whole=True)
             if following == token:
                 raise ProtocolError("the registry leads from a page to the same page", requirement="REG-LIST-001")
             token = following
-        raise ProtocolError(f"the registry has more than {MAX_PAGES} pages", requirement="REG-LIST-001")
+        return Reading(items=tuple(found[:MAX_RECORDS]), is_whole=False)
 
     async def _read(self, method: str, request: bytes, *, until: float) -> bytes:
         """Makes a call that changes nothing; where it comes too often, once more as soon as the registry likes.

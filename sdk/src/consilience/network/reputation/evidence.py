@@ -58,7 +58,7 @@ class Evidence:
     Attributes:
         judge: Who judged.
         subject: The node that was judged.
-        domain: In which domain the question was.
+        domain: In which domain the question was; empty: none was named.
         score_milli: How right the answer was, in thousandths.
         verification: How the judge knows.
         time: When it judged, aware. A time to come counts as now.

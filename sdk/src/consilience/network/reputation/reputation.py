@@ -114,6 +114,11 @@ class Reputation:
             cap=self._policy.cap(score.own.weight),
             kept_share=kept_share,
             most_shift=self._policy.most_shift(score.own.weight),
+            elsewhere={
+                other: int(self._table.items[self._rows_of(number)].sum())
+                for (subject, other), number in self._table.pairs.items()
+                if subject == node_id and other != domain
+            },
         )
 
     def _given_weights(self, flow: Floats) -> Floats:

@@ -30,7 +30,7 @@ class Score:
 
     Attributes:
         node_id: Which node.
-        domain: In which domain.
+        domain: In which domain; empty: of what was judged without one.
         mean: The expected share of right answers, 0 to 1; 0.5 where nothing is known.
         lower: What that share reaches with the probability that the policy names, usually 0.95.
         own: What the viewer verified itself (class A).
@@ -99,6 +99,7 @@ class Explanation:
         cap: What all trusted reviewers together may count.
         kept_share: The part of their weight that the cap let through, 0 to 1.
         most_shift: By how much all others together can move the mean, whatever they say and however many they are.
+        elsewhere: How often the node was judged in other domains, which does not count here; `""`: without a domain.
     """
 
     score: Score
@@ -106,3 +107,4 @@ class Explanation:
     cap: float
     kept_share: float
     most_shift: float
+    elsewhere: dict[str, int]

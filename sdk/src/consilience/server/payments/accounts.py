@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from consilience._wire import envelopes
 from consilience.envelopes import Envelope, Signed
 from consilience.errors import ReceiptUnknownError, UsageError
-from consilience.payments import AcknowledgeReceiptCall, ListReceiptsCall, Receipt
+from consilience.payments import AcknowledgeReceiptCall, Amount, ListReceiptsCall, Receipt
 from consilience.server.payments.tills import Till
 from consilience.server.store.contract import StoredReceipt
 from consilience.server.store.ledger import BalanceError, ChainMovedError, StoredSession
@@ -56,6 +56,8 @@ class Accounts:
         Raises:
             UsageError: The session has no such charge, or less of it is left.
         """
+        if amount <= 0:
+            raise UsageError("what is given back must be above zero")
         ledger = self.till.ledger
         found = await ledger.find_receipt(session_id, receipt_digest)
         if found is None or found.refund_of:
@@ -68,7 +70,11 @@ class Accounts:
             except ChainMovedError:
                 continue  # a receipt came first: this one is made again, behind it
             except BalanceError as error:
-                raise UsageError(f"{amount} cannot be given back: {error}") from error
+                wanted, charged = Amount(amount, charge.asset), Amount(charge.charge, charge.asset)
+                raise UsageError(
+                    f"{wanted} cannot be given back: with what was given back of the receipt before, it is more than"
+                    f" the {charged} that it charged"
+                ) from error
             return refund
         raise UsageError("there is no such session")
 

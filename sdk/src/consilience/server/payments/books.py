@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from consilience._wire import envelopes
+from consilience._wire.payments import decode_instruction
 from consilience.envelopes import Signed
 from consilience.errors import UsageError
 from consilience.identity import Signer
@@ -112,11 +113,13 @@ class GrantedHold:
     Attributes:
         payer: Whose session it is for, 32 bytes.
         amount: Of the deposit.
+        expire_time: Until when the payer has to show it, aware UTC.
         encoded: The encoded SignedEnvelope, for a file.
     """
 
     payer: PublicKey
     amount: Amount
+    expire_time: datetime
     encoded: EncodedEnvelope
 
 
@@ -232,13 +235,16 @@ class Books:
     async def hold(self, session_id: Digest, deposit_id: bytes | None = None, *, lifetime: timedelta) -> GrantedHold:
         """Promises a deposit of a prepaid session, to a payer that has paid by other means (spec section 3.4).
 
+        No promise outlives the time of its deposit, after which the node credits nothing for it.
+
         Args:
             session_id: Of the session.
             deposit_id: Of the deposit, 16 bytes; None: the only one that the session waits for.
-            lifetime: How long the payer has to show the promise.
+            lifetime: How long the payer has to show the promise, at most.
 
         Raises:
-            BooksError: The session does not wait for such a deposit, or it is not the node's to promise it.
+            BooksError: The session does not wait for such a deposit, or not any more, or it is not the node's to
+                promise it.
         """
         session = await self.session(session_id)
         if (session.terms.rail_id, session.terms.backing) != (HOLD_RAIL, Backing.PREPAID):
@@ -247,16 +253,22 @@ class Books:
         if len(named) != 1:
             waiting = ", ".join(each.deposit_id.hex() for each in session.awaited) or "none"
             raise BooksError(f"the session waits for {len(named)} such deposits; it waits for: {waiting}")
+        now, end = self.clock(), decode_instruction(named[0].instruction).expire_time
+        if now >= end:
+            raise BooksError(
+                f"the payer had time for the deposit until {end:%F %T} UTC; its next ask begins another deposit"
+            )
         hold = issue_hold(
             issuer=self.root,
             session_id=session_id,
             deposit_id=named[0].deposit_id,
             amount=named[0].amount,
-            expire_time=self.clock() + lifetime,
+            expire_time=min(now + lifetime, end),
         )
         return GrantedHold(
             payer=session.terms.payer,
             amount=Amount(named[0].amount, session.terms.asset),
+            expire_time=hold.value.expire_time,
             encoded=EncodedEnvelope(envelopes.to_bytes(hold.envelope)),
         )
 

@@ -73,7 +73,12 @@ def payment_service(
         max_running_asks=house.limits.max_running_asks,
     )
     quotes.check_sizes()
-    session_rate = CallRate(per_minute=trade.payments.sessions_per_minute)
     return PaymentService.of(
-        house=house, cards=cards, till=till, quotes=quotes, rails=trade.rails, session_rate=session_rate
+        house=house,
+        cards=cards,
+        till=till,
+        quotes=quotes,
+        rails=trade.rails,
+        session_rate=CallRate(per_minute=trade.payments.sessions_per_minute),
+        transfer_rate=CallRate(per_minute=trade.payments.transfers_per_minute),
     )

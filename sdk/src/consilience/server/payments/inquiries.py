@@ -11,9 +11,9 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from consilience.errors import ConsilienceError, DepositInvalidError
+from consilience.errors import DepositInvalidError
 from consilience.payments import TransferStatus
-from consilience.rails.contract import Standing, StartedDeposit
+from consilience.rails.contract import RailSilentError, Standing, StartedDeposit
 from consilience.server.faults import log_fault
 
 T = TypeVar("T")
@@ -22,12 +22,6 @@ REFERENCE_BYTES = 32
 MAX_RAIL_REF_BYTES = 256
 
 _LOGGER = logging.getLogger(__name__)
-
-
-class RailSilentError(ConsilienceError):
-    """A rail did not answer in its time, or answered what means nothing: whatever it was asked about is PENDING."""
-
-    remedy = "Ask again later, about the same transfer."
 
 
 async def asked(call: Coroutine[Any, Any, T], *, rail_id: str, seconds: float) -> T:
@@ -40,7 +34,7 @@ async def asked(call: Coroutine[Any, Any, T], *, rail_id: str, seconds: float) -
 
     Raises:
         DepositInvalidError: As the rail raised it.
-        RailSilentError: It took longer, or raised anything else.
+        RailSilentError: The rail raised it, or took longer, or raised anything else.
     """
     task = asyncio.ensure_future(call)
     task.add_done_callback(_overlook)
@@ -55,6 +49,9 @@ async def asked(call: Coroutine[Any, Any, T], *, rail_id: str, seconds: float) -
     if error is None:
         return task.result()
     if isinstance(error, DepositInvalidError):
+        raise error
+    if isinstance(error, RailSilentError):
+        _LOGGER.warning("the rail %s does not answer: %s", rail_id, error)
         raise error
     log_fault(_LOGGER, f"the rail {rail_id} failed", error=error)
     raise RailSilentError(f"the rail {rail_id} failed") from error

@@ -32,6 +32,7 @@ DEFAULT_HOLD_OPEN = timedelta(seconds=30)
 DEFAULT_QUOTE_LIFETIME = timedelta(minutes=10)
 DEFAULT_QUOTES_PER_MINUTE = 60
 DEFAULT_SESSIONS_PER_MINUTE = 30
+DEFAULT_TRANSFERS_PER_MINUTE = 600
 HOURS_OF_A_DAY = 24
 MAX_PERCENT = 100_000
 _AS_LISTED = 100
@@ -161,17 +162,19 @@ class Payments:
         rails: On which money comes.
         quotes_per_minute: How often one caller may ask for a price.
         sessions_per_minute: How often one caller may open sessions and start deposits.
+        transfers_per_minute: How often one address may do so, confirm deposits and withdraw, under whatever keys.
     """
 
     rails: tuple[RailSettings, ...]
     quotes_per_minute: int = DEFAULT_QUOTES_PER_MINUTE
     sessions_per_minute: int = DEFAULT_SESSIONS_PER_MINUTE
+    transfers_per_minute: int = DEFAULT_TRANSFERS_PER_MINUTE
 
     def __post_init__(self) -> None:
         if not self.rails:
             raise UsageError("a node that is paid names a rail: Payments(rails=(HoldRail(),))")
-        if self.quotes_per_minute < 1 or self.sessions_per_minute < 1:
-            raise UsageError("quotes_per_minute and sessions_per_minute are above zero")
+        if min(self.quotes_per_minute, self.sessions_per_minute, self.transfers_per_minute) < 1:
+            raise UsageError("quotes_per_minute, sessions_per_minute and transfers_per_minute are above zero")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

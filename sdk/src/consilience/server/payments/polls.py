@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 
 from consilience._wire.payments import decode_instruction
 from consilience.errors import ConsilienceError, DepositInvalidError
+from consilience.rails.contract import RailSilentError
 from consilience.server.faults import log_fault
-from consilience.server.payments.inquiries import RailSilentError
 from consilience.server.payments.receipts import terms_of
 from consilience.server.payments.tills import Till
 from consilience.server.payments.transfers import Transfers

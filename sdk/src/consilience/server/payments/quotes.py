@@ -19,7 +19,7 @@ from consilience.nodes import Skill
 from consilience.payments import GetQuoteCall, Quote
 from consilience.server.admission import check_model, served_skill
 from consilience.server.keys import SigningKeys
-from consilience.server.load import exceeded
+from consilience.server.load import count_call
 from consilience.server.payments.offers import DEFAULT_QUOTE_LIFETIME, Circumstances, Offer, PriceBook, prices_model
 from consilience.server.rates import CallRate
 from consilience.server.skills import SkillBook
@@ -98,9 +98,7 @@ class Quotes:
             TermsRefusedError: The skill is not priced in the asset; with the assets.
         """
         caller = call.header.caller
-        if wait := self.rate.take(caller, now=now):
-            most = self.rate.per_minute
-            raise exceeded("max_quotes_per_minute", maximum=most, requested=most + 1, retry_after=wait)
+        count_call(self.rate, caller, limit="max_quotes_per_minute", now=now)
         skill = served_skill(call.skill_id, skills=self.skills).skill
         check_model(call.model_id, skill=skill)
         offer = self.book.offer(skill, model_id=call.model_id, asset=call.asset)

@@ -25,6 +25,7 @@ from consilience.payments import (
 from consilience.rails.contract import PayeeRail
 from consilience.server.admission import House, check_size, open_call
 from consilience.server.cards import CardIssuer
+from consilience.server.load import count_call
 from consilience.server.payments.accounts import Accounts
 from consilience.server.payments.polls import Polls
 from consilience.server.payments.quotes import Quotes
@@ -32,8 +33,10 @@ from consilience.server.payments.sessions import Sessions
 from consilience.server.payments.states import signed_state
 from consilience.server.payments.tills import Till
 from consilience.server.payments.transfers import RAIL_PATIENCE, Transfers
-from consilience.server.rates import CallRate
+from consilience.server.rates import AddressedUnary, CallRate, Unary, counted
 from consilience.server.store.ledger import StoredSession
+
+TRANSFERS_LIMIT = "max_transfers_per_minute"
 
 CallT = TypeVar("CallT", bound=PaymentCall)
 
@@ -51,6 +54,7 @@ class PaymentService:
         transfers: Bring money in and out.
         polls: Ask rails again.
         accounts: Hold the receipts.
+        transfer_rate: Counts how often each address opens sessions, confirms deposits and withdraws.
     """
 
     house: House
@@ -61,6 +65,7 @@ class PaymentService:
     transfers: Transfers
     polls: Polls
     accounts: Accounts
+    transfer_rate: CallRate
 
     @classmethod
     def of(
@@ -72,6 +77,7 @@ class PaymentService:
         quotes: Quotes,
         rails: Iterable[PayeeRail],
         session_rate: CallRate,
+        transfer_rate: CallRate,
         patience: timedelta = RAIL_PATIENCE,
     ) -> Self:
         """Makes the service of a node.
@@ -83,6 +89,7 @@ class PaymentService:
             quotes: Say the price.
             rails: On which it is paid; those that the card lists.
             session_rate: Counts how often each caller opens sessions and starts deposits.
+            transfer_rate: Counts how often each address does so, confirms deposits and withdraws.
             patience: How long a rail gets to answer.
         """
         transfers = Transfers(till=till, rails=rails, patience=patience)
@@ -95,6 +102,17 @@ class PaymentService:
             transfers=transfers,
             polls=Polls(transfers, till=till),
             accounts=Accounts(till=till),
+            transfer_rate=transfer_rate,
+        )
+
+    def moving_money(self, method: Unary) -> AddressedUnary:
+        """Returns a method that is refused to an address that has called such methods too often.
+
+        Whatever it brings is kept for ever, or asked of a rail; and whoever has used up one key makes up another.
+        """
+        return counted(
+            method,
+            count=lambda address: count_call(self.transfer_rate, address, limit=TRANSFERS_LIMIT, now=self.till.clock()),
         )
 
     async def poll(self, *, now: datetime) -> None:
@@ -109,6 +127,7 @@ class PaymentService:
     async def get_quote(self, request: bytes) -> bytes:
         """Returns a price, signed and frozen."""
         call = self._open(request, GetQuoteCall).value
+        await self.cards.renew()
         quote = self.quotes.answer(call, card=self.cards.current.digest, now=self.till.clock())
         return wire.encode_quote(quote.envelope)
 

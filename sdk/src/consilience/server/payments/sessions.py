@@ -32,7 +32,7 @@ from consilience.payments import (
     check_voucher,
 )
 from consilience.rails.contract import DepositOrder
-from consilience.server.load import exceeded
+from consilience.server.load import count_call
 from consilience.server.payments.receipts import terms_of
 from consilience.server.payments.states import refusing, session_closed, session_unknown
 from consilience.server.payments.tills import Till
@@ -85,6 +85,7 @@ class Sessions:
         if started is not None:
             with refusing(deposit=True):
                 deposit = await self.till.ledger.begin_deposit(started)
+            session = await self.find(terms.digest, caller=call.header.caller)  # the rail may have taken its time
         if deposit is None or deposit.status is TransferStatus.SUCCEEDED:
             return session, None
         return session, decode_instruction(deposit.instruction)
@@ -181,9 +182,7 @@ class Sessions:
 
     def _count(self, caller: PublicKey) -> None:
         """Refuses a caller that opens more than the node lets one: each session is kept for ever."""
-        if wait := self.rate.take(caller, now=self.till.clock()):
-            most = self.rate.per_minute
-            raise exceeded(SESSIONS_LIMIT, maximum=most, requested=most + 1, retry_after=wait)
+        count_call(self.rate, caller, limit=SESSIONS_LIMIT, now=self.till.clock())
 
     async def _open(self, terms: Signed[SessionTerms]) -> StoredSession:
         new = StoredSession(

@@ -21,9 +21,8 @@ from consilience.payments import (
     TransferStatus,
     WithdrawCall,
 )
-from consilience.rails.contract import DepositOrder, PayeeRail, PayoutOrder
+from consilience.rails.contract import DepositOrder, PayeeRail, PayoutOrder, RailSilentError
 from consilience.server.payments.inquiries import (
-    RailSilentError,
     asked,
     check_ref,
     credited_amount,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-from consilience.errors import LimitExceededError, RefusedError
+from consilience.errors import LimitExceeded, LimitExceededError, RefusedError
 from consilience.reviews import NodeQuery, Placed, PublishOutcome, Record, RecordQuery
 from consilience.server.load import exceeded
 from consilience.server.registry.ring import Arc
@@ -27,6 +27,11 @@ Admission = PublishOutcome | RefusedError
 
 RECORDS_LIMIT = "max_records"
 """The name of the limit on what a registry holds, in the detail of a refusal."""
+
+
+def says_full(refusal: RefusedError) -> bool:
+    """Tells whether it is the registry that has no room, and not the record that is wrong."""
+    return isinstance(refusal.detail, LimitExceeded) and refusal.detail.limit == RECORDS_LIMIT
 
 
 @dataclass(slots=True, kw_only=True)

@@ -16,8 +16,9 @@ from typing import Protocol, TypeVar
 from sqlalchemy import URL, Connection, Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
-from consilience.server.store.contract import StoreUnavailableError
+from consilience.server.store.contract import StoreLockedError, StoreUnavailableError
 from consilience.server.store.database import connect_writer, create_private_file, engine_of, fault_named
+from consilience.server.store.file_lock import FileLock
 from consilience.server.store.group_commit import GroupCommit
 
 T = TypeVar("T")
@@ -44,6 +45,12 @@ class DatabaseRefusalError(StoreUnavailableError):
     """The server of the database does not do what it was told."""
 
     remedy = "Give this user the right to make tables and to write in them, and the server room on its disk."
+
+
+class DatabaseInUseError(StoreUnavailableError):
+    """Another process keeps its records in the file."""
+
+    remedy = "Stop the other process, or name another file; several share the records on PostgreSQL alone."
 
 
 class Database(Protocol):
@@ -77,8 +84,13 @@ class SqliteDatabase:
         self._engine: Engine | None = None
 
     async def open(self) -> None:
-        """Opens or makes the file."""
+        """Opens or makes the file, and keeps other processes from it until `close`.
+
+        Raises:
+            DatabaseInUseError: Another process, or another store of this one, works on it.
+        """
         async with AsyncExitStack() as resources:
+            resources.callback(self._held().release)
             create_private_file(self._path)
             self._engine = engine_of(self._path, connections=THREADS + 1)
             resources.callback(self._engine.dispose)
@@ -109,6 +121,14 @@ class SqliteDatabase:
         if self._readers is None or self._engine is None:
             raise StoreUnavailableError("the store is not open")
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, self._engine, work)
+
+    def _held(self) -> FileLock:
+        """Takes the lock that stands for the file; one on the file itself would keep its own connections out."""
+        file = self._path.resolve()
+        try:
+            return FileLock(file.with_name(f"{file.name}-in-use"))
+        except StoreLockedError as error:
+            raise DatabaseInUseError(f"another process keeps its records in {self._path}") from error
 
     def _read(self, engine: Engine, work: Work[T]) -> T:
         def run(engine: Engine) -> T:

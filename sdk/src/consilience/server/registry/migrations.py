@@ -12,10 +12,10 @@ from consilience._wire import records as wire
 from consilience.nodes import NodeCard
 from consilience.reviews import RecordType
 from consilience.server.registry import shelving
-from consilience.server.registry.schema import NUMBERS, ON_RING, RECORDS, REGISTRY, TABLES, TERMS
+from consilience.server.registry.schema import ABOUT, NUMBERS, OF_AUTHOR, ON_RING, RECORDS, REGISTRY, TABLES, TERMS
 from consilience.server.store.contract import SchemaTooNewError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 IDENTITY_BYTES = 16
 
 
@@ -58,4 +58,11 @@ def _search_along_the_ring(connection: Connection) -> None:
         connection.execute(update(RECORDS).where(RECORDS.c.serial == row.serial).values(place=place))
 
 
-_STEPS: dict[int, Callable[[Connection], None]] = {1: _search_along_the_ring}
+def _list_by_type(connection: Connection) -> None:
+    """From 2 to 3: what is listed of a subject or an author is found type by type."""
+    for index in (OF_AUTHOR, ABOUT):
+        connection.execute(text(f"DROP INDEX {index.name}"))
+        index.create(connection)
+
+
+_STEPS: dict[int, Callable[[Connection], None]] = {1: _search_along_the_ring, 2: _list_by_type}

@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select, union_all
 
 from consilience._wire import records as wire
 from consilience.reviews import Record, RecordQuery, RecordType
 from consilience.server.registry.contract import Entry
 from consilience.server.registry.schema import RECORDS
 from consilience.units import Digest, PublicKey
+
+_TYPES = tuple(kind for kind in RecordType if kind is not RecordType.UNKNOWN)
 
 
 def count(connection: Connection, *, now: datetime) -> int:
@@ -33,16 +35,14 @@ def card_of(connection: Connection, node_id: PublicKey, *, now: datetime) -> Rec
 def about(
     connection: Connection, query: RecordQuery, *, before: int | None, limit: int, now: datetime
 ) -> tuple[Entry, ...]:
-    """Returns records by whom they are about and by whom, the latest first."""
-    found = select(RECORDS.c.serial, RECORDS.c.record).where(RECORDS.c.end_time > now)
-    if query.subject:
-        found = found.where(RECORDS.c.subject == query.subject)
-    if query.author:
-        found = found.where(RECORDS.c.author == query.author)
-    if query.types:
-        found = found.where(RECORDS.c.type.in_([int(kind) for kind in query.types]))
-    if before is not None:
-        found = found.where(RECORDS.c.serial < before)
+    """Returns records by whom they are about and by whom, the latest first.
+
+    Of each type the latest are found along an index; so it costs no more where there are many of another type.
+    """
+    types = query.types or _TYPES
+    latest = [select(_latest_of(query, kind, before=before, limit=limit, now=now).subquery()) for kind in types]
+    serials = union_all(*latest).subquery()
+    found = select(RECORDS.c.serial, RECORDS.c.record).join(serials, RECORDS.c.serial == serials.c.serial)
     return _entries(connection, found.order_by(RECORDS.c.serial.desc()).limit(limit))
 
 
@@ -55,6 +55,22 @@ def taken_in(connection: Connection, *, after: int, limit: int, now: datetime) -
         .limit(limit)
     )
     return tuple((row.serial, Digest(row.digest)) for row in connection.execute(found))
+
+
+def _latest_of(
+    query: RecordQuery, kind: RecordType, *, before: int | None, limit: int, now: datetime
+) -> Select[tuple[int]]:
+    found = select(RECORDS.c.serial).where(RECORDS.c.type == int(kind), RECORDS.c.end_time > now)
+    if query.author:
+        found = found.where(RECORDS.c.author == query.author)
+    if query.subject and not query.author:
+        found = found.where(RECORDS.c.subject == query.subject)
+    elif query.subject:
+        # An author has a quota, and a subject has none: written so, no database goes along what is about the subject.
+        found = found.where(func.coalesce(RECORDS.c.subject, b"") == query.subject)
+    if before is not None:
+        found = found.where(RECORDS.c.serial < before)
+    return found.order_by(RECORDS.c.serial.desc()).limit(limit)
 
 
 def _one(connection: Connection, *where: ColumnElement[bool], now: datetime) -> Record | None:

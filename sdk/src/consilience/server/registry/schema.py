@@ -49,8 +49,8 @@ RECORDS = Table(
     Column("place", BigInteger, comment="Of a card that can be found: where on the ring it stands."),
     UniqueConstraint("author", "slot_type", "slot"),
 )
-Index("records_of_author", RECORDS.c.author, RECORDS.c.serial)
-Index("records_about", RECORDS.c.subject, RECORDS.c.serial)
+OF_AUTHOR = Index("records_of_author", RECORDS.c.author, RECORDS.c.type, RECORDS.c.serial)
+ABOUT = Index("records_about", RECORDS.c.subject, RECORDS.c.type, RECORDS.c.serial)
 Index("records_in_quota", RECORDS.c.author, RECORDS.c.slot_type, RECORDS.c.end_time, RECORDS.c.slot)
 Index("records_end", RECORDS.c.end_time)
 ON_RING = Index("records_on_ring", RECORDS.c.place, unique=True)

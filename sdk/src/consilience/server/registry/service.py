@@ -16,8 +16,8 @@ from consilience.errors import RecordUnknownError
 from consilience.nodes import Limits
 from consilience.reviews import NodeQuery, Record, RecordQuery, check_query
 from consilience.server.admission import check_size
-from consilience.server.load import exceeded
-from consilience.server.rates import NO_WAIT, CallRate
+from consilience.server.load import count_call
+from consilience.server.rates import CallRate
 from consilience.server.readers import Write
 from consilience.server.registry import ring
 from consilience.server.registry.contract import Entry, RecordStore
@@ -63,10 +63,7 @@ class RegistryService:
     async def publish_record(self, request: bytes, address: bytes) -> bytes:
         """Takes a record in, unless its publisher calls too often."""
         check_size(request, limits=self.limits)
-        wait = self.publishing.take(address, now=self.clock())
-        if wait > NO_WAIT:
-            most = self.publishing.per_minute
-            raise exceeded(PUBLISH_LIMIT, maximum=most, requested=most + 1, retry_after=wait)
+        count_call(self.publishing, address, limit=PUBLISH_LIMIT, now=self.clock())
         return registries.encode_outcome(await self.intake.publish(registries.decode_publish(request)))
 
     async def get_record(self, request: bytes) -> bytes:

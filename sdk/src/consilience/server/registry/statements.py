@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, select, update
 
 from consilience._wire import records as wire
-from consilience.errors import KeyRetiredError
+from consilience.errors import KeyRetiredError, LimitExceededError
 from consilience.nodes import NodeCard
 from consilience.reviews import Place, Placed, PublishOutcome, RecordType, refusal_of, wins
 from consilience.reviews.slots import rank
@@ -100,20 +100,20 @@ def _admit(
     retired = _retirement(connection, place.subject)
     if retired is not None and place.since is not None and place.since > retired:
         return KeyRetiredError("the node has gone over to another root key before")
-    held = connection.execute(select(RECORDS).where(*_slot_of(place))).one_or_none()
+    held = leaving = connection.execute(select(RECORDS).where(*_slot_of(place))).one_or_none()
     if held is not None:
         if held.digest == place.digest:
             return PublishOutcome.KNOWN if held.end_time > now else PublishOutcome.SUPERSEDED
         if not wins(place, held=_place_of(held)):
             return refusal_of(place, held=_place_of(held)) or PublishOutcome.SUPERSEDED
-        connection.execute(delete(RECORDS).where(RECORDS.c.serial == held.serial))
-    elif (last := _last_within_quota(connection, place, quota=quotas[place.slot_type])) is None:
-        if capacity is not None and (full := capacity.take()) is not None:
-            return full
-    elif (last.end_time, last.slot) > rank(place):
-        return PublishOutcome.SUPERSEDED
     else:
-        connection.execute(delete(RECORDS).where(RECORDS.c.serial == last.serial))
+        leaving = _last_within_quota(connection, place, quota=quotas[place.slot_type])
+        if leaving is not None and (leaving.end_time, leaving.slot) > rank(place):
+            return PublishOutcome.SUPERSEDED
+    if (full := _without_room(capacity, leaving=leaving, now=now)) is not None:
+        return full
+    if leaving is not None:
+        connection.execute(delete(RECORDS).where(RECORDS.c.serial == leaving.serial))
     match placed.record.object.value:
         case NodeCard() as card if retired is None:
             on_ring = shelving.put_in(connection, card, instead_of=held)
@@ -123,6 +123,13 @@ def _admit(
     if place.type is RecordType.KEY_SUCCESSION:
         _retire(connection, place)
     return PublishOutcome.STORED
+
+
+def _without_room(capacity: Capacity | None, *, leaving: Row[Any] | None, now: datetime) -> LimitExceededError | None:
+    """Returns the refusal where there is no room: what has ended counts no more, and so leaves none behind."""
+    if capacity is None or (leaving is not None and leaving.end_time > now):
+        return None
+    return capacity.take()
 
 
 def _slot_of(place: Place) -> tuple[Any, ...]:

@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 
 from consilience.errors import (
     CursorInvalidError,
-    LimitExceeded,
     LimitExceededError,
     ProtocolError,
     RecordUnknownError,
@@ -23,7 +22,7 @@ from consilience.errors import (
     TransportError,
 )
 from consilience.reviews import PublishOutcome, Record
-from consilience.server.registry.contract import RECORDS_LIMIT, RecordStore
+from consilience.server.registry.contract import RecordStore, says_full
 from consilience.server.registry.intake import Intake
 from consilience.server.registry.peers import Peer
 from consilience.units import Digest
@@ -116,7 +115,7 @@ class Follower:
         admissions = await self._intake.admit(records)
         for admission in admissions:
             if isinstance(admission, RefusedError):
-                if _says_full(admission):
+                if says_full(admission):
                     raise admission
                 _LOGGER.info("a record of %s was passed over: %s", self, admission)
         return sum(admission is PublishOutcome.STORED for admission in admissions)
@@ -142,8 +141,3 @@ class Follower:
                     self._broken += 1
                     raise record
         return records
-
-
-def _says_full(refusal: RefusedError) -> bool:
-    """Tells whether it is this registry that has no room, and not the record that is wrong."""
-    return isinstance(refusal.detail, LimitExceeded) and refusal.detail.limit == RECORDS_LIMIT

@@ -1,7 +1,8 @@
 """Turns: what many publishers bring at one time goes into the store in one transaction, and waits for one disk.
 
 While one transaction runs, those who come meanwhile gather for the next. A store takes each record by itself in any
-case, so nobody's records fail for those of another.
+case; and where it breaks at one, by a defect of ours, what others brought is brought again without it. So nobody's
+records fail for those of another.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 
 from consilience.reviews import Placed
 from consilience.server.registry.contract import Admission
+from consilience.server.store.contract import StoreError
 
 MAX_TOGETHER = 256
 """Records of one transaction, so that the first does not wait for ever new ones; a publisher's stay together."""
@@ -67,18 +69,27 @@ class Turns:
     async def _bring_those_who_wait(self) -> None:
         group = self._next_group()
         try:
+            if not await self._is_brought(group):
+                for brought in group:
+                    await self._is_brought([brought])
+        finally:
+            self._waiting = [brought for brought in self._waiting if not brought.is_done]
+
+    async def _is_brought(self, group: Sequence[_Brought]) -> bool:
+        """Brings records in one transaction; False: it broke at those of one of several, and none are in the store."""
+        try:
             outcomes = await self._admit([placed for brought in group for placed in brought.records])
         except Exception as error:  # noqa: BLE001 - all whose records were among them hear of it
+            if len(group) > 1 and not isinstance(error, StoreError):
+                return False
             for brought in group:
-                brought.error = error
-        else:
-            start = 0
-            for brought in group:
-                end = start + len(brought.records)
-                brought.outcomes, start = outcomes[start:end], end
+                brought.error, brought.is_done = error, True
+            return True
+        start = 0
         for brought in group:
-            brought.is_done = True
-        self._waiting = [brought for brought in self._waiting if not brought.is_done]
+            end = start + len(brought.records)
+            brought.outcomes, brought.is_done, start = outcomes[start:end], True, end
+        return True
 
     def _next_group(self) -> list[_Brought]:
         group = self._waiting[:1]

@@ -11,16 +11,14 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
-from consilience.server.load import decrement, exceeded
-from consilience.server.rates import SHORTEST_WAIT, Allowance
+from consilience.server.load import count_call, decrement, exceeded
+from consilience.server.rates import SHORTEST_WAIT, AddressedUnary, Allowance, Unary, counted
 from consilience.server.readers import Write
 
 READS_LIMIT = "max_reads_per_minute"
 FEEDS_LIMIT = "max_open_feeds"
 
-Read = Callable[[bytes], Awaitable[bytes]]
 Feed = Callable[[bytes, Write], Awaitable[bytes]]
-AddressedRead = Callable[[bytes, bytes], Awaitable[bytes]]
 AddressedFeed = Callable[[bytes, Write, bytes], Awaitable[bytes]]
 
 
@@ -40,14 +38,9 @@ class Visitors:
         self._feeds: Counter[bytes] = Counter()
         self._clock = clock
 
-    def reading(self, read: Read) -> AddressedRead:
+    def reading(self, read: Unary) -> AddressedUnary:
         """Returns a method that is refused to an address that has read too much."""
-
-        async def bounded(request: bytes, address: bytes) -> bytes:
-            self._count(address)
-            return await read(request)
-
-        return bounded
+        return counted(read, count=self._count)
 
     def following(self, feed: Feed) -> AddressedFeed:
         """Returns a feed that is refused to an address that has too many, or has read too much, and keeps its pace."""
@@ -76,9 +69,7 @@ class Visitors:
         Raises:
             LimitExceededError: It is one too many.
         """
-        if wait := self._wait(address):
-            most = self._reads.per_minute
-            raise exceeded(READS_LIMIT, maximum=most, requested=most + 1, retry_after=wait)
+        count_call(self._reads, address, limit=READS_LIMIT, now=self._clock())
 
     def _wait(self, address: bytes) -> timedelta:
         return self._reads.take(address, now=self._clock())

@@ -74,6 +74,12 @@ class StoreUnavailableError(StoreError):
     remedy = "Make room on the disk and check the rights of the file and its folder."
 
 
+class StoreDamagedError(StoreUnavailableError):
+    """The file holds something else than what was written into it."""
+
+    remedy = "Put a copy of the file in its place or, without one, move it away: what it held is then lost."
+
+
 class StoreFullError(StoreError):
     """The store holds as much as it may, and forgets nothing before its time (ASK-KEEP-001); it binds no new ask.
 
@@ -188,6 +194,16 @@ class Settlement:
     """The receipt with which a paid ask ends; its charge is at most what is reserved for the ask."""
 
     receipt: StoredReceipt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCard:
+    """A card that was issued: its digest, 32 bytes, its sequence and end, aware UTC, and the signed card, encoded."""
+
+    digest: Digest
+    sequence: CardSequence
+    expire_time: datetime
+    envelope: EncodedEnvelope
 
 
 @runtime_checkable
@@ -342,8 +358,11 @@ class AnswerStore(Protocol):
             at_least: Usually `units.card_sequence(now)`, in microseconds.
         """
 
-    async def remember_card(self, digest: Digest, *, expire_time: datetime) -> None:
-        """Notes a card that was issued, so that asks that rely on it are honoured until `expire_time`, aware UTC."""
+    async def remember_card(self, card: StoredCard) -> None:
+        """Keeps a card that was issued, so that siblings give it out, and asks by it are honoured until it expires."""
+
+    async def newer_card(self, *, than: CardSequence) -> StoredCard | None:
+        """Returns the newest card that was issued from this store, where its sequence is higher; else None."""
 
     async def honours_card(self, digest: Digest, *, now: datetime) -> bool:
         """Tells whether a card was issued from this store and has not expired (ASK-DUR-003).

@@ -17,10 +17,12 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import QueuePool
 
-from consilience.server.store.contract import StoreUnavailableError
+from consilience.server.store.contract import StoreDamagedError, StoreUnavailableError
 
 BUSY_TIMEOUT_MS = 5_000
 """How long a connection waits for a lock that another process holds, in milliseconds, before it gives up."""
+
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 _LOCK_POLL = 0.001
 """Seconds between two attempts at a lock."""
@@ -98,7 +100,8 @@ def fault_named(error: Exception, *, path: Path) -> Exception:
     """Returns what a failure of the file is called outside; every other error as it is."""
     if not isinstance(error, DBAPIError):
         return error
-    fault = StoreUnavailableError(f"cannot use {path}: {error.orig}")
+    kind = StoreDamagedError if _code(error) in _DAMAGED else StoreUnavailableError
+    fault = kind(f"cannot use {path}: {error.orig}")
     fault.__cause__ = error
     return fault
 
@@ -113,8 +116,13 @@ def faults_named(path: Path) -> Iterator[None]:
 
 
 def _is_busy(error: OperationalError) -> bool:
+    return _code(error) == sqlite3.SQLITE_BUSY
+
+
+def _code(error: DBAPIError) -> int:
+    """Returns the primary result code of SQLite, 0 without one."""
     code: int = getattr(error.orig, "sqlite_errorcode", 0)
-    return code & 0xFF == sqlite3.SQLITE_BUSY  # the low byte; the rest says which kind of busy
+    return code & 0xFF  # the low byte; the rest says which kind of it
 
 
 def _configure(connection: sqlite3.Connection, _record: object) -> None:

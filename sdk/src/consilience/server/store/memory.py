@@ -22,6 +22,7 @@ from consilience.server.store.contract import (
     LogEntry,
     Settlement,
     StoredAsk,
+    StoredCard,
     StoreFullError,
     StoreUnavailableError,
     check_write,
@@ -75,7 +76,7 @@ class MemoryStore:
         self._size_bytes = 0
         self._replica: str | None = None
         self._answers: dict[AskKey, _Answer] = {}
-        self._cards: dict[Digest, datetime] = {}
+        self._cards: dict[Digest, StoredCard] = {}
         self._last_card_sequence = CardSequence(0)
         self._ledger = MemoryLedger(max_bytes=max_ledger_bytes)
 
@@ -168,7 +169,7 @@ class MemoryStore:
         passed = [key for key, answer in answers.items() if _has_passed(answer.ask.keep_until_time, now=now)]
         for key in passed:
             self._size_bytes -= answers.pop(key).size_bytes
-        self._cards = {digest: end for digest, end in self._cards.items() if end > now}
+        self._cards = {digest: card for digest, card in self._cards.items() if card.expire_time > now}
         self._ledger.forget_quotes(now=now)
         return len(passed)
 
@@ -178,16 +179,22 @@ class MemoryStore:
         self._last_card_sequence = CardSequence(max(at_least, self._last_card_sequence + 1))
         return self._last_card_sequence
 
-    async def remember_card(self, digest: Digest, *, expire_time: datetime) -> None:
-        """Notes a card that was issued."""
+    async def remember_card(self, card: StoredCard) -> None:
+        """Keeps a card that was issued."""
         self._open_answers()
-        self._cards[digest] = expire_time
+        self._cards[card.digest] = card
+
+    async def newer_card(self, *, than: CardSequence) -> StoredCard | None:
+        """Returns the newest card of this life, where its sequence is higher; see `AnswerStore.newer_card`."""
+        self._open_answers()
+        newest = max(self._cards.values(), key=lambda card: card.sequence, default=None)
+        return newest if newest is not None and newest.sequence > than else None
 
     async def honours_card(self, digest: Digest, *, now: datetime) -> bool:
         """Tells whether a card of this life has not expired."""
         self._open_answers()
-        expire_time = self._cards.get(digest)
-        return expire_time is not None and now < expire_time
+        card = self._cards.get(digest)
+        return card is not None and now < card.expire_time
 
     def _open_answers(self) -> dict[AskKey, _Answer]:
         if self._replica is None:

@@ -10,7 +10,7 @@ from consilience.server.store.contract import SchemaTooNewError
 from consilience.server.store.ledger_schema import LEDGER_TABLES
 from consilience.server.store.schema import STORE, TABLES
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 def prepare(connection: Connection) -> None:
@@ -40,4 +40,10 @@ def _add_ledger(connection: Connection) -> None:
     TABLES.create_all(connection, tables=LEDGER_TABLES, checkfirst=False)
 
 
-_STEPS: dict[int, Callable[[Connection], None]] = {1: _add_ledger}
+def _keep_cards(connection: Connection) -> None:
+    """From 2 to 3: cards are kept whole, for the siblings of who issued them."""
+    connection.execute(text("ALTER TABLE cards ADD COLUMN sequence BIGINT DEFAULT '0' NOT NULL"))
+    connection.execute(text("ALTER TABLE cards ADD COLUMN envelope BLOB"))
+
+
+_STEPS: dict[int, Callable[[Connection], None]] = {1: _add_ledger, 2: _keep_cards}

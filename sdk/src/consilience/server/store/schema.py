@@ -95,5 +95,7 @@ CARDS = Table(
     TABLES,
     Column("digest", LargeBinary, primary_key=True),
     Column("expire_time", UtcTime, nullable=False),
+    Column("sequence", BigInteger, nullable=False, server_default="0"),
+    Column("envelope", LargeBinary, comment="NULL: an earlier version noted the digest alone."),
     sqlite_with_rowid=False,
 )

@@ -28,6 +28,7 @@ from consilience.server.store.contract import (
     LogEntry,
     Settlement,
     StoredAsk,
+    StoredCard,
     StoreUnavailableError,
 )
 from consilience.server.store.database import connect_writer, create_private_file, engine_of, fault_named, faults_named
@@ -182,9 +183,13 @@ class SqliteStore:
         """Returns a sequence above all former ones; see `AnswerStore.reserve_card_sequence`."""
         return await self._write(partial(statements.reserve_card_sequence, at_least=at_least), on_disk=True)
 
-    async def remember_card(self, digest: Digest, *, expire_time: datetime) -> None:
-        """Notes a card that was issued."""
-        await self._write(partial(statements.remember_card, digest=digest, expire_time=expire_time), on_disk=True)
+    async def remember_card(self, card: StoredCard) -> None:
+        """Keeps a card that was issued."""
+        await self._write(partial(statements.remember_card, card=card), on_disk=True)
+
+    async def newer_card(self, *, than: CardSequence) -> StoredCard | None:
+        """Returns the newest card of all replicas, where its sequence is higher; see `AnswerStore.newer_card`."""
+        return await self._read(partial(statements.newer_card, than=than))
 
     async def honours_card(self, digest: Digest, *, now: datetime) -> bool:
         """Tells whether a card issued from this file has not expired; each card is looked up once and then known."""

@@ -22,6 +22,7 @@ from consilience.server.store.contract import (
     LogEntry,
     Settlement,
     StoredAsk,
+    StoredCard,
     check_write,
 )
 from consilience.server.store.schema import ASKS, CARDS, ENTRIES, REPLICAS, STORE
@@ -149,9 +150,19 @@ def reserve_card_sequence(connection: Connection, *, at_least: CardSequence) -> 
     return CardSequence(connection.execute(select(STORE.c.last_card_sequence)).scalar_one())
 
 
-def remember_card(connection: Connection, digest: Digest, *, expire_time: datetime) -> None:
+def remember_card(connection: Connection, card: StoredCard) -> None:
     """Inserts a card, unless it is there."""
-    connection.execute(insert(CARDS).values(digest=digest, expire_time=expire_time).on_conflict_do_nothing())
+    row = {"digest": card.digest, "expire_time": card.expire_time, "sequence": card.sequence, "envelope": card.envelope}
+    connection.execute(insert(CARDS).values(row).on_conflict_do_nothing())
+
+
+def newer_card(connection: Connection, *, than: CardSequence) -> StoredCard | None:
+    """Returns the card with the highest sequence above another, or None."""
+    newest = select(CARDS).where(CARDS.c.sequence > than, CARDS.c.envelope.is_not(None))
+    row = connection.execute(newest.order_by(CARDS.c.sequence.desc()).limit(1)).one_or_none()
+    if row is None:
+        return None
+    return StoredCard(digest=row.digest, sequence=row.sequence, expire_time=row.expire_time, envelope=row.envelope)
 
 
 def card_expire_time(connection: Connection, digest: Digest) -> datetime | None:

@@ -1,5 +1,4 @@
-from consilience.errors import AnswerTimeoutError
-from consilience.payments import Stake
+from consilience.errors import AnswerTimeoutError, Stake
 
 
 def test_a_stake_says_whether_money_moved_and_how_much_at_most() -> None:
@@ -12,6 +11,14 @@ def test_without_a_voucher_nothing_was_paid() -> None:
     stake = Stake(asset="USD/6")
     assert not stake.money_moved
     assert str(stake) == "nothing was paid for it"
+
+
+def test_a_deposit_that_may_have_been_sent_is_money_that_moved() -> None:
+    stake = Stake(asset="USD/6", deposit=1_500)
+    assert stake.money_moved
+    assert str(stake) == (
+        "nothing was charged for it, and a deposit of 0.0015 USD may be on its way, which is not made again"
+    )
 
 
 def test_an_error_tells_its_stake() -> None:

@@ -1,0 +1,87 @@
+import sqlite3
+import stat
+import subprocess
+import sys
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+
+from consilience.client.payments import Wallet
+from consilience.errors import WalletFileError
+
+
+def test_the_file_is_its_owners_alone(wallet: Wallet) -> None:
+    assert wallet.path is not None
+    assert stat.S_IMODE(wallet.path.stat().st_mode) == 0o600
+
+
+def test_a_file_of_a_newer_version_is_not_touched(wallet: Wallet) -> None:
+    assert wallet.path is not None
+    wallet.close()
+    with sqlite3.connect(wallet.path) as database:
+        database.execute("PRAGMA user_version = 2")
+    database.close()
+    with pytest.raises(WalletFileError, match="newer version of this library"):
+        Wallet.at(wallet.path)
+
+
+def test_a_file_that_is_no_wallet_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "wallet.sqlite"
+    file.write_text("my precious notes, which are no database at all\n" * 20)
+    with pytest.raises(WalletFileError, match=r"wallet\.sqlite"):
+        Wallet.at(file)
+    assert file.read_text().startswith("my precious notes")
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_the_database_of_something_else_is_not_written_into(tmp_path: Path, version: int) -> None:
+    file = tmp_path / "records.sqlite"
+    with closing(sqlite3.connect(file, isolation_level=None)) as database:
+        database.execute("CREATE TABLE sessions (id INTEGER)")
+        database.execute(f"PRAGMA user_version = {version}")
+    before = file.read_bytes()
+    with pytest.raises(WalletFileError, match="is no wallet, but a database of something else"):
+        Wallet.at(file)
+    assert file.read_bytes() == before
+
+
+OPENER = """
+import sys
+from pathlib import Path
+from consilience.client.payments import Wallet
+for number in range(200):
+    sys.stdin.readline()
+    Wallet.at(Path(sys.argv[1]) / f"{number}.sqlite").close()
+    print(number, flush=True)
+"""
+
+
+def test_a_wallet_that_several_processes_make_at_one_time_is_one_wallet(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", OPENER, str(tmp_path)]
+    with ExitStack() as stack:
+        openers = [
+            stack.enter_context(subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+            for _ in range(3)
+        ]
+        for number in range(200):
+            for opener in openers:
+                assert opener.stdin is not None
+                opener.stdin.write("\n")
+                opener.stdin.flush()
+            for opener in openers:
+                assert opener.stdout is not None
+                assert opener.stdout.readline() == f"{number}\n"
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(WalletFileError, match="cannot be opened"):
+        Wallet.at(tmp_path / "taken" / "wallet.sqlite")
+
+
+def test_a_wallet_in_memory_has_no_file() -> None:
+    wallet = Wallet.in_memory()
+    assert wallet.path is None
+    assert wallet.sessions() == ()
+    wallet.close()
