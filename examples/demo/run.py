@@ -8,8 +8,10 @@ with `make demo`, or `make demo ASK=deadlock`.
 import argparse
 import asyncio
 import contextlib
+import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -49,8 +51,8 @@ def main() -> int:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
     unwind_when_told_to_end()
     try:
-        with tempfile.TemporaryDirectory(prefix="consilience-demo-") as folder:
-            return _run(question_about(term), folder=Path(folder), stage=Stage(console))
+        with tempfile.TemporaryDirectory(prefix="consilience-demo-") as folder, _kept_at_the_end() as kept:
+            return _run(question_about(term), folder=Path(folder), kept=kept, stage=Stage(console))
     except KeyboardInterrupt:
         console.print("\ninterrupted; everything that was started has ended")
         return 130
@@ -65,7 +67,18 @@ def question_about(term: str) -> str:
     return term if asks_already else f"What is a {term}?"
 
 
-def _run(question: str, *, folder: Path, stage: Stage) -> int:
+@contextlib.contextmanager
+def _kept_at_the_end() -> Iterator[Path]:
+    """Makes a folder that stays where the block is left at its end; a demo that breaks off leaves nothing behind."""
+    kept = Path(tempfile.mkdtemp(prefix="consilience-demo-"))
+    try:
+        yield kept
+    except BaseException:
+        shutil.rmtree(kept)
+        raise
+
+
+def _run(question: str, *, folder: Path, kept: Path, stage: Stage) -> int:
     stage.title("A registry and two nodes start")
     with contextlib.ExitStack() as running:
         with stage.timed("start of the three processes"):
@@ -73,11 +86,10 @@ def _run(question: str, *, folder: Path, stage: Stage) -> int:
         for one in (nodes.registry, nodes.generalist, nodes.specialist):
             stage.console.print(f"{one.name:<11} process {one.process_id}  {one.address}")
         stage.console.print("The asker is told the first two addresses. The third one is at the registry.")
-        return asyncio.run(_demonstrate(question, nodes=nodes, stage=stage))
+        return asyncio.run(_demonstrate(question, nodes=nodes, kept=kept, stage=stage))
 
 
-async def _demonstrate(question: str, *, nodes: Network, stage: Stage) -> int:
-    kept = Path(tempfile.mkdtemp(prefix="consilience-demo-"))
+async def _demonstrate(question: str, *, nodes: Network, kept: Path, stage: Stage) -> int:
     key = KeyPair.generate()
     async with Client(
         key,
@@ -194,7 +206,3 @@ def _end(stage: Stage) -> None:
         "docs/guides/                    serve documents, charge, run a registry, judge",
     ):
         stage.console.print(line, markup=False)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -9,6 +9,7 @@ from consilience.client import Client
 from consilience.identity import KeyPair
 from reference_node.tests.processes import NodeProcess, serving
 from reference_node.tests.specimens import CONFIG, DOCUMENTS
+from sdk.tests.server.registry.conftest import postgres_uri, postgres_url  # noqa: F401 - pytest finds them here
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,6 +9,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 HOST = "127.0.0.1"
+NOWHERE = f"{HOST}:9"
+"""What somebody behind a line has to say of his address in his card, which would lead around the line."""
+
 _CHUNK_BYTES = 64 * 1024
 
 
@@ -30,10 +33,11 @@ class Line:
         self._to = to
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
+        self._leading: set[asyncio.Task[None]] = set()
 
     async def heal(self) -> None:
         """Lets calls through from now on."""
-        self._server = await asyncio.start_server(self._lead, HOST, self._port)
+        self._server = await asyncio.start_server(self._take, HOST, self._port)
 
     async def cut(self) -> None:
         """Ends all connections, and takes no more."""
@@ -44,6 +48,12 @@ class Line:
         for writer in tuple(self._open):
             writer.transport.abort()
         await server.wait_closed()
+        await asyncio.gather(*self._leading)
+
+    def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._lead(reader, writer))
+        self._leading.add(task)
+        task.add_done_callback(self._leading.discard)
 
     async def _lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

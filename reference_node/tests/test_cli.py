@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
+
 from consilience_node.exits import Exit
-from reference_node.tests.processes import run
+from reference_node.tests.processes import command, run
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "nodes" / "node.toml"
 
@@ -45,3 +50,35 @@ def test_without_llama_cpp_the_node_says_what_to_install(tmp_path: Path) -> None
     assert ended.returncode == Exit.MODEL
     assert 'llama_cpp is not installed; run: pip install "consilience-node[llama]"' in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [("models",), ("check", "--config", EXAMPLE), ("--help",), ("serve", "--help"), ("earnings", "--help")]
+)
+def test_output_that_nobody_takes_is_told_in_words(words: tuple[str | Path, ...]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(command(*words), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ended.returncode == Exit.ADDRESS
+    assert ended.stderr == "standard output cannot be written: No space left on device\n"
+
+    reader, writer = os.pipe()
+    os.close(reader)
+    left = subprocess.run(command(*words), stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (left.returncode, left.stderr) == (Exit.OUTPUT_LEFT, "")
+
+
+def test_ctrl_c_while_modules_are_imported_ends_without_a_trace() -> None:
+    program = (
+        "import os, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'grpc':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from consilience_node.entry import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "stopped before it began\n")

@@ -14,7 +14,7 @@ import pytest
 from consilience.errors import TransportError
 from consilience.reviews import NodeQuery, OpenRecord, PublishOutcome
 from consilience.units import Digest, utc_now
-from reference_node.tests.lines import HOST, Line, free_ports, lines
+from reference_node.tests.lines import HOST, NOWHERE, Line, free_ports, lines
 from reference_node.tests.processes import NodeProcess, serving
 from sdk.tests.reviews.specimens import advisory_about, key
 from sdk.tests.server.registry.callers import calling_registry
@@ -56,7 +56,7 @@ def _registry_file(folder: Path, *, name: str, follow: list[str]) -> Path:
     file = folder / "node.toml"
     followed = ", ".join(f'"{address}"' for address in follow)
     file.write_text(
-        f'models = []\nskills = []\n[node]\nname = "{name}"\nstore = "memory"\n'
+        f'models = []\nskills = []\n[node]\nname = "{name}"\nstore = "memory"\nadvertise = ["{NOWHERE}"]\n'
         f"[registry]\nfollow = [{followed}]\nfollow_seconds = 0.2\n"
     )
     return file

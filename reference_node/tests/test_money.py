@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from consilience.cli.app import consilience_command
 from consilience.client import Client
 from consilience.client.payments.calls import PaymentCalls
 from consilience.envelopes import Signed
@@ -168,7 +169,9 @@ async def test_charges_and_refused_vouchers_are_among_the_numbers_and_nobody_who
     assert format_node_id(receipt.payer) not in str(after)
 
 
-async def test_an_operator_finds_a_charge_and_gives_it_back(node: NodeProcess, customer: Client) -> None:
+async def test_an_operator_finds_a_charge_and_gives_it_back(
+    node: NodeProcess, customer: Client, tmp_path: Path
+) -> None:
     receipt = await charged(node, customer)
     before = await earnings(node)
     session_id = Digest(receipt.value.session_id)
@@ -186,6 +189,14 @@ async def test_an_operator_finds_a_charge_and_gives_it_back(node: NodeProcess, c
     assert before["earned"] - (await earnings(node))["earned"] == 5
     lines = (await money(node, "receipts", session)).splitlines()
     assert [line.split("  ")[3] for line in lines] == ["10 TEST", "4 TEST", "1 TEST"]
+    wallet = ["--wallet", str(tmp_path / "wallet")]
+    shown = await asyncio.to_thread(CliRunner().invoke, consilience_command, ["receipts", "list", *wallet])
+    rows = [[part.strip() for part in line.split("│")] for line in shown.stdout.splitlines()]
+    assert [row[-2:] for row in rows if len(row) > 1 and row[-1].endswith("TEST")] == [
+        ["ANSWERED", "10 TEST"],
+        ["refund", "-4 TEST"],
+        ["refund", "-1 TEST"],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -206,7 +217,7 @@ async def test_what_is_not_in_the_books_is_said(node: NodeProcess, words: list[s
 
 @pytest.mark.parametrize(
     ("amount", "said"),
-    [("11", "11 cannot be given back"), ("5 USD", "the amount must be in TEST/0"), ("0", "above zero")],
+    [("11", "11 TEST cannot be given back"), ("5 USD", "the amount must be in TEST/0"), ("0", "above zero")],
 )
 async def test_a_refund_that_cannot_be_is_refused(node: NodeProcess, customer: Client, amount: str, said: str) -> None:
     receipt = await charged(node, customer)
@@ -226,7 +237,8 @@ async def test_a_deposit_is_credited_by_the_hold_that_the_operator_hands_out(nod
         said = await money(node, "sessions")
         assert f"waits for the deposit {pending.value.deposit_id.hex()} of 300 TEST" in said
         said = await money(node, "grant-hold", pending.value.session_id.hex(), "--output", file)
-        assert said == f"{file}: 300 TEST for {format_node_id(key.public_key)}\n"
+        payer = format_node_id(key.public_key)
+        assert re.fullmatch(rf"{file}: 300 TEST for {payer}, to be shown until [-0-9]{{10}} [0-9:]{{5}} UTC\n", said)
         assert (await customer.payments.take_hold(file.read_bytes())).available == 300
         receipt = await charged(node, customer)
     assert (receipt.value.session_id, receipt.value.charge) == (pending.value.session_id, 10)
@@ -244,4 +256,5 @@ async def test_the_books_of_a_node_that_was_stopped_are_open_to_its_operator(tmp
         pass
     ended = run("earnings", "--json", "--state-folder", tmp_path / "state")
     assert (ended.returncode, json.loads(ended.stdout)) == (0, [])
-    assert await money(node, "sessions") == ""
+    assert await money(node, "sessions") == "no session was opened yet\n"
+    assert await money(node, "earnings") == "nothing was earned yet\n"

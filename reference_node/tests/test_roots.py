@@ -110,7 +110,7 @@ async def check_retired(folder: Path, review: Record, *, registry: NodeProcess, 
     async with Registries(card_file=folder / "cards") as registries:
         peer = registries(registry.address)
         held = await peer.records(RecordQuery(author=old.public_key, types=(RecordType.KEY_SUCCESSION,)))
-        assert [record.object.payload_type for record in held] == ["consilience.v1.KeySuccession"]
+        assert [record.object.payload_type for record in held.items] == ["consilience.v1.KeySuccession"]
         rebuttal = Rebuttal(
             node_id=old.public_key,
             signing_key=old.public_key,
@@ -153,3 +153,37 @@ async def test_only_the_key_that_the_last_card_commits_to_takes_over(tmp_path: P
     assert run("rotate-root", *state, "--key", key).returncode == 0
     assert root.read_bytes() == key.read_bytes()
     assert (file.parent / "state" / "root-1.key").read_bytes() == before
+
+
+def test_a_node_that_was_here_before_does_not_begin_anew_without_its_root_key(tmp_path: Path) -> None:
+    file = node_file(tmp_path / "node", registry=f"{HOST}:1")
+    state = file.parent / "state"
+    with serving("--config", file, folder=file.parent) as node:
+        before = node_id(node)
+        stopped(node)
+    card, kept = (state / "card.bin").read_bytes(), tmp_path / "copy.key"
+    (state / "root.key").rename(kept)
+
+    refused = run("serve", "--config", file, "--address", f"{HOST}:0", "--state-folder", state)
+    assert refused.returncode == 6
+    assert refused.stderr.splitlines() == [
+        f"{state / 'card.bin'} is of a node that was here before, and its root key {state / 'root.key'} is gone",
+        "Put the key back from your copy. To begin as another node, name another folder: --state-folder.",
+    ]
+    assert ((state / "card.bin").read_bytes(), (state / "root.key").exists()) == (card, False)
+
+    kept.rename(state / "root.key")
+    with serving("--config", file, folder=file.parent) as node:
+        assert node_id(node) == before
+
+
+def test_no_folder_is_made_for_the_next_root_key(tmp_path: Path) -> None:
+    """The medium on which it is to be kept may not be there."""
+    (tmp_path / "state").mkdir()
+    KeyPair.generate().save(tmp_path / "state" / "root.key")
+    told = run("next-root", "--state-folder", tmp_path / "state", "--output", tmp_path / "usb" / "next-root.key")
+    assert told.returncode == 5
+    assert (
+        told.stderr == f"there is no folder {tmp_path / 'usb'}; is the medium there on which the key is to be kept?\n"
+    )
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["root.key", "state"]

@@ -135,6 +135,30 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
     assert "others can read the key file" in said
 
 
+@pytest.mark.parametrize("content", ["", "rubbish\n", "consilience-ed25519-seed-v1\n!!!!\n"])
+def test_a_damaged_key_is_not_to_be_made_anew(tmp_path: Path, content: str) -> None:
+    (tmp_path / "state").mkdir()
+    key = tmp_path / "state" / "root.key"
+    key.write_text(content)
+    key.chmod(0o600)
+    code, said = refused(folder=tmp_path)
+    assert code == 6
+    assert str(key) in said
+    assert "come back from a copy" in said
+    assert "keys new" not in said
+
+
+@pytest.mark.parametrize("file", ["answers.sqlite", "records.sqlite"])
+def test_a_damaged_database_is_not_told_as_a_full_disk(tmp_path: Path, file: str) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / file).write_text("This is no database. " * 100)
+    (tmp_path / "node.toml").write_text("models = []\nskills = []\n[registry]\n")
+    code, said = refused("--config", tmp_path / "node.toml", folder=tmp_path)
+    assert code == 6
+    assert file in said
+    assert "a copy of the file" in said
+
+
 def test_a_state_folder_that_cannot_be_made_is_told_in_words(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file")
     code, said = refused(folder=tmp_path)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from consilience.client import AskResult, Client
+from consilience.client.payments import WalletSession
 from consilience.errors import ConsilienceError, RefusedError
 from consilience.identity import KeyPair, format_node_id
 from consilience.nodes import DataClass
@@ -105,10 +106,26 @@ class ClientUnderTest:
         await self._used.reviews.review(self._answers[told["of"]], verdict=Verdict[told["verdict"]])
         return {"done": True}
 
+    async def withdraw(self, told: Instruction) -> Reply:
+        """Gets money back from a node, and returns how that stands."""
+        session, *_ = await self._sessions_at(told["address"])
+        async with asyncio.timeout(told["seconds"]):
+            back = await self._used.payments.withdraw(session.session_id, amount=told["amount"])
+        return {"withdrawn": back.status.name}
+
+    async def account(self, told: Instruction) -> Reply:
+        """Asks a node how it stands, and returns what it charged and gave back by receipts that hold."""
+        known = await self._sessions_at(told["address"])
+        now = [await self._used.payments.refresh(session.session_id) for session in known]
+        return {"account": {"spent": sum(one.spent for one in now), "refunded": sum(one.refunded for one in now)}}
+
     async def close(self) -> None:
         """Closes the client."""
         if self._client is not None:
             await self._client.close()
+
+    async def _sessions_at(self, address: str) -> list[WalletSession]:
+        return [one for one in await self._used.payments.sessions() if one.address == address]
 
     @property
     def _used(self) -> Client:
@@ -147,6 +164,8 @@ async def reply_to(told: Instruction, client: ClientUnderTest) -> Reply:
         "about": client.about,
         "read": client.read,
         "review": client.review,
+        "withdraw": client.withdraw,
+        "account": client.account,
     }.get(told["do"])
     if carry_out is None:
         return {"unsupported": True}
@@ -154,6 +173,8 @@ async def reply_to(told: Instruction, client: ClientUnderTest) -> Reply:
         return await carry_out(told)
     except ConsilienceError as error:
         return {"rejected": str(error)}
+    except TimeoutError:
+        return {"rejected": "the user did not wait any longer"}
 
 
 async def main() -> None:

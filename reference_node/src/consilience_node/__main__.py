@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from consilience_node.cli import main
+from consilience_node.entry import main
 
 if __name__ == "__main__":
-    main(prog_name="consilience-node")
+    main()

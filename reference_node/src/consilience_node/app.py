@@ -23,7 +23,7 @@ from consilience_node.knowledge.retrieval import Retriever
 from consilience_node.library import open_library
 from consilience_node.metrics import NodeMetrics
 from consilience_node.offers import offers_of, prices_questions
-from consilience_node.roots import next_root_of, successions_of
+from consilience_node.roots import check_root, next_root_of, successions_of
 from consilience_node.skills.catalogue import grounded_skill, plain_skill
 from consilience_node.skills.disclosures import disclosed_model
 from consilience_node.skills.grounded import GroundedSkill
@@ -44,12 +44,14 @@ async def assembled(config: Config, *, metrics: NodeMetrics) -> AsyncIterator[No
         EngineError: A model cannot be run.
         KnowledgeError: A source cannot be read.
         StateFolderError: The state folder cannot be made, or another node works on it.
+        LostRootKeyError: A node was here before, and its root key is gone.
     """
     state = StateFolder.of(config)
     state.make()
     queue = config.limits.max_running_asks
     is_shared = config.node.store == "sqlite"  # by replicas, of which the store of answers lets each be there once
     with state.held(shared=is_shared):
+        check_root(config)
         async with (
             open_library(config.skills, state=state) as retrievers,
             running_engines(config.models, queue=queue, metrics=metrics) as engines,

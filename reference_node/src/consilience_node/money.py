@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
@@ -19,9 +19,10 @@ from consilience.payments import Amount, Receipt
 from consilience.server.payments.books import BookedSession, Books, BooksError, Earnings, GrantedHold
 from consilience.units import Digest
 from consilience_node.books import books_of
+from consilience_node.commands import Command
 from consilience_node.config import default_config, overridden, read_config
 from consilience_node.config.amounts import units_of
-from consilience_node.exits import told_in_words
+from consilience_node.exits import say, told_in_words
 
 DIGEST_BYTES = 32
 ID_BYTES = 16
@@ -58,7 +59,7 @@ def _of_a_node(command: CommandT) -> CommandT:
     return config(folder(command))
 
 
-@click.command("earnings")
+@click.command("earnings", cls=Command)
 @_of_a_node
 @_as_json
 def earnings_command(*, config_file: Path | None, state_folder: Path | None, as_json: bool) -> None:
@@ -68,10 +69,10 @@ def earnings_command(*, config_file: Path | None, state_folder: Path | None, as_
         return await books.earnings()
 
     rows = _with_books(earned, config_file=config_file, state_folder=state_folder)
-    _print(rows, as_json=as_json, line=_earnings_line, item=_earnings_json)
+    _print(rows, as_json=as_json, line=_earnings_line, item=_earnings_json, nothing="nothing was earned yet")
 
 
-@click.command("sessions")
+@click.command("sessions", cls=Command)
 @_of_a_node
 @_as_json
 def sessions_command(*, config_file: Path | None, state_folder: Path | None, as_json: bool) -> None:
@@ -81,10 +82,10 @@ def sessions_command(*, config_file: Path | None, state_folder: Path | None, as_
         return [session async for session in books.sessions()]
 
     rows = _with_books(listed, config_file=config_file, state_folder=state_folder)
-    _print(rows, as_json=as_json, line=_session_lines, item=_session_json)
+    _print(rows, as_json=as_json, line=_session_lines, item=_session_json, nothing="no session was opened yet")
 
 
-@click.command("receipts")
+@click.command("receipts", cls=Command)
 @click.argument("session", callback=_digest)
 @_of_a_node
 @_as_json
@@ -96,10 +97,10 @@ def receipts_command(*, session: bytes, config_file: Path | None, state_folder: 
         return [receipt async for receipt in books.receipts(found.session_id)]
 
     rows = _with_books(listed, config_file=config_file, state_folder=state_folder)
-    _print(rows, as_json=as_json, line=_receipt_line, item=_receipt_json)
+    _print(rows, as_json=as_json, line=_receipt_line, item=_receipt_json, nothing="no receipt was written yet")
 
 
-@click.command("refund")
+@click.command("refund", cls=Command)
 @click.argument("session", callback=_digest)
 @click.argument("receipt", callback=_digest)
 @click.argument("amount")
@@ -118,10 +119,10 @@ def refund_command(
         return await books.refund(found.session_id, Digest(receipt), amount=units)
 
     refunded = _with_books(refund, config_file=config_file, state_folder=state_folder)
-    click.echo(_receipt_line(refunded))
+    say(_receipt_line(refunded))
 
 
-@click.command("grant-hold")
+@click.command("grant-hold", cls=Command)
 @click.argument("session", callback=_digest)
 @click.option("--deposit", callback=_hex_of(ID_BYTES), help="The deposit, where the session waits for several.")
 @click.option("--hours", type=click.IntRange(1), default=24, show_default=True, help="How long the payer may show it.")
@@ -138,7 +139,8 @@ def grant_hold_command(
 ) -> None:
     """Promise the deposit that SESSION waits for, to a payer that has paid by other means.
 
-    The file is for the payer, whose client confirms the deposit with it. It helps nobody else.
+    No promise outlives the time that the deposit has, which is a day. The file is for the payer, whose client confirms
+    the deposit with it. It helps nobody else.
     """
 
     async def granted(books: Books) -> GrantedHold:
@@ -147,7 +149,7 @@ def grant_hold_command(
     hold = _with_books(granted, config_file=config_file, state_folder=state_folder)
     with told_in_words():
         _write(output, hold.encoded)
-    click.echo(f"{output}: {hold.amount} for {format_node_id(hold.payer)}")
+    say(f"{output}: {hold.amount} for {format_node_id(hold.payer)}, to be shown until {hold.expire_time:%F %H:%M} UTC")
 
 
 def _with_books(
@@ -186,13 +188,21 @@ def _write(file: Path, data: bytes) -> None:
 
 
 def _print(
-    rows: Iterable[T], *, as_json: bool, line: Callable[[T], str], item: Callable[[T], dict[str, object]]
+    rows: Sequence[T],
+    *,
+    as_json: bool,
+    line: Callable[[T], str],
+    item: Callable[[T], dict[str, object]],
+    nothing: str,
 ) -> None:
+    """Writes rows down; people are told where there is none, and machines read an empty list."""
     if as_json:
-        click.echo(json.dumps([item(row) for row in rows], indent=2))
+        say(json.dumps([item(row) for row in rows], indent=2))
         return
     for row in rows:
-        click.echo(line(row))
+        say(line(row))
+    if not rows:
+        say(nothing)
 
 
 def _earnings_line(row: Earnings) -> str:

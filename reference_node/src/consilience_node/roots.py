@@ -34,10 +34,29 @@ class SuccessionError(KeyFileError):
     )
 
 
+class LostRootKeyError(KeyFileError):
+    """The node was here before, and its root key is gone; under a new one it would be another node."""
+
+    remedy = "Put the key back from your copy. To begin as another node, name another folder: --state-folder."
+
+
 class NodeRunsError(StateFolderInUseError):
     """The node runs, and would go on under the root key that it has loaded."""
 
     remedy = "Stop the node, hand it over, and start it again."
+
+
+def check_root(config: Config) -> None:
+    """Checks that a node which was here before still has its root key.
+
+    A new one would be the key of another node, in whose books the payers of this one have money that they cannot reach.
+
+    Raises:
+        LostRootKeyError: It has not.
+    """
+    state, path = StateFolder.of(config), StateFolder.root_key_of(config)
+    if state.card.exists() and not path.exists():
+        raise LostRootKeyError(f"{state.card} is of a node that was here before, and its root key {path} is gone")
 
 
 def make_next_root(file: Path, *, config: Config) -> PublicKey:
@@ -49,10 +68,12 @@ def make_next_root(file: Path, *, config: Config) -> PublicKey:
 
     Raises:
         NoRootKeyError: The node has no root key yet.
-        UsageError: The file exists.
+        UsageError: The file exists, or its folder does not.
         KeyFileError: A file cannot be written.
     """
     root_key(config)
+    if not file.parent.is_dir():  # is not made: it may be where a medium that is away would be
+        raise UsageError(f"there is no folder {file.parent}; is the medium there on which the key is to be kept?")
     told, key = StateFolder.of(config).next_root, KeyPair.generate()
     try:
         key.save(file)

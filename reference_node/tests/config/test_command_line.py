@@ -66,7 +66,7 @@ def test_the_registries_of_the_command_line_take_the_place_of_those_of_the_file(
 @pytest.mark.parametrize(
     ("registries", "said"),
     [
-        (["nowhere"], r"'nowhere' does not end in host:port"),
+        (["nowhere"], r"'nowhere' does not end in host:port, with a port from 1 to 65535"),
         (["127.0.0.1:7341"] * 2, r"must name each once, not .+"),
     ],
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from consilience.identity import KeyPair, format_node_id
+from consilience.rails.bank import BankRail
 from consilience.rails.hold import HoldRail
 from consilience.server.payments import Circumstances, Payments
 from consilience.tariffs import PricedUnit, Tariff, UnitPrice
@@ -108,6 +109,7 @@ def test_rails_are_read_as_the_server_toolkit_takes_them(tmp_path: Path) -> None
         [payments]
         quotes_per_minute = 7
         sessions_per_minute = 8
+        transfers_per_minute = 9
         [[payments.rails]]
         rail = "hold.v1"
         network = "regtest"
@@ -127,7 +129,15 @@ def test_rails_are_read_as_the_server_toolkit_takes_them(tmp_path: Path) -> None
         issuers=(ISSUER,),
     )
     assert config.payments is not None
-    assert config.payments.payments() == Payments(rails=(rail,), quotes_per_minute=7, sessions_per_minute=8)
+    paid = Payments(rails=(rail,), quotes_per_minute=7, sessions_per_minute=8, transfers_per_minute=9)
+    assert config.payments.payments() == paid
+
+
+def test_the_bank_of_a_tester_is_a_rail(tmp_path: Path) -> None:
+    rail = '[[payments.rails]]\nrail = "conformance.bank"\naddress = "127.0.0.1:7350"\nmin_deposit = 3\n'
+    config = read(tmp_path, rail)
+    assert config.payments is not None
+    assert config.payments.rails[0].settings() == BankRail(address="127.0.0.1:7350", min_deposit=3)
 
 
 def test_a_rail_that_says_nothing_else_gives_grants_in_the_asset_of_tests(tmp_path: Path) -> None:
@@ -147,7 +157,7 @@ START = 'id = "a"\nasset = "USD/6"\n'
             'id = "a"\nasset = "USD"\nrequest = 1\n',
             "node.toml:12: skills[0].prices[0].asset: must be an asset with its",
         ),
-        ('id = "A b"\nasset = "USD/6"\nrequest = 1\n', "node.toml:11: skills[0].prices[0].id: string should match"),
+        ('id = "A b"\nasset = "USD/6"\nrequest = 1\n', "node.toml:11: skills[0].prices[0].id: must match ^"),
         (START, "node.toml:10: skills[0].prices[0]: prices nothing; say what costs something: request, input_tokens"),
         (
             START + "request = 0\n",
@@ -217,17 +227,36 @@ def test_a_wrong_price_is_told_with_line_key_and_what_is_wrong(tmp_path: Path, p
     assert expected in complaint(tmp_path, priced(prices))
 
 
+def test_a_list_is_not_called_empty_for_what_is_wrong_in_it(tmp_path: Path) -> None:
+    told = complaint(tmp_path, '[[payments.rails]]\nrail = "hold.v1"\nassets = ["usd"]\n')
+    assert told.startswith("node.toml:3: payments.rails[0].assets[0]: must be an asset with its scale")
+    assert len(told.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("payments", "expected"),
     [
         ("[payments]\n", "node.toml:1: payments.rails: is missing"),
-        ("[payments]\nrails = []\n", "node.toml:2: payments.rails: tuple should have at least 1 item"),
+        ("[payments]\nrails = []\n", "node.toml:2: payments.rails: must not be empty"),
         (
             '[payments]\nrails = [{ rail = "ln" }]\n',
-            "node.toml:2: payments.rails[0].rail: must be a rail that this node knows: hold.v1, not 'ln'",
+            "node.toml:2: payments.rails[0].rail: unknown rail; known: hold.v1, conformance.bank",
         ),
         ("[[payments.rails]]\n", "node.toml:1: payments.rails[0].rail: is missing"),
         ('[[payments.rails]]\nrail = "hold.v1"\ncredit = 1\n', "node.toml:3: payments.rails[0].credit: unknown key"),
+        (
+            '[[payments.rails]]\nrail = "hold.v1"\naddress = "127.0.0.1:1"\n',
+            "node.toml:3: payments.rails[0].address: unknown key",
+        ),
+        ('[[payments.rails]]\nrail = "conformance.bank"\n', "node.toml:1: payments.rails[0].address: is missing"),
+        (
+            '[[payments.rails]]\nrail = "conformance.bank"\naddress = "bank.example:7350"\n',
+            "node.toml:1: payments.rails[0]: conformance.bank needs the address of a bank on this machine",
+        ),
+        (
+            '[[payments.rails]]\nrail = "conformance.bank"\naddress = "127.0.0.1:7350"\nnetwork = "main"\n',
+            "node.toml:4: payments.rails[0].network: input should be 'test'",
+        ),
         ('[[payments.rails]]\nrail = "hold.v1"\n' * 2, 'node.toml:4: payments.rails[1].rail: "hold.v1" is used twice'),
         (
             '[[payments.rails]]\nrail = "hold.v1"\nissuers = ["cn1x"]\n',

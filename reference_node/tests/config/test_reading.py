@@ -103,7 +103,7 @@ def test_paths_are_relative_to_the_folder_of_the_file(tmp_path: Path) -> None:
         ('[node]\naddress = "127.0.0.1:70000"\n', 'node.toml:2: node.address: must be "host:port"'),
         ('[data_policy]\nmax_data_class = "secret"\n', "data_policy.max_data_class: must be one of public, internal"),
         ('[[skills]]\nid = "a"\n', "node.toml:1: skills[0].model: is missing"),
-        ('[[skills]]\nmodel = "x"\nid = "A b"\n', "node.toml:3: skills[0].id: string should match pattern"),
+        ('[[skills]]\nmodel = "x"\nid = "A b"\n', "node.toml:3: skills[0].id: must match ^"),
         ('[[models]]\nid = "a"\n', "node.toml:1: models[0].engine: is missing; known: llama_cpp, openai, scripted"),
         ('[[models]]\nid = "a"\nengine = "vllm"\n', "node.toml:3: models[0].engine: unknown engine"),
         ('[[models]]\nengine = "openai"\nid = "a"\n', "node.toml:1: models[0].base_url: is missing"),
@@ -142,8 +142,8 @@ def test_what_is_no_toml_is_refused_with_the_line(tmp_path: Path, text: str, exp
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"cannot read .*none\.toml"):
+    with pytest.raises(ConfigError, match=r"^cannot read .*none\.toml: No such file or directory$"):
         read_config(tmp_path / "none.toml")
     (tmp_path / "node.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(ConfigError, match=r"cannot read .*node\.toml"):
+    with pytest.raises(ConfigError, match=r"^cannot read .*node\.toml: it is no text in UTF-8$"):
         read_config(tmp_path / "node.toml")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,7 +19,12 @@ from pydantic_core import ErrorDetails
 from consilience.server.registry import without_password
 from consilience_node.config.contradictions import Problem, contradictions
 from consilience_node.config.lines import KeyPath, line_of, lines_of_keys
+from consilience_node.config.payments import RAIL_TABLES
 from consilience_node.config.settings import MODEL_TABLES, Config
+
+_KINDS = {"engine": MODEL_TABLES, "rail": RAIL_TABLES}
+"""The tables of which there are several kinds, by the key that says which one it is."""
+_TABLES = {name: table for tables in _KINDS.values() for name, table in tables.items()}
 
 _SHOWN_CHARACTERS = 60
 _TOML_ERROR = re.compile(r"(?P<what>.*) \(at (?:line (?P<line>\d+), column \d+|end of document)\)", re.DOTALL)
@@ -37,8 +42,10 @@ def read_config(path: Path) -> Config:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"cannot read {path}: it is no text in UTF-8") from error
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -47,7 +54,8 @@ def read_config(path: Path) -> Config:
         config = Config.model_validate(tables, context={"folder": path.absolute().parent})
         problems = list(contradictions(config))
     except ValidationError as error:
-        problems = [_problem(details, tables=tables) for details in error.errors(include_url=False)]
+        found = error.errors(include_url=False)
+        problems = [_problem(details, tables=tables) for details in found if not _is_echo(details, of=found)]
     if problems:
         lines = lines_of_keys(text)
         raise ConfigError("\n".join(_complaint(problem, path=path, lines=lines) for problem in problems))
@@ -67,6 +75,13 @@ def _complaint(problem: Problem, *, path: Path, lines: Mapping[KeyPath, int]) ->
     return f"{place}: {problem.key}: {problem.what}"
 
 
+def _is_echo(details: ErrorDetails, *, of: Sequence[ErrorDetails]) -> bool:
+    """Tells whether a list is called too short because what is wrong in it was left out of it."""
+    place = details["loc"]
+    inside = any(other["loc"][: len(place)] == place != other["loc"] for other in of)
+    return details["type"] == "too_short" and inside
+
+
 def _problem(details: ErrorDetails, *, tables: dict[str, Any]) -> Problem:
     path = _written_path(details["loc"], tables=tables)
     match details["type"]:
@@ -75,17 +90,29 @@ def _problem(details: ErrorDetails, *, tables: dict[str, Any]) -> Problem:
         case "missing":
             what = "is missing"
         case "union_tag_not_found":
-            path, what = (*path, "engine"), f"is missing; known: {', '.join(MODEL_TABLES)}"
+            tag, known = _tag(details)
+            path, what = (*path, tag), f"is missing; known: {known}"
         case "union_tag_invalid":
-            path, what = (*path, "engine"), f"unknown engine; known: {', '.join(MODEL_TABLES)}"
+            tag, known = _tag(details)
+            path, what = (*path, tag), f"unknown {tag}; known: {known}"
+        case "too_short":
+            what = "must not be empty"
+        case "string_pattern_mismatch":
+            what = f"must match {details['ctx']['pattern']}, not {_shown(details['input'])}"
         case _:
             what = details["msg"].removeprefix("Value error, ")
             what = f"{what[:1].lower()}{what[1:]}, not {_shown(details['input'])}"
     return Problem(path=path, what=what)
 
 
+def _tag(details: ErrorDetails) -> tuple[str, str]:
+    """Returns the key that says which kind of table one is, and what it may say."""
+    tag = str(details["ctx"]["discriminator"]).strip("'")
+    return tag, ", ".join(_KINDS[tag])
+
+
 def _written_path(location: tuple[int | str, ...], *, tables: dict[str, Any]) -> KeyPath:
-    """Returns a pydantic location without what is not in the file: it names the engine between model and key."""
+    """Returns a pydantic location without what is not in the file: it names the kind between table and key."""
     path: KeyPath = ()
     value: Any = tables
     for index, part in enumerate(location):
@@ -103,8 +130,8 @@ def _table_at(location: tuple[int | str, ...]) -> type[BaseModel]:
     """Returns the class of the table that a pydantic location leads to."""
     table: type[BaseModel] = Config
     for part in location:
-        if part in MODEL_TABLES:
-            table = MODEL_TABLES[str(part)]
+        if part in _TABLES:
+            table = _TABLES[str(part)]
         elif isinstance(part, str):
             table = next(tables_in(table.model_fields[part].annotation))
     return table

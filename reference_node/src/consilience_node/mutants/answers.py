@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace as changed
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from consilience.asks import Intake
 from consilience.errors import AnswerUnknownError
 from consilience.identity import KeyPair
-from consilience.server import answers, asks, endings, finals, runs, scripts, workplaces
+from consilience.nodes import SigningKey
+from consilience.server import answers, asks, cards, endings, finals, runs, scripts, workplaces
 from consilience.server.conclusions import Conclusion
 from consilience.server.store.memory import MemoryStore
 from consilience.units import Digest
@@ -34,6 +35,22 @@ def _signed_otherwise(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Non
 def _signed_by_an_unlisted_key() -> None:
     """A key signs answers that stands in no card."""
     key = KeyPair.generate()
+    _signed_otherwise(lambda facts: {**facts, "signer": key})
+
+
+@mutant("signed-by-an-expired-key")
+def _signed_by_an_expired_key() -> None:
+    """The card lists a second signing key, which ended before it was issued, and answers are signed with that."""
+    key = KeyPair.generate()
+
+    def listing(make: Callable[..., Any]) -> Callable[..., Any]:
+        def card(**told: Any) -> Any:
+            ended = SigningKey(public_key=key.public_key, expire_time=datetime.now(UTC) - timedelta(hours=1))
+            return make(**{**told, "signing_keys": (*told["signing_keys"], ended)})
+
+        return card
+
+    replace(cards, "NodeCard", listing)
     _signed_otherwise(lambda facts: {**facts, "signer": key})
 
 

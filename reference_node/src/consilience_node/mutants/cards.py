@@ -25,6 +25,8 @@ from consilience.identity import KeyPair, format_node_id
 from consilience.nodes import MAX_SIGNING_KEY_LIFETIME, Endpoint, Profile, SigningKey, TlsMode
 from consilience.server import cards, certificates, finals, keys, transport
 from consilience.server.keys import succession
+from consilience.server.store.contract import StoredCard
+from consilience.units import EncodedEnvelope
 from consilience_node.mutants.registry import mutant, replace
 
 _ELSEWHERE = "http://192.0.2.1:7341"
@@ -35,7 +37,8 @@ _LARGE = any_pb2.Any(type_url="type.googleapis.com/google.protobuf.Empty", value
 def _card_signed_by_another_key() -> None:
     """The card is signed by a key that is not the root key."""
     other = KeyPair.generate()
-    replace(cards, "envelopes", lambda _: SimpleNamespace(seal=lambda card, **_: sealing.seal(card, signer=other)))
+    forging = SimpleNamespace(seal=lambda card, **_: sealing.seal(card, signer=other), to_bytes=sealing.to_bytes)
+    replace(cards, "envelopes", lambda _: forging)
 
 
 @mutant("skill-listed-twice")
@@ -145,7 +148,14 @@ def _sequence_stands_still() -> None:
             current = issuer.current.value
             expiry = current.expire_time - timedelta(seconds=next(steps))
             signed = sealing.seal(changed(current, expire_time=expiry), signer=issuer._root)
-            await issuer._store.remember_card(signed.digest, expire_time=expiry)
+            await issuer._store.remember_card(
+                StoredCard(
+                    digest=signed.digest,
+                    sequence=signed.value.sequence,
+                    expire_time=expiry,
+                    envelope=EncodedEnvelope(sealing.to_bytes(signed.envelope)),
+                )
+            )
             return services.encode_card_response(signed.envelope)
 
         return get_node_card

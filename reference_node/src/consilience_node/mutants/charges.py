@@ -6,15 +6,18 @@ from collections.abc import Callable
 from dataclasses import replace as changed
 from typing import Any
 
-from consilience._wire import services
+from consilience._wire import envelopes, services
 from consilience._wire.envelopes import seal
 from consilience.asks import Outcome, StopReason
-from consilience.errors import BalanceTooLowError
+from consilience.payments import SessionStatus, Voucher
 from consilience.server import endings, runs
 from consilience.server.deliveries import DeliveryStoppedError
-from consilience.server.payments import admission, metering, receipts, states
+from consilience.server.payments import admission, metering, receipts
 from consilience.server.payments.metering import Bill
 from consilience.server.store import ledger_steps
+from consilience.server.store.contract import StoreError
+from consilience.server.store.ledger import StoredSession
+from consilience.server.store.memory_ledger import MemoryLedger
 from consilience.units import Digest
 from consilience_node.mutants.registry import mutant, replace
 
@@ -39,12 +42,34 @@ def _nothing_set_aside() -> None:
 
 @mutant("closed-sessions-pay")
 def _closed_sessions_pay() -> None:
-    """What a session refuses because it is closed is refused as if its balance was too low."""
-    replace(states, "session_closed", lambda _: _too_low)
+    """A session that is closed pays for asks all the same, as far as its last voucher went."""
+
+    def lenient(reserve: Check) -> Check:
+        def reserving(self: MemoryLedger, key: Any, reservation: Any, *, now: Any) -> None:
+            session = self._book.sessions.get(reservation.session_id)
+            if session is None or session.status is SessionStatus.OPEN:
+                reserve(self, key, reservation, now=now)
+                return
+            self._keep(_opened_again(session))
+            try:
+                reserve(self, key, reservation, now=now)
+            except StoreError:
+                self._keep(session)
+                raise
+            self._keep(changed(self._book.sessions[session.session_id], status=session.status))
+
+        return reserving
+
+    replace(MemoryLedger, "reserve", lenient)
 
 
-def _too_low(session: Any, *, required: int = 0) -> Any:
-    return BalanceTooLowError("the balance is too low", detail=states.balance_of(session, required=required))
+def _opened_again(session: StoredSession) -> StoredSession:
+    """Returns a session that is shut as it would stand had nobody closed it."""
+    account = session.account
+    if session.voucher is not None:
+        voucher = envelopes.open_envelope(envelopes.from_bytes(session.voucher), Voucher).value
+        account = account.authorized_to(min(voucher.cumulative, account.available))
+    return changed(session, status=SessionStatus.OPEN, account=account)
 
 
 @mutant("quote-looked-at-last")

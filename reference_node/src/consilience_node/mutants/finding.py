@@ -16,7 +16,7 @@ from consilience._wire.envelopes import open_envelope
 from consilience.nodes import DataClass, NodeCard, Skill
 from consilience.reviews import NodeQuery, card_fits, finding, fits
 from consilience.server.registry import finding as lists
-from consilience.server.registry import shelving, statements
+from consilience.server.registry import ring, shelving, statements
 from consilience.server.registry.contract import Found
 from consilience.server.registry.schema import RECORDS
 from consilience.server.registry.service import RegistryService
@@ -45,7 +45,7 @@ def _finds_by(count: Callable[[NodeCard, NodeQuery], int]) -> None:
     replace(lists, "fitting", looking)
 
 
-def _judges(field: str, keep: Keep) -> None:
+def judges(field: str, keep: Keep) -> None:
     """Judges by another rule whether a skill fits what one field asks for."""
 
     def rule(card: NodeCard, query: NodeQuery) -> bool:
@@ -69,63 +69,61 @@ def _folded(skill: Skill) -> list[str]:
 @mutant("finds-ids-by-their-beginnings")
 def _finds_ids_by_their_beginnings() -> None:
     """A skill is found by what stands before a dot in its id."""
-    _judges("skill_id", lambda _, skill, value: _begin([skill.id], value, mark="."))
+    judges("skill_id", lambda _, skill, value: _begin([skill.id], value, mark="."))
 
 
 @mutant("finds-domains-exactly")
 def _finds_domains_exactly() -> None:
     """A domain does not stand for what begins with it and a dot."""
-    _judges("domain", lambda _, skill, value: value in skill.domains)
+    judges("domain", lambda _, skill, value: value in skill.domains)
 
 
 @mutant("finds-domains-without-the-dot")
 def _finds_domains_without_the_dot() -> None:
     """A domain stands for all that begins with it."""
-    _judges("domain", lambda _, skill, value: _begin(skill.domains, value, mark=""))
+    judges("domain", lambda _, skill, value: _begin(skill.domains, value, mark=""))
 
 
 @mutant("finds-languages-exactly")
 def _finds_languages_exactly() -> None:
     """A language does not stand for its regions."""
-    _judges("language", lambda _, skill, value: not skill.languages or value.casefold() in _folded(skill))
+    judges("language", lambda _, skill, value: not skill.languages or value.casefold() in _folded(skill))
 
 
 @mutant("finds-languages-without-the-hyphen")
 def _finds_languages_without_the_hyphen() -> None:
     """A language stands for all that begins with it."""
-    _judges(
-        "language", lambda _, skill, value: not skill.languages or _begin(_folded(skill), value.casefold(), mark="")
-    )
+    judges("language", lambda _, skill, value: not skill.languages or _begin(_folded(skill), value.casefold(), mark=""))
 
 
 @mutant("finds-languages-by-their-case")
 def _finds_languages_by_their_case() -> None:
     """A language that is asked for in capitals is another one."""
-    _judges("language", lambda _, skill, value: not skill.languages or _begin(_folded(skill), value, mark="-"))
+    judges("language", lambda _, skill, value: not skill.languages or _begin(_folded(skill), value, mark="-"))
 
 
 @mutant("finds-no-skill-without-a-language")
 def _finds_no_skill_without_a_language() -> None:
     """A skill that names no language is not found by one."""
-    _judges("language", lambda _, skill, value: _begin(_folded(skill), value.casefold(), mark="-"))
+    judges("language", lambda _, skill, value: _begin(_folded(skill), value.casefold(), mark="-"))
 
 
 @mutant("finds-no-skill-without-a-media-type")
 def _finds_no_skill_without_a_media_type() -> None:
     """A skill that names no media type is not found by text/plain."""
-    _judges("input_media_type", lambda _, skill, value: value in skill.input_media_types)
+    judges("input_media_type", lambda _, skill, value: value in skill.input_media_types)
 
 
 @mutant("finds-skills-without-a-media-type")
 def _finds_skills_without_a_media_type() -> None:
     """A skill that names no media type is found by any."""
-    _judges("input_media_type", lambda _, skill, value: not skill.input_media_types or value in skill.input_media_types)
+    judges("input_media_type", lambda _, skill, value: not skill.input_media_types or value in skill.input_media_types)
 
 
 @mutant("finds-by-the-class-of-the-card")
 def _finds_by_the_class_of_the_card() -> None:
     """The data class of a skill does not count, where it is lower than that of its card."""
-    _judges("data_class", lambda card, _, value: card.data_policy.max_data_class >= value)
+    judges("data_class", lambda card, _, value: card.data_policy.max_data_class >= value)
 
 
 @mutant("finds-by-the-class-of-the-skill")
@@ -136,76 +134,19 @@ def _finds_by_the_class_of_the_skill() -> None:
         own = skill.max_data_class
         return (own if own > DataClass.UNSPECIFIED else card.data_policy.max_data_class) >= value
 
-    _judges("data_class", keep)
-
-
-@mutant("finds-free-skills-for-no-price")
-def _finds_free_skills_for_no_price() -> None:
-    """A free skill is not found by a price."""
-    _judges("price", lambda card, skill, value: bool(skill.tariff_ids) and fits(card, skill, NodeQuery(price=value)))
-
-
-def _judges_prices(costs: Callable[[NodeCard, Skill, str], Iterable[int]]) -> None:
-    """Finds skills that are free, or that cost little enough by one of these costs in an asset."""
-    _judges(
-        "price",
-        lambda card, skill, value: (
-            not skill.tariff_ids or any(cost <= value.max_cost for cost in costs(card, skill, value.asset))
-        ),
-    )
-
-
-@mutant("finds-prices-in-any-asset")
-def _finds_prices_in_any_asset() -> None:
-    """A price is compared with what a skill costs in whatever asset."""
-    _judges_prices(lambda card, skill, _: finding.reference_costs(card, skill).values())
-
-
-@mutant("finds-below-the-price")
-def _finds_below_the_price() -> None:
-    """A skill that costs exactly what may be paid is not found."""
-    _judges_prices(
-        lambda card, skill, asset: [
-            cost + 1 for named, cost in finding.reference_costs(card, skill).items() if named == asset
-        ]
-    )
-
-
-@mutant("finds-by-the-dearest-tariff")
-def _finds_by_the_dearest_tariff() -> None:
-    """A skill under two tariffs is found by the dearer."""
-
-    def dearest(card: NodeCard, skill: Skill, asset: str) -> list[int]:
-        costs = [finding._reference_cost(tariff) for tariff in card.tariffs_of(skill) if tariff.asset == asset]
-        return [max(costs)] if costs else []
-
-    _judges_prices(dearest)
-
-
-@mutant("finds-by-tariffs-of-other-skills")
-def _finds_by_tariffs_of_other_skills() -> None:
-    """A skill that costs something is found by every tariff of its card."""
-    _judges_prices(
-        lambda card, _, asset: [finding._reference_cost(tariff) for tariff in card.tariffs if tariff.asset == asset]
-    )
-
-
-@mutant("finds-by-another-usage")
-def _finds_by_another_usage() -> None:
-    """The reference usage has no output bytes."""
-    replace(finding, "REFERENCE_USAGE", lambda usage: changed(usage, output_bytes=0))
+    judges("data_class", keep)
 
 
 @mutant("finds-any-rail")
 def _finds_any_rail() -> None:
     """A node is found by a rail that it does not list."""
-    _judges("rail_id", lambda _card, _skill, _value: True)
+    judges("rail_id", lambda _card, _skill, _value: True)
 
 
 @mutant("finds-any-profile")
 def _finds_any_profile() -> None:
     """Of several profiles one is enough."""
-    _judges("profiles", lambda card, _, value: bool(set(value) & set(card.profiles)))
+    judges("profiles", lambda card, _, value: bool(set(value) & set(card.profiles)))
 
 
 def _judges_sizes(keep: Callable[[NodeCard, Skill, int, int], bool]) -> None:
@@ -258,7 +199,7 @@ def _finds_sizes_within_open_bounds() -> None:
 
 def _judges_words(keep: Callable[[set[str], list[str]], bool]) -> None:
     """Judges by another rule whether words are among those of a skill."""
-    _judges(
+    judges(
         "text",
         lambda card, skill, value: keep(set(finding.words_of_skill(card, skill)), list(finding.words_of(value))),
     )
@@ -302,13 +243,13 @@ def _finds_words_of_other_skills() -> None:
         there = {word for skill in card.skills for word in finding.words_of_skill(card, skill)}
         return there >= set(finding.words_of(value))
 
-    _judges("text", keep)
+    judges("text", keep)
 
 
 @mutant("finds-words-of-descriptions-alone")
 def _finds_words_of_descriptions_alone() -> None:
     """A node is not found by its name."""
-    _judges("text", lambda card, skill, value: fits(changed(card, name=""), skill, NodeQuery(text=value)))
+    judges("text", lambda card, skill, value: fits(changed(card, name=""), skill, NodeQuery(text=value)))
 
 
 @mutant("finds-in-several-skills")
@@ -353,6 +294,12 @@ def _finds_pages_with_gaps() -> None:
         return rounds
 
     replace(RegistryService, "_round", skipping)
+
+
+@mutant("finds-in-one-order")
+def _finds_in_one_order() -> None:
+    """Whoever asks is led round the ring from the same place."""
+    replace(ring, "anywhere", lambda _: lambda: ring.END)
 
 
 @mutant("finds-the-first-card-for-ever")

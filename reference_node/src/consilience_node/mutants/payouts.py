@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace as changed
 from typing import Any
 
-from consilience._wire import envelopes, payments
-from consilience.errors import ReceiptUnknownError, SessionClosedError
-from consilience.payments import SessionStatus, Voucher
+from consilience._wire import payments
+from consilience.errors import ReceiptUnknownError
+from consilience.payments import SessionStatus
 from consilience.payments.sessions import Account
 from consilience.server.payments.accounts import Accounts
-from consilience.server.payments.sessions import Sessions
 from consilience.server.store import ledger_steps
 from consilience.server.store.memory_ledger import MemoryLedger
 from consilience.v1 import payment_pb2
@@ -117,19 +116,18 @@ def _payout_changes_its_amount() -> None:
 
 @mutant("closed-sessions-take-vouchers")
 def _closed_sessions_take_vouchers() -> None:
-    """A session that is closed says nothing against a voucher that comes late."""
+    """A voucher that comes late authorizes, though its session is closed."""
 
-    def polite(take: Check) -> Check:
-        async def take_voucher(self: Any, received: Any, /, *, session_id: Any = None) -> Any:
-            try:
-                return await take(self, received, session_id=session_id)
-            except SessionClosedError:
-                voucher = envelopes.open_envelope(received, Voucher).value
-                return await self.till.ledger.find_session(voucher.session_id)
+    def lenient(authorize: Check) -> Check:
+        async def authorized(self: MemoryLedger, session_id: Any, *, cumulative: int, voucher: Any) -> Any:
+            session = self._book.sessions.get(session_id)
+            if session is None or session.status is SessionStatus.OPEN:
+                return await authorize(self, session_id, cumulative=cumulative, voucher=voucher)
+            return self._keep(ledger_steps.authorizing(session, cumulative=cumulative, voucher=voucher))
 
-        return take_voucher
+        return authorized
 
-    replace(Sessions, "take_voucher", polite)
+    replace(MemoryLedger, "authorize", lenient)
 
 
 @mutant("closing-drops-what-runs")

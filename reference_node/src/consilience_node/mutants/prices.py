@@ -216,6 +216,20 @@ def _quotes_of_others_are_good() -> None:
     replace(Quotes, "brought", lenient)
 
 
+@mutant("quotes-outlive-their-card")
+def _quotes_outlive_their_card() -> None:
+    """A quote is good on whatever card of the node."""
+
+    def lenient(bring: Callable[..., Any]) -> Callable[..., Any]:
+        def brought(self: Any, received: Any, *, ask: Any, now: Any, **more: Any) -> Any:
+            card = self._opened(received, now=now).value.card_digest
+            return bring(self, received, ask=changed(ask, card_digest=card), now=now, **more)
+
+        return brought
+
+    replace(Quotes, "brought", lenient)
+
+
 @mutant("unpaid-asks-are-answered")
 def _unpaid_asks_are_answered() -> None:
     """An ask for a skill with tariffs that names no payment is answered all the same."""

@@ -28,7 +28,7 @@ from consilience.reviews import (
 from consilience.reviews import statements as fields
 from consilience.server.registry import intake, statements
 from consilience.server.registry.schema import RECORDS
-from consilience.units import CardSequence, utc_now
+from consilience.units import CardSequence, card_sequence, utc_now
 from consilience_node.mutants.registry import mutant, replace
 
 Make = Callable[..., Any]
@@ -254,18 +254,27 @@ def _own_card_unused() -> None:
 
 @mutant("succession-without-commitment")
 def _succession_without_commitment() -> None:
-    """A root key is succeeded by one to which no card commits."""
-    replace(records, "check_commitment", lambda _: lambda *_, **__: None)
+    """A root key whose card commits to nobody is succeeded by anybody."""
+
+    def lenient(check: Make) -> Make:
+        def checked(succession: Any, *, card: Any) -> None:
+            if card.value.next_root_digest:
+                check(succession, card=card)
+
+        return checked
+
+    replace(records, "check_commitment", lenient)
 
 
 @mutant("succession-on-a-later-card")
 def _succession_on_a_later_card() -> None:
-    """The card that shows a succession may have been issued after it."""
+    """The card that shows a succession may have been issued after it, if only at a time that there is."""
 
     def early(check: Make) -> Make:
         def checked(succession: Any, *, card: Any) -> None:
-            if card is not None and isinstance(card.value, NodeCard):
-                card = changed(card, value=changed(card.value, sequence=CardSequence(1)))
+            value = None if card is None else card.value
+            if isinstance(value, NodeCard) and value.sequence <= card_sequence(records.NEVER):
+                card = changed(card, value=changed(value, sequence=CardSequence(1)))
             check(succession, card=card)
 
         return checked

@@ -325,13 +325,16 @@ def _sync_begins_with_the_last() -> None:
 
 @mutant("sync-ends-after-a-response")
 def _sync_ends_after_a_response() -> None:
-    """A stream ends after one response, of two digests."""
+    """A stream from behind a cursor ends after one response, of one digest."""
 
     class Enough(Exception):
         """The first response was written."""
 
     def once(make: Make) -> Make:
         async def sync_records(self: Any, request: bytes, write: Any) -> bytes:
+            if not registries.decode_sync(request):
+                whole: bytes = await make(self, request, write)
+                return whole
             written: list[bytes] = []
 
             async def write_one(response: bytes) -> None:
@@ -348,7 +351,7 @@ def _sync_ends_after_a_response() -> None:
 
         return sync_records
 
-    replace(service, "DIGESTS_IN_A_RESPONSE", lambda _: 2)
+    replace(service, "DIGESTS_IN_A_RESPONSE", lambda _: 1)
     replace(RegistryService, "sync_records", once)
 
 
