@@ -14,7 +14,7 @@ from consilience.v1.envelope_pb2 import CallHeader
 from consilience_conformance.breakages import Breakage, UndrawableRuleError, breakages
 from consilience_conformance.broken_expressions import EXPRESSIONS
 from consilience_conformance.image import message_class, pool
-from consilience_conformance.record_kinds import KINDS, Cast
+from consilience_conformance.records.kinds import KINDS, Cast
 
 CALLS = ("Ask", "ResumeAnswerCall", "GetAnswerCall", "CancelAnswerCall")
 KEPT = {kind.payload_type.rpartition(".")[2]: kind for kind in KINDS}
@@ -77,9 +77,10 @@ def violations(message: Message) -> list[tuple[str, str]]:
     """Returns path and rule of what a message breaks."""
     found = []
     for violation in protovalidate.collect_violations(message):
-        elements = violation.proto.field.elements
+        field = violation.proto.field
         path = ".".join(
-            f"{one.field_name}[{one.index}]" if one.HasField("index") else one.field_name for one in elements
+            one.field_name if one.subscript is None else f"{one.field_name}[{one.subscript.value}]"
+            for one in (field.elements if field is not None else ())
         )
         found.append((path, str(violation.proto.rule_id)))
     return found

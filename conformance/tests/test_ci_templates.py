@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 import pytest
 import yaml
 
+from reference_node.tests.lines import HOST, free_ports
 from reference_node.tests.processes import NodeProcess, run, serving
 from scripts.machine_cache import LOCKS, ROOT, downloaded, run_pip
 
@@ -187,13 +188,14 @@ def test_action_hands_every_input_to_the_suite(github: _GitHub, node: NodeProces
         "tester_key": str(key),
         "restart": "true",
         "replica": node.address,
+        "feed": f"{HOST}:{free_ports(1)[0]}",
     }
     others = {"address", "known-failing", "out", "artifact"}
     assert {name.replace("_", "-") for name in inputs} | others == set(github.action["inputs"])
     done = github.judge(tmp_path, address=node.address, **inputs)
     assert done.code == _PASSED, done.said
     command = yaml.safe_load(done.report("report.json"))["scope"]["command"]
-    for name in ("profile", "mode", "skill", "question", "seed", "grant", "tester_key", "restart", "replica"):
+    for name in ("profile", "mode", "skill", "question", "seed", "grant", "tester_key", "restart", "replica", "feed"):
         option = f"--{name.replace('_', '-')}"
         assert command[command.index(option) + 1] == inputs[name]
 

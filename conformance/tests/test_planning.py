@@ -23,7 +23,7 @@ from consilience_conformance.planning import (
 )
 from consilience_conformance.profiles import declared_profiles, known_profiles
 from consilience_conformance.runner import Runner
-from consilience_conformance.stage import SCRIPT_SKILL
+from consilience_conformance.subjects import SCRIPT_SKILL
 from consilience_conformance.surroundings import Surroundings
 from consilience_conformance.targets import AddressError, UnreachableError
 from consilience_conformance.verdicts import Verdict

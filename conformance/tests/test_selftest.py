@@ -1,6 +1,7 @@
 """The self-test finds out whoever is not as declared: it is run on real nodes, with declarations that lie.
 
-The command of the node is a stand-in that knows one mutant more, `harmless`, which is none.
+The command of the node is a stand-in that knows two mutants more: `harmless`, which is none, and `wavering`, which has
+a fault from its second start on.
 """
 
 from __future__ import annotations
@@ -22,8 +23,12 @@ from consilience_conformance.selftest.declarations import declarations
 from consilience_conformance.verdicts import Exit
 
 STAND_IN = """
-import os, sys
+import os, pathlib, sys
 words = sys.argv[1:]
+if "wavering" in words:
+    before = pathlib.Path(__file__).with_name("before")
+    words[words.index("wavering")] = "request-id-reused-ok" if before.exists() else "harmless"
+    before.touch()
 if "harmless" in words:
     place = words.index("harmless")
     words = words[: place - 1] + words[place + 1 :]
@@ -97,6 +102,16 @@ def test_near_judges_a_mutant_by_the_checks_of_its_subject_and_tells_the_same(tm
     judged = {result["check"] for result in report["results"]}
     assert {*near(DECLARED.check), *DECLARED.also} <= judged
     assert len(judged) < len(all_checks()) / 2
+
+
+def test_a_mutant_that_is_as_declared_at_a_second_try_is_told_apart(tmp_path: Path) -> None:
+    ended = selftest(tmp_path, {"wavering": TRUE, "harmless": TRUE}, "--near", "--tries", "2")
+    survives = f"it survives: {DECLARED.check} says pass"
+    assert ended.stderr.splitlines() == [f"harmless: {survives}", f"wavering: at a try before, {survives}"]
+    assert ended.stdout.endswith("3 nodes judged, 1 complaint, 1 as declared at a later try\n")
+    assert {("wrong", "harmless"), ("later", "wavering")} <= {
+        tuple(line.split()[:2]) for line in ended.stdout.splitlines()
+    }
 
 
 def test_a_kill_table_is_written_of_whole_runs_alone(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from time import monotonic
 import pytest
 
 from consilience_conformance import surroundings
-from consilience_conformance.checks import UntestableError
+from consilience_conformance.needs import UntestableError
 from consilience_conformance.peers.degenerate import DEGENERATE
 from consilience_conformance.peers.hostile import HostileServer
 from consilience_conformance.peers.impostors import Impostor, accepts_all

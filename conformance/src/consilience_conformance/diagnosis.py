@@ -16,7 +16,8 @@ from consilience_conformance.ask_methods import ASK
 from consilience_conformance.callers import Caller
 from consilience_conformance.rules import cards
 from consilience_conformance.rules.refusals import outcome_of, refusal_of
-from consilience_conformance.stage import Stage, Subject, accepted
+from consilience_conformance.stage import Stage, accepted
+from consilience_conformance.subjects import Subject
 from consilience_conformance.surroundings import Surroundings
 from consilience_conformance.targets import Target, UnreachableError, reach
 from consilience_conformance.transcripts import Transcript

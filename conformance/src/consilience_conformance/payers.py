@@ -21,7 +21,8 @@ from consilience.v1 import ask_pb2, conformance_pb2, payment_pb2, tariff_pb2
 from consilience.v1.envelope_pb2 import CallHeader, SignedEnvelope
 from consilience_conformance.ask_methods import ASK
 from consilience_conformance.callers import Caller
-from consilience_conformance.checks import NotApplicableError, UntestableError
+from consilience_conformance.needs import NotApplicableError, NotLentError, UntestableError
+from consilience_conformance.patience import patiently
 from consilience_conformance.payment_methods import (
     ACKNOWLEDGE,
     CLOSE,
@@ -33,7 +34,7 @@ from consilience_conformance.payment_methods import (
     SUBMIT,
     WITHDRAW,
 )
-from consilience_conformance.purses import Offer, offers
+from consilience_conformance.purses import Offer, is_prepaid_in_value, offers
 from consilience_conformance.rules.payments import Signed, instruction_in, opened, quote_in
 from consilience_conformance.rules.refusals import outcome_of
 from consilience_conformance.stage import Stage
@@ -116,8 +117,11 @@ class Payer:
 
         Raises:
             NotApplicableError: The card offers none.
+            NotLentError: It offers one that no tester can have.
         """
         found = next((one for one in self._offers_with(backing) if not backing or backing in one.backings), None)
+        if found is None and backing == tariff_pb2.BACKING_PREPAID and is_prepaid_in_value(self.stage.target.card):
+            raise NotLentError("needs a prepaid session, and what is of value no node gives to a tester")
         if found is None:
             name = tariff_pb2.Backing.Name(backing).removeprefix("BACKING_") if backing else "any backing"  # type: ignore[arg-type]
             raise NotApplicableError(f"the card offers no session with {name} on a rail by which a tester can pay")
@@ -188,6 +192,7 @@ class Payer:
 
         Raises:
             NotApplicableError: No session can hold so much.
+            NotLentError: The run may not spend so much.
             UntestableError: The node refuses.
         """
         chosen = offer or (price.offer if price is not None else self.offer(backing=backing))
@@ -195,6 +200,25 @@ class Payer:
         wanted = amount or (WINDOWS * price.window if price is not None else 0)
         amount = _fitting(chosen, behind, wanted=wanted, needed=amount)
         self.stage.surroundings.purse.take(amount, asset=chosen.tariff.asset, network=chosen.rail.network)
+        return await self._opened(name, chosen, behind=behind, amount=amount)
+
+    async def open_on_trust(self, name: str, *, price: Price, amount: int) -> Account:
+        """Opens a session for which nothing is taken from the purse yet: that is for whoever signs its vouchers.
+
+        Args:
+            name: As of `open`.
+            price: What is going to be paid, once at least.
+            amount: What it is to hold, or what the rail takes, if that is less.
+
+        Raises:
+            NotApplicableError: No session can hold what the price is at its most.
+            UntestableError: The node refuses.
+        """
+        behind = price.offer.backings[0]
+        amount = _fitting(price.offer, behind, wanted=amount, needed=price.max_charge)
+        return await self._opened(name, price.offer, behind=behind, amount=amount)
+
+    async def _opened(self, name: str, chosen: Offer, *, behind: int, amount: int) -> Account:
         envelope = self.seal(self.terms(chosen, backing=behind, amount=amount))
         terms = opened(envelope, payment_pb2.SessionTerms)
         assert terms is not None  # noqa: S101 - it was encoded a moment ago
@@ -217,15 +241,18 @@ class Payer:
         deposit: int = 0,
         caller: Caller | None = None,
     ) -> Exchange:
-        """Calls OpenSession."""
-        call = payment_pb2.OpenSessionCall(
-            header=self.stage.header(OPEN, caller=caller or self.caller),
-            terms=terms,
-            deposit_id=deposit_id,
-            deposit=deposit,
-        )
-        request = payment_pb2.OpenSessionRequest(call=self.seal(call, caller=caller))
-        return await self.stage.call(name, OPEN, request)
+        """Calls OpenSession, when the node has time for it."""
+
+        def request() -> payment_pb2.OpenSessionRequest:
+            call = payment_pb2.OpenSessionCall(
+                header=self.stage.header(OPEN, caller=caller or self.caller),
+                terms=terms,
+                deposit_id=deposit_id,
+                deposit=deposit,
+            )
+            return payment_pb2.OpenSessionRequest(call=self.seal(call, caller=caller))
+
+        return await patiently(self.stage, name, OPEN, request)
 
     async def _fund(self, name: str, account: Account, *, deposit_id: bytes, told: Exchange) -> None:
         instruction = instruction_in(told)
@@ -238,16 +265,18 @@ class Payer:
     async def confirm(
         self, name: str, account: Account, *, deposit_id: bytes, proof: Any | None, caller: Caller | None = None
     ) -> Exchange:
-        """Calls ConfirmDeposit."""
-        call = payment_pb2.ConfirmDepositCall(
-            header=self.stage.header(CONFIRM, caller=caller or self.caller),
-            session_id=account.session_id,
-            deposit_id=deposit_id,
-            proof=proof,
-        )
-        return await self.stage.call(
-            name, CONFIRM, payment_pb2.ConfirmDepositRequest(call=self.seal(call, caller=caller))
-        )
+        """Calls ConfirmDeposit, when the node has time for it."""
+
+        def request() -> payment_pb2.ConfirmDepositRequest:
+            call = payment_pb2.ConfirmDepositCall(
+                header=self.stage.header(CONFIRM, caller=caller or self.caller),
+                session_id=account.session_id,
+                deposit_id=deposit_id,
+                proof=proof,
+            )
+            return payment_pb2.ConfirmDepositRequest(call=self.seal(call, caller=caller))
+
+        return await patiently(self.stage, name, CONFIRM, request)
 
     def voucher(self, account: Account, cumulative: int, **changes: object) -> SignedEnvelope:
         """Signs a voucher."""
@@ -285,11 +314,15 @@ class Payer:
         return await self.stage.call(name, LIST, payment_pb2.ListReceiptsRequest(call=self.seal(call)))
 
     async def withdraw(self, name: str, account: Account, *, amount: int, withdrawal_id: bytes) -> Exchange:
-        """Calls Withdraw."""
-        call = payment_pb2.WithdrawCall(
-            header=self._header(WITHDRAW), session_id=account.session_id, withdrawal_id=withdrawal_id, amount=amount
-        )
-        return await self.stage.call(name, WITHDRAW, payment_pb2.WithdrawRequest(call=self.seal(call)))
+        """Calls Withdraw, when the node has time for it."""
+
+        def request() -> payment_pb2.WithdrawRequest:
+            call = payment_pb2.WithdrawCall(
+                header=self._header(WITHDRAW), session_id=account.session_id, withdrawal_id=withdrawal_id, amount=amount
+            )
+            return payment_pb2.WithdrawRequest(call=self.seal(call))
+
+        return await patiently(self.stage, name, WITHDRAW, request)
 
     async def close(self, name: str, account: Account) -> Exchange:
         """Calls CloseSession."""

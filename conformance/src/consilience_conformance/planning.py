@@ -15,10 +15,10 @@ from consilience_conformance.cases import all_checks
 from consilience_conformance.checks import Check
 from consilience_conformance.grants import read_grant
 from consilience_conformance.profiles import CORE, PROBES, REGISTRY, declared_profiles
-from consilience_conformance.purses import offers
+from consilience_conformance.purses import offers, why_unpaid
 from consilience_conformance.runner import Plan
 from consilience_conformance.selection import demanded, selected
-from consilience_conformance.stage import SCRIPT_SKILL, Subject
+from consilience_conformance.subjects import SCRIPT_SKILL, Subject
 from consilience_conformance.surroundings import Surroundings
 from consilience_conformance.targets import AddressError, Target, UnreachableError, is_served, reach
 from consilience_conformance.verdicts import Demand
@@ -112,18 +112,19 @@ def plan_of(order: Order, *, target: Target, checks: Sequence[Check], served: Co
     profiles = _profiles(order, offered=tuple(dict.fromkeys((*declared_profiles(target.card), *served))))
     scripted = order.mode in {"scripted", "both"} or (order.mode == "auto" and order.grant is not None)
     live = None if order.mode == "scripted" else _live_subject(target.card, order=order)
+    priced = None if order.mode == "scripted" else _priced_subject(target.card, order=order)
+    if live is None and not scripted:
+        # Where nothing is free, and no script is asked either, each ask is paid for.
+        live = priced
     if live is None and not scripted and REGISTRY not in profiles:
-        raise NotPreparedError(
-            f"no free skill of the node reads {_PLAIN_TEXT}: name one that can be asked with --skill, or let the node "
-            f"be judged by scripts. {how_to_get_a_grant(order.address)}"
-        )
+        raise NotPreparedError(_nothing_to_ask(target.card, address=order.address))
     plan = Plan(
         target=target,
         checks=checks,
         profiles=profiles,
         live=live,
         scripted=None,
-        priced=None if order.mode == "scripted" else _priced_subject(target.card, order=order),
+        priced=priced,
         surroundings=order.surroundings,
         seed=order.seed,
         demands=(*demanded(all_checks(), only=order.only), *_demanded_profiles(order, checks=checks)),
@@ -149,6 +150,16 @@ def too_narrow_for_scripts(card: node_pb2.NodeCard) -> str:
         if 0 < (limit or getattr(card.limits, name)) < _LEAST_ASKS:
             return f"a script that waits is let go on by a second ask of its caller, and the card has {name} of 1"
     return ""
+
+
+def _nothing_to_ask(card: node_pb2.NodeCard, *, address: str) -> str:
+    """Returns why a node cannot be asked anything, and what to do, for people."""
+    costly = next(_readers(card), None)
+    if costly is None:
+        trouble = f"no skill of the node reads {_PLAIN_TEXT}: name one that can be asked with --skill"
+    else:
+        trouble = f"no skill of the node that reads {_PLAIN_TEXT} is free, and {why_unpaid(card, costly)}: allow it"
+    return f"{trouble}, or let the node be judged by scripts. {how_to_get_a_grant(address)}"
 
 
 def _with_script(plan: Plan, *, order: Order) -> Plan:

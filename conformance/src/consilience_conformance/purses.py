@@ -6,19 +6,51 @@ allowed, over all checks together; by default that is nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 
 from consilience.v1 import node_pb2, tariff_pb2
-from consilience_conformance.checks import UntestableError
+from consilience_conformance.needs import NotAllowedError, NotLentError
 from consilience_conformance.rules.quotes import tariffs_of
 
 HOLD_RAIL = "hold.v1"
 """The rail on which a judge pays: it needs no outside service."""
+BANK_RAIL = "conformance.bank"
+"""The rail whose bank the judge plays: nothing is paid for on it."""
 TEST_NETWORK = "test"
 
+_AMOUNT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ([A-Z][A-Z0-9]{1,15}/[0-9]{1,2})")
+
 _PAID_BY = (tariff_pb2.BACKING_CREDIT, tariff_pb2.BACKING_PREPAID)
-"""What every tester can have stand behind a session: its own word, or a grant of the node."""
+"""What a tester can have stand behind a session by itself: its own word, or on a test network a grant of the node."""
+
+
+def written(amount: int, *, asset: str) -> str:
+    """Returns an amount as people write it: `0.005 USD/6` of 5000 smallest units."""
+    return f"{Decimal(amount).scaleb(-_scale(asset)):f} {asset}"
+
+
+def units(text: str) -> tuple[int, str]:
+    """Returns the smallest units, and the asset, of an amount as people write it.
+
+    Raises:
+        ValueError: It is written otherwise, or its asset is not divided so far.
+    """
+    found = _AMOUNT.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is no amount of an asset: write '0.005 USD/6', which is half a cent")
+    number, asset = found.groups()
+    amount = Decimal(number).scaleb(_scale(asset))
+    if amount != int(amount):
+        raise ValueError(f"{text!r} is no amount of {asset}, which has {_scale(asset)} digits behind the point")
+    return int(amount), asset
+
+
+def _scale(asset: str) -> int:
+    """Returns how many digits behind the point an asset has."""
+    return int(asset.rpartition("/")[2])
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,15 +59,19 @@ class Purse:
 
     Attributes:
         asset: `USD/6`; empty: none but those of test networks.
-        amount: In units of the asset; what is left of it.
+        amount: In units of the asset.
+        taken: What sessions may cost that were opened so far.
+        wanting: The names of the checks that needed more than was left.
     """
 
     asset: str = ""
     amount: int = 0
+    taken: int = 0
+    wanting: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         """The allowance as `--max-spend` takes it; empty: nothing."""
-        return f"{self.amount} {self.asset}" if self.asset else ""
+        return written(self.amount, asset=self.asset) if self.asset else ""
 
     def covers(self, asset: str, *, network: str) -> bool:
         """Tells whether an asset on a network may be spent at all."""
@@ -45,14 +81,16 @@ class Purse:
         """Takes what a session may cost at most.
 
         Raises:
-            UntestableError: So much is not left.
+            NotLentError: Nothing may be spent. `NotAllowedError`: so much is not left.
         """
         if network == TEST_NETWORK:
             return
-        if asset != self.asset or amount > self.amount:
-            left = f"{self.amount} {self.asset}" if self.asset else "nothing"
-            raise UntestableError(f"needs {amount} {asset}, and --max-spend leaves {left}")
-        self.amount -= amount
+        needed = f"needs {written(amount, asset=asset)}"
+        if not self.asset:
+            raise NotLentError(f"{needed}, and no --max-spend allows it")
+        if asset != self.asset or self.taken + amount > self.amount:
+            raise NotAllowedError(f"{needed}, more than is left of --max-spend '{self}'")
+        self.taken += amount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,15 +122,26 @@ def offers(
     found: dict[str, Offer] = {}
     for tariff in tariffs_of(card, skill):
         for rail in card.rails:
-            backings = tuple(one for one in paid_by if one in rail.backings and _is_open(rail, one))
+            backings = tuple(one for one in paid_by if one in rail.backings and _can_stand_behind(one, rail=rail))
             moves = rail.id == HOLD_RAIL and tariff.asset in rail.assets
             if moves and backings and purse.covers(tariff.asset, network=rail.network):
                 found.setdefault(tariff.asset, Offer(tariff=tariff, rail=rail, backings=backings))
     return tuple(found.values())
 
 
-def _is_open(rail: tariff_pb2.Rail, backing: int) -> bool:
-    return backing != tariff_pb2.BACKING_CREDIT or rail.max_credit > 0
+def _can_stand_behind(backing: int, *, rail: tariff_pb2.Rail) -> bool:
+    """Tells whether a tester can have it stand behind a session: what is prepaid and of value, no node gives away."""
+    if backing == tariff_pb2.BACKING_CREDIT:
+        return rail.max_credit > 0
+    return backing != tariff_pb2.BACKING_PREPAID or rail.network == TEST_NETWORK
+
+
+def is_prepaid_in_value(card: node_pb2.NodeCard) -> bool:
+    """Tells whether a card takes what is prepaid and of value, on the rail on which a judge pays."""
+    return any(
+        rail.id == HOLD_RAIL and rail.network != TEST_NETWORK and tariff_pb2.BACKING_PREPAID in rail.backings
+        for rail in card.rails
+    )
 
 
 def why_unpaid(card: node_pb2.NodeCard, skill: node_pb2.Skill) -> str:
@@ -120,3 +169,8 @@ def escrow_issuers(card: node_pb2.NodeCard) -> tuple[bytes, ...]:
         if rail.id == HOLD_RAIL and tariff_pb2.BACKING_ESCROW in rail.backings
         for issuer in rail.issuers
     )
+
+
+def bank_rail(card: node_pb2.NodeCard) -> tariff_pb2.Rail | None:
+    """Returns the rail of a card whose bank the judge plays, or None."""
+    return next((rail for rail in card.rails if rail.id == BANK_RAIL), None)

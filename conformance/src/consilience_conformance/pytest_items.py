@@ -37,7 +37,10 @@ def check_items(session: pytest.Session) -> Iterable[pytest.Item]:
         skill=option("--consilience-skill"),
         grant=option("--consilience-grant"),
         surroundings=Surroundings(
-            restart_command=option("--consilience-restart"), replica=option("--consilience-replica")
+            restart_command=option("--consilience-restart"),
+            replica=option("--consilience-replica"),
+            feed=option("--consilience-feed"),
+            bank=option("--consilience-bank"),
         ),
         seed=option("--consilience-seed"),
     )

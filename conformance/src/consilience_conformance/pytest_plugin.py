@@ -21,6 +21,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--consilience-tester-key", metavar="FILE", type=Path, help="The key file of the tester.")
     group.addoption("--consilience-restart", metavar="CMD", default="", help="Restarts the node.")
     group.addoption("--consilience-replica", metavar="ADDRESS", default="", help="A second replica of the node.")
+    group.addoption("--consilience-feed", metavar="HOST:PORT", default="", help="Where the node follows the judge.")
+    group.addoption("--consilience-bank", metavar="HOST:PORT", default="", help="Where the judge plays the bank.")
     group.addoption("--consilience-seed", metavar="N", type=int, default=0, help="Of all chance.")
 
 

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -19,13 +19,19 @@ from typing import TYPE_CHECKING
 from consilience.v1 import node_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance.callers import Caller
-from consilience_conformance.checks import Check, Needs, NotApplicableError, UntestableError
+from consilience_conformance.checks import Check
+from consilience_conformance.following.feeds import served_feed
+from consilience_conformance.needs import Needs, NotAllowedError, NotApplicableError, NotLentError, UntestableError
+from consilience_conformance.peers.bank_conducts import Honest
+from consilience_conformance.peers.banks import Bank
 from consilience_conformance.profiles import PROBES, declared_profiles
-from consilience_conformance.purses import escrow_issuers, offers, why_unpaid
+from consilience_conformance.purses import BANK_RAIL, bank_rail, escrow_issuers, offers, why_unpaid
 from consilience_conformance.requirements import requirements
 from consilience_conformance.silence import Silence
-from consilience_conformance.stage import SCRIPT_SKILL, Stage, Subject
+from consilience_conformance.stage import Stage
+from consilience_conformance.subjects import SCRIPT_SKILL, Subject
 from consilience_conformance.surroundings import Surroundings
+from consilience_conformance.tabs import Tabs
 from consilience_conformance.targets import Target
 from consilience_conformance.transcripts import Ended, Transcript
 from consilience_conformance.verdicts import CheckResult, Demand, Finding, Verdict
@@ -49,6 +55,8 @@ _WITHOUT = {
     Needs.SCRIPT: "needs the skill conformance.script and a grant for it: --grant FILE",
     Needs.RESTART: "needs a command that restarts the node: --restart COMMAND",
     Needs.REPLICA: "needs the address of a second replica: --replica ADDRESS",
+    Needs.FEED: "needs an address at which the node follows the judge as a registry: --feed HOST:PORT",
+    Needs.BANK: "needs the address at which the judge plays the bank of the node: --bank HOST:PORT",
     Needs.ESCROW: "needs a key of the tester among the issuers of a rail: see `consilience-conformance tester`",
 }
 
@@ -70,7 +78,7 @@ class Plan:
         scripted: The scripted skill, or None: it is out of scope.
         grant: Opens it.
         testers: The callers that the grant names.
-        surroundings: Restarts, replicas: what the operator lends.
+        surroundings: Restarts, replicas, feeds, banks: what the operator lends.
         seed: Of all chance.
         demands: What was asked for by name.
         served: Profiles that the node serves, as a call told, though its card may not declare them.
@@ -112,6 +120,7 @@ class Runner:
         self._first_silent = ""
         self._received_bytes = 0
         self._judges = ThreadPoolExecutor(max_workers=1, thread_name_prefix="judges")
+        self._surroundings = plan.surroundings
 
     @property
     def at_once(self) -> int:
@@ -120,9 +129,21 @@ class Runner:
         return max(1, min(MAX_AT_ONCE, limit // 2))
 
     async def run(self) -> tuple[CheckResult, ...]:
-        """Runs all checks and returns their results, in the order of the plan; once."""
+        """Runs all checks and returns their results, in the order of the plan; once.
+
+        Raises:
+            PlaceError: The registry that the node is to follow, or its bank, cannot be played.
+        """
         try:
-            return await self._run()
+            async with AsyncExitStack() as lent:
+                if address := self._plan.surroundings.feed:
+                    feed = await lent.enter_async_context(served_feed(address))
+                    self._surroundings = replace(self._surroundings, followed=feed)
+                if address := self._plan.surroundings.bank:
+                    bank = Bank(Honest())
+                    await lent.enter_async_context(bank.serving(address))
+                    self._surroundings = replace(self._surroundings, played=bank)
+                return await self._run()
         finally:
             # A run that was broken off does not wait for a judge that still thinks.
             self._judges.shutdown(wait=False, cancel_futures=True)
@@ -196,6 +217,9 @@ class Runner:
             return _undriven(check, Verdict.NOT_TESTED, because=_NOTHING_TO_ASK)
         if Needs.ESCROW in check.needs and not escrow_issuers(self._plan.target.card):
             return _undriven(check, Verdict.NOT_APPLICABLE, because="no rail of the card takes holds in escrow")
+        if Needs.BANK in check.needs and bank_rail(self._plan.target.card) is None:
+            because = f"no rail of the card is {BANK_RAIL}"
+            return _undriven(check, Verdict.NOT_APPLICABLE, because=because)
         if missing := self._missing(check):
             return _undriven(check, Verdict.NOT_TESTED, because=missing)
         if Needs.PRICE in check.needs and self._priced(check) is None:
@@ -249,6 +273,10 @@ class Runner:
                 verdict = _verdict_of(findings)
         except NotApplicableError as reason:
             verdict, because = Verdict.NOT_APPLICABLE, str(reason)
+        except NotLentError as reason:
+            verdict, because = Verdict.NOT_TESTED, str(reason)
+            if isinstance(reason, NotAllowedError):
+                self._plan.surroundings.purse.wanting.append(check.name)
         except UntestableError as reason:
             verdict, because = Verdict.UNTESTABLE, str(reason)
         except Exception:  # noqa: BLE001 - a fault of ours is a verdict of its own, never one about the node
@@ -301,11 +329,13 @@ class Runner:
                 random=random,
                 budget=self._budget,
                 transcript=transcript,
-                surroundings=self._plan.surroundings,
+                surroundings=self._surroundings,
                 silence=self._silence,
                 issuer=self._issuer,
             )
             stack.push_async_callback(stage.close)
+            if check.asks and Needs.PRICE not in check.needs and stage.subject.costs:
+                stage.tabs = await Tabs().opened_at(stage)
             yield stage
 
 

@@ -13,13 +13,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from consilience.v1 import ask_pb2, conformance_pb2, node_pb2
 from consilience.v1.envelope_pb2 import CallHeader, SignedEnvelope
@@ -28,11 +27,15 @@ from consilience_conformance.callers import Caller
 from consilience_conformance.leftovers import left_running
 from consilience_conformance.silence import Silence
 from consilience_conformance.streams import Seen, Stream
+from consilience_conformance.subjects import Subject
 from consilience_conformance.surroundings import Surroundings
 from consilience_conformance.targets import Target
 from consilience_conformance.transcripts import Exchange, JsonValue, Transcript
+from consilience_conformance.wire_values import timestamp
 
-SCRIPT_SKILL = "conformance.script"
+if TYPE_CHECKING:
+    from consilience_conformance.tabs import Tabs
+
 SCRIPT_MEDIA_TYPE = "application/vnd.consilience.script"
 
 HEADER_LIFETIME = timedelta(minutes=2)
@@ -51,24 +54,6 @@ LEAST_BUDGET_SECONDS = 0.5
 """A check that has borne `PATIENCE_BUDGETS` of silence gives up each further call after this."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """What is asked where a check does not care what is answered.
-
-    Attributes:
-        skill: As the card describes it.
-        question: A text, to which a nonce is added; unused for the scripted skill.
-    """
-
-    skill: node_pb2.Skill
-    question: str
-
-    @property
-    def scripted(self) -> bool:
-        """Whether the answers come from scripts."""
-        return self.skill.id == SCRIPT_SKILL
-
-
 class Stage:
     """A node, callers, and a transcript to act into.
 
@@ -80,6 +65,7 @@ class Stage:
         transcript: What has come of it so far.
         surroundings: What the operator lends.
         issuer: The tester, as one whose holds the node takes in escrow; None: it takes none of him.
+        tabs: On which asks are put; None: they cost nothing, or the check pays for them itself.
     """
 
     def __init__(
@@ -111,6 +97,7 @@ class Stage:
             issuer: As the attribute.
         """
         self.issuer = issuer
+        self.tabs: Tabs | None = None
         self.surroundings = surroundings
         self.target = target
         self.subject = subject
@@ -194,6 +181,8 @@ class Stage:
             "turns": [ask_pb2.Turn(role=ask_pb2.ROLE_ASKER, parts=[self._part(steps)])],
             "data_class": node_pb2.DATA_CLASS_PUBLIC,
         }
+        if self.tabs is not None:
+            fields["payment"] = self.tabs.payment(header.caller if header else (caller or self.caller).key)
         if not self.subject.scripted and self.limit("max_output_tokens"):
             tokens = min(SHORT_ANSWER_TOKENS, self.limit("max_output_tokens"))
             fields["limits"] = ask_pb2.AskLimits(max_output_tokens=tokens)
@@ -233,6 +222,7 @@ class Stage:
             into: Where it is written down, if not in the transcript of the check.
         """
         data = request if isinstance(request, bytes) else request.SerializeToString(deterministic=True)
+        data = self.with_payment(data) if method == ASK else data
         stream = Stream(
             self._channel,
             name=name,
@@ -246,6 +236,10 @@ class Stage:
         )
         self._streams.append(stream)
         return stream
+
+    def with_payment(self, request: bytes) -> bytes:
+        """Returns an encoded AskRequest with what pays for its ask, where that is on a tab."""
+        return request if self.tabs is None else self.tabs.beside(request)
 
     async def call(
         self,
@@ -317,7 +311,7 @@ class Stage:
         """Returns the name of a gate that nobody else knows."""
         return secrets.token_bytes(16)
 
-    def elsewhere(self, target: Target) -> Stage:
+    async def elsewhere(self, target: Target) -> Stage:
         """Returns a stage with the same callers and the same transcript at the node restarted, or at a replica.
 
         Its asks rely on the card of that target, and the transcript keeps the first card. It is closed with this one.
@@ -337,6 +331,8 @@ class Stage:
         there._origin = self._origin
         there._strangers = self._strangers
         self._elsewhere.append(there)
+        if self.tabs is not None:
+            there.tabs = await self.tabs.opened_at(there)
         return there
 
     async def let_go(self) -> None:
@@ -369,13 +365,6 @@ class Stage:
 
 def _request_id(ask: ask_pb2.Ask | bytes) -> bytes:
     return ask if isinstance(ask, bytes) else ask.header.request_id
-
-
-def timestamp(time: datetime) -> Timestamp:
-    """Returns the message of an aware time, in whole microseconds."""
-    message = Timestamp()
-    message.FromDatetime(time)
-    return message
 
 
 def token(text: str | bytes, *, times: int = 0) -> conformance_pb2.ScriptStep:

@@ -6,7 +6,7 @@ import hashlib
 from datetime import UTC, datetime
 
 from consilience.v1 import ask_pb2, conformance_pb2
-from consilience_conformance.stage import timestamp
+from consilience_conformance.wire_values import timestamp
 
 _READ = datetime(2026, 1, 15, 12, tzinfo=UTC)
 

@@ -1,4 +1,4 @@
-"""Surroundings: what the operator lends to a run beyond the address: a restart, a replica, something to spend."""
+"""Surroundings: what the operator lends to a run beyond the address: a restart, a replica, a feed, a bank, money."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 
-from consilience_conformance.checks import Needs, UntestableError
+from consilience_conformance.following.feeds import Feed
+from consilience_conformance.needs import Needs, UntestableError
+from consilience_conformance.peers.banks import Bank
 from consilience_conformance.purses import Purse
 from consilience_conformance.targets import Target, UnreachableError, reach
 
@@ -27,12 +29,20 @@ class Surroundings:
         restart_command: A shell command that stops the node at once, as a crash would, starts it again, and returns;
             empty: there is none.
         replica: The address of a second replica; empty: there is none.
+        feed: The address on this machine at which the node follows a registry, for the judge to play it; empty: none.
+        bank: The address on this machine at which the node's bank is, for the judge to play it; empty: there is none.
         purse: What may be spent.
+        followed: The registry at that address, while a run goes on.
+        played: The bank at that address, while a run goes on.
     """
 
     restart_command: str = ""
     replica: str = ""
+    feed: str = ""
+    bank: str = ""
     purse: Purse = field(default_factory=Purse)
+    followed: Feed | None = None
+    played: Bank | None = None
 
     @property
     def offered(self) -> Needs:
@@ -42,6 +52,10 @@ class Surroundings:
             offered |= Needs.RESTART
         if self.replica:
             offered |= Needs.REPLICA
+        if self.feed:
+            offered |= Needs.FEED
+        if self.bank:
+            offered |= Needs.BANK
         return offered
 
     async def restart(self, target: Target) -> Target:

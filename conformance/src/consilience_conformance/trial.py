@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from time import monotonic
 
 from consilience_conformance import __version__, node_ids
-from consilience_conformance.checks import Needs
+from consilience_conformance.needs import Needs
 from consilience_conformance.profiles import CORE
+from consilience_conformance.purses import Purse
 from consilience_conformance.requirements import set_digest
 from consilience_conformance.runner import Plan, Runner
-from consilience_conformance.verdicts import CheckResult, RunResult, Verdict
+from consilience_conformance.verdicts import CheckResult, Demand, RunResult, Verdict
 
 DEFAULT_TIME_LIMIT = 600.0
 
@@ -75,12 +76,18 @@ class Trial:
             suite_version=__version__,
             requirements_digest=set_digest(),
             results=tuple(self._ended[check.name] for check in plan.checks if check.name in self._ended),
-            demands=plan.demands,
+            demands=(*plan.demands, *_paid_for(plan.surroundings.purse)),
         )
 
     def _take(self, result: CheckResult) -> None:
         self._ended[result.check] = result
         self._on_result(result)
+
+
+def _paid_for(purse: Purse) -> Iterator[Demand]:
+    """Yields what an allowance was given for and does not reach."""
+    if purse.wanting:
+        yield Demand(name=f"what --max-spend '{purse}' is too little for", checks=tuple(purse.wanting))
 
 
 def not_begun(address: str, *, seed: int) -> RunResult:

@@ -1,6 +1,6 @@
 """Values as a node sent them, to which no rule was applied: times and numbers of enums that may be out of all ranges.
 
-Nothing here raises: a node that says nonsense is to be found out, and not to stop who reads it.
+Nothing that reads here raises: a node that says nonsense is to be found out, and not to stop who reads it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,13 @@ def shown_time(value: Timestamp | Duration) -> str:
 def nanoseconds_of(value: Timestamp | Duration) -> int:
     """Returns a time as nanoseconds since 1970, or the nanoseconds of a duration, however many they are."""
     return value.seconds * 10**9 + value.nanos
+
+
+def timestamp(time: datetime) -> Timestamp:
+    """Returns the message of an aware time, in whole microseconds."""
+    message = Timestamp()
+    message.FromDatetime(time)
+    return message
 
 
 def time_of(value: Timestamp) -> datetime | None:

@@ -11,8 +11,9 @@ from conformance.tests.made_transcripts import card, exchange, found, log, refus
 from consilience.v1 import node_pb2
 from consilience_conformance.callers import Caller
 from consilience_conformance.cases import all_checks
-from consilience_conformance.checks import NotApplicableError
-from consilience_conformance.stage import Stage, Subject
+from consilience_conformance.needs import NotApplicableError
+from consilience_conformance.stage import Stage
+from consilience_conformance.subjects import Subject
 from consilience_conformance.surroundings import Surroundings
 from consilience_conformance.targets import Target, Transport
 from consilience_conformance.transcripts import Exchange, Transcript

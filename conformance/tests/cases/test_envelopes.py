@@ -8,7 +8,7 @@ import pytest
 
 from conformance.tests.made_transcripts import Found, ask, found, log, refusal, stream
 from consilience.v1 import ask_pb2
-from consilience_conformance.stage import SCRIPT_SKILL
+from consilience_conformance.subjects import SCRIPT_SKILL
 
 CHECK = "key-of-mixed-order-is-accepted"
 NOT_FOR_THIS_REASON = [("SIG-ENV-001", "mixed-order was not refused for this reason")]

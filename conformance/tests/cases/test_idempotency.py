@@ -15,7 +15,7 @@ REUSE = (
     refusal("defect", "REQUEST_ID_REUSED"),
     refusal("signed-with-another-time", "REQUEST_ID_REUSED"),
     stream("control-after", EVENTS),
-    stream("same-id-of-a-stranger", OTHERS),
+    stream("same-id-of-another", OTHERS),
 )
 
 
@@ -32,8 +32,8 @@ REUSE = (
         (refusal("control-after", "REQUEST_ID_REUSED"), [("ASK-IDEM-003", "control-after was not accepted")]),
         (stream("control-after", OTHERS), [("ASK-IDEM-003", "two readers of one log read another text")]),
         (
-            refusal("same-id-of-a-stranger", "REQUEST_ID_REUSED"),
-            [("ASK-IDEM-002", "same-id-of-a-stranger was not accepted")],
+            refusal("same-id-of-another", "REQUEST_ID_REUSED"),
+            [("ASK-IDEM-002", "same-id-of-another was not accepted")],
         ),
     ],
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -114,3 +116,11 @@ def test_a_fault_of_the_suite_is_one_line_that_asks_to_be_reported(monkeypatch: 
     assert "The suite is at fault, not the node: ZeroDivisionError" in result.stderr
     assert "Please report" in result.stderr
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("words", [("list",), ("list", "--json"), ("explain", "ASK-IDEM-002")])
+def test_a_catalogue_that_cannot_be_written_was_not_told(words: tuple[str, ...]) -> None:
+    command = (sys.executable, "-m", "consilience_conformance", *words)
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (64, "Standard output cannot be written: No space left on device.\n")

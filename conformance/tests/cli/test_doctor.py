@@ -48,6 +48,7 @@ def test_a_registry_is_told_how_many_records_come(tmp_path: Path) -> None:
         result = CliRunner().invoke(main, ["doctor", running.address])
     assert result.exit_code == 0, result.output
     assert "publishes some two thousand records" in result.stdout
+    assert "--feed HOST:PORT" in result.stdout
 
 
 def test_a_node_that_bears_one_ask_of_a_caller_is_told_that_no_script_can_go_on() -> None:

@@ -33,6 +33,18 @@ def _finds_by_halves(told: Mapping[str, Any], reply: Reply) -> Reply:
     return {"found": [{"card": row["card"]} for row in reply["found"]]} if told.get("do") == "find" else reply
 
 
+def _knows_no_withdrawals(told: Mapping[str, Any], reply: Reply) -> Reply:
+    return {"unsupported": True} if told.get("do") == "withdraw" else reply
+
+
+def _tells_no_standing(told: Mapping[str, Any], reply: Reply) -> Reply:
+    return {"withdrawn": "PERHAPS"} if told.get("do") == "withdraw" else reply
+
+
+def _tells_half_of_an_account(told: Mapping[str, Any], reply: Reply) -> Reply:
+    return {"account": {"spent": 5}} if told.get("do") == "account" else reply
+
+
 def _speaks_an_older_protocol(told: Mapping[str, Any], reply: Reply) -> Reply:
     return {**reply, "protocol": "consilience-client/0"} if "protocol" in told else reply
 
@@ -56,6 +68,9 @@ ODD: dict[str, Callable[[Mapping[str, Any], Reply], Reply]] = {
     "supports-nothing": _supports_nothing,
     "knows-no-registry": _knows_no_registry,
     "finds-by-halves": _finds_by_halves,
+    "knows-no-withdrawals": _knows_no_withdrawals,
+    "tells-no-standing": _tells_no_standing,
+    "tells-half-of-an-account": _tells_half_of_an_account,
     "speaks-an-older-protocol": _speaks_an_older_protocol,
     "says-two-things": _says_two_things,
     "breaks-a-character": _breaks_a_character,

@@ -100,6 +100,25 @@ def test_a_list_with_a_field_that_is_missing_is_no_reply() -> None:
     assert "MALFORMED" in found["because"]
 
 
+def test_an_instruction_that_an_adapter_does_not_know_counts_as_failed_and_is_named() -> None:
+    result = _run(_odd("knows-no-withdrawals"), "--only", "withdrawal-that-is-pending", "--json")
+    assert result.exit_code == Exit.FAILED
+    withdrawal = json.loads(result.stdout)["results"][-1]
+    assert (withdrawal["check"], withdrawal["verdict"]) == ("withdrawal-that-is-pending", Verdict.UNTESTABLE)
+    assert withdrawal["because"] == "the adapter does not know the instruction withdraw"
+
+
+@pytest.mark.parametrize(
+    ("name", "check"), [("tells-no-standing", "withdrawal-that-is-pending"), ("tells-half-of-an-account", "refund")]
+)
+def test_a_standing_that_is_none_is_no_reply(name: str, check: str) -> None:
+    result = _run(_odd(name), "--only", check, "--json")
+    assert result.exit_code == Exit.FAILED
+    told = json.loads(result.stdout)["results"][-1]
+    assert (told["check"], told["verdict"]) == (check, Verdict.UNTESTABLE)
+    assert "MALFORMED" in told["because"]
+
+
 def test_an_adapter_that_dies_is_started_again_for_the_next_check() -> None:
     result = _run(_odd("dies"), *_CLASSES, "--only", "answer-of-another-node", "--json")
     assert result.exit_code == Exit.FAILED

@@ -1,15 +1,18 @@
 """No thief gets text that a node cannot settle: what was delivered never costs more than was authorized."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 
 import pytest
 
 from consilience.identity import KeyPair
+from consilience.payments import Account
 from consilience.rails.hold import HoldRail
 from consilience.server import IncomingAsk, Node, RunningNode
 from consilience.server.payments import Offer, Payments
+from consilience.server.payments.metering import Bill
+from consilience.server.store import ledger_steps
 from consilience.tariffs import PricedUnit, Tariff, UnitPrice
 from consilience.v1 import payment_pb2
 from consilience_conformance.peers.thieves import THIEVES, Thief, thief_at
@@ -57,14 +60,46 @@ async def test_a_thief_gets_nothing_that_the_node_cannot_settle(name: str) -> No
     assert state.reserved == 0
 
 
-async def test_a_thief_that_is_not_stopped_would_be_seen() -> None:
+def _overdrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sets aside for asks what a session has, whether its payer authorized it or not."""
+    monkeypatch.setattr(Account, "free", property(lambda account: account.available))
+    monkeypatch.setattr(Account, "__post_init__", lambda _: None)
+
+
+def _unpaid(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Delivers text before it is authorized."""
+
+    async def cover(*_: object) -> None:
+        pass
+
+    monkeypatch.setattr(Bill, "_cover", cover)
+
+
+def _never_shut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Takes asks and vouchers out of sessions that are closed."""
+    monkeypatch.setattr(ledger_steps, "still_open", ledger_steps.present)
+
+
+FAULTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
+    "replays-vouchers-and-asks": _overdrawn,
+    "races-on-one-session": _overdrawn,
+    "vanishes-without-paying": _unpaid,
+    "claims-to-have-signed-less": _overdrawn,
+    "signs-after-the-end": _never_shut,
+    "floods-with-vouchers": _unpaid,
+}
+"""The fault of a node that each thief lives by."""
+
+
+@pytest.mark.parametrize("name", THIEVES)
+async def test_a_node_with_the_fault_that_a_thief_lives_by_is_robbed(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FAULTS[name](monkeypatch)
     shop = Shop()
     async with shop.node.serving("127.0.0.1:0") as running, thief_at(authority_of(running), skill_id="words") as thief:
-        await thief.read(thief.request(voucher=WINDOW), until_it_waits=True)
-        delivered = thief.loot
-        thief.authorized = 0
-    assert 0 < delivered <= WINDOW
-    assert thief.loss == delivered
+        await THIEVES[name](thief)
+    assert thief.loss > 0
 
 
 def authority_of(running: RunningNode) -> str:

@@ -47,7 +47,8 @@ def test_a_broken_rule_of_one_of_many_tells_which() -> None:
     assert finding.got == "domains[1] that does not"
 
 
-def test_a_time_beyond_all_calendars_is_found_and_stops_nobody() -> None:
-    card = node_pb2.NodeCard(expire_time=Timestamp(seconds=2**63 - 1))
+@pytest.mark.parametrize(("seconds", "nanos"), [(2**63 - 1, 0), (-(2**63), 0), (253402300800, 0), (5, -1), (5, 10**9)])
+def test_a_time_beyond_all_calendars_is_found_and_stops_nobody(seconds: int, nanos: int) -> None:
+    card = node_pb2.NodeCard(expire_time=Timestamp(seconds=seconds, nanos=nanos))
     (finding,) = field_findings(card.SerializeToString(), "consilience.v1.NodeCard", exchange="card")
     assert (finding.requirement, finding.message) == ("ERR-FLD-001", "the NodeCard breaks the rule of times")

@@ -10,7 +10,7 @@ import pytest
 from conformance.tests.made_transcripts import exchange, refusal
 from consilience.v1 import registry_pb2
 from consilience_conformance.callers import Caller
-from consilience_conformance.records import advisory, record_of
+from consilience_conformance.records.made_up import advisory, record_of
 from consilience_conformance.registry_methods import GET_RECORD, LIST_RECORDS, PUBLISH
 from consilience_conformance.rules import registries
 from consilience_conformance.rules.registries import STORED, SUPERSEDED

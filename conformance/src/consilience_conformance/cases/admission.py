@@ -9,15 +9,16 @@ from datetime import UTC, datetime, timedelta
 from consilience.v1 import ask_pb2, error_details_pb2, node_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance.ask_methods import ASK, GET
-from consilience_conformance.checks import Check, NotApplicableError
+from consilience_conformance.checks import Check
+from consilience_conformance.needs import NotApplicableError
 from consilience_conformance.rules.logs import MAX_MESSAGE_BYTES, complete, read_log
 from consilience_conformance.rules.refusals import refusal_of, refused, was_accepted
-from consilience_conformance.stage import Stage, accepted, timestamp
+from consilience_conformance.stage import Stage, accepted
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.twins import ask_twin
 from consilience_conformance.verdicts import Finding
 from consilience_conformance.wire_bytes import field_of, varint
-from consilience_conformance.wire_values import duration_of, enum_name, nanoseconds_of
+from consilience_conformance.wire_values import duration_of, enum_name, nanoseconds_of, timestamp
 
 _NOWHERE_READ = "application/vnd.consilience.conformance.nowhere-read"
 _PADDING_FIELD = 2000
@@ -246,7 +247,7 @@ async def _send_by_size(stage: Stage) -> None:
     ask, other = stage.ask(), stage.ask()
     for name, one, size in ((_AT, ask, maximum), (_OVER, other, maximum + 1)):
         request = ask_pb2.AskRequest(ask=stage.seal(one)).SerializeToString(deterministic=True)
-        await stage.call(name, ASK, _padded(request, size=size), until=accepted, abridged=True)
+        await stage.call(name, ASK, _padded(stage.with_payment(request), size=size), until=accepted, abridged=True)
     await _ask_again(stage, other)
     call = ask_pb2.GetAnswerCall(header=stage.header(GET), ask_request_id=ask.header.request_id)
     request = ask_pb2.GetAnswerRequest(call=stage.seal(call)).SerializeToString(deterministic=True)

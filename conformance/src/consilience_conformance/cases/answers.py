@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from consilience.v1 import ask_pb2, conformance_pb2, node_pb2
-from consilience_conformance.checks import Check, Needs
+from consilience_conformance.checks import Check
+from consilience_conformance.needs import Needs
 from consilience_conformance.rules.answers import answer_findings, card_of
 from consilience_conformance.rules.endings import cancel_tells, ended_as, snapshot_tells, tail_is, text_is
 from consilience_conformance.rules.logs import complete, read_log
-from consilience_conformance.stage import SCRIPT_SKILL, Stage, token
+from consilience_conformance.stage import Stage, token
 from consilience_conformance.steps import cites, concludes, fails, reports
+from consilience_conformance.subjects import SCRIPT_SKILL
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding
 

@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from consilience.v1 import ask_pb2
 from consilience_conformance.ask_methods import ASK, GET
-from consilience_conformance.checks import Check, Needs
+from consilience_conformance.checks import Check
+from consilience_conformance.needs import Needs
 from consilience_conformance.peers.http2 import (
     MOST_RESETS,
     Connection,

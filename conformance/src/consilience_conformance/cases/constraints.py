@@ -13,6 +13,7 @@ from consilience_conformance.batches import Defect, Look, Spoil, batch
 from consilience_conformance.breakages import Breakage, breakages
 from consilience_conformance.checks import Check
 from consilience_conformance.image import message_class
+from consilience_conformance.payment_methods import CONFIRM, GET_QUOTE, OPEN
 from consilience_conformance.rules.fields import deep_field_findings
 from consilience_conformance.rules.refusals import refusal_of
 from consilience_conformance.signed_calls import METHODS, Method, SignedCall
@@ -87,6 +88,9 @@ _RESPONSES = {
     RESUME: "consilience.v1.ResumeAnswerResponse",
     GET: "consilience.v1.GetAnswerResponse",
     CANCEL: "consilience.v1.CancelAnswerResponse",
+    GET_QUOTE: "consilience.v1.GetQuoteResponse",
+    OPEN: "consilience.v1.OpenSessionResponse",
+    CONFIRM: "consilience.v1.ConfirmDepositResponse",
 }
 
 

@@ -10,7 +10,8 @@ from datetime import timedelta
 
 from consilience.v1 import error_details_pb2, node_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
-from consilience_conformance.checks import Check, Needs, NotApplicableError, UntestableError
+from consilience_conformance.checks import Check
+from consilience_conformance.needs import Needs, NotApplicableError, UntestableError
 from consilience_conformance.rules.answers import answer_findings
 from consilience_conformance.rules.endings import (
     cancel_tells,
@@ -48,7 +49,7 @@ def _is_durable(target: Target) -> bool:
 async def present(stage: Stage) -> Stage:
     """Returns a stage that relies on the card that the node shows now: an earlier check may have restarted it."""
     try:
-        present = stage.elsewhere(await reach(stage.target.address))
+        present = await stage.elsewhere(await reach(stage.target.address))
     except UnreachableError as error:
         raise UntestableError(f"the node did not come back from an earlier restart: {error}") from error
     stage.transcript.card = present.target.envelope.SerializeToString(deterministic=True)
@@ -66,9 +67,9 @@ async def _across(stage: Stage) -> None:
     before = await present(stage)
     _note_card(stage, "card-before", before.target)
     await before.send("before", before.ask(), until=accepted)
-    after = stage.elsewhere(await stage.surroundings.restart(stage.target))
+    after = await before.elsewhere(await stage.surroundings.restart(stage.target))
     _note_card(stage, "card-after", after.target)
-    late = after.ask(card_digest=before.target.card_digest)
+    late = before.ask()
     await after.send("old-card", late, until=accepted)
     await after.get("state", late)
     await after.let_go()
@@ -107,7 +108,7 @@ async def _outlive(stage: Stage) -> None:
     envelope = before.seal(ask)
     first = await before.send("ask", envelope)
     await before.get("before", ask)
-    after = stage.elsewhere(await stage.surroundings.restart(stage.target))
+    after = await before.elsewhere(await stage.surroundings.restart(stage.target))
     await after.get("after", ask)
     await after.send("copy", envelope)
     await after.resume("tail", ask, after=max(0, read_log(first).last - 1))
@@ -149,7 +150,7 @@ async def _interrupt(stage: Stage) -> None:
     await reader.until(text_seen("so far"), budget=stage.budget)
     last = reader.events[-1].sequence if reader.events else 0
     stage.note("last", last)
-    after = stage.elsewhere(await stage.surroundings.restart(stage.target))
+    after = await before.elsewhere(await stage.surroundings.restart(stage.target))
     await reader.until(budget=stage.budget)
     await after.resume("tail", ask, after=last)
     await after.send("copy", envelope)
@@ -169,7 +170,7 @@ def _judge_interrupted(seen: Transcript) -> Iterator[Finding]:
 
 async def _at_a_replica(stage: Stage) -> None:
     """Calls at the second replica about an answer on which the first one works."""
-    there = stage.elsewhere(await reach(stage.surroundings.replica))
+    there = await stage.elsewhere(await reach(stage.surroundings.replica))
     ask = stage.ask(token("so far"), wait(stage.gate()), token(" and on"))
     reader = stage.open_ask("ask", ask)
     await reader.until(text_seen("so far"), budget=stage.budget)

@@ -17,7 +17,8 @@ from consilience_conformance.forgeries import cofactored_only, mixed_order_ask, 
 from consilience_conformance.rules.logs import read_log
 from consilience_conformance.rules.refusals import refused, was_accepted
 from consilience_conformance.signed_calls import ASKING, METHODS, Method, SignedCall, another
-from consilience_conformance.stage import SCRIPT_SKILL, Stage, accepted
+from consilience_conformance.stage import Stage, accepted
+from consilience_conformance.subjects import SCRIPT_SKILL
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding
 from consilience_conformance.wire_bytes import VARINT, Field, field_of, fields_of, varint
@@ -268,6 +269,9 @@ def _judge_mixed_order(seen: Transcript) -> Iterator[Finding]:
     if ask.skill_id == SCRIPT_SKILL:
         # No grant names a key that is made in the run. Whoever refuses by the grant has accepted the signature before.
         yield from refused(asked, "GRANT_INVALID", requirement="SIG-ENV-001")
+    elif ask.HasField("payment"):
+        # Nor has it a quote of its own: whoever refuses that of another payer has accepted the signature before.
+        yield from refused(asked, "QUOTE_INVALID", requirement="SIG-ENV-001")
     else:
         yield from was_accepted(asked, requirement="SIG-ENV-001")
 

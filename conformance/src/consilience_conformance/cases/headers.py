@@ -12,10 +12,10 @@ from consilience_conformance.callers import Caller
 from consilience_conformance.checks import Check
 from consilience_conformance.rules.refusals import refusal_of, was_accepted
 from consilience_conformance.signed_calls import ASKING, METHODS, Method, SignedCall, another
-from consilience_conformance.stage import HEADER_LIFETIME, Stage, accepted, timestamp
+from consilience_conformance.stage import HEADER_LIFETIME, Stage, accepted
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding
-from consilience_conformance.wire_values import nanoseconds_of
+from consilience_conformance.wire_values import nanoseconds_of, timestamp
 
 MAX_LIFETIME = timedelta(minutes=10)
 MAX_SKEW = timedelta(seconds=30)

@@ -10,12 +10,14 @@ from time import monotonic
 
 from consilience.v1 import ask_pb2
 from consilience_conformance.ask_methods import ASK
-from consilience_conformance.checks import Check, UntestableError
+from consilience_conformance.checks import Check
+from consilience_conformance.needs import UntestableError
 from consilience_conformance.rules.logs import complete, read_log, same_log
 from consilience_conformance.rules.refusals import outcome_of, refused, server_time, was_accepted
-from consilience_conformance.stage import HEADER_LIFETIME, Stage, accepted, timestamp
+from consilience_conformance.stage import HEADER_LIFETIME, Stage, accepted
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding
+from consilience_conformance.wire_values import timestamp
 
 _COPIES = 8
 _SKEW = timedelta(seconds=30)
@@ -38,10 +40,9 @@ async def _reuse(stage: Stage) -> None:
     later.header.expire_time.FromNanoseconds(ask.header.expire_time.ToNanoseconds() + 1000)
     await stage.send("signed-with-another-time", later, until=accepted)
     await stage.send("control-after", ask)
-    stranger = stage.stranger()
-    header = stage.header(ASK, caller=stranger, request_id=ask.header.request_id)
-    if not stage.subject.scripted:
-        await stage.send("same-id-of-a-stranger", stage.ask(header=header), caller=stranger, until=accepted)
+    other_caller = stage.callers[1]
+    header = stage.header(ASK, caller=other_caller, request_id=ask.header.request_id)
+    await stage.send("same-id-of-another", stage.ask(header=header), caller=other_caller, until=accepted)
 
 
 def _judge_reuse(seen: Transcript) -> Iterator[Finding]:
@@ -51,8 +52,7 @@ def _judge_reuse(seen: Transcript) -> Iterator[Finding]:
     yield from was_accepted(seen["control-after"], requirement="ASK-IDEM-003")
     logs = [(name, read_log(seen[name])) for name in ("control-before", "control-after")]
     yield from same_log(logs, requirement="ASK-IDEM-003")
-    for exchange in seen.named("same-id-of-a-stranger"):
-        yield from was_accepted(exchange, requirement="ASK-IDEM-002")
+    yield from was_accepted(seen["same-id-of-another"], requirement="ASK-IDEM-002")
 
 
 async def _copy(stage: Stage) -> None:
@@ -149,6 +149,7 @@ CHECKS = (
         requirements=("ASK-IDEM-002", "ASK-IDEM-003"),
         drive=_reuse,
         judge=_judge_reuse,
+        callers=2,
     ),
     Check(
         name="copies-of-an-ask-are-one-execution",

@@ -10,7 +10,8 @@ from consilience.v1 import ask_pb2
 from consilience.v1.error_details_pb2 import LimitExceeded
 from consilience_conformance.ask_methods import RESUME
 from consilience_conformance.callers import TESTER_KEYS, Caller
-from consilience_conformance.checks import Check, Needs, NotApplicableError, UntestableError
+from consilience_conformance.checks import Check
+from consilience_conformance.needs import Needs, NotApplicableError, UntestableError
 from consilience_conformance.rules.logs import complete
 from consilience_conformance.rules.refusals import refusal_of, refused, was_accepted
 from consilience_conformance.stage import LOOK_SECONDS, Stage, accepted, token, wait

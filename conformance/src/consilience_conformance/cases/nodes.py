@@ -10,7 +10,8 @@ from google.protobuf.message import DecodeError
 from consilience.v1 import ask_pb2, node_pb2, payment_pb2, registry_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance import envelopes
-from consilience_conformance.checks import Check, NotApplicableError
+from consilience_conformance.checks import Check
+from consilience_conformance.needs import NotApplicableError
 from consilience_conformance.rules import cards
 from consilience_conformance.rules.answers import card_of
 from consilience_conformance.rules.logs import read_log

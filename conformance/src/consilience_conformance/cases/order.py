@@ -13,10 +13,11 @@ from consilience_conformance.ask_methods import ASK, GET
 from consilience_conformance.callers import Caller
 from consilience_conformance.checks import Check
 from consilience_conformance.rules.refusals import refused, was_accepted
-from consilience_conformance.stage import Stage, accepted, timestamp
+from consilience_conformance.stage import Stage, accepted
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding
 from consilience_conformance.wire_bytes import field_of
+from consilience_conformance.wire_values import timestamp
 
 _HOUR = timedelta(hours=1)
 _LARGEST_FRAME = 4 * 1024 * 1024

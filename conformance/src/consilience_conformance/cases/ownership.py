@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from consilience.v1 import ask_pb2
 from consilience_conformance.callers import Caller
-from consilience_conformance.checks import Check, Needs
+from consilience_conformance.checks import Check
+from consilience_conformance.needs import Needs
 from consilience_conformance.rules.answers import card_of
 from consilience_conformance.rules.endings import ended_as, snapshot_of, snapshot_tells, text_is
 from consilience_conformance.rules.logs import complete, read_log

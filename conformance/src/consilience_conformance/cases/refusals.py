@@ -15,9 +15,11 @@ from consilience_conformance.callers import Caller
 from consilience_conformance.checks import Check
 from consilience_conformance.rules.refusals import refusal_of, refused, status_findings
 from consilience_conformance.signed_calls import METHODS
-from consilience_conformance.stage import SCRIPT_MEDIA_TYPE, SCRIPT_SKILL, Stage, accepted, timestamp, token
+from consilience_conformance.stage import SCRIPT_MEDIA_TYPE, Stage, accepted, token
+from consilience_conformance.subjects import SCRIPT_SKILL
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding
+from consilience_conformance.wire_values import timestamp
 
 _HOUR = timedelta(hours=1)
 _MANY = 600

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from consilience_conformance.batches import Defect, fate_of, send_spoilt
 from consilience_conformance.cases import constraints, envelopes, headers
-from consilience_conformance.checks import Check, Needs
+from consilience_conformance.checks import Check
+from consilience_conformance.needs import Needs
 from consilience_conformance.rules.endings import cancel_tells, ended_as, text_is
 from consilience_conformance.rules.logs import complete, read_log
 from consilience_conformance.signed_calls import CANCELLING

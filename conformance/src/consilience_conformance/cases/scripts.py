@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from consilience.v1 import ask_pb2, conformance_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance.callers import Caller
-from consilience_conformance.checks import Check, Needs
+from consilience_conformance.checks import Check
+from consilience_conformance.needs import Needs
 from consilience_conformance.rules.endings import snapshot_of, text_is
 from consilience_conformance.rules.logs import complete, read_log
 from consilience_conformance.stage import SCRIPT_MEDIA_TYPE, Stage, text_seen, token, wait

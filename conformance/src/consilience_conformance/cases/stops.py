@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 
 from consilience.v1 import ask_pb2, node_pb2
-from consilience_conformance.checks import Check, Needs, NotApplicableError
+from consilience_conformance.checks import Check
+from consilience_conformance.needs import Needs, NotApplicableError
 from consilience_conformance.rules.answers import answer_findings, card_of
 from consilience_conformance.rules.endings import (
     cancel_tells,
@@ -19,10 +20,10 @@ from consilience_conformance.rules.endings import (
 )
 from consilience_conformance.rules.logs import Log, complete, read_log
 from consilience_conformance.rules.refusals import was_accepted
-from consilience_conformance.stage import LOOK_SECONDS, Stage, accepted, text_seen, timestamp, token, wait
+from consilience_conformance.stage import LOOK_SECONDS, Stage, accepted, text_seen, token, wait
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding
-from consilience_conformance.wire_values import nanoseconds_of, shown_time
+from consilience_conformance.wire_values import nanoseconds_of, shown_time, timestamp
 
 DEADLINE = timedelta(seconds=1)
 """How far ahead the deadline lies; the clocks of node and tester may differ by less than that."""

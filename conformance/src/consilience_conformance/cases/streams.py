@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from consilience.v1 import ask_pb2
-from consilience_conformance.checks import Check, Needs, NotApplicableError
+from consilience_conformance.checks import Check
+from consilience_conformance.needs import Needs, NotApplicableError
 from consilience_conformance.rules.answers import answer_findings
 from consilience_conformance.rules.endings import snapshot_tells, tail_is, text_is
 from consilience_conformance.rules.logs import Log, complete, first_sequence, read_log, same_log

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from consilience.v1 import conformance_pb2
 from consilience_conformance.callers import TESTER_KEYS
-from consilience_conformance.checks import Check, Needs, NotApplicableError
+from consilience_conformance.checks import Check
+from consilience_conformance.needs import Needs, NotApplicableError
 from consilience_conformance.rules.answers import answer_findings
 from consilience_conformance.rules.endings import ended_as, snapshot_of, snapshot_tells, text_is
 from consilience_conformance.rules.logs import MAX_MESSAGE_BYTES, complete, read_log

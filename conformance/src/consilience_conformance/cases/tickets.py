@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from consilience_conformance.checks import Check, Needs
+from consilience_conformance.checks import Check
+from consilience_conformance.needs import Needs
 from consilience_conformance.payers import Payer
 from consilience_conformance.rules.logs import complete
 from consilience_conformance.rules.refusals import was_accepted

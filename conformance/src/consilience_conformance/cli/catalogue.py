@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 import click
 
 from consilience_conformance.cases import all_checks
-from consilience_conformance.checks import Check, Needs
+from consilience_conformance.checks import Check
+from consilience_conformance.cli.commands import USAGE
 from consilience_conformance.cli.terminal import say, sentence, wrapped
 from consilience_conformance.exclusions import EXCLUSIONS, OPEN_PARTS
+from consilience_conformance.needs import Needs
 from consilience_conformance.requirements import Requirement, requirements, set_digest
 from consilience_conformance.selection import NoCheckError, named
 from consilience_conformance.selftest.declarations import Declaration, declarations
@@ -21,26 +23,24 @@ _NEEDS = {
     Needs.SCRIPT: "a grant for the skill conformance.script",
     Needs.RESTART: "a command that restarts the node",
     Needs.REPLICA: "a second replica",
+    Needs.FEED: "an address at which the node follows the judge",
+    Needs.BANK: "the address of a bank that the judge plays",
     Needs.ESCROW: "a key of the tester among the issuers of a rail",
 }
 
 
 @click.command("explain")
 @click.argument("name", metavar="ID")
-def explain_command(*, name: str) -> None:
+def explain_command(*, name: str) -> int:
     """Explain a requirement, as ASK-IDEM-002, a check, or a mutant: the rule, what is judged, what it kills."""
     if name.lower() in declarations():
-        for line in _of_mutant(declarations()[name.lower()]):
-            say(line)
-        return
+        return _tell(_of_mutant(declarations()[name.lower()]))
     try:
         checks = named(all_checks(), name=name)
     except NoCheckError:
         checks = ()
     rule = requirements().get(name.upper())
-    lines = _of_check(checks[0]) if rule is None else _of_requirement(rule, checks=checks)
-    for line in lines:
-        say(line)
+    return _tell(_of_check(checks[0]) if rule is None else _of_requirement(rule, checks=checks))
 
 
 def _of_requirement(rule: Requirement, *, checks: Sequence[Check]) -> Iterator[str]:
@@ -96,17 +96,22 @@ def _check(check: Check, *, requirement: str = "") -> Iterator[str]:
 
 @click.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
-def list_command(*, as_json: bool) -> None:
+def list_command(*, as_json: bool) -> int:
     """List the requirements and the checks that test them."""
-    if as_json:
-        say(json.dumps(_catalogue(), indent=2))
-        return
+    return _tell([json.dumps(_catalogue(), indent=2)] if as_json else _list())
+
+
+def _list() -> Iterator[str]:
     for page, rules in groupby(requirements().values(), key=lambda rule: rule.page):
-        say(click.style(f"docs/spec/{page}", bold=True))
-        for rule in rules:
-            say(_line(rule))
-        say()
-    say(f"{len(all_checks())} checks, {len(requirements())} requirements")
+        yield click.style(f"docs/spec/{page}", bold=True)
+        yield from map(_line, rules)
+        yield ""
+    yield f"{len(all_checks())} checks, {len(requirements())} requirements"
+
+
+def _tell(lines: Iterable[str]) -> int:
+    """Writes lines, and returns the exit code: there is no verdict here that would count where they are not written."""
+    return 0 if all(say(line) for line in lines) else USAGE
 
 
 def _line(rule: Requirement) -> str:

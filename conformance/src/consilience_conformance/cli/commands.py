@@ -26,6 +26,7 @@ from consilience_conformance.cli.terminal import say, sentence
 from consilience_conformance.grants import GrantError
 from consilience_conformance.known_failing import KnownFailingError
 from consilience_conformance.line_protocol.lines import CommandBreach
+from consilience_conformance.peers.places import PlaceError
 from consilience_conformance.planning import NotPreparedError
 from consilience_conformance.report.printable import printable
 from consilience_conformance.selection import NoCheckError, UnknownNameError
@@ -37,7 +38,7 @@ USAGE = 64
 
 INTERRUPTED = 130
 
-NOT_JUDGED = (UnreachableError, NotPreparedError, GrantError, TesterKeyError)
+NOT_JUDGED = (UnreachableError, NotPreparedError, GrantError, TesterKeyError, PlaceError)
 """The errors by which a run ends before it has begun, although its command line is one."""
 
 _NOT_TAKEN = frozenset({errno.EPIPE, errno.ENOSPC})

@@ -16,7 +16,7 @@ from consilience_conformance.diagnosis import Clock, Diagnosis, diagnose
 from consilience_conformance.planning import how_to_get_a_grant, too_narrow_for_scripts
 from consilience_conformance.profiles import REGISTRY, declared_profiles
 from consilience_conformance.report.printable import printable
-from consilience_conformance.stage import SCRIPT_SKILL
+from consilience_conformance.subjects import SCRIPT_SKILL
 from consilience_conformance.verdicts import Exit
 
 _WELL, _ILL, _NEITHER = "✓", "✕", "·"
@@ -101,3 +101,4 @@ def _needs(seen: Diagnosis) -> Iterator[str]:
         yield "  durable    needs a command that kills the node and starts it again: --restart COMMAND"
     if REGISTRY in declared_profiles(card):
         yield "  registry   publishes some two thousand records: let one address bring so many, or the judge waits"
+        yield "  following  needs an address at which the node follows the judge as a registry: --feed HOST:PORT"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +17,10 @@ from consilience_conformance.cli.terminal import Progress, introduction, judged_
 from consilience_conformance.cli.tester import DEFAULT_KEY_FILE
 from consilience_conformance.cli.writing import among, formats, listed, made, written
 from consilience_conformance.known_failing import KnownFailure, read_known_failing, with_known_failures
+from consilience_conformance.peers.places import PlaceError, port_of
 from consilience_conformance.planning import DEFAULT_QUESTION, Mode, Order, prepare
 from consilience_conformance.profiles import known_profiles
-from consilience_conformance.purses import Purse
+from consilience_conformance.purses import Purse, units
 from consilience_conformance.report.summary import Report
 from consilience_conformance.surroundings import Surroundings
 from consilience_conformance.targets import AddressError
@@ -29,12 +29,25 @@ from consilience_conformance.verdicts import RunResult
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 _MAX_SEED = 2**32 - 1
-_ASSET = re.compile("[A-Z][A-Z0-9]{1,15}/[0-9]{1,2}")
 
 
 def _profiles(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     named = tuple(name for name in listed(context, parameter, values) if name != "auto")
     return among(named, known=known_profiles())
+
+
+def _place(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """Returns an address at which the judge can be called.
+
+    Raises:
+        click.BadParameter: It is none.
+    """
+    if value:
+        try:
+            port_of(value)
+        except PlaceError as error:
+            raise click.BadParameter(str(error)) from error
+    return value
 
 
 def _purse(_context: click.Context, _parameter: click.Parameter, value: str) -> Purse:
@@ -45,10 +58,11 @@ def _purse(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     """
     if not value:
         return Purse()
-    amount, _, asset = value.partition(" ")
-    if not (amount.isascii() and amount.isdecimal() and _ASSET.fullmatch(asset)):
-        raise click.BadParameter(f"{value!r} is no amount of an asset: write '5000 USD/6', which is half a cent")
-    return Purse(asset=asset, amount=int(amount))
+    try:
+        amount, asset = units(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    return Purse(asset=asset, amount=amount)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,12 +107,26 @@ class _Wish:
 @click.option("--restart", default="", metavar="CMD", help="Kills the node, starts it again, and returns.")
 @click.option("--replica", default="", metavar="ADDRESS", help="A second replica of the node.")
 @click.option(
+    "--feed",
+    default="",
+    callback=_place,
+    metavar="HOST:PORT",
+    help="Where the node follows a registry, on this machine: the judge plays it.",
+)
+@click.option(
+    "--bank",
+    default="",
+    callback=_place,
+    metavar="HOST:PORT",
+    help="Where the rail conformance.bank of the node has its bank, on this machine: the judge plays it.",
+)
+@click.option(
     "--max-spend",
     "purse",
     default="",
     callback=_purse,
     metavar="'AMOUNT ASSET'",
-    help="Spend so much at most, as '5000 USD/6'; else nothing but units of test networks.",
+    help="Spend so much at most, as '0.005 USD/6'; else nothing but units of test networks.",
 )
 @click.option("--known-failing", type=_FILE, help="What fails today: TOML, one entry a check; stale entries fail.")
 @click.option("--out", "folder", type=click.Path(path_type=Path, file_okay=False), help="Write the report here.")
@@ -119,6 +147,8 @@ def run_command(
     tester_key: Path,
     restart: str,
     replica: str,
+    feed: str,
+    bank: str,
     purse: Purse,
     known_failing: Path | None,
     folder: Path | None,
@@ -141,7 +171,7 @@ def run_command(
         seed=secrets.randbelow(_MAX_SEED) if seed is None else seed,
         grant=grant,
         tester_key=tester_key,
-        surroundings=Surroundings(restart_command=restart, replica=replica, purse=purse),
+        surroundings=Surroundings(restart_command=restart, replica=replica, feed=feed, bank=bank, purse=purse),
     )
     wish = _Wish(
         time_limit=time_limit,
@@ -221,6 +251,8 @@ def again(order: Order) -> tuple[str, ...]:
         "--tester-key": "" if order.tester_key == DEFAULT_KEY_FILE else str(order.tester_key),
         "--restart": order.surroundings.restart_command,
         "--replica": order.surroundings.replica,
+        "--feed": order.surroundings.feed,
+        "--bank": order.surroundings.bank,
         "--max-spend": str(order.surroundings.purse),
         "--seed": str(order.seed),
     }

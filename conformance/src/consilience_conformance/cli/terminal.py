@@ -51,8 +51,12 @@ def coloured() -> bool | None:
     return False if os.environ.get("NO_COLOR") else None
 
 
-def say(text: str = "", *, err: bool = False) -> None:
-    """Writes a line; where nobody takes it any more, the judge goes on, and the exit code stays what it is."""
+def say(text: str = "", *, err: bool = False) -> bool:
+    """Writes a line; where nobody takes it any more, the judge goes on, for its verdict is what it is.
+
+    Returns:
+        Whether it could be written, or nobody wants more of it.
+    """
     try:
         click.echo(text, err=err, color=coloured())
     except OSError as error:
@@ -61,6 +65,8 @@ def say(text: str = "", *, err: bool = False) -> None:
         os.close(nowhere)
         if not err and not isinstance(error, BrokenPipeError):
             say(f"Standard output cannot be written: {error.strerror}.", err=True)
+        return isinstance(error, BrokenPipeError)
+    return True
 
 
 def sentence(text: str) -> str:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from consilience.v1 import tariff_pb2
 from consilience_conformance.client_side.checks import GIVE_UP, PAY, ClientCheck
+from consilience_conformance.client_side.dealings import HONEST, Dealing
 from consilience_conformance.client_side.judging import given_out
-from consilience_conformance.client_side.payees import HONEST, Dealing
 from consilience_conformance.client_side.spending import acknowledged_rightly, told_rightly, within_bounds
 from consilience_conformance.client_side.stage import ClientStage
 from consilience_conformance.transcripts import Transcript

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from consilience_conformance.checks import Judge
+from consilience_conformance.client_side.stage import ClientStage
 
-if TYPE_CHECKING:
-    from consilience_conformance.client_side.stage import ClientStage
-
-Drive = Callable[["ClientStage"], Awaitable[None]]
+Drive = Callable[[ClientStage], Awaitable[None]]
 """Acts through a stage, which writes the transcript. It decides nothing."""
 
 DATA_CLASS = "data-class"

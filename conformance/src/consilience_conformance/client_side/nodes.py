@@ -18,8 +18,8 @@ from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance import envelopes, node_ids, signatures
 from consilience_conformance.ask_methods import ASK, CANCEL, GET, RESUME
 from consilience_conformance.peers.hostile import HostileServer, StatusError
-from consilience_conformance.stage import timestamp
 from consilience_conformance.targets import GET_NODE_CARD
+from consilience_conformance.wire_values import timestamp
 
 SKILL = "units.convert"
 CARD_LIFETIME = timedelta(days=7)

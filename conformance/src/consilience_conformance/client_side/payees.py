@@ -17,7 +17,8 @@ from consilience.v1 import ask_pb2, node_pb2, payment_pb2, review_pb2, tariff_pb
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance import envelopes, signatures
 from consilience_conformance.ask_methods import ASK, CANCEL, GET, RESUME
-from consilience_conformance.client_side.nodes import SKILL, Node, delta
+from consilience_conformance.client_side.dealings import HONEST, Dealing, Payout, as_it_is
+from consilience_conformance.client_side.nodes import SKILL, Node, delta, silence
 from consilience_conformance.client_side.sales import Account, Sale
 from consilience_conformance.payment_methods import (
     ACKNOWLEDGE,
@@ -28,10 +29,11 @@ from consilience_conformance.payment_methods import (
     LIST,
     OPEN,
     SUBMIT,
+    WITHDRAW,
 )
 from consilience_conformance.peers.hostile import StatusError
 from consilience_conformance.purses import HOLD_RAIL, TEST_NETWORK
-from consilience_conformance.stage import timestamp
+from consilience_conformance.wire_values import timestamp
 
 ASSET = "TEST/0"
 WINDOW = 20
@@ -41,11 +43,14 @@ PIECE_BYTES = 10
 
 _BENT_PIECE = 1
 """The piece, counted from zero, at which a dealing that bends a Meter bends it."""
-_GREED_SECONDS = 2.0
-"""How long a payee that cheats waits for somebody to fall for it."""
-_HOLD_OPEN_SECONDS = 5
+_HOLD_OPEN_SECONDS = 10
+"""How long a payee waits for a voucher, due or not, unless its client ends the answer: half as long as users wait."""
 _QUOTE_LIFETIME = timedelta(minutes=5)
 _HOLD_LIFETIME = timedelta(hours=1)
+_STATUS = {
+    Payout.PAID: payment_pb2.TRANSFER_STATUS_SUCCEEDED,
+    Payout.PENDING: payment_pb2.TRANSFER_STATUS_PENDING,
+}
 
 _PAYMENTS = GET_QUOTE.removesuffix("GetQuote")
 
@@ -55,38 +60,6 @@ UNIT_A_BYTE = tariff_pb2.Tariff(
     asset=ASSET,
     prices=[tariff_pb2.UnitPrice(unit=tariff_pb2.PRICED_UNIT_OUTPUT_BYTE, price=1, per=1)],
 )
-
-
-def _as_it_is(*_: object) -> None:
-    """Changes nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dealing:
-    """How a payee deals; each part is right unless it is given.
-
-    Attributes:
-        quote: Changes a quote before it is signed.
-        quote_seed: Signs it; empty: the node's signing key.
-        meter: Changes the second Meter of an answer, or each of them, by its number from zero.
-        needed: Changes what is required before the second piece of text; None: nothing is, unless it is needed.
-        receipt: Changes a receipt before it is signed.
-        afterthought: What an answer pretends to have said before it was cancelled.
-        withholds: The Final comes without the receipt, which ListReceipts has.
-        confirmed: What is said of a deposit; None: the call breaks off.
-    """
-
-    quote: Callable[[payment_pb2.Quote], None] = _as_it_is
-    quote_seed: bytes = b""
-    meter: Callable[[payment_pb2.Meter, int], None] = _as_it_is
-    needed: Callable[[int], int] | None = None
-    receipt: Callable[[payment_pb2.Receipt], None] = _as_it_is
-    afterthought: str = ""
-    withholds: bool = False
-    confirmed: payment_pb2.TransferStatus.ValueType | None = payment_pb2.TRANSFER_STATUS_SUCCEEDED
-
-
-HONEST = Dealing()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -134,6 +107,8 @@ class Payee(Node):
                 yield ask_pb2.AskResponse(events=[event]).SerializeToString()
         elif method in {RESUME, GET, CANCEL}:
             yield self._told(method, ask_pb2.CancelAnswerRequest.FromString(request).call).SerializeToString()
+        elif method == WITHDRAW:
+            yield (await self._withdrawn(_of(payment_pb2.WithdrawCall, _call_in(request)))).SerializeToString()
         elif method.startswith(_PAYMENTS):
             yield self._dealt(method, request).SerializeToString()
         else:
@@ -141,8 +116,7 @@ class Payee(Node):
                 yield data
 
     def _dealt(self, method: str, request: bytes) -> Message:
-        # Every request of payments carries its one envelope under the same number.
-        envelope = payment_pb2.GetQuoteRequest.FromString(request).call
+        envelope = _call_in(request)
         if method == GET_QUOTE:
             return payment_pb2.GetQuoteResponse(quote=self._quoted(_of(payment_pb2.GetQuoteCall, envelope)))
         if method == OPEN:
@@ -216,6 +190,40 @@ class Payee(Node):
             account.credited.add(call.deposit_id)
         return payment_pb2.ConfirmDepositResponse(state=self._state(account), status=status)
 
+    async def _withdrawn(self, call: payment_pb2.WithdrawCall) -> payment_pb2.WithdrawResponse:
+        account, payout = self._account(call.session_id), self.dealing.payout
+        if call.amount > account.left + account.withdrawals.get(call.withdrawal_id, 0):
+            raise StatusError(grpc.StatusCode.FAILED_PRECONDITION, "that is more than can be paid out")
+        account.withdrawals[call.withdrawal_id] = call.amount
+        if payout is Payout.BROKEN_OFF:
+            raise StatusError(grpc.StatusCode.UNAVAILABLE, "the connection is gone")
+        if payout is Payout.SILENT:
+            await silence()
+        response = payment_pb2.WithdrawResponse(state=self._state(account), status=_STATUS[payout])
+        if payout is Payout.PAID:
+            release = payment_pb2.HoldRelease(
+                node_id=self.identity.node_id,
+                signing_key=self._signing_key,
+                session_id=call.session_id,
+                withdrawal_id=call.withdrawal_id,
+                amount=call.amount,
+            )
+            response.detail.Pack(envelopes.seal(release, seed=self.identity.signing))
+        return response
+
+    def refund(self, amount: int, *, bent: Callable[[payment_pb2.Receipt], None] = as_it_is) -> None:
+        """Gives back part of its first charge, by a receipt that ListReceipts brings.
+
+        Args:
+            amount: In units of the asset.
+            bent: Changes the receipt before it is signed.
+        """
+        account = next(one for one in self.accounts.values() if one.receipts)
+        refund = account.refund(amount, now=datetime.now(UTC))
+        bent(refund)
+        account.refunded = refund.session_refunded
+        account.receipts.append(envelopes.seal(refund, seed=self.identity.signing))
+
     def _account(self, session_id: bytes) -> Account:
         if session_id not in self.accounts:
             raise StatusError(grpc.StatusCode.NOT_FOUND, "there is no such session")
@@ -249,10 +257,12 @@ class Payee(Node):
                 break
             yield sale.add(delta(sale.next, piece))
             yield self._metered(sale, number=number)
-            if number == _BENT_PIECE and self.dealing.meter is not _as_it_is:
-                await sale.wait(lambda: account.authorized >= sale.required, seconds=_GREED_SECONDS)
-        if self.dealing.receipt is not _as_it_is:
-            await sale.wait(lambda: account.authorized >= sale.required, seconds=_GREED_SECONDS)
+            if self.dealing.lingers:
+                await sale.wait(lambda: False, seconds=_HOLD_OPEN_SECONDS)
+            if number == _BENT_PIECE and self.dealing.meter is not as_it_is:
+                await sale.wait(lambda: account.authorized >= sale.required, seconds=_HOLD_OPEN_SECONDS)
+        if self.dealing.receipt is not as_it_is:
+            await sale.wait(lambda: account.authorized >= sale.required, seconds=_HOLD_OPEN_SECONDS)
         yield self._end(sale, whole=sale.text == self.text)
 
     async def _admitted(self, sale: Sale, piece: str, *, number: int) -> AsyncIterator[ask_pb2.AnswerEvent]:
@@ -265,8 +275,7 @@ class Payee(Node):
         stop_time = timestamp(datetime.now(UTC) + timedelta(seconds=_HOLD_OPEN_SECONDS))
         needed = ask_pb2.PaymentNeeded(required_cumulative=required, stop_time=stop_time)
         yield sale.add(ask_pb2.AnswerEvent(sequence=sale.next, payment_needed=needed))
-        patience = _HOLD_OPEN_SECONDS if bend is None else _GREED_SECONDS
-        await sale.wait(lambda: sale.account.authorized >= required, seconds=patience)
+        await sale.wait(lambda: sale.account.authorized >= required, seconds=_HOLD_OPEN_SECONDS)
 
     def _metered(self, sale: Sale, *, number: int) -> ask_pb2.AnswerEvent:
         charge = sale.charge()
@@ -339,6 +348,11 @@ class Payee(Node):
             return ask_pb2.CancelAnswerResponse(final=sale.final.final)
         after = _of(ask_pb2.ResumeAnswerCall, envelope).after_sequence
         return ask_pb2.AskResponse(events=[event for event in sale.events if event.sequence > after])
+
+
+def _call_in(request: bytes) -> SignedEnvelope:
+    """Returns what was signed: every request of payments carries its one envelope under the same number."""
+    return payment_pb2.GetQuoteRequest.FromString(request).call
 
 
 def _of(kind: type[MessageT], envelope: SignedEnvelope) -> MessageT:

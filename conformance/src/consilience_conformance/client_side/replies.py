@@ -22,7 +22,8 @@ PROTOCOL = "consilience-client/1"
 
 _AMOUNTS = 2**63
 
-_KINDS = ("answered", "found", "said", "rejected", "refused", "done", "unsupported")
+_KINDS = ("answered", "found", "said", "withdrawn", "account", "rejected", "refused", "done", "unsupported")
+_STATUSES = ("SUCCEEDED", "FAILED", "PENDING")
 
 
 def parse_reply(text: bytes, *, number: int, line: int) -> dict[str, JsonValue]:
@@ -34,7 +35,8 @@ def parse_reply(text: bytes, *, number: int, line: int) -> dict[str, JsonValue]:
         line: The number of the line, for the message of an error.
 
     Returns:
-        The one of `answered`, `found`, `said`, `rejected`, `refused`, `done` and `unsupported` that it holds.
+        The one of `answered`, `found`, `said`, `withdrawn`, `account`, `rejected`, `refused`, `done` and `unsupported`
+        that it holds.
 
     Raises:
         CommandBreach: It is no reply, or one to another instruction.
@@ -48,6 +50,10 @@ def parse_reply(text: bytes, *, number: int, line: int) -> dict[str, JsonValue]:
             known = _is_text(reply) and all(_is_row(row, needs=("node", "card")) for row in listed)
         case {"said": list(listed), **more} as reply if not more:
             known = _is_text(reply) and all(_is_row(row, needs=("record",), may=("rebuttal",)) for row in listed)
+        case {"withdrawn": str(status), **more} as reply if not more:
+            known = status in _STATUSES
+        case {"account": {"spent": spent, "refunded": refunded, **rest}, **more} as reply if not rest and not more:
+            known = _is_amount(spent) and _is_amount(refunded)
         case {"rejected": str(), **more} | {"refused": str(), **more} as reply if not more:
             known = _is_text(reply)
         case {"done": True, **more} | {"unsupported": True, **more} as reply:
@@ -57,8 +63,9 @@ def parse_reply(text: bytes, *, number: int, line: int) -> dict[str, JsonValue]:
     if not known:
         raise malformed(
             "a reply holds one of answered (text, outcome, and charged, an amount, if the ask was paid for), found (a"
-            " list of node, card), said (a list of record, and rebuttal if there is one), rejected, refused (texts),"
-            " done and unsupported (true)",
+            " list of node, card), said (a list of record, and rebuttal if there is one), withdrawn (SUCCEEDED, FAILED"
+            " or PENDING), account (spent and refunded, amounts), rejected, refused (texts), done and unsupported"
+            " (true)",
             text=text,
             line=line,
         )

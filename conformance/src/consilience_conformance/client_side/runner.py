@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -11,12 +12,12 @@ from random import Random
 from time import monotonic
 
 from consilience_conformance import __version__
-from consilience_conformance.checks import NotApplicableError, UntestableError
 from consilience_conformance.client_side.adapters import Adapter, running
 from consilience_conformance.client_side.checks import PAY, REGISTRY, ClientCheck
 from consilience_conformance.client_side.stage import ClientStage
 from consilience_conformance.line_protocol.handshakes import Handshake
 from consilience_conformance.line_protocol.lines import CommandBreach
+from consilience_conformance.needs import NotApplicableError, UntestableError
 from consilience_conformance.profiles import CORE
 from consilience_conformance.requirements import requirements, set_digest
 from consilience_conformance.transcripts import Transcript
@@ -154,7 +155,7 @@ class _Run:
         findings: tuple[Finding, ...] = ()
         try:
             await self._drive(check, transcript)
-            findings = tuple(check.judge(transcript))
+            findings = await self._findings(check, transcript)
             if findings:
                 verdict = _verdict_of(findings)
         except NotApplicableError as reason:
@@ -174,6 +175,10 @@ class _Run:
             seconds=monotonic() - began,
             transcript=transcript,
         )
+
+    async def _findings(self, check: ClientCheck, transcript: Transcript) -> tuple[Finding, ...]:
+        """Lets a judge think in a thread: the nodes of other runs answer meanwhile, and their clients do not wait."""
+        return await asyncio.to_thread(lambda: tuple(check.judge(transcript)))
 
     async def _drive(self, check: ClientCheck, transcript: Transcript) -> None:
         if self._adapter is None:

@@ -14,7 +14,7 @@ from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance import envelopes
 from consilience_conformance.client_side.nodes import Draft
 from consilience_conformance.rules import tariffs
-from consilience_conformance.stage import timestamp
+from consilience_conformance.wire_values import timestamp
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,7 +27,9 @@ class Account:
         deposits: What was asked for, by the ids.
         credited: The deposits that have come.
         voucher: The highest.
+        withdrawals: What was paid out, or is on its way, by the ids.
         spent: By the receipts.
+        refunded: By the receipts.
         receipts: In their order.
         changed: Set when a voucher has come, or an answer was ended from outside.
     """
@@ -36,8 +38,10 @@ class Account:
     session_id: bytes
     deposits: dict[bytes, int] = field(default_factory=dict)
     credited: set[bytes] = field(default_factory=set)
+    withdrawals: dict[bytes, int] = field(default_factory=dict)
     voucher: SignedEnvelope | None = None
     spent: int = 0
+    refunded: int = 0
     receipts: list[SignedEnvelope] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -46,11 +50,33 @@ class Account:
         """The total of the highest voucher."""
         return _total(self.voucher) if self.voucher is not None else 0
 
+    @property
+    def deposited(self) -> int:
+        """What has come by the rail."""
+        return sum(self.deposits[one] for one in self.credited)
+
+    @property
+    def left(self) -> int:
+        """What can be paid out (PAY-WDR-001)."""
+        return self.deposited + self.refunded - sum(self.withdrawals.values()) - self.authorized
+
     def take(self, voucher: SignedEnvelope) -> None:
         """Takes a voucher, if it is the highest."""
         if self.voucher is None or _total(voucher) > self.authorized:
             self.voucher = voucher
         self.changed.set()
+
+    def refund(self, amount: int, *, now: datetime) -> payment_pb2.Receipt:
+        """Returns the receipt by which part of the first charge is given back, with the node and the key of that."""
+        charged = self.receipts[0]
+        refund = payment_pb2.Receipt.FromString(charged.payload)
+        refund.number = len(self.receipts) + 1
+        refund.previous_digest = envelopes.envelope_digest(self.receipts[-1])
+        refund.charge, refund.refund_of = amount, envelopes.envelope_digest(charged)
+        refund.session_spent, refund.session_refunded = self.spent, self.refunded + amount
+        refund.session_authorized = max(self.authorized, self.spent)
+        refund.finish_time.CopyFrom(timestamp(now))
+        return refund
 
     def state(self, *, now: datetime) -> payment_pb2.SessionState:
         """Returns how the session stands, without its node. Counters that a cheat has put out of balance are hidden."""
@@ -58,9 +84,11 @@ class Account:
         return payment_pb2.SessionState(
             session_id=self.session_id,
             status=payment_pb2.SESSION_STATUS_OPEN,
-            deposited=sum(self.deposits[one] for one in self.credited),
+            deposited=self.deposited,
             authorized=self.authorized,
             spent=min(self.spent, self.authorized),
+            refunded=self.refunded,
+            withdrawn=sum(self.withdrawals.values()),
             credit_limit=self.terms.credit_limit,
             receipt_count=len(self.receipts),
             last_receipt_digest=digest,
@@ -172,6 +200,7 @@ class Sale:
             charge=charge,
             session_spent=account.spent + charge,
             session_authorized=max(account.authorized, account.spent + charge),
+            session_refunded=account.refunded,
             outcome=answer.outcome,
             start_time=answer.accept_time,
             finish_time=answer.finish_time,

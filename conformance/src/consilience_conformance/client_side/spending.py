@@ -6,7 +6,7 @@ others for good shows it by a voucher above the bound, or by an acknowledgement.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,12 +16,21 @@ from consilience.v1 import ask_pb2, node_pb2, payment_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance.ask_methods import ASK, CANCEL, GET
 from consilience_conformance.client_side.judging import calls, reply_of
-from consilience_conformance.payment_methods import ACKNOWLEDGE, OPEN, SUBMIT
+from consilience_conformance.payment_methods import ACKNOWLEDGE, LIST, OPEN, SUBMIT, WITHDRAW
 from consilience_conformance.rules.deals import terms_sent
 from consilience_conformance.rules.logs import read_log
 from consilience_conformance.rules.meters import events_of, meter_findings
-from consilience_conformance.rules.payments import Signed, differs, opened, receipt_of, response_of, voucher_sent
-from consilience_conformance.rules.receipts import Deal, chain_findings, final_findings
+from consilience_conformance.rules.payments import (
+    Signed,
+    differs,
+    opened,
+    receipt_of,
+    receipts_in,
+    response_of,
+    signed_by_the_node,
+    voucher_sent,
+)
+from consilience_conformance.rules.receipts import Deal, chain_findings, final_findings, refund_findings
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding
 
@@ -129,17 +138,37 @@ def _card(seen: Transcript, name: str) -> node_pb2.NodeCard:
     return node_pb2.NodeCard.FromString(SignedEnvelope.FromString(bytes.fromhex(cards[name])).payload)
 
 
-def right_receipts(seen: Transcript, session_id: bytes) -> dict[str, Signed[payment_pb2.Receipt]]:
-    """Returns the receipts of a session that pass the check of section 3.6, by the names of their questions."""
-    kept: dict[str, Signed[payment_pb2.Receipt]] = {}
+def right_receipts(seen: Transcript, session_id: bytes) -> list[Signed[payment_pb2.Receipt]]:
+    """Returns the receipts of a session that pass the check of section 3.6, by their numbers."""
+    kept: list[Signed[payment_pb2.Receipt]] = []
     signed = max((one.cumulative for _, one in vouchers(seen) if one.session_id == session_id), default=0)
-    for purchase in purchases(seen):
-        receipt = purchase.receipt if purchase.session_id == session_id else None
-        if receipt is None or receipt.value.session_spent > signed:
+    charges = [one.receipt for one in purchases(seen) if one.session_id == session_id and one.receipt is not None]
+    for receipt in sorted([*charges, *_refunds(seen, session_id)], key=lambda one: one.value.number):
+        if receipt.value.session_spent > signed or any(chain_findings([*kept, receipt], exchange="")):
             continue
-        if not any(chain_findings([*kept.values(), receipt], exchange=purchase.exchange.name)):
-            kept[purchase.name] = receipt
+        if not (receipt.value.refund_of and any(refund_findings(receipt, earlier=kept, exchange=""))):
+            kept.append(receipt)
     return kept
+
+
+def _refunds(seen: Transcript, session_id: bytes) -> Iterable[Signed[payment_pb2.Receipt]]:
+    """Returns the refunds of a session that were listed and that its node has signed, each once."""
+    listed = [one for exchange in seen.named("") if exchange.method == LIST for one in receipts_in(exchange)]
+    refunds = {one.digest: one for one in listed if one.value.refund_of and one.value.session_id == session_id}
+    cards = [one.deal.card for one in purchases(seen) if one.session_id == session_id] if refunds else []
+    if not cards:
+        return []
+    return [
+        one
+        for one in refunds.values()
+        if not any(signed_by_the_node(one.envelope, payment_pb2.Receipt, card=cards[0], exchange=""))
+    ]
+
+
+def _receipt_for(purchase: Purchase, receipts: Iterable[Signed[payment_pb2.Receipt]]) -> payment_pb2.Receipt | None:
+    """Returns the one of the receipts of a session that is the charge for an ask, or None."""
+    charges = (one.value for one in receipts if not one.value.refund_of)
+    return next((one for one in charges if one.ask_digest == purchase.deal.ask.digest), None)
 
 
 def bound(seen: Transcript, session_id: bytes, *, at: float) -> int:
@@ -154,8 +183,8 @@ def bound(seen: Transcript, session_id: bytes, *, at: float) -> int:
             continue
         exposure = purchase.exposure(at=at)
         most = max(most, settled + exposure)
-        receipt = receipts.get(purchase.name)
-        settled += int(receipt.value.charge) if receipt is not None else exposure
+        receipt = _receipt_for(purchase, receipts)
+        settled += int(receipt.charge) if receipt is not None else exposure
     return most
 
 
@@ -208,7 +237,7 @@ def acknowledged_rightly(seen: Transcript, *, requirement: str) -> Iterator[Find
             call = payment_pb2.AcknowledgeReceiptCall.FromString(envelope.payload)
         except DecodeError:
             continue
-        right = {receipt.digest for receipt in right_receipts(seen, call.session_id).values()}
+        right = {receipt.digest for receipt in right_receipts(seen, call.session_id)}
         if call.receipt_digest not in right:
             yield differs(
                 requirement,
@@ -221,12 +250,9 @@ def acknowledged_rightly(seen: Transcript, *, requirement: str) -> Iterator[Find
 
 def told_rightly(seen: Transcript, name: str, *, requirement: str) -> Iterator[Finding]:
     """Yields that the user is told another charge than that of the receipt, where there is a right one."""
-    receipts = [
-        receipts[name]
-        for purchase in purchases(seen)
-        if purchase.name == name and name in (receipts := right_receipts(seen, purchase.session_id))
-    ]
-    wanted = receipts[-1].value.charge if receipts else None
+    asked = [purchase for purchase in purchases(seen) if purchase.name == name]
+    receipts = [_receipt_for(purchase, right_receipts(seen, purchase.session_id)) for purchase in asked]
+    wanted = next((one.charge for one in reversed(receipts) if one is not None), None)
     told = reply_of(seen, name).get("answered", {}).get("charged")
     if wanted is not None and told != wanted:
         yield differs(
@@ -246,6 +272,15 @@ def deposits(seen: Transcript) -> Iterator[tuple[Exchange, bytes, int]]:
             call = payment_pb2.OpenSessionCall.FromString(envelope.payload)
             if call.deposit_id:
                 yield exchange, terms.digest + call.deposit_id, call.deposit
+
+
+def withdrawals(seen: Transcript) -> Iterator[tuple[Exchange, bytes, int]]:
+    """Yields the payouts that were asked for: the call, session and id of the withdrawal together, and the amount."""
+    for exchange in seen.named(""):
+        if exchange.method == WITHDRAW:
+            envelope = payment_pb2.WithdrawRequest.FromString(exchange.request).call
+            call = payment_pb2.WithdrawCall.FromString(envelope.payload)
+            yield exchange, call.session_id + call.withdrawal_id, call.amount
 
 
 def pays_by(seen: Transcript, name: str) -> Iterator[Exchange]:

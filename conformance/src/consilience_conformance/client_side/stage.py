@@ -12,16 +12,17 @@ from typing import TypedDict, TypeVar, Unpack
 from consilience.v1 import tariff_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance import envelopes, node_ids
-from consilience_conformance.checks import UntestableError
 from consilience_conformance.client_side.adapters import Adapter
+from consilience_conformance.client_side.dealings import Dealing
 from consilience_conformance.client_side.nodes import SKILL, Identity, Manner, Node
-from consilience_conformance.client_side.payees import ASSET, Dealing, Payee
+from consilience_conformance.client_side.payees import ASSET, Payee
 from consilience_conformance.client_side.registries import Registry
+from consilience_conformance.needs import UntestableError
 from consilience_conformance.peers.certificates import Certificate
 from consilience_conformance.peers.hostile import HostileServer
 from consilience_conformance.transcripts import Exchange, JsonValue, Transcript
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 20.0
 """How long the user of the client waits for an answer, unless a check says otherwise."""
 
 NodeT = TypeVar("NodeT", bound=Node)
@@ -218,6 +219,38 @@ class ClientStage:
         """Has the client publish a review of what it was answered to an earlier question; names as in `ask`."""
         self._during = name
         self._replies[name] = await self._adapter.tell("review", of=self._asked[asked], verdict="CORRECT")
+
+    async def withdraw(
+        self, name: str, payee: Payee, *, amount: int, seconds: float = PATIENCE_SECONDS
+    ) -> dict[str, JsonValue]:
+        """Has the client get money back from a payee, and writes down what its user is told.
+
+        Args:
+            name: As in `ask`.
+            payee: Where it lies.
+            amount: In units of the asset.
+            seconds: How long the user waits.
+        """
+        return await self._settle(name, "withdraw", address=payee.address, amount=amount, seconds=seconds)
+
+    async def account(self, name: str, payee: Payee, *, spent: int, refunded: int) -> None:
+        """Has the client tell what a payee has charged and given back, and writes that down.
+
+        Args:
+            name: As in `ask`.
+            payee: Where asks were paid for.
+            spent: All that is charged by receipts that are right.
+            refunded: All that is given back by them.
+        """
+        self._right[name] = {"spent": spent, "refunded": refunded}
+        await self._settle(name, "account", address=payee.address)
+
+    async def _settle(self, name: str, instruction: str, **wanted: JsonValue) -> dict[str, JsonValue]:
+        self._during = name
+        reply = self._replies[name] = await self._adapter.tell(instruction, **wanted)
+        if "unsupported" in reply:
+            raise UntestableError(f"the adapter does not know the instruction {instruction}")
+        return reply
 
     async def _read(self, name: str, instruction: str, *, right: Iterable[SignedEnvelope], **wanted: JsonValue) -> None:
         self._during = name

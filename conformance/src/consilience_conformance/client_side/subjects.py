@@ -15,7 +15,15 @@ from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance import envelopes
 from consilience_conformance.callers import Caller
 from consilience_conformance.client_side.nodes import CARD_LIFETIME, SKILL
-from consilience_conformance.records import DAY, LONGEST, MadeUpNode, MadeUpTicket, advisory, record_of, retraction
+from consilience_conformance.records.made_up import (
+    DAY,
+    LONGEST,
+    MadeUpNode,
+    MadeUpTicket,
+    advisory,
+    record_of,
+    retraction,
+)
 from consilience_conformance.wire_bytes import field_of
 
 HOUR = timedelta(hours=1)

@@ -19,10 +19,10 @@ from types import MappingProxyType
 import grpc
 from grpc import aio
 
+from consilience_conformance.peers.hostile import StatusError
 from consilience_conformance.peers.impostors import (
     Impostor,
     Manner,
-    Refusal,
     accepts_all,
     cards_then_empty,
     empty_ok,
@@ -88,9 +88,8 @@ class _AnyMethod(grpc.GenericRpcHandler):
             try:
                 async for message in self._manner(self._impostor, method, request):
                     yield message
-            except Refusal as refusal:
-                context.set_trailing_metadata(refusal.trailers)
-                await context.abort(refusal.code, refusal.words)
+            except StatusError as refusal:
+                await context.abort(refusal.code, refusal.words, refusal.trailers)
 
         return grpc.unary_stream_rpc_method_handler(handle)
 

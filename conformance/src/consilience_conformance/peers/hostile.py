@@ -26,10 +26,13 @@ _OPTIONS = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_len
 class StatusError(Exception):
     """Ends a call with a status."""
 
-    def __init__(self, code: grpc.StatusCode, words: str) -> None:
+    def __init__(
+        self, code: grpc.StatusCode, words: str, *, trailers: tuple[tuple[str, str | bytes], ...] = ()
+    ) -> None:
         super().__init__(words)
         self.code = code
         self.words = words
+        self.trailers = trailers
 
 
 class HostileServer:
@@ -39,6 +42,7 @@ class HostileServer:
         port: Where it listens, once it was started.
         calls: How many calls it got.
         received: All that came with them: their headers, line by line, and their requests.
+        origin: The monotonic time at which the transcript began.
     """
 
     def __init__(
@@ -65,7 +69,7 @@ class HostileServer:
         self._respond = respond
         self._name = name
         self._record = record
-        self._origin = origin
+        self.origin = origin
         self._credentials = credentials
         self._server: aio.Server | None = None
 
@@ -93,18 +97,18 @@ class HostileServer:
         self.calls += 1
         headers = [(key.encode(), _bytes_of(value)) for key, value in context.invocation_metadata() or ()]
         self.received += [*(b"%b: %b" % header for header in headers), request]
-        name, began = self._name(), monotonic() - self._origin
+        name, began = self._name(), monotonic() - self.origin
         responses: list[Response] = []
         ended, code, message = Ended.CUT, "", ""
         try:
             async for data in self._respond(method, request):
                 if len(responses) < _KEPT_RESPONSES:
-                    responses.append(Response(at=monotonic() - self._origin, data=data))
+                    responses.append(Response(at=monotonic() - self.origin, data=data))
                 yield data
             ended, code = Ended.STATUS, "OK"
         except StatusError as error:
             ended, code, message = Ended.STATUS, error.code.name, error.words
-            await context.abort(error.code, error.words)
+            await context.abort(error.code, error.words, error.trailers)
         finally:
             self._record(
                 Exchange(
@@ -112,7 +116,7 @@ class HostileServer:
                     method=method,
                     request=request,
                     began=began,
-                    ended_at=monotonic() - self._origin,
+                    ended_at=monotonic() - self.origin,
                     ended=ended,
                     responses=tuple(responses),
                     code=code,

@@ -12,34 +12,22 @@ from datetime import UTC, datetime, timedelta
 import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError, Message
-from google.rpc import code_pb2, error_details_pb2, status_pb2
+from google.rpc import error_details_pb2
 
 from consilience.v1 import ask_pb2, node_pb2
 from consilience.v1 import error_details_pb2 as details_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance import envelopes, signatures
 from consilience_conformance.ask_methods import ASK, CANCEL, GET, RESUME
-from consilience_conformance.rules.refusals import DOMAIN, catalogue
-from consilience_conformance.stage import timestamp
-from consilience_conformance.streams import DETAILS_TRAILER
+from consilience_conformance.peers.hostile import StatusError
+from consilience_conformance.peers.refusals import refusal
 from consilience_conformance.targets import GET_NODE_CARD
+from consilience_conformance.wire_values import timestamp
 
 SKILL = "chat"
 _TEXT = "Yes."
 _SEED_BYTES = 32
 _CARD_LIFETIME = timedelta(days=1)
-
-
-class Refusal(Exception):
-    """Ends a call with a status."""
-
-    def __init__(
-        self, code: grpc.StatusCode, words: str, *, trailers: tuple[tuple[str, str | bytes], ...] = ()
-    ) -> None:
-        super().__init__(words)
-        self.code = code
-        self.words = words
-        self.trailers = trailers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +83,7 @@ class Impostor:
 
 
 Manner = Callable[[Impostor, str, bytes], AsyncIterator[bytes]]
-"""Answers a call, given the full name of its method and the encoded request; raises Refusal."""
+"""Answers a call, given the full name of its method and the encoded request; raises StatusError."""
 
 
 async def accepts_all(impostor: Impostor, method: str, request: bytes) -> AsyncIterator[bytes]:
@@ -132,13 +120,13 @@ async def cards_then_empty(impostor: Impostor, method: str, _: bytes) -> AsyncIt
 
 def rejects_cards_too(_: Impostor, method: str, __: bytes) -> AsyncIterator[bytes]:
     """Refuses every call."""
-    raise Refusal(grpc.StatusCode.PERMISSION_DENIED, f"{method} is not for you")
+    raise StatusError(grpc.StatusCode.PERMISSION_DENIED, f"{method} is not for you")
 
 
 async def rejects_all(impostor: Impostor, method: str, _: bytes) -> AsyncIterator[bytes]:
     """Shows the card, and refuses every other call without a reason."""
     if method != GET_NODE_CARD:
-        raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "no")
+        raise StatusError(grpc.StatusCode.INVALID_ARGUMENT, "no")
     yield _shown(impostor)
 
 
@@ -150,7 +138,7 @@ async def lying_rejects_all(impostor: Impostor, method: str, request: bytes) -> 
     if method == ASK:
         _refuse_what_is_not_offered(request)
     reason = "ANSWER_UNKNOWN" if method in {GET, RESUME, CANCEL} else "NODE_DRAINING"
-    raise _refusal(reason, error_details_pb2.RetryInfo(retry_delay=Duration(seconds=1)))
+    raise refusal(reason, error_details_pb2.RetryInfo(retry_delay=Duration(seconds=1)))
 
 
 async def endless(impostor: Impostor, method: str, request: bytes) -> AsyncIterator[bytes]:
@@ -193,18 +181,9 @@ def _refuse_what_is_not_offered(request: bytes) -> None:
     except DecodeError:
         return
     if ask.skill_id != SKILL:
-        raise _refusal("SKILL_UNKNOWN", details_pb2.Supported(field="skill_id", values=[SKILL]))
+        raise refusal("SKILL_UNKNOWN", details_pb2.Supported(field="skill_id", values=[SKILL]))
     if ask.model_id:
-        raise _refusal("MODEL_UNKNOWN", details_pb2.Supported(field="model_id"))
-
-
-def _refusal(reason: str, detail: Message) -> Refusal:
-    """Returns a refusal as the catalogue wants it."""
-    code = catalogue()[reason].code
-    status = status_pb2.Status(code=code_pb2.Code.Value(code), message=reason)
-    for part in (error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN), detail):
-        status.details.add().Pack(part)
-    return Refusal(grpc.StatusCode[code], reason, trailers=((DETAILS_TRAILER, status.SerializeToString()),))
+        raise refusal("MODEL_UNKNOWN", details_pb2.Supported(field="model_id"))
 
 
 def _card(key: bytes, *, address: str) -> node_pb2.NodeCard:

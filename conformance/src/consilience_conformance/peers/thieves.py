@@ -25,8 +25,8 @@ from consilience_conformance.callers import Caller
 from consilience_conformance.payment_methods import CLOSE, GET_QUOTE, GET_SESSION, OPEN, SUBMIT
 from consilience_conformance.purses import HOLD_RAIL, TEST_NETWORK
 from consilience_conformance.rules import tariffs
-from consilience_conformance.stage import timestamp
 from consilience_conformance.targets import GET_NODE_CARD
+from consilience_conformance.wire_values import timestamp
 
 _LIFETIME = timedelta(seconds=30)
 _MANY = 20
@@ -75,26 +75,38 @@ class Thief:
         return max(0, self.loot - self.authorized)
 
     async def prepare(self, *, credit: int) -> None:
-        """Gets a price and opens a session."""
-        call = payment_pb2.GetQuoteCall(header=self._header(GET_QUOTE), skill_id=self.skill_id)
-        quoted = await self._call(GET_QUOTE, payment_pb2.GetQuoteRequest(call=self.caller.seal(call)))
+        """Gets a price and opens a session on credit."""
+        await self.get_price()
+        backing = tariff_pb2.BACKING_CREDIT
+        await self.open_session(rail_id=HOLD_RAIL, backing=backing, issuer=self.caller.key, credit_limit=credit)
+
+    async def get_price(self) -> None:
+        """Gets a price."""
+        call = payment_pb2.GetQuoteCall(header=self.header(GET_QUOTE), skill_id=self.skill_id)
+        quoted = await self.call(GET_QUOTE, payment_pb2.GetQuoteRequest(call=self.caller.seal(call)))
         self.quote = payment_pb2.GetQuoteResponse.FromString(quoted).quote
+
+    async def open_session(
+        self, *, rail_id: str, backing: tariff_pb2.Backing.ValueType, issuer: bytes, credit_limit: int = 0
+    ) -> SignedEnvelope:
+        """Opens a session, whose terms are returned."""
         terms = self.caller.seal(
             payment_pb2.SessionTerms(
                 payer=self.caller.key,
-                payee=self._node_id,
+                payee=self.node_id,
                 asset=self.price.tariff.asset,
-                rail_id=HOLD_RAIL,
+                rail_id=rail_id,
                 network=TEST_NETWORK,
-                backing=tariff_pb2.BACKING_CREDIT,
-                issuer=self.caller.key,
-                credit_limit=credit,
+                backing=backing,
+                issuer=issuer,
+                credit_limit=credit_limit,
                 salt=secrets.token_bytes(16),
             )
         )
-        opening = payment_pb2.OpenSessionCall(header=self._header(OPEN), terms=terms)
-        await self._call(OPEN, payment_pb2.OpenSessionRequest(call=self.caller.seal(opening)))
+        opening = payment_pb2.OpenSessionCall(header=self.header(OPEN), terms=terms)
+        await self.call(OPEN, payment_pb2.OpenSessionRequest(call=self.caller.seal(opening)))
         self.session_id = envelopes.envelope_digest(terms)
+        return terms
 
     def voucher(self, cumulative: int) -> SignedEnvelope:
         """Signs a voucher."""
@@ -105,7 +117,7 @@ class Thief:
     async def pay(self, cumulative: int) -> bool:
         """Sends a voucher, and tells whether it was taken."""
         try:
-            await self._call(SUBMIT, payment_pb2.SubmitVoucherRequest(voucher=self.voucher(cumulative)))
+            await self.call(SUBMIT, payment_pb2.SubmitVoucherRequest(voucher=self.voucher(cumulative)))
         except aio.AioRpcError:
             return False
         self.authorized = max(self.authorized, cumulative)
@@ -113,20 +125,20 @@ class Thief:
 
     async def state(self) -> payment_pb2.SessionState:
         """Returns how the node says that the session stands."""
-        call = payment_pb2.GetSessionCall(header=self._header(GET_SESSION), session_id=self.session_id)
-        response = await self._call(GET_SESSION, payment_pb2.GetSessionRequest(call=self.caller.seal(call)))
+        call = payment_pb2.GetSessionCall(header=self.header(GET_SESSION), session_id=self.session_id)
+        response = await self.call(GET_SESSION, payment_pb2.GetSessionRequest(call=self.caller.seal(call)))
         state = payment_pb2.GetSessionResponse.FromString(response).state
         return payment_pb2.SessionState.FromString(state.payload)
 
     async def close(self) -> None:
         """Closes the session."""
-        call = payment_pb2.CloseSessionCall(header=self._header(CLOSE), session_id=self.session_id)
-        await self._call(CLOSE, payment_pb2.CloseSessionRequest(call=self.caller.seal(call)))
+        call = payment_pb2.CloseSessionCall(header=self.header(CLOSE), session_id=self.session_id)
+        await self.call(CLOSE, payment_pb2.CloseSessionRequest(call=self.caller.seal(call)))
 
     def request(self, *, voucher: int | None) -> ask_pb2.AskRequest:
         """Returns a paid ask with a voucher over a total; None: it brings none."""
         ask = ask_pb2.Ask(
-            header=self._header(ASK),
+            header=self.header(ASK),
             skill_id=self.skill_id,
             card_digest=self.price.card_digest,
             turns=[ask_pb2.Turn(role=ask_pb2.ROLE_ASKER, parts=[ask_pb2.Part(text="give me all of it")])],
@@ -161,21 +173,24 @@ class Thief:
         return taken
 
     @property
-    def _node_id(self) -> bytes:
+    def node_id(self) -> bytes:
+        """The root key of the node."""
         return node_pb2.NodeCard.FromString(self.card.payload).node_id
 
-    def _header(self, method: str) -> CallHeader:
+    def header(self, method: str) -> CallHeader:
+        """Returns a header that a node accepts."""
         now = datetime.now(UTC)
         return CallHeader(
             method=method,
-            audience=self._node_id,
+            audience=self.node_id,
             caller=self.caller.key,
             request_id=secrets.token_bytes(16),
             issue_time=timestamp(now),
             expire_time=timestamp(now + _LIFETIME),
         )
 
-    async def _call(self, method: str, request: Message) -> bytes:
+    async def call(self, method: str, request: Message) -> bytes:
+        """Makes a call; raises AioRpcError where it is refused."""
         return await _called(self.channel, method, request)
 
 
@@ -183,6 +198,12 @@ async def _called(channel: aio.Channel, method: str, request: Message) -> bytes:
     call = channel.unary_unary(f"/{method}", request_serializer=bytes, response_deserializer=bytes)
     response: bytes = await call(request.SerializeToString())
     return response
+
+
+async def shown_card(channel: aio.Channel) -> SignedEnvelope:
+    """Returns the card that a node shows."""
+    shown = await _called(channel, GET_NODE_CARD, node_pb2.GetNodeCardRequest())
+    return node_pb2.GetNodeCardResponse.FromString(shown).card
 
 
 @asynccontextmanager
@@ -195,8 +216,7 @@ async def thief_at(authority: str, *, skill_id: str, credit: int = 10_000) -> As
         credit: What the session is lent, in units of the asset.
     """
     async with aio.insecure_channel(authority) as channel:
-        shown = await _called(channel, GET_NODE_CARD, node_pb2.GetNodeCardRequest())
-        thief = Thief(channel=channel, card=node_pb2.GetNodeCardResponse.FromString(shown).card, skill_id=skill_id)
+        thief = Thief(channel=channel, card=await shown_card(channel), skill_id=skill_id)
         await thief.prepare(credit=credit)
         yield thief
 
@@ -235,14 +255,15 @@ async def claims_to_have_signed_less(thief: Thief) -> None:
 
 
 async def signs_after_the_end(thief: Thief) -> None:
-    """Closes its session, and asks and pays on in it."""
+    """Closes its session, and asks and pays on in it: what is signed then binds nobody, so all that comes is lost."""
     window = int(thief.price.window)
     await thief.close()
     for round_ in range(3):
-        if not await thief.pay((round_ + 1) * window):
-            # What it signs is refused; a node that delivers for it all the same has lost what it delivers.
-            request = thief.request(voucher=None)
-            await thief.read(request, until_it_waits=True)
+        total = (round_ + 1) * window
+        await thief.pay(total)
+        for voucher in (None, total):
+            await thief.read(thief.request(voucher=voucher), until_it_waits=True)
+    thief.authorized = 0
 
 
 async def floods_with_vouchers(thief: Thief) -> None:

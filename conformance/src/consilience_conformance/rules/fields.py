@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
+from typing import cast
 
 import protovalidate
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.descriptor_pb2 import FieldOptions
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError, Message
-from protovalidate.validator import Violation
+from google.protobuf.timestamp_pb2 import Timestamp
+from protovalidate import Violation
 
 from buf.validate import validate_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
@@ -17,9 +19,12 @@ from consilience_conformance.image import message_class
 from consilience_conformance.verdicts import Finding
 
 MOST_ITEMS = 256
-"""No list that has a limit may have more. Evaluating rules takes milliseconds an item, so no more are looked at."""
+"""No list that has a limit may have more, and of one that has none no more are looked at."""
 MOST_VIOLATIONS = 64
 """More of one message are not told."""
+
+
+_TIMES = frozenset({Timestamp.DESCRIPTOR.full_name, Duration.DESCRIPTOR.full_name})
 
 
 def field_findings(data: bytes, kind: str, *, exchange: str) -> Iterator[Finding]:
@@ -89,19 +94,14 @@ def _envelopes_in(message: Message) -> Iterator[SignedEnvelope]:
             yield from _envelopes_in(one)
 
 
-@functools.lru_cache(maxsize=256)
 def _violations(kind: str, data: bytes) -> tuple[tuple[str, str, str], ...]:
-    """Returns rule, path and words of each violation.
-
-    A node sends one card and one Final many times, and a rule takes milliseconds to evaluate.
-    """
+    """Returns rule, path and words of each violation."""
     message = message_class(kind).FromString(data)
     if long := tuple(_long_lists(message)):
         return tuple(("repeated.max_items", path, f"with {MOST_ITEMS} items at most") for path in long)
-    try:
-        violations = protovalidate.collect_violations(message)[:MOST_VIOLATIONS]
-    except (ValueError, OverflowError):
-        return (("of times", "", "times and durations that a calendar holds"),)  # no rule is evaluated over others
+    if not all(map(_is_of_a_calendar, _times(message))):
+        return (("of times", "", "times and durations that a calendar holds"),)
+    violations = protovalidate.collect_violations(message)[:MOST_VIOLATIONS]
     return tuple((violation.proto.rule_id, _path(violation), violation.proto.message) for violation in violations)
 
 
@@ -118,13 +118,33 @@ def _long_lists(message: Message) -> Iterator[str]:
                 yield from (f"{field.name}.{path}" for path in _long_lists(inner))
 
 
+def _times(message: Message) -> Iterator[Timestamp | Duration]:
+    """Yields the times and durations of a message, and of those within it."""
+    if message.DESCRIPTOR.full_name in _TIMES:
+        yield cast("Timestamp | Duration", message)
+        return
+    for field, value in message.ListFields():
+        if field.message_type is not None and not field.message_type.GetOptions().map_entry:
+            for inner in value if field.is_repeated else (value,):
+                yield from _times(inner)
+
+
+def _is_of_a_calendar(time: Timestamp | Duration) -> bool:
+    try:
+        time.ToJsonString()
+    except ValueError:
+        return False
+    return True
+
+
 def _is_limited(field: FieldDescriptor) -> bool:
     options = FieldOptions.FromString(field.GetOptions().SerializeToString())
     return options.Extensions[validate_pb2.field].repeated.HasField("max_items")
 
 
 def _path(violation: Violation) -> str:
+    path = violation.proto.field
     return ".".join(
-        f"{element.field_name}[{element.index}]" if element.HasField("index") else element.field_name
-        for element in violation.proto.field.elements
+        f"{element.field_name}[{element.subscript.value}]" if element.subscript is not None else element.field_name
+        for element in (path.elements if path is not None else ())
     )

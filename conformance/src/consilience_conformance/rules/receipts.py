@@ -15,6 +15,10 @@ from consilience_conformance.verdicts import Finding
 
 RECEIPT = "consilience.v1.Receipt"
 
+_OF_THE_TERMS = ("session_id", "payer", "asset", "backing", "issuer")
+_REPEATED = (*_OF_THE_TERMS, "request_id", "quote_digest", "ask_digest", "answer_digest", "usage", "outcome")
+"""What a refund has in common with the receipt that it gives back of."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deal:
@@ -159,6 +163,47 @@ def chain_findings(
                     exchange=exchange,
                 )
         spent, refunded, previous_digest = value.session_spent, value.session_refunded, receipt.digest
+
+
+def refund_findings(
+    refund: Signed[payment_pb2.Receipt], *, earlier: Sequence[Signed[payment_pb2.Receipt]], exchange: str
+) -> Iterator[Finding]:
+    """Yields what is wrong with a refund, its signature and its place in the chain apart.
+
+    Args:
+        refund: A receipt with `refund_of`.
+        earlier: The receipts of the session before it.
+        exchange: In which it came.
+    """
+    value = refund.value
+    charge = next((one.value for one in earlier if one.digest == value.refund_of and not one.value.refund_of), None)
+    if charge is None:
+        yield differs(
+            "PAY-RCP-003",
+            "a refund names no charge of the session",
+            expected=", ".join(one.digest.hex() for one in earlier if not one.value.refund_of),
+            got=value.refund_of,
+            exchange=exchange,
+        )
+        return
+    for what in _REPEATED:
+        if getattr(value, what) != getattr(charge, what):
+            yield differs(
+                "PAY-RCP-003",
+                f"a refund has another {what} than the charge",
+                expected=getattr(charge, what),
+                got=getattr(value, what),
+                exchange=exchange,
+            )
+    left = charge.charge - sum(one.value.charge for one in earlier if one.value.refund_of == value.refund_of)
+    if not 0 < value.charge <= left:
+        yield differs(
+            "PAY-RCP-003",
+            "a refund gives back more than is left of the charge, or nothing",
+            expected=f"1 to {left}",
+            got=value.charge,
+            exchange=exchange,
+        )
 
 
 def no_receipt(log: Log, *, exchange: str) -> Iterator[Finding]:

@@ -61,6 +61,11 @@ def came_to(exchange: Exchange, *outcomes: str, requirement: str, called: str = 
         )
 
 
+def asked_for(exchange: Exchange) -> bytes:
+    """Returns the digest that a call of GetRecord named, as it was sent."""
+    return registry_pb2.GetRecordRequest.FromString(exchange.request).digest
+
+
 def record_in(exchange: Exchange) -> registry_pb2.Record | None:
     """Returns the record that GetRecord brought, or None."""
     response = response_of(exchange, registry_pb2.GetRecordResponse)

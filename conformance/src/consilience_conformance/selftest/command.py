@@ -38,6 +38,7 @@ _AGAIN = "consilience-conformance selftest --write"
 @click.option("--node-command", default="consilience-node", show_default=True, help="Runs the reference node.")
 @click.option("--only", multiple=True, metavar="NAME", help="Only these mutants and degenerate nodes; repeatable.")
 @click.option("--near", is_flag=True, help="Judge mutants by the checks of their subject alone; healthy nodes by all.")
+@click.option("--tries", type=click.IntRange(min=1), default=1, show_default=True, help="Of a mutant not as declared.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Nodes judged at one time; else two for each processor.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of all chance.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Keep logs and reports in this folder.")
@@ -53,6 +54,7 @@ def selftest_command(
     node_command: str,
     only: tuple[str, ...],
     near: bool,
+    tries: int,
     jobs: int | None,
     seed: int,
     out: Path | None,
@@ -64,8 +66,9 @@ def selftest_command(
     Exit codes: 0 all died as declared, 1 something survived or died otherwise, or the kill table differs, 4 the healthy
     node does not serve, 5 a fault of the suite.
     """
-    if write and (only or near or declarations_file):
-        raise click.UsageError("--write goes without --only, --near and --declarations: the table tells of whole runs")
+    if write and (only or near or tries > 1 or declarations_file):
+        without = "--only, --near, --tries and --declarations"
+        raise click.UsageError(f"--write goes without {without}: the table tells of whole runs")
     declared = declarations() if declarations_file is None else read_declarations(declarations_file.read_text())
     names = {*declared, *DEGENERATE}
     if unknown := sorted(set(only) - names):
@@ -76,6 +79,7 @@ def selftest_command(
             declared=declared.values(),
             only=only,
             near=near,
+            tries=tries,
             folder=folder,
             jobs=jobs or 2 * (os.cpu_count() or 1),
             seed=seed,
@@ -89,7 +93,12 @@ def selftest_command(
         complaints += [*_of_the_table(selftest.table, write=write and not complaints)]
     for complaint in complaints:
         click.echo(complaint, err=True)
-    click.echo(f"{number_of(selftest.trials, 'node')} judged, {number_of(complaints, 'complaint')}")
+    later = [trial for trial in selftest.trials if trial.wavered]
+    for trial in later:
+        for one in trial.wavered:
+            click.echo(f"{trial.name}: at a try before, {one}", err=True)
+    counts = f"{number_of(selftest.trials, 'node')} judged, {number_of(complaints, 'complaint')}"
+    click.echo(counts + (f", {len(later)} as declared at a later try" if later else ""))
     return Exit.FAILED if complaints else Exit.PASS
 
 
@@ -108,17 +117,18 @@ class Selftest:
         declared: Collection[Declaration],
         only: Collection[str],
         near: bool = False,
+        tries: int = 1,
         folder: Path,
         jobs: int,
         seed: int,
     ) -> None:
-        """Prepares it; `only` names what is judged, none: everything. `near` as in `Bench`."""
+        """Prepares it; `only` names what is judged, none: everything. `near` and `tries` as in `Bench`."""
         self.trials: list[Trial] = []
         self.table: killtable.Table = {}
         self._command = command
         self._declared = declared
         self._only = only
-        self._bench = Bench(command, folder=folder, jobs=jobs, seed=seed, near=near, on_trial=_tell)
+        self._bench = Bench(command, folder=folder, jobs=jobs, seed=seed, near=near, tries=tries, on_trial=_tell)
 
     async def run(self) -> list[str]:
         """Judges all nodes and returns what is wrong with the judge, one line each.
@@ -164,7 +174,8 @@ def _of_the_table(table: killtable.Table, *, write: bool) -> Iterator[str]:
 
 
 def _tell(trial: Trial) -> None:
-    verdict = click.style("wrong", fg="red") if trial.complaints else click.style("right", fg="green")
+    word, color = ("wrong", "red") if trial.complaints else ("later", "yellow") if trial.wavered else ("right", "green")
+    verdict = click.style(word, fg=color)
     how = f"killed by {trial.killed_by}" if trial.killed_by else ""
     click.echo(f"{verdict}  {trial.name:<40} {trial.seconds:5.1f} s  {how}".rstrip())
 

@@ -38,17 +38,21 @@ class Variant(enum.StrEnum):
     """Plain, and paid by promises, also of the tester."""
     PAID_DURABLE = "paid-durable"
     """The same, with its sessions on disk and a command that restarts it."""
+    PAID_BY_BANK = "paid-by-bank"
+    """Paid, also at a bank that the judge plays."""
     PAID_IN_HASTE = "paid-in-haste"
     """Paid, by quotes that hold for a few seconds."""
     REGISTRY = "registry"
     """Keeps records on disk and has no skill, with a command that restarts it."""
     REGISTRY_AND_SKILLS = "registry-and-skills"
     """Plain, and keeps records on disk besides."""
+    FOLLOWING = "following"
+    """Keeps records on disk, has no skill, and follows a registry that the judge plays."""
 
     @property
     def has_skills(self) -> bool:
         """Whether there is anything to ask it, and so to let a tester in to."""
-        return self is not Variant.REGISTRY
+        return self not in {Variant.REGISTRY, Variant.FOLLOWING}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,6 +92,8 @@ async def _judged(node: Specimen, *, seed: int, folder: Path) -> Judged:
         folder=folder / "report",
         restart_command=node.restart_command,
         replica=node.replica,
+        feed=node.feed,
+        bank=node.bank,
     )
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
-from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +12,7 @@ from consilience_conformance.cases import all_checks
 from consilience_conformance.report.as_json import report_from_json
 from consilience_conformance.report.rejudging import disagreements
 from consilience_conformance.selftest.comparison import Judged
+from consilience_conformance.selftest.forks import forked
 from consilience_conformance.selftest.specimens import end
 
 JUDGE_SECONDS = 300.0
@@ -46,6 +45,8 @@ class Judge:
         only: Iterable[str] = (),
         restart_command: str = "",
         replica: str = "",
+        feed: str = "",
+        bank: str = "",
         again: bool = False,
     ) -> Judged:
         """Judges a node.
@@ -56,24 +57,30 @@ class Judge:
             only: The names of checks; none: all of them.
             restart_command: Restarts the node; empty: there is none.
             replica: The address of a second replica; empty: there is none.
+            feed: Where the node follows the judge; empty: nowhere.
+            bank: Where the node has its bank, for the judge to play it; empty: it has none.
             again: Whether the judges of all checks are asked once more, by the report alone.
         """
-        words = [sys.executable, "-m", "consilience_conformance", "run", address, "--seed", str(self.seed)]
+        words = ["run", address, "--seed", str(self.seed)]
         words += ["--tester-key", str(self.tester_key), "--out", str(folder), "--format", "json"]
         words += [word for name in only for word in ("--only", name)]
         words += ["--grant", str(self.grant)] if self.grant else []
         words += ["--restart", restart_command] if restart_command else []
         words += ["--replica", replica] if replica else []
-        process = await asyncio.create_subprocess_exec(*words, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE)
+        words += ["--feed", feed] if feed else []
+        words += ["--bank", bank] if bank else []
+        log = folder.with_name(f"{folder.name}.log")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        process = forked("consilience-conformance", words, log=log)
         try:
             async with asyncio.timeout(self.seconds):
-                _, said = await process.communicate()
+                code = await process.wait()
         except TimeoutError:
             return Judged(exit=-1, said=f"the judge did not end within {self.seconds:g} s")
         finally:
             await end(process)
-        last_words = said.decode(errors="replace").strip()[-_LAST_WORDS:]
-        return _read(folder / "report.json", code=process.returncode or 0, said=last_words, again=again)
+        last_words = log.read_text(encoding="utf-8", errors="replace").strip()[-_LAST_WORDS:]
+        return _read(folder / "report.json", code=code, said=last_words, again=again)
 
 
 def _read(report: Path, *, code: int, said: str, again: bool) -> Judged:

@@ -18,11 +18,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from consilience_conformance.selftest.declarations import Variant
+from consilience_conformance.selftest.forks import Fork, forked, is_forkable
+from consilience_conformance.selftest.ports import free_address
 
 START_SECONDS = 60.0
 """How long a command of the node may take."""
 
 _LOOK_SECONDS = 0.01
+_FOLLOW_SECONDS = 0.1
 _LAST_WORDS = 2000
 _FILES = ("node.toml", "script.toml")
 _RECORDS = '\n[registry]\nstore = "sqlite:///records.db"\npublishes_per_minute = 1000000\nreads_per_minute = 1000000\n'
@@ -31,8 +34,14 @@ _MORE = {
     Variant.HASTY: "\n[limits]\nmax_run_seconds = 5\n",
     Variant.REGISTRY: _RECORDS,
     Variant.REGISTRY_AND_SKILLS: _RECORDS,
+    Variant.FOLLOWING: _RECORDS,
 }
-_QUOTE_SECONDS = {Variant.PAID: 600, Variant.PAID_DURABLE: 600, Variant.PAID_IN_HASTE: 8}
+_QUOTE_SECONDS = {
+    Variant.PAID: 600,
+    Variant.PAID_DURABLE: 600,
+    Variant.PAID_BY_BANK: 600,
+    Variant.PAID_IN_HASTE: 8,
+}
 _RESTARTABLE = {Variant.FORGETFUL, Variant.DURABLE, Variant.PAID_DURABLE, Variant.REGISTRY}
 _STORES = {Variant.DURABLE: "sqlite", Variant.REPLICATED: "sqlite", Variant.PAID_DURABLE: "sqlite"}
 
@@ -68,6 +77,27 @@ class NodeCommand:
         """
         named = [word for tester in testers for word in ("--tester", tester)]
         await self._output("grant", "--config", str(config), *named, "--output", str(file))
+
+    async def started(self, words: Iterable[str], *, log: Path) -> Process | Fork:
+        """Starts it as a process, in a session of its own: Ctrl-C is ours, and we end it.
+
+        Args:
+            words: What stands after its name.
+            log: Gets what it writes, after what stands there already.
+
+        Raises:
+            NodeCommandError: It cannot be run.
+        """
+        name, *first = self.words
+        if is_forkable(name):
+            return forked(name, (*first, *words), log=log, own_session=True)
+        with log.open("ab") as file:
+            try:
+                return await asyncio.create_subprocess_exec(
+                    *self.words, *words, stdin=DEVNULL, stdout=file, stderr=STDOUT, start_new_session=True
+                )
+            except OSError as error:
+                raise NodeCommandError(f"{shlex.join(self.words)} cannot be run: {error.strerror}") from error
 
     async def _output(self, *words: str) -> str:
         try:
@@ -125,6 +155,8 @@ class Specimen:
         address: Where it serves, `host:port`; the same after a restart.
         restart_command: A shell command that kills it and returns when it serves again; empty: there is none.
         replica: The address of a second replica; empty: there is none.
+        feed: The address of the registry that it follows, where nobody serves yet; empty: it follows none.
+        bank: Where the judge plays its bank; empty: it has none.
         variant: How it is started.
     """
 
@@ -133,15 +165,17 @@ class Specimen:
         self.address = ""
         self.restart_command = ""
         self.replica = ""
+        self.feed = free_address() if variant is Variant.FOLLOWING else ""
+        self.bank = free_address() if variant is Variant.PAID_BY_BANK else ""
         self.variant = variant
         self._command = command
         self._folder = folder
         self._options = ["--store", _STORES.get(variant, "memory")]
         self._options += ["--mutant", mutant] if mutant else []
-        self._process: Process | None = None
+        self._process: Process | Fork | None = None
         folder.mkdir(parents=True)
         for name in _FILES:
-            more = _more(variant, issuer=issuer) if name == "node.toml" else ""
+            more = _more(variant, issuer=issuer, feed=self.feed, bank=self.bank) if name == "node.toml" else ""
             text = _shipped("registry.toml" if name == "node.toml" and not variant.has_skills else name)
             (folder / name).write_text(text + more, encoding="utf-8")
 
@@ -176,14 +210,7 @@ class Specimen:
         ready.unlink(missing_ok=True)
         words = ["serve", "--config", str(self.config), "--ready-file", str(ready), *self._options]
         words += ["--address", self.address] if self.address else []
-        with (self._folder / "log").open("ab") as log:
-            try:
-                # In a session of its own: Ctrl-C is ours, and we end it.
-                self._process = await asyncio.create_subprocess_exec(
-                    *self._command.words, *words, stdin=DEVNULL, stdout=log, stderr=STDOUT, start_new_session=True
-                )
-            except OSError as error:
-                raise NodeCommandError(f"{shlex.join(self._command.words)} cannot be run: {error.strerror}") from error
+        self._process = await self._command.started(words, log=self._folder / "log")
         try:
             async with asyncio.timeout(START_SECONDS):
                 # The file has no event that a program could wait for.
@@ -218,11 +245,9 @@ class Specimen:
 
         # Not in the folder of the specimen: systems take no socket whose path has more than about 100 bytes.
         with TemporaryDirectory(prefix="restart-") as short:
-            socket = f"{short}/asked"
-            server = await asyncio.start_unix_server(take, socket)
-            self.restart_command = shlex.join(
-                [sys.executable, "-m", "consilience_conformance.selftest.restart", socket]
-            )
+            path = f"{short}/asked"
+            server = await asyncio.start_unix_server(take, path)
+            self.restart_command = shlex.join([sys.executable, "-m", "consilience_conformance.selftest.restart", path])
             try:
                 yield
             finally:
@@ -247,14 +272,17 @@ def _shipped(name: str) -> str:
     return (files("consilience_conformance") / "selftest" / "specimen" / name).read_text(encoding="utf-8")
 
 
-def _more(variant: Variant, *, issuer: str) -> str:
+def _more(variant: Variant, *, issuer: str, feed: str, bank: str) -> str:
     """Returns what the configuration of a variant has besides."""
+    if feed:
+        return f'{_MORE[variant]}follow = ["{feed}"]\nfollow_seconds = {_FOLLOW_SECONDS}\n'
     if (seconds := _QUOTE_SECONDS.get(variant)) is not None:
-        return _shipped("paid.toml").format(issuer=issuer, quote_seconds=seconds)
+        paid = _shipped("paid.toml").format(issuer=issuer, quote_seconds=seconds)
+        return f"{paid}\n{_shipped('bank.toml').format(bank=bank)}" if bank else paid
     return _MORE.get(variant, "")
 
 
-async def end(process: Process) -> None:
+async def end(process: Process | Fork) -> None:
     """Kills a process and waits until it is gone."""
     if process.returncode is None:
         with suppress(ProcessLookupError):

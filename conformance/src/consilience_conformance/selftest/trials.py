@@ -35,7 +35,8 @@ class Trial:
     Attributes:
         name: Of the mutant, or of the degenerate node, or `healthy-plain` and the like.
         killed_by: The check that it is to die by; empty where there is none.
-        complaints: What was not as declared.
+        complaints: What was not as declared, at the last try.
+        wavered: What was not as declared at a try before, and was at the next: how it went was a matter of time.
         seconds: How long it took.
     """
 
@@ -43,6 +44,7 @@ class Trial:
     killed_by: str
     complaints: tuple[str, ...]
     seconds: float
+    wavered: tuple[str, ...] = ()
 
 
 class Bench:
@@ -56,6 +58,7 @@ class Bench:
         jobs: int,
         seed: int = 0,
         near: bool = False,
+        tries: int = 1,
         on_trial: Callable[[Trial], None],
     ) -> None:
         """Prepares the bench.
@@ -66,6 +69,7 @@ class Bench:
             jobs: How many trials are made at one time.
             seed: Of all chance.
             near: Whether a mutant meets the checks of its subject alone, and those that are declared to fail with it.
+            tries: How often a mutant is tried at the most, until it is as declared.
             on_trial: Is told of each trial as it ends.
         """
         self.healthy: dict[Variant, Judged] = {}
@@ -73,6 +77,7 @@ class Bench:
         self._folder = folder
         self._places = asyncio.Semaphore(jobs)
         self._near = near
+        self._tries = tries
         self._on_trial = on_trial
         self._testers = Tester.at(folder / "tester.key").names
         self._issuer = self._testers[-1]
@@ -119,17 +124,32 @@ class Bench:
     async def _judge_mutant(self, declared: Declaration) -> Trial:
         async with self._places:
             began = monotonic()
-            folder = self._folder / declared.name
-            try:
-                async with specimen(
-                    self._command, folder=folder, variant=declared.node, issuer=self._issuer, mutant=declared.name
-                ) as node:
-                    judged = await self._judged(node, name=declared.name, only=self._met_by(declared))
-                healthy = self.healthy[declared.node]
-                complaints = [*mutant_complaints(declared, judged=judged, healthy=healthy)]
-            except NodeCommandError as error:
-                complaints = [str(error)]
-            return self._ended(declared.name, complaints=complaints, began=began, killed_by=declared.check)
+            complaints: list[str] = []
+            wavered: list[str] = []
+            for number in range(1, self._tries + 1):
+                name = declared.name if number == 1 else f"{declared.name}-{number}"
+                complaints = await self._try_mutant(declared, name=name)
+                if not complaints:
+                    break
+                wavered += complaints
+            return self._ended(
+                declared.name,
+                complaints=complaints,
+                wavered=() if complaints else wavered,
+                began=began,
+                killed_by=declared.check,
+            )
+
+    async def _try_mutant(self, declared: Declaration, *, name: str) -> list[str]:
+        folder = self._folder / name
+        try:
+            async with specimen(
+                self._command, folder=folder, variant=declared.node, issuer=self._issuer, mutant=declared.name
+            ) as node:
+                judged = await self._judged(node, name=name, only=self._met_by(declared))
+            return [*mutant_complaints(declared, judged=judged, healthy=self.healthy[declared.node])]
+        except NodeCommandError as error:
+            return [str(error)]
 
     def _met_by(self, declared: Declaration) -> tuple[str, ...]:
         """Returns the checks that a mutant meets, of those that judge the healthy node; none: all of them."""
@@ -154,10 +174,26 @@ class Bench:
             only=only,
             restart_command=node.restart_command,
             replica=node.replica,
+            feed=node.feed,
+            bank=node.bank,
             again=True,
         )
 
-    def _ended(self, name: str, *, complaints: Iterable[str], began: float, killed_by: str = "") -> Trial:
-        trial = Trial(name=name, killed_by=killed_by, complaints=tuple(complaints), seconds=monotonic() - began)
+    def _ended(
+        self,
+        name: str,
+        *,
+        complaints: Iterable[str],
+        began: float,
+        wavered: Iterable[str] = (),
+        killed_by: str = "",
+    ) -> Trial:
+        trial = Trial(
+            name=name,
+            killed_by=killed_by,
+            complaints=tuple(complaints),
+            wavered=tuple(wavered),
+            seconds=monotonic() - began,
+        )
         self._on_trial(trial)
         return trial

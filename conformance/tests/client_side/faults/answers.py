@@ -5,12 +5,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from conformance.tests.client_side.faults.registry import fault
+from conformance.tests.client_side.faults.registry import fault, replace
 from consilience.asks import Answer
 from consilience.client import arrivals
 from consilience.client.arrivals import Arrivals
 from consilience.nodes import NodeCard
-from consilience_node.mutants.registry import replace
 
 
 def _overlooks(name: str, right: Callable[[Arrivals, NodeCard, Answer], dict[str, Any]]) -> None:

@@ -7,7 +7,7 @@ import sys
 from datetime import timedelta
 from typing import Any
 
-from conformance.tests.client_side.faults.registry import fault
+from conformance.tests.client_side.faults.registry import fault, replace
 from consilience import envelopes
 from consilience.asks import Ask
 from consilience.client import Client, questions
@@ -16,7 +16,6 @@ from consilience.client.readers import LogReader
 from consilience.client.routes import Route
 from consilience.errors import ConnectionLostError
 from consilience.nodes import DataClass
-from consilience_node.mutants.registry import replace
 
 
 @fault("signs-something-else")

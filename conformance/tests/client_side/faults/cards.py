@@ -6,14 +6,13 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from conformance.tests.client_side.faults.registry import fault
+from conformance.tests.client_side.faults.registry import fault, replace
 from consilience import nodes
 from consilience.client import card_memory, cards, connections, contacts
 from consilience.client.card_memory import CardMemory
 from consilience.client.cards import Cards
 from consilience.nodes import NodeCard, Profile, TlsMode
 from consilience.units import PublicKey, card_sequence
-from consilience_node.mutants.registry import replace
 
 
 def _overlooks(name: str, right: Callable[[NodeCard, datetime], dict[str, Any]]) -> None:

@@ -4,12 +4,11 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from conformance.tests.client_side.faults.registry import fault
+from conformance.tests.client_side.faults.registry import fault, replace
 from consilience import envelopes
 from consilience._wire import convert
 from consilience.envelopes import Envelope
 from consilience.errors import EnvelopeMalformedError, SignatureMissingError
-from consilience_node.mutants.registry import replace
 
 _GROUP_ORDER = 2**252 + 27742317777372353535851937790883648493
 

@@ -3,13 +3,12 @@
 import dataclasses
 from typing import Any
 
-from conformance.tests.client_side.faults.registry import fault
+from conformance.tests.client_side.faults.registry import fault, replace
 from consilience.client.cards import Cards
 from consilience.client.reviews import desk, finding
 from consilience.client.reviews.desk import ReviewDesk
 from consilience.client.reviews.registries import Registry
 from consilience.client.tickets import HeldTicket
-from consilience_node.mutants.registry import replace
 
 _NEAR: list[str] = []
 """The questions with which nodes were looked for, the last one last."""

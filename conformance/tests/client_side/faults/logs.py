@@ -5,14 +5,13 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-from conformance.tests.client_side.faults.registry import fault
+from conformance.tests.client_side.faults.registry import fault, replace
 from consilience._wire import events
 from consilience.asks import AnswerEvent, Outcome, Transcript, UnknownEvent
 from consilience.asks import logs as asks_logs
 from consilience.client import Client
 from consilience.client.readers import LogReader
 from consilience.errors import AnswerTimeoutError, ConsilienceError, EnvelopeMalformedError, ProtocolError
-from consilience_node.mutants.registry import replace
 
 _Append = Callable[[Transcript, AnswerEvent], None]
 

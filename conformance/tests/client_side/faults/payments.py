@@ -1,18 +1,20 @@
 """Faults in paying: what is signed without being checked."""
 
+import asyncio
 import dataclasses
 from typing import Any
 
-from conformance.tests.client_side.faults.registry import fault
-from consilience.client.payments import calls, paid_asks, wallet_receipts
+from conformance.tests.client_side.faults.registry import fault, replace
+from consilience.client.payments import calls, paid_asks, settlements, wallet_receipts
 from consilience.client.payments.calls import PaymentCalls
 from consilience.client.payments.settlements import Settlements
 from consilience.client.payments.wallet_transfers import WalletTransfers
 from consilience.client.payments.wallets import Wallet
-from consilience.payments import Exposure, Quote, costs, receipts
+from consilience.client.payments.withdrawals import Withdrawals
+from consilience.errors import ProtocolError, TransportError
+from consilience.payments import Exposure, Quote, TransferStatus, costs, receipts
 from consilience.payments import exposures as payment_exposures
 from consilience.tariffs import Tariff
-from consilience_node.mutants.registry import replace
 
 _PAYERS: list[Any] = []
 """The keys that asked for prices, the last one last."""
@@ -177,3 +179,97 @@ def _keeps_what_is_listed() -> None:
 @fault("takes-silence-for-failure")
 def _takes_silence_for_failure() -> None:
     replace(WalletTransfers, "deposits", lambda _: lambda *_: ())
+    replace(WalletTransfers, "brought", lambda _: lambda *_: 0)
+
+
+@fault("takes-a-withdrawal-for-failed")
+def _takes_a_withdrawal_for_failed() -> None:
+    replace(WalletTransfers, "withdrawals", lambda _: lambda *_: ())
+
+
+@fault("tells-that-silence-is-failure")
+def _tells_that_silence_is_failure() -> None:
+    def make(carry_on: Any) -> Any:
+        async def hasty(self: Withdrawals, session: Any, withdrawal: Any, *, route: Any) -> Any:
+            try:
+                return await carry_on(self, session, withdrawal, route=route)
+            except TransportError:
+                return dataclasses.replace(withdrawal, status=TransferStatus.FAILED)
+
+        return hasty
+
+    replace(Withdrawals, "_carry_on", make)
+
+
+@fault("forgets-a-withdrawal-that-its-user-left")
+def _forgets_a_withdrawal_that_its_user_left() -> None:
+    def make(carry_on: Any) -> Any:
+        async def forgetful(self: Withdrawals, session: Any, withdrawal: Any, *, route: Any) -> Any:
+            try:
+                return await carry_on(self, session, withdrawal, route=route)
+            except asyncio.CancelledError:
+                await self._note(dataclasses.replace(withdrawal, status=TransferStatus.FAILED))
+                raise
+
+        return forgetful
+
+    replace(Withdrawals, "_carry_on", make)
+
+
+def _trusts_refunds(name: str, *fields: str) -> None:
+    """Registers the fault of a client that checks a refund as if some of its fields were those of the charge."""
+
+    def apply() -> None:
+        def make(check: Any) -> Any:
+            def lenient(refund: Any, *, earlier: Any) -> None:
+                of_it = [one.value for one in earlier if one.digest == refund.value.refund_of]
+                right = {field: getattr(of_it[0], field) for field in fields} if of_it else {}
+                check(dataclasses.replace(refund, value=dataclasses.replace(refund.value, **right)), earlier=earlier)
+
+            return lenient
+
+        replace(settlements, "check_refund", make)
+
+    fault(name)(apply)
+
+
+_trusts_refunds("overlooks-what-a-refund-is-for", "usage")
+_trusts_refunds("overlooks-the-asset-of-a-refund", "asset")
+
+
+@fault("overlooks-the-session-of-a-refund")
+def _overlooks_the_session_of_a_refund() -> None:
+    def make(receipts_of: Any) -> Any:
+        async def lenient(self: PaymentCalls, session_id: Any, **wanted: Any) -> Any:
+            listed = await receipts_of(self, session_id, **wanted)
+            return tuple(
+                dataclasses.replace(one, value=dataclasses.replace(one.value, session_id=session_id)) for one in listed
+            )
+
+        return lenient
+
+    replace(PaymentCalls, "receipts", make)
+
+
+@fault("keeps-any-refund")
+def _keeps_any_refund() -> None:
+    replace(settlements, "check_refund", lambda _: _unchecked)
+
+
+@fault("refuses-refunds")
+def _refuses_refunds() -> None:
+    def make(_: Any) -> Any:
+        def never(*_: Any, **__: Any) -> None:
+            raise ProtocolError("a node gives nothing back", requirement="PAY-RCP-005")
+
+        return never
+
+    replace(settlements, "check_refund", make)
+
+
+@fault("forgets-what-was-given-back")
+def _forgets_what_was_given_back() -> None:
+    def make(check: Any) -> Any:
+        return lambda refund, *, earlier: check(refund, earlier=[one for one in earlier if not one.value.refund_of])
+
+    replace(settlements, "check_refund", make)

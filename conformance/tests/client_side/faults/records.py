@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from conformance.tests.client_side.faults.registry import fault
+from conformance.tests.client_side.faults.registry import fault, replace
 from consilience import envelopes, nodes
 from consilience._wire import convert
 from consilience._wire import records as wire_records
@@ -21,7 +21,6 @@ from consilience.errors import (
 from consilience.nodes import KeySuccession, NodeCard
 from consilience.reviews import Advisory, OpenRecord, Rebuttal, Record, RecordType, Retraction, Review, records
 from consilience.units import card_sequence
-from consilience_node.mutants.registry import replace
 
 _KINDS: tuple[type, ...] = (NodeCard, KeySuccession, Review, Retraction, Rebuttal, Advisory)
 
@@ -151,6 +150,21 @@ _never_ends("counts-expired-reviews", RecordType.REVIEW)
 _never_ends("reads-expired-retractions", RecordType.RETRACTION)
 _never_ends("reads-expired-rebuttals", RecordType.REBUTTAL)
 _never_ends("heeds-expired-advisories", RecordType.ADVISORY)
+
+
+@fault("checks-a-record-once")
+def _checks_a_record_once() -> None:
+    def make(has_ended: Any) -> Any:
+        checked: dict[bytes, bool] = {}
+
+        def once(place: records.Place, *, now: Any) -> bool:
+            if place.digest not in checked:
+                checked[place.digest] = has_ended(place, now=now)
+            return checked[place.digest]
+
+        return once
+
+    replace(records.Place, "has_ended", make)
 
 
 @fault("overlooks-signatures-of-cards-beside")

@@ -1,6 +1,7 @@
-"""The faults of broken clients, by name."""
+"""The faults of broken clients, by name, and the one way in which they change the SDK; no node is imported for it."""
 
 from collections.abc import Callable
+from typing import Any
 
 Apply = Callable[[], None]
 
@@ -15,3 +16,8 @@ def fault(name: str) -> Callable[[Apply], Apply]:
         return apply
 
     return register
+
+
+def replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
+    """Puts what `make` returns for a function, a method or a constant in its place; there has to be one."""
+    setattr(owner, name, make(owner.__dict__[name] if isinstance(owner, type) else getattr(owner, name)))

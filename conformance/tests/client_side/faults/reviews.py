@@ -4,13 +4,12 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from conformance.tests.client_side.faults.registry import fault
+from conformance.tests.client_side.faults.registry import fault, replace
 from consilience.client import openings
 from consilience.client.reviews import gathering, opinions
 from consilience.client.reviews.retractions import Retractions
 from consilience.errors import SigningKeyUnknownError, SuccessionInvalidError, TicketInvalidError
 from consilience.reviews import Merged, Rebuttal, RecordType, Review, merging, records, reviewer_commitment
-from consilience_node.mutants.registry import replace
 
 
 def _overlooks_in_reviews(name: str, right: Callable[[Review], dict[str, Any]]) -> None:
@@ -61,10 +60,10 @@ def _refuses(name: str, wrong: Callable[[Any, Any], bool], error: type[Exception
 
     def apply() -> None:
         def make(place_of: Any) -> Any:
-            def strict(record: Any, *, now: Any) -> Any:
+            def strict(record: Any, *, now: Any, **more: Any) -> Any:
                 if isinstance(record.object.value, Review) and wrong(record, now):
                     raise error("it is not as one is used to")
-                return place_of(record, now=now)
+                return place_of(record, now=now, **more)
 
             return strict
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from consilience_conformance.cases.payments import (
     asks,
+    banks,
     calls,
     chains,
     closing,
@@ -29,6 +30,7 @@ ROOMS = (
     terms,
     deposits,
     escrow,
+    banks,
     vouchers,
     asks,
     unpaid,

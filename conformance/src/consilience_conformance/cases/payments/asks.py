@@ -8,7 +8,8 @@ from google.protobuf.message import DecodeError
 
 from consilience.v1 import ask_pb2, payment_pb2
 from consilience_conformance import envelopes
-from consilience_conformance.checks import Check, Needs, NotApplicableError
+from consilience_conformance.checks import Check
+from consilience_conformance.needs import Needs, NotApplicableError
 from consilience_conformance.payers import Account, Payer, Price
 from consilience_conformance.rules.answers import answer_findings, card_of
 from consilience_conformance.rules.deals import PAID_ANSWER, paid_answer_findings
@@ -18,8 +19,9 @@ from consilience_conformance.rules.quotes import Wish, quote_findings
 from consilience_conformance.rules.receipts import chain_findings
 from consilience_conformance.rules.refusals import refused, status_findings, was_accepted
 from consilience_conformance.rules.sessions import counters_are
-from consilience_conformance.stage import SCRIPT_SKILL, Stage, accepted
+from consilience_conformance.stage import Stage, accepted
 from consilience_conformance.streams import Stream
+from consilience_conformance.subjects import SCRIPT_SKILL
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding
 

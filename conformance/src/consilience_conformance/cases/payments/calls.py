@@ -17,8 +17,10 @@ from consilience_conformance.breakages import Breakage, breakages
 from consilience_conformance.cases import envelopes as bad_envelopes
 from consilience_conformance.cases import headers as bad_headers
 from consilience_conformance.cases.constraints import EARLIER, names_the_field
-from consilience_conformance.checks import Check, Needs
+from consilience_conformance.checks import Check
 from consilience_conformance.image import message_class
+from consilience_conformance.needs import Needs
+from consilience_conformance.patience import patiently
 from consilience_conformance.payers import Account, Payer
 from consilience_conformance.payment_methods import (
     ACKNOWLEDGE,
@@ -36,7 +38,7 @@ from consilience_conformance.rules.payments import RESPONSES, receipt_of
 from consilience_conformance.rules.refusals import refused, was_accepted
 from consilience_conformance.rules.sessions import unchanged
 from consilience_conformance.signed_calls import Method
-from consilience_conformance.stage import Stage, accepted
+from consilience_conformance.stage import Stage
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding
 
@@ -227,14 +229,18 @@ def _calls(
 
 
 async def _send(payer: Payer, name: str, method: PaymentMethod, account: Account) -> None:
-    envelope = payer.seal(method.make(payer, account))
-    await payer.stage.call(name, method.name, method.request(envelope), until=accepted)
+    def request() -> Message:
+        return method.request(payer.seal(method.make(payer, account)))
+
+    await patiently(payer.stage, name, method.name, request)
 
 
 async def _spoilt(payer: Payer, method: PaymentMethod, account: Account, defect: Defect) -> None:
-    spoilt = defect.spoil(payer.stage, method, method.make(payer, account))  # type: ignore[arg-type]
-    request = method.request(spoilt).SerializeToString() if isinstance(spoilt, SignedEnvelope) else spoilt
-    await payer.stage.call(f"{method.word} {defect.name}", method.name, request, until=accepted)
+    def request() -> bytes | Message:
+        spoilt = defect.spoil(payer.stage, method, method.make(payer, account))  # type: ignore[arg-type]
+        return method.request(spoilt) if isinstance(spoilt, SignedEnvelope) else spoilt
+
+    await patiently(payer.stage, f"{method.word} {defect.name}", method.name, request)
 
 
 def _control(exchange: Exchange, method: PaymentMethod, *, requirement: str) -> Iterator[Finding]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from consilience.v1 import ask_pb2
-from consilience_conformance.checks import Check, Needs
+from consilience_conformance.checks import Check
+from consilience_conformance.needs import Needs
 from consilience_conformance.payers import Payer
 from consilience_conformance.rules.deals import deal_of
 from consilience_conformance.rules.logs import read_log

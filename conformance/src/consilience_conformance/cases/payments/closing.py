@@ -10,7 +10,8 @@ from google.protobuf.message import Message
 
 from consilience.v1 import payment_pb2, tariff_pb2
 from consilience_conformance.cases.payments.pricing import untimed, worth
-from consilience_conformance.checks import Check, Needs
+from consilience_conformance.checks import Check
+from consilience_conformance.needs import Needs
 from consilience_conformance.payers import Account, Payer
 from consilience_conformance.rules.deals import PAID_ANSWER, paid_answer_findings
 from consilience_conformance.rules.endings import ended_as

@@ -1,4 +1,4 @@
-"""Crashes (spec section 3.8): what is paid outlives a restart, and an interrupted answer costs what was metered.
+"""Crashes (spec sections 3.6 and 3.8): what is paid outlives a restart, and no quote outlives its card.
 
 Like the checks of durable answers they come last: each stops the node at once, with a command that the operator lends.
 """
@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from consilience.v1 import node_pb2, payment_pb2, tariff_pb2
 from consilience_conformance.cases.durable import present
 from consilience_conformance.cases.payments.pricing import steps_within, text_of, untimed, worth
-from consilience_conformance.checks import Check, Needs, NotApplicableError
+from consilience_conformance.checks import Check
+from consilience_conformance.needs import Needs, NotApplicableError
 from consilience_conformance.payers import Payer
 from consilience_conformance.rules.answers import answer_findings
 from consilience_conformance.rules.deals import deal_of
@@ -28,7 +29,7 @@ from consilience_conformance.rules.payments import (
 from consilience_conformance.rules.receipts import chain_findings, final_findings
 from consilience_conformance.rules.refusals import refused, was_accepted
 from consilience_conformance.rules.sessions import counters_are, unchanged
-from consilience_conformance.stage import Stage, text_seen, token, wait
+from consilience_conformance.stage import Stage, accepted, text_seen, token, wait
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding
 
@@ -69,7 +70,7 @@ async def _outlive(stage: Stage) -> None:
     stage.note("least", least)
     stage.note("deposited", account.amount)
 
-    after = stage.elsewhere(await stage.surroundings.restart(stage.target))
+    after = await stage.elsewhere(await stage.surroundings.restart(stage.target))
     payer = Payer(after)
     await payer.state("after", account)
     await payer.receipts("receipts-after", account)
@@ -138,7 +139,7 @@ async def _interrupt(stage: Stage) -> None:
     ask = payer.ask(*steps, wait(before.gate()), token(" and on"), price=another, account=account)
     reader = payer.open_ask("ask", ask, price=another)
     await reader.until(text_seen("stop"), budget=stage.budget)
-    after = stage.elsewhere(await stage.surroundings.restart(stage.target))
+    after = await stage.elsewhere(await stage.surroundings.restart(stage.target))
     await reader.until(budget=stage.budget)
     payer = Payer(after)
     await after.resume("resume", ask)
@@ -189,6 +190,35 @@ def _judge_interrupted(seen: Transcript) -> Iterator[Finding]:
     yield from unchanged(seen["state"], seen["state-again"], requirement="PAY-DUR-002")
 
 
+async def _ask_across_cards(stage: Stage) -> None:
+    """Gets a quote on a card, has the node issue another one by a restart, and asks on each under the quote of each."""
+    before = await _before(stage)
+    payer = Payer(before)
+    price, account = await payer.deal()
+    after = await stage.elsewhere(await stage.surroundings.restart(stage.target))
+    payer = Payer(after)
+    another = await payer.quote("another-quote", offer=price.offer)
+    await payer.submit("voucher", payer.voucher(account, account.amount))
+    await payer.state("before", account)
+    on_the_new = payer.ask(price=price, account=account)
+    await payer.send("new-card-old-quote", on_the_new, price=price, until=accepted)
+    on_the_old = payer.ask(price=another, account=account, card_digest=before.target.card_digest)
+    await payer.send("old-card-new-quote", on_the_old, price=another, until=accepted)
+    await payer.state("after", account)
+    same = payer.ask(price=price, account=account, card_digest=before.target.card_digest)
+    await payer.send("old-card-old-quote", same, price=price, until=accepted)
+    await after.let_go()
+    await payer.send("new-card-new-quote", payer.ask(price=another, account=account), price=another, until=accepted)
+
+
+def _judge_across_cards(seen: Transcript) -> Iterator[Finding]:
+    for name in ("new-card-old-quote", "old-card-new-quote"):
+        yield from refused(seen[name], "QUOTE_INVALID", requirement="PAY-ASK-002")
+    yield from unchanged(seen["before"], seen["after"], requirement="PAY-ASK-002")
+    for name in ("old-card-old-quote", "new-card-new-quote"):
+        yield from was_accepted(seen[name], requirement="PAY-ASK-002")
+
+
 CHECKS = (
     Check(
         name="sessions-outlive-a-restart",
@@ -196,6 +226,17 @@ CHECKS = (
         requirements=("PAY-DUR-001",),
         drive=_outlive,
         judge=_judge_outlived,
+        after=_PAID,
+        needs=Needs.RESTART | Needs.PRICE,
+        profile="durable",
+        alone=True,
+    ),
+    Check(
+        name="a-quote-rests-on-its-card",
+        title="An ask is refused whose quote rests on another card of the node than it names itself.",
+        requirements=("PAY-ASK-002",),
+        drive=_ask_across_cards,
+        judge=_judge_across_cards,
         after=_PAID,
         needs=Needs.RESTART | Needs.PRICE,
         profile="durable",

@@ -11,7 +11,8 @@ from google.protobuf.any_pb2 import Any
 
 from consilience.v1 import payment_pb2, tariff_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
-from consilience_conformance.checks import Check, Needs, UntestableError
+from consilience_conformance.checks import Check
+from consilience_conformance.needs import Needs, UntestableError
 from consilience_conformance.payers import Account, Payer
 from consilience_conformance.rules.payments import Signed, differs, instruction_in, opened, response_of
 from consilience_conformance.rules.refusals import refused, was_accepted

@@ -13,8 +13,9 @@ from google.protobuf.any_pb2 import Any
 from consilience.v1 import payment_pb2, tariff_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance.callers import Caller
-from consilience_conformance.checks import Check, Needs
+from consilience_conformance.checks import Check
 from consilience_conformance.forgeries import signed_with_other_nonce
+from consilience_conformance.needs import Needs
 from consilience_conformance.payers import Account, Payer, Price
 from consilience_conformance.rules.deals import deal_of
 from consilience_conformance.rules.logs import complete, read_log
@@ -23,9 +24,10 @@ from consilience_conformance.rules.receipts import final_findings
 from consilience_conformance.rules.refusals import refused, was_accepted
 from consilience_conformance.rules.releases import release_findings
 from consilience_conformance.rules.sessions import counters_are, unchanged
-from consilience_conformance.stage import Stage, timestamp
+from consilience_conformance.stage import Stage
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding
+from consilience_conformance.wire_values import timestamp
 
 _HELD = ("a-hold-of-the-issuer-is-credited",)
 
@@ -79,6 +81,8 @@ async def _begin(stage: Stage) -> _Escrow:
     offer = payer.offer(backing=tariff_pb2.BACKING_ESCROW)
     price = await payer.quote("quote", offer=offer)
     amount = max(2 * price.first_window, offer.rail.min_deposit)
+    # The tester stands in for all that it signs.
+    stage.surroundings.purse.take(amount, asset=offer.tariff.asset, network=offer.rail.network)
     stage.note("amount", amount)
     terms = payer.terms(offer, backing=tariff_pb2.BACKING_ESCROW, amount=amount, issuer=issuer.key)
     account = Account(terms=Signed(envelope=payer.seal(terms), value=terms), amount=amount)

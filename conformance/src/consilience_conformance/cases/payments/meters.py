@@ -16,7 +16,8 @@ from consilience_conformance.cases.payments.pricing import (
     worth,
 )
 from consilience_conformance.cases.payments.waits import bytes_seen
-from consilience_conformance.checks import Check, Needs
+from consilience_conformance.checks import Check
+from consilience_conformance.needs import Needs
 from consilience_conformance.payers import Payer, Price
 from consilience_conformance.rules.deals import PAID_ANSWER, deal_of, paid_answer_findings
 from consilience_conformance.rules.endings import ended_as

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 
 from consilience.v1 import ask_pb2
 from consilience_conformance.cases.payments.pricing import untimed, worth
-from consilience_conformance.checks import Check, Needs, NotApplicableError
+from consilience_conformance.checks import Check
+from consilience_conformance.needs import Needs, NotApplicableError
 from consilience_conformance.payers import Account, Payer, Price
 from consilience_conformance.rules.answers import card_of
 from consilience_conformance.rules.deals import first_window_of, session_of

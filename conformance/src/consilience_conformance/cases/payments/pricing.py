@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from consilience.v1 import ask_pb2, conformance_pb2, tariff_pb2
-from consilience_conformance.checks import NotApplicableError, UntestableError
+from consilience_conformance.needs import NotApplicableError, UntestableError
 from consilience_conformance.payers import Payer, Price
 from consilience_conformance.purses import Offer
 from consilience_conformance.rules import tariffs

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Iterator
 
 from consilience_conformance.cases.payments.pricing import cost_of_text, steps_within, text_of, untimed, worth
-from consilience_conformance.checks import Check, Needs, NotApplicableError, UntestableError
+from consilience_conformance.checks import Check
+from consilience_conformance.needs import Needs, NotApplicableError, UntestableError
 from consilience_conformance.payers import Payer, Price
 from consilience_conformance.rules.deals import deal_of
 from consilience_conformance.rules.endings import ended_as

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from consilience.v1 import error_details_pb2, node_pb2
 from consilience_conformance import envelopes
-from consilience_conformance.checks import Check, Needs, NotApplicableError, UntestableError
+from consilience_conformance.checks import Check
+from consilience_conformance.needs import Needs, NotApplicableError, UntestableError
 from consilience_conformance.payers import Payer
 from consilience_conformance.purses import TEST_NETWORK
 from consilience_conformance.rules.answers import card_of

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from consilience.v1 import ask_pb2
 from consilience_conformance.cases.payments.pricing import steps_within, text_of, untimed, worth
-from consilience_conformance.checks import Check, Needs
+from consilience_conformance.checks import Check
+from consilience_conformance.needs import Needs, NotLentError
 from consilience_conformance.payers import Payer
 from consilience_conformance.rules.deals import PAID_ANSWER, deal_of, paid_answer_findings
 from consilience_conformance.rules.endings import (
@@ -32,6 +33,8 @@ PAGE = 2
 
 
 async def _ask_for_free(stage: Stage) -> None:
+    if stage.subject.costs:
+        raise NotLentError("needs what is free: a free skill of the card, or a script with --grant FILE")
     await stage.send("free", stage.ask())
 
 

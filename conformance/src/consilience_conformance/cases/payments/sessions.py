@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from google.protobuf.any_pb2 import Any
 
 from consilience.v1 import payment_pb2
-from consilience_conformance.checks import Check, Needs
+from consilience_conformance.checks import Check
 from consilience_conformance.forgeries import signed_with_other_nonce
+from consilience_conformance.needs import Needs
 from consilience_conformance.payers import Account, Payer
 from consilience_conformance.rules.answers import card_of
 from consilience_conformance.rules.deals import first_window_of, session_of, terms_of

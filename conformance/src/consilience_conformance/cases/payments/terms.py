@@ -10,7 +10,9 @@ from consilience.v1 import payment_pb2, tariff_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance import envelopes
 from consilience_conformance.callers import Caller
-from consilience_conformance.checks import Check, Needs
+from consilience_conformance.checks import Check
+from consilience_conformance.needs import Needs
+from consilience_conformance.patience import patiently
 from consilience_conformance.payers import Account, Payer
 from consilience_conformance.payment_methods import OPEN
 from consilience_conformance.purses import Offer
@@ -252,9 +254,13 @@ async def _spoil_more_and_more(stage: Stage) -> None:
     await send("no-signature", _with_signature(stranger, b""))
     stranger.payload_type = "consilience.v1.Voucher"
     await send("type", stranger)
-    call = payment_pb2.OpenSessionCall(header=stage.header(OPEN), terms=stranger)
-    call.header.audience = Caller.new().key
-    await stage.call("from-header-on", OPEN, payment_pb2.OpenSessionRequest(call=payer.seal(call)))
+
+    def misdirected() -> payment_pb2.OpenSessionRequest:
+        call = payment_pb2.OpenSessionCall(header=stage.header(OPEN), terms=stranger)
+        call.header.audience = Caller.new().key
+        return payment_pb2.OpenSessionRequest(call=payer.seal(call))
+
+    await patiently(stage, "from-header-on", OPEN, misdirected)
     await payer.call_open("control-after", payer.seal(_draft(payer).terms))
 
 

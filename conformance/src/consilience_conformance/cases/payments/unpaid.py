@@ -11,12 +11,14 @@ from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance import envelopes
 from consilience_conformance.ask_methods import ASK
 from consilience_conformance.callers import Caller
-from consilience_conformance.checks import Check, Needs
+from consilience_conformance.checks import Check
+from consilience_conformance.needs import Needs
 from consilience_conformance.payers import Account, Payer, Price
 from consilience_conformance.rules.payments import response_of
 from consilience_conformance.rules.refusals import refused, was_accepted
 from consilience_conformance.rules.sessions import counters_are, unchanged
-from consilience_conformance.stage import SCRIPT_SKILL, Stage, accepted
+from consilience_conformance.stage import Stage, accepted
+from consilience_conformance.subjects import SCRIPT_SKILL
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding
 
@@ -168,8 +170,9 @@ async def _out_of_another_asset(bench: Bench) -> ask_pb2.AskRequest | None:
 
 
 async def _closed_session(bench: Bench) -> ask_pb2.AskRequest:
-    """Returns the ask out of a session that is closed, without a voucher, which would be refused before."""
+    """Returns the ask out of a session that is closed, with enough authorized, by a voucher that came before."""
     account = await bench.payer.open("open-and-close", offer=bench.price.offer, price=bench.price)
+    await bench.payer.submit("voucher-and-close", bench.payer.voucher(account, account.amount))
     await bench.payer.close("close", account)
     request = bench.paid_by(bench.price.quote.envelope, session_id=account.session_id)
     request.ClearField("voucher")

@@ -9,7 +9,8 @@ from consilience.v1 import payment_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance import envelopes
 from consilience_conformance.callers import Caller
-from consilience_conformance.checks import Check, Needs
+from consilience_conformance.checks import Check
+from consilience_conformance.needs import Needs
 from consilience_conformance.payers import Account, Payer
 from consilience_conformance.payment_methods import SUBMIT
 from consilience_conformance.rules.payments import balance_in, differs, lacks, opened, state_in

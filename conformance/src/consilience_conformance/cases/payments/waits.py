@@ -16,7 +16,8 @@ from consilience_conformance.cases.payments.pricing import (
     untimed,
     worth,
 )
-from consilience_conformance.checks import Check, Needs, NotApplicableError
+from consilience_conformance.checks import Check
+from consilience_conformance.needs import Needs, NotApplicableError
 from consilience_conformance.payers import Account, Payer, Price
 from consilience_conformance.rules.deals import PAID_ANSWER, deal_of, paid_answer_findings
 from consilience_conformance.rules.endings import ended_as
@@ -125,16 +126,8 @@ def _judge_stood_still(seen: Transcript) -> Iterator[Finding]:
 def _needed_rightly(seen: Transcript, exchange: Exchange) -> Iterator[Finding]:
     """Yields what a PaymentNeeded asks for that is none: what is authorized already, or more than ever is charged."""
     deal = deal_of(seen, exchange)
-    authorized = _taken_along(exchange)
+    yield from _needed_at_all(exchange, authorized=_taken_along(exchange))
     for needed in needs_in(exchange)[:1]:
-        if needed.required_cumulative <= authorized:
-            yield differs(
-                "PAY-STOP-001",
-                "PaymentNeeded asks for what is authorized already",
-                expected=f"above {authorized}",
-                got=needed.required_cumulative,
-                exchange=exchange.name,
-            )
         # The next piece of text costs no more than a window above the last Meter, and that is all it needs.
         most = min(metered_before(exchange, deal, event="payment_needed") + deal.quote.value.window, deal.ceiling)
         if needed.required_cumulative > most:
@@ -147,8 +140,21 @@ def _needed_rightly(seen: Transcript, exchange: Exchange) -> Iterator[Finding]:
             )
 
 
+def _needed_at_all(exchange: Exchange, *, authorized: int) -> Iterator[Finding]:
+    """Yields that the first PaymentNeeded of a log asks for what the session had been authorized before."""
+    for needed in needs_in(exchange)[:1]:
+        if needed.required_cumulative <= authorized:
+            yield differs(
+                "PAY-STOP-001",
+                "PaymentNeeded asks for what is authorized already",
+                expected=f"above {authorized}",
+                got=needed.required_cumulative,
+                exchange=exchange.name,
+            )
+
+
 def _taken_along(exchange: Exchange) -> int:
-    """Returns what was authorized when the ask was made: the voucher that it took along."""
+    """Returns what an ask, or SubmitVoucher, authorized by the voucher that it took along."""
     voucher = voucher_sent(exchange)
     return int(voucher.cumulative) if voucher is not None else 0
 
@@ -297,11 +303,15 @@ def _told_again(exchange: Exchange) -> tuple[ask_pb2.PaymentNeeded, ask_pb2.Paym
 
 
 def _judge_rivals(seen: Transcript) -> Iterator[Finding]:
-    rivals = [seen[f"{name}-{seen.notes['last']}"] for name in _RIVALS]
+    number = seen.notes["last"]
+    rivals = [seen[f"{name}-{number}"] for name in _RIVALS]
     for exchange in rivals:
         yield from was_accepted(exchange, requirement="PAY-STOP-001")
     if not all(exchange.accepted for exchange in rivals):
         return
+    authorized = _taken_along(seen[f"voucher-{number}"])
+    for exchange in rivals:
+        yield from _needed_at_all(exchange, authorized=authorized)
     told = [(exchange, both) for exchange in rivals if (both := _told_again(exchange))]
     if not told:
         yield Finding(

@@ -9,9 +9,11 @@ from consilience_conformance.cases.registry import (
     envelopes,
     fetching,
     finding,
+    following,
     keys,
     leaving,
     listing,
+    obstacles,
     order,
     publishing,
     quotas,
@@ -21,6 +23,7 @@ from consilience_conformance.cases.registry import (
     tickets,
     times,
     tokens,
+    turns,
 )
 
 ROOMS = (
@@ -39,8 +42,11 @@ ROOMS = (
     listing,
     tokens,
     finding,
+    turns,
     leaving,
     syncing,
+    following,
+    obstacles,
 )
 """The modules whose checks run among the others; those of `crashes` come last, as each stops the node."""
 

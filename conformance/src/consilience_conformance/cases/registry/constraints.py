@@ -15,9 +15,9 @@ from consilience_conformance.breakages import Breakage, breakages
 from consilience_conformance.callers import Caller
 from consilience_conformance.cases.constraints import names_the_field
 from consilience_conformance.image import message_class
-from consilience_conformance.record_kinds import CARD, KINDS, REVIEW, SUCCESSION, Cast, Kind
-from consilience_conformance.record_twins import Spoilt, record_twins
-from consilience_conformance.records import record_of
+from consilience_conformance.records.kinds import CARD, KINDS, REVIEW, SUCCESSION, Cast, Kind
+from consilience_conformance.records.made_up import record_of
+from consilience_conformance.records.twins import Spoilt, record_twins
 
 _RULE = "ERR-FLD-001"
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from consilience_conformance.checks import Check, Needs
-from consilience_conformance.profiles import REGISTRY
-from consilience_conformance.publishers import Publisher
-from consilience_conformance.record_kinds import KINDS, SUCCESSION, Cast
-from consilience_conformance.record_twins import PUBLISHED
-from consilience_conformance.records import moment, record_of
+from consilience_conformance.needs import Needs
+from consilience_conformance.records.checks import record_check
+from consilience_conformance.records.kinds import KINDS, SUCCESSION, Cast
+from consilience_conformance.records.made_up import moment, record_of
+from consilience_conformance.records.publishers import Publisher
 from consilience_conformance.rules.refusals import refused
 from consilience_conformance.rules.registries import KNOWN, STORED, SUPERSEDED, came_to, published, serves, unchanged
 from consilience_conformance.stage import Stage
@@ -30,7 +29,7 @@ async def _crash(stage: Stage) -> None:
     await publisher.publish("succession", SUCCESSION.record(retired))
     for name, author in (("reviewer", cast.reviewer.key), ("node", cast.node.node_id)):
         await publisher.listed(f"{name} before", author=author)
-    back = Publisher(stage.elsewhere(await stage.surroundings.restart(stage.target)))
+    back = Publisher(await stage.elsewhere(await stage.surroundings.restart(stage.target)))
     for name, author in (("reviewer", cast.reviewer.key), ("node", cast.node.node_id)):
         await back.listed(f"{name} after", author=author)
     for kind in (*_KEPT, SUCCESSION):
@@ -55,16 +54,13 @@ def _judge_crash(seen: Transcript) -> Iterator[Finding]:
 
 
 CHECKS = (
-    Check(
-        name="records-outlive-a-restart",
+    record_check(
+        "records-outlive-a-restart",
         title="After a crash a registry has what it had, and holds to what it decided of slots and of keys.",
         requirements=(_QUOTA, "REC-SLOT-001", "REC-KEY-001"),
         drive=_crash,
         judge=_judge_crash,
-        after=PUBLISHED,
         needs=Needs.RESTART,
-        profile=REGISTRY,
         alone=True,
-        asks=False,
     ),
 )

@@ -8,12 +8,10 @@ from datetime import timedelta
 from functools import partial
 
 from consilience.v1 import node_pb2, registry_pb2
-from consilience_conformance.checks import Check
-from consilience_conformance.profiles import REGISTRY
-from consilience_conformance.publishers import Publisher
-from consilience_conformance.record_kinds import Cast
-from consilience_conformance.record_twins import PUBLISHED
-from consilience_conformance.records import LASTING, advisory, moment, record_of, retraction_of
+from consilience_conformance.records.checks import record_check
+from consilience_conformance.records.kinds import Cast
+from consilience_conformance.records.made_up import LASTING, advisory, moment, record_of, retraction_of
+from consilience_conformance.records.publishers import Publisher
 from consilience_conformance.rules.refusals import was_accepted
 from consilience_conformance.rules.registries import (
     STORED,
@@ -101,14 +99,11 @@ def _judge_outlived(seen: Transcript) -> Iterator[Finding]:
 
 
 CHECKS = (
-    Check(
-        name="nothing-is-served-after-its-end",
+    record_check(
+        "nothing-is-served-after-its-end",
         title="What has ended is neither fetched, listed nor found, and a card that has ended keeps earlier ones out.",
         requirements=(_END, "REC-ADM-001"),
         drive=_outlive,
         judge=_judge_outlived,
-        after=PUBLISHED,
-        profile=REGISTRY,
-        asks=False,
     ),
 )

@@ -9,10 +9,10 @@ from consilience.v1 import node_pb2, registry_pb2, review_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience.v1.error_details_pb2 import LimitExceeded
 from consilience_conformance.envelopes import seal_bytes
-from consilience_conformance.record_forgeries import FORGERIES, Forgery
-from consilience_conformance.record_kinds import ADVISORY, KINDS, REVIEW, SUCCESSION, Cast, Kind
-from consilience_conformance.record_twins import Spoilt, record_twins
-from consilience_conformance.records import advisory, record_of
+from consilience_conformance.records.forgeries import FORGERIES, Forgery
+from consilience_conformance.records.kinds import ADVISORY, KINDS, REVIEW, SUCCESSION, Cast, Kind
+from consilience_conformance.records.made_up import advisory, record_of
+from consilience_conformance.records.twins import Spoilt, record_twins
 from consilience_conformance.rules.refusals import refusal_of
 from consilience_conformance.transcripts import Exchange
 from consilience_conformance.verdicts import Finding
@@ -71,7 +71,7 @@ def _reviewed(cast: Cast, name: str, forged: SignedEnvelope) -> registry_pb2.Rec
     return record_of(cast.reviewer.seal(review))
 
 
-def _too_large(cast: Cast) -> registry_pb2.Record:
+def too_large(cast: Cast) -> registry_pb2.Record:
     """Returns an advisory that keeps all rules and is a byte too large: nobody looks at its fields."""
     return _of_size(cast, MAX_RECORD_BYTES + 1)
 
@@ -119,7 +119,7 @@ _NO_RECORDS = (
     Spoilt(name="that breaks off", reason="ENVELOPE_MALFORMED", make=_cut_off),
     Spoilt(name="that is nothing", reason="ENVELOPE_MALFORMED", make=_request(b"")),
     Spoilt(name="without an object", reason="ENVELOPE_MALFORMED", make=_request(b"\x0a\x00")),
-    Spoilt(name="a byte too large", reason="LIMIT_EXCEEDED", make=_too_large, look=_names_the_limit),
+    Spoilt(name="a byte too large", reason="LIMIT_EXCEEDED", make=too_large, look=_names_the_limit),
     Spoilt(name="as large as may be", reason="", make=_just_fits),
 )
 
@@ -136,22 +136,25 @@ def _of_a_newer_version(kind: Kind) -> Spoilt:
     return Spoilt(name="of a newer version", reason="", make=make, requirement="VER-FLD-001")
 
 
+FORGED = {kind: [_forged(kind, forgery) for forgery in FORGERIES] for kind in KINDS}
+FORGED_WITHIN = {
+    SUCCESSION: [_forged_within("acceptance", one, _with_acceptance) for one in FORGERIES],
+    REVIEW: [
+        *(_forged_within("ticket", one, _with_ticket) for one in FORGERIES),
+        *(_forged_within("attestation", one, _with_attestation) for one in FORGERIES),
+    ],
+}
+
 CHECKS = (
     record_twins(
         "a-record-in-a-bad-envelope-is-refused",
         title="A record of each type is refused when its envelope is not in order, and nothing comes of it.",
-        spoilt={kind: [_forged(kind, forgery) for forgery in FORGERIES] for kind in KINDS},
+        spoilt=FORGED,
     ),
     record_twins(
         "a-record-with-a-forgery-in-it-is-refused",
         title="A record is refused when a ticket, attestation or acceptance in it does not open.",
-        spoilt={
-            SUCCESSION: [_forged_within("acceptance", one, _with_acceptance) for one in FORGERIES],
-            REVIEW: [
-                *(_forged_within("ticket", one, _with_ticket) for one in FORGERIES),
-                *(_forged_within("attestation", one, _with_attestation) for one in FORGERIES),
-            ],
-        },
+        spoilt=FORGED_WITHIN,
     ),
     record_twins(
         "what-is-no-record-is-refused",

@@ -10,11 +10,9 @@ from collections.abc import Iterator
 from consilience.v1 import registry_pb2
 from consilience_conformance import envelopes
 from consilience_conformance.callers import Caller
-from consilience_conformance.checks import Check
-from consilience_conformance.profiles import REGISTRY
-from consilience_conformance.publishers import Publisher
-from consilience_conformance.record_twins import PUBLISHED
-from consilience_conformance.records import LONG_AGO, MadeUpNode, advisory, moment, record_of
+from consilience_conformance.records.checks import record_check
+from consilience_conformance.records.made_up import LONG_AGO, MadeUpNode, advisory, moment, record_of
+from consilience_conformance.records.publishers import Publisher
 from consilience_conformance.rules.refusals import outcome_of, was_accepted
 from consilience_conformance.rules.registries import (
     KNOWN,
@@ -38,7 +36,7 @@ async def _serve_everyone(stage: Stage) -> None:
     author = Caller.new()
     record = record_of(author.seal(advisory(author)))
     await Publisher(stage).publish("publish", record)
-    reader = Publisher(stage.elsewhere(stage.target))
+    reader = Publisher(await stage.elsewhere(stage.target))
     await asyncio.gather(
         reader.get("get", record),
         reader.list("list", author=author.key),
@@ -160,44 +158,32 @@ def _judge_nothing(seen: Transcript) -> Iterator[Finding]:
 _GET = ("REG-GET-001", "REC-ADM-001")
 
 CHECKS = (
-    Check(
-        name="a-registry-serves-everyone",
+    record_check(
+        "a-registry-serves-everyone",
         title="Whoever calls may publish what others signed, and read by every call.",
         requirements=("REG-OPEN-001",),
         drive=_serve_everyone,
         judge=_judge_everyone,
-        after=PUBLISHED,
-        profile=REGISTRY,
-        asks=False,
     ),
-    Check(
-        name="a-record-is-served-to-the-byte",
+    record_check(
+        "a-record-is-served-to-the-byte",
         title="A record is served as it was taken in, to the byte, with fields of a later version and its card.",
         requirements=_GET,
         drive=_fetch,
         judge=_judge_fetched,
-        after=PUBLISHED,
-        profile=REGISTRY,
-        asks=False,
     ),
-    Check(
-        name="a-record-keeps-its-card",
+    record_check(
+        "a-record-keeps-its-card",
         title="Beside a record stays the card that it was admitted with: the first that came, or the registry's own.",
         requirements=_GET,
         drive=_fetch_with_cards,
         judge=_judge_cards,
-        after=PUBLISHED,
-        profile=REGISTRY,
-        asks=False,
     ),
-    Check(
-        name="what-is-not-there-is-unknown",
+    record_check(
+        "what-is-not-there-is-unknown",
         title="For a digest that is not there, GetRecord is refused with RECORD_UNKNOWN.",
         requirements=_GET,
         drive=_fetch_nothing,
         judge=_judge_nothing,
-        after=PUBLISHED,
-        profile=REGISTRY,
-        asks=False,
     ),
 )

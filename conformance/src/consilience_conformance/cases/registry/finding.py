@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from consilience.v1 import node_pb2, registry_pb2, tariff_pb2
-from consilience_conformance.findable_cards import Changes, Question, find_check, skill, skill_with
+from consilience_conformance.records.findable_cards import Changes, Question, find_check, skill, skill_with
 
 _PUBLIC, _INTERNAL, _CONFIDENTIAL = (
     node_pb2.DATA_CLASS_PUBLIC,
@@ -24,16 +24,18 @@ def _policy(data_class: node_pb2.DataClass.ValueType) -> node_pb2.DataPolicy:
     return node_pb2.DataPolicy(max_data_class=data_class)
 
 
-def _tariff(name: str, *prices: tariff_pb2.UnitPrice, asset: str = _ASSET) -> tariff_pb2.Tariff:
-    return tariff_pb2.Tariff(id=name, asset=asset, prices=prices, tokenizer="words")
+def _tariff(name: str, *prices: tariff_pb2.UnitPrice, asset: str = _ASSET, least: int = 0) -> tariff_pb2.Tariff:
+    return tariff_pb2.Tariff(id=name, asset=asset, prices=prices, tokenizer="words", minimum_charge=least)
 
 
 def _each(price: int) -> tariff_pb2.UnitPrice:
     return _unit(tariff_pb2.PRICED_UNIT_REQUEST, price)
 
 
-def _unit(unit: tariff_pb2.PricedUnit.ValueType, price: int, *, per: int = 1) -> tariff_pb2.UnitPrice:
-    return tariff_pb2.UnitPrice(unit=unit, price=price, per=per)
+def _unit(
+    unit: tariff_pb2.PricedUnit.ValueType, price: int, *, per: int = 1, included: int = 0
+) -> tariff_pb2.UnitPrice:
+    return tariff_pb2.UnitPrice(unit=unit, price=price, per=per, included=included)
 
 
 def _paid(*tariffs: tariff_pb2.Tariff, rail: str = _RAIL, skills: tuple[node_pb2.Skill, ...] = ()) -> Changes:
@@ -68,6 +70,7 @@ _REFERENCE = _tariff(
     _unit(tariff_pb2.PRICED_UNIT_MILLISECOND, 5, per=1000),
 )
 _REFERENCE_COST = 1 + 2 * 1000 + 3 * 250 + 4 * 100 + 5 * 5
+_WITHIN_150 = ("cheap", "part", "least", "included", "two", "free")
 
 
 def _at_most(cost: int, asset: str = _ASSET) -> Changes:
@@ -158,6 +161,8 @@ CHECKS = (
             "all": _paid(_REFERENCE),
             "cheap": _paid(_tariff("cheap", _each(100))),
             "part": _paid(_tariff("part", _unit(tariff_pb2.PRICED_UNIT_MILLISECOND, 1, per=49))),
+            "least": _paid(_tariff("least", _each(100), least=150)),
+            "included": _paid(_tariff("included", _unit(tariff_pb2.PRICED_UNIT_OUTPUT_BYTE, 1, included=850))),
             "two": _paid(_tariff("dear", _each(10**6)), _tariff("cheap", _each(100))),
             "other asset": _paid(_tariff("cheap", _each(1), asset=_OTHER_ASSET)),
             "unused": _paid(
@@ -166,8 +171,10 @@ CHECKS = (
             "free": skill(),
         },
         questions=(
-            Question(name="3176", asks=_at_most(_REFERENCE_COST), finds=("all", "cheap", "part", "two", "free")),
-            Question(name="3175", asks=_at_most(_REFERENCE_COST - 1), finds=("cheap", "part", "two", "free")),
+            Question(name="3176", asks=_at_most(_REFERENCE_COST), finds=("all", *_WITHIN_150)),
+            Question(name="3175", asks=_at_most(_REFERENCE_COST - 1), finds=_WITHIN_150),
+            Question(name="150", asks=_at_most(150), finds=_WITHIN_150),
+            Question(name="149", asks=_at_most(149), finds=("cheap", "part", "two", "free")),
             Question(name="103", asks=_at_most(103), finds=("cheap", "part", "two", "free")),
             Question(name="102", asks=_at_most(102), finds=("cheap", "two", "free")),
             Question(name="nothing", asks=_at_most(0), finds=("free",)),

@@ -9,16 +9,16 @@ from datetime import datetime, timedelta
 from consilience.v1 import node_pb2, registry_pb2, review_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance.callers import Caller
-from consilience_conformance.checks import Check
-from consilience_conformance.profiles import REGISTRY
-from consilience_conformance.publishers import Publisher
-from consilience_conformance.record_kinds import REBUTTAL, REVIEW, Cast, Kind
-from consilience_conformance.record_twins import PUBLISHED, Make, Spoilt, record_twins
-from consilience_conformance.records import DAY, LONG_AGO, MadeUpNode, day, moment, record_of
+from consilience_conformance.records.checks import record_check
+from consilience_conformance.records.kinds import REBUTTAL, REVIEW, Cast, Kind
+from consilience_conformance.records.made_up import DAY, LONG_AGO, MadeUpNode, day, moment, record_of
+from consilience_conformance.records.publishers import Publisher
+from consilience_conformance.records.twins import Make, Spoilt, record_twins
 from consilience_conformance.rules.registries import STORED, came_to, published, record_in, serves
-from consilience_conformance.stage import Stage, timestamp
+from consilience_conformance.stage import Stage
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding
+from consilience_conformance.wire_values import timestamp
 
 _HOUR = timedelta(hours=1)
 _SECOND = timedelta(seconds=1)
@@ -179,20 +179,19 @@ def _judge_resting(seen: Transcript) -> Iterator[Finding]:
             )
 
 
+UNSHOWN = {kind: [*_spoilt(kind)] for kind in (REVIEW, REBUTTAL)}
+
 CHECKS = (
     record_twins(
         "a-record-of-a-key-that-no-card-shows-is-refused",
         title="What a signing key signed is refused where no card shows that the key signed for the node.",
-        spoilt={kind: [*_spoilt(kind)] for kind in (REVIEW, REBUTTAL)},
+        spoilt=UNSHOWN,
     ),
-    Check(
-        name="a-record-rests-on-the-card-that-is-there",
+    record_check(
+        "a-record-rests-on-the-card-that-is-there",
         title="What carries no card is checked with the registry's own card of the node, which then stands beside it.",
         requirements=("REC-ADM-001",),
         drive=_rest_on_the_card_there,
         judge=_judge_resting,
-        after=PUBLISHED,
-        profile=REGISTRY,
-        asks=False,
     ),
 )

@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from consilience_conformance.checks import Check, UntestableError
-from consilience_conformance.findable_cards import FIND, Question, found_findings, marked, new_word
-from consilience_conformance.profiles import REGISTRY
-from consilience_conformance.publishers import Publisher
-from consilience_conformance.record_twins import PUBLISHED
-from consilience_conformance.records import MadeUpNode, advisory, moment, record_of
+from consilience_conformance.needs import UntestableError
+from consilience_conformance.records.checks import record_check
+from consilience_conformance.records.findable_cards import FIND, Question, found_findings, marked, new_word
+from consilience_conformance.records.made_up import MadeUpNode, advisory, moment, record_of
+from consilience_conformance.records.publishers import Publisher
 from consilience_conformance.rules.refusals import server_time
 from consilience_conformance.rules.registries import STORED, came_to
 from consilience_conformance.stage import Stage
@@ -90,34 +89,25 @@ def _judge_ended(seen: Transcript) -> Iterator[Finding]:
 
 
 CHECKS = (
-    Check(
-        name="the-newest-card-is-found",
+    record_check(
+        "the-newest-card-is-found",
         title="Of two cards of a node the newer is found, and the other no longer.",
         requirements=FIND,
         drive=_replace,
         judge=_judge_replaced,
-        after=PUBLISHED,
-        profile=REGISTRY,
-        asks=False,
     ),
-    Check(
-        name="a-retired-node-is-not-found",
+    record_check(
+        "a-retired-node-is-not-found",
         title="A node that has gone over to another root key is found no longer.",
         requirements=FIND,
         drive=_retire,
         judge=_judge_retired,
-        after=PUBLISHED,
-        profile=REGISTRY,
-        asks=False,
     ),
-    Check(
-        name="a-card-that-has-ended-is-not-found",
+    record_check(
+        "a-card-that-has-ended-is-not-found",
         title="A card is found until it ends, and not after.",
         requirements=FIND,
         drive=_outlive,
         judge=_judge_ended,
-        after=PUBLISHED,
-        profile=REGISTRY,
-        asks=False,
     ),
 )

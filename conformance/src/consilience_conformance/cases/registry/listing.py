@@ -9,11 +9,9 @@ from collections.abc import Iterator, Mapping
 
 from consilience.v1 import registry_pb2, review_pb2
 from consilience_conformance.callers import Caller
-from consilience_conformance.checks import Check
-from consilience_conformance.profiles import REGISTRY
-from consilience_conformance.publishers import Publisher
-from consilience_conformance.record_twins import PUBLISHED
-from consilience_conformance.records import MadeUpNode, advisory, name_of, record_of
+from consilience_conformance.records.checks import record_check
+from consilience_conformance.records.made_up import MadeUpNode, advisory, name_of, record_of
+from consilience_conformance.records.publishers import Publisher
 from consilience_conformance.rules.refusals import was_accepted
 from consilience_conformance.rules.registries import (
     STORED,
@@ -176,44 +174,32 @@ def _finding(message: str, *, exchange: str) -> Finding:
 
 
 CHECKS = (
-    Check(
-        name="records-are-listed-by-whom-and-about-whom",
+    record_check(
+        "records-are-listed-by-whom-and-about-whom",
         title="A listing holds the records about a subject, by an author, or both, of the types that are asked for.",
         requirements=_LIST,
         drive=_list,
         judge=_judge_listed,
-        after=PUBLISHED,
-        profile=REGISTRY,
-        asks=False,
     ),
-    Check(
-        name="a-retraction-is-listed-in-place",
+    record_check(
+        "a-retraction-is-listed-in-place",
         title="What a retraction stands for is listed as the retraction.",
         requirements=_LIST,
         drive=_take_back,
         judge=_judge_taken_back,
-        after=PUBLISHED,
-        profile=REGISTRY,
-        asks=False,
     ),
-    Check(
-        name="pages-of-records-hold-each-once",
+    record_check(
+        "pages-of-records-hold-each-once",
         title="All pages of a listing together hold each record once, and none holds more than was asked for.",
         requirements=_LIST,
         drive=_page,
         judge=_judge_pages,
-        after=PUBLISHED,
-        profile=REGISTRY,
-        asks=False,
     ),
-    Check(
-        name="arrivals-move-no-page",
+    record_check(
+        "arrivals-move-no-page",
         title="What arrives while pages are read takes nothing from them, and puts nothing on them twice.",
         requirements=_LIST,
         drive=_arrive,
         judge=_judge_arrivals,
-        after=PUBLISHED,
-        profile=REGISTRY,
-        asks=False,
     ),
 )

@@ -10,17 +10,16 @@ from functools import partial
 from consilience.v1 import registry_pb2, review_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance.callers import Caller
-from consilience_conformance.checks import Check
-from consilience_conformance.profiles import REGISTRY
-from consilience_conformance.publishers import Publisher
-from consilience_conformance.record_kinds import Cast
-from consilience_conformance.record_twins import PUBLISHED
-from consilience_conformance.records import DAY, LONGEST, MadeUpNode, day, moment, record_of
+from consilience_conformance.records.checks import record_check
+from consilience_conformance.records.kinds import Cast
+from consilience_conformance.records.made_up import DAY, LONGEST, MadeUpNode, day, moment, record_of
+from consilience_conformance.records.publishers import Publisher
 from consilience_conformance.rules.refusals import refused
 from consilience_conformance.rules.registries import STORED, came_to, published, serves_not, unchanged
-from consilience_conformance.stage import Stage, timestamp
+from consilience_conformance.stage import Stage
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding
+from consilience_conformance.wire_values import timestamp
 
 _MINUTE = timedelta(minutes=1)
 _TOO_SOON = timedelta(seconds=-90)
@@ -162,14 +161,11 @@ def _judge_piles(seen: Transcript) -> Iterator[Finding]:
 
 
 CHECKS = (
-    Check(
-        name="first-defect-of-a-record-is-the-refusal",
+    record_check(
+        "first-defect-of-a-record-is-the-refusal",
         title="A record with several defects is refused for the one that the specification checks first.",
         requirements=("REC-ADM-001", "REC-ADM-002"),
         drive=_pile_up,
         judge=_judge_piles,
-        after=PUBLISHED,
-        profile=REGISTRY,
-        asks=False,
     ),
 )

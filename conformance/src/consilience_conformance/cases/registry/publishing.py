@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
-from consilience_conformance.checks import Check
-from consilience_conformance.profiles import REGISTRY
-from consilience_conformance.publishers import Publisher
-from consilience_conformance.record_kinds import KINDS, Cast, Kind
+from consilience_conformance.records.checks import record_check
+from consilience_conformance.records.kinds import KINDS, Cast, Kind
+from consilience_conformance.records.publishers import Publisher
 from consilience_conformance.rules.registries import KNOWN, STORED, came_to, holds, published, serves
 from consilience_conformance.stage import Stage
 from consilience_conformance.transcripts import Transcript
@@ -47,14 +46,12 @@ def _judge_published(seen: Transcript) -> Iterator[Finding]:
 
 
 CHECKS = (
-    Check(
-        name="records-are-taken-in",
+    record_check(
+        "records-are-taken-in",
         title="A record of each type that keeps all rules is taken in, served to the byte, and known from then on.",
         requirements=("REC-ADM-001", "REC-QUO-001"),
         drive=_publish,
         judge=_judge_published,
         after=BASIS,
-        profile=REGISTRY,
-        asks=False,
     ),
 )

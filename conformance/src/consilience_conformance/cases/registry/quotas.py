@@ -7,12 +7,18 @@ from datetime import datetime, timedelta
 
 from consilience.v1 import registry_pb2, review_pb2
 from consilience_conformance.callers import Caller
-from consilience_conformance.checks import Check
-from consilience_conformance.profiles import REGISTRY
-from consilience_conformance.publishers import Publisher
-from consilience_conformance.record_kinds import Cast
-from consilience_conformance.record_twins import PUBLISHED
-from consilience_conformance.records import LASTING, advisory, moment, name_of, record_of, retraction, retraction_of
+from consilience_conformance.records.checks import record_check
+from consilience_conformance.records.kinds import Cast
+from consilience_conformance.records.made_up import (
+    LASTING,
+    advisory,
+    moment,
+    name_of,
+    record_of,
+    retraction,
+    retraction_of,
+)
+from consilience_conformance.records.publishers import Publisher
 from consilience_conformance.rules.registries import (
     STORED,
     SUPERSEDED,
@@ -158,14 +164,11 @@ def _counted(seen: Transcript) -> Iterator[Finding]:
 
 
 CHECKS = (
-    Check(
-        name="an-author-keeps-what-ends-last",
+    record_check(
+        "an-author-keeps-what-ends-last",
         title="An author keeps the thousand advisories that end last; retractions count, and nothing else is dropped.",
         requirements=(_QUOTA,),
         drive=_publish_too_much,
         judge=_judge_too_much,
-        after=PUBLISHED,
-        profile=REGISTRY,
-        asks=False,
     ),
 )

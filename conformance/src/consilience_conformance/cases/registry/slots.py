@@ -9,12 +9,10 @@ from datetime import datetime, timedelta
 
 from consilience.v1 import registry_pb2
 from consilience_conformance.callers import Caller
-from consilience_conformance.checks import Check
-from consilience_conformance.profiles import REGISTRY
-from consilience_conformance.publishers import Publisher
-from consilience_conformance.record_kinds import Cast
-from consilience_conformance.record_twins import PUBLISHED
-from consilience_conformance.records import LONG_AGO, moment, name_of, record_of, retraction_of
+from consilience_conformance.records.checks import record_check
+from consilience_conformance.records.kinds import Cast
+from consilience_conformance.records.made_up import LONG_AGO, moment, name_of, record_of, retraction_of
+from consilience_conformance.records.publishers import Publisher
 from consilience_conformance.rules.refusals import refused
 from consilience_conformance.rules.registries import (
     STORED,
@@ -217,24 +215,18 @@ def _judge_said_again(seen: Transcript) -> Iterator[Finding]:
 
 
 CHECKS = (
-    Check(
-        name="a-slot-holds-the-one-that-wins",
+    record_check(
+        "a-slot-holds-the-one-that-wins",
         title="Of two records with one slot the same one stays, whichever comes first, and the other is told why not.",
         requirements=(_SLOT, "REC-ADM-001"),
         drive=_match,
         judge=_judge_matches,
-        after=PUBLISHED,
-        profile=REGISTRY,
-        asks=False,
     ),
-    Check(
-        name="a-ticket-has-one-review",
+    record_check(
+        "a-ticket-has-one-review",
         title="A review that is edited is refused, and so is any after a retraction, be it the same or another.",
         requirements=(_SLOT,),
         drive=_say_again,
         judge=_judge_said_again,
-        after=PUBLISHED,
-        profile=REGISTRY,
-        asks=False,
     ),
 )

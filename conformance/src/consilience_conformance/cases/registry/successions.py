@@ -10,12 +10,11 @@ from datetime import datetime, timedelta
 from consilience.v1 import node_pb2, registry_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance.callers import Caller
-from consilience_conformance.checks import Check
-from consilience_conformance.profiles import REGISTRY
-from consilience_conformance.publishers import Publisher
-from consilience_conformance.record_kinds import SUCCESSION, Cast
-from consilience_conformance.record_twins import PUBLISHED, Spoilt, record_twins
-from consilience_conformance.records import DAY, MadeUpNode, day, moment, record_of
+from consilience_conformance.records.checks import record_check
+from consilience_conformance.records.kinds import SUCCESSION, Cast
+from consilience_conformance.records.made_up import DAY, MadeUpNode, day, moment, record_of
+from consilience_conformance.records.publishers import Publisher
+from consilience_conformance.records.twins import Spoilt, record_twins
 from consilience_conformance.rules.refusals import refused, was_accepted
 from consilience_conformance.rules.registries import (
     STORED,
@@ -223,57 +222,46 @@ def _judge_succeeded_twice(seen: Transcript) -> Iterator[Finding]:
     yield from holds(seen, "after", published(seen["first"]), requirement=_KEY, message=message)
 
 
-def _check(name: str, *, title: str, requirements: tuple[str, ...], drive: object, judge: object) -> Check:
-    return Check(
-        name=name,
-        title=title,
-        requirements=requirements,
-        drive=drive,  # type: ignore[arg-type]
-        judge=judge,  # type: ignore[arg-type]
-        after=PUBLISHED,
-        profile=REGISTRY,
-        asks=False,
-    )
-
-
 def _after_a_day(node: MadeUpNode) -> registry_pb2.Record:
     card = node.sealed_card(issued=moment(DAY), lasting=_MINUTE)
     return record_of(node.root.seal(node.succession()), card=card)
 
 
+UNCOMMITTED = {
+    SUCCESSION: [
+        *(Spoilt(name=name, reason="SUCCESSION_INVALID", make=make) for name, make in _INVALID.items()),
+        Spoilt(name="on a card of the day before", reason="", make=lambda cast: _after_a_day(cast.node)),
+    ]
+}
+
 CHECKS = (
     record_twins(
         "a-succession-that-nobody-committed-to-is-refused",
         title="A succession is refused unless a card that was issued before commits to the new root key.",
-        spoilt={
-            SUCCESSION: [
-                *(Spoilt(name=name, reason="SUCCESSION_INVALID", make=make) for name, make in _INVALID.items()),
-                Spoilt(name="on a card of the day before", reason="", make=lambda cast: _after_a_day(cast.node)),
-            ]
-        },
+        spoilt=UNCOMMITTED,
     ),
-    _check(
+    record_check(
         "a-succession-keeps-to-the-card-that-is-there",
         title="The registry's own card of a node has a say in its succession, and stands for one where none is shown.",
         requirements=("REC-ADM-001", "REC-ADM-002"),
         drive=_succeed_against_the_card_there,
         judge=_judge_against_the_card_there,
     ),
-    _check(
+    record_check(
         "a-retired-key-signs-no-more",
         title="What a node signed after it went over to another root key is refused, and what it signed before is not.",
         requirements=("REC-ADM-001", "REC-ADM-002"),
         drive=_retire_first,
         judge=_judge_retired_first,
     ),
-    _check(
+    record_check(
         "a-succession-drops-what-was-signed-since",
         title="A succession drops what would be refused after it, and nothing that was signed before.",
         requirements=("REC-ADM-001", "REC-QUO-001"),
         drive=_retire_last,
         judge=_judge_retired_last,
     ),
-    _check(
+    record_check(
         "a-succession-stays",
         title="Neither another succession, however early, nor a card takes the place of a succession.",
         requirements=(_KEY,),

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Iterator, Sequence
 
 from consilience.v1 import registry_pb2
 from consilience_conformance.callers import Caller
 from consilience_conformance.cases.durable import present
-from consilience_conformance.checks import Check, Needs
-from consilience_conformance.profiles import REGISTRY
-from consilience_conformance.publishers import Publisher
-from consilience_conformance.record_twins import PUBLISHED
-from consilience_conformance.records import advisory, name_of, record_of
+from consilience_conformance.needs import Needs
+from consilience_conformance.records.checks import record_check
+from consilience_conformance.records.made_up import advisory, name_of, record_of
+from consilience_conformance.records.publishers import Publisher
 from consilience_conformance.rules.refusals import was_accepted
 from consilience_conformance.rules.registries import STORED, came_to, last_cursor, published, synced
 from consilience_conformance.stage import Stage
@@ -23,6 +23,9 @@ _SYNC = ("REG-SYNC-001", "REC-ADM-001")
 _PUBLISHERS = 4
 _EACH = 5
 _MOST_WALKS = 500
+"""Steps of a walk at the most after the last one published; a registry may lead on without end."""
+_PAUSE = 0.05
+"""Seconds before whoever found nothing looks again, while others publish."""
 
 
 def _warning() -> registry_pb2.Record:
@@ -90,11 +93,15 @@ async def _walk(stage: Stage) -> None:
 
     work = [asyncio.create_task(publish(who)) for who in range(_PUBLISHERS)]
     try:
-        for number in range(_MOST_WALKS):
+        rested = 0
+        for number in itertools.count():
             resting, stood = all(task.done() for task in work), cursor
             cursor = last_cursor(await publisher.sync(f"walk {number}", cursor=stood), before=stood)
-            if resting and cursor == stood:
+            rested += resting
+            if rested and (cursor == stood or rested == _MOST_WALKS):
                 break
+            if cursor == stood:
+                await asyncio.sleep(_PAUSE)
         await asyncio.gather(*work)
     finally:
         for task in work:
@@ -126,7 +133,7 @@ async def _restart(stage: Stage) -> None:
     start = last_cursor(await publisher.sync("start"), before=b"")
     await publisher.publish("publish before", _warning())
     cursor = last_cursor(await publisher.sync("behind the start", cursor=start), before=start)
-    publisher = Publisher(stage.elsewhere(await stage.surroundings.restart(stage.target)))
+    publisher = Publisher(await stage.elsewhere(await stage.surroundings.restart(stage.target)))
     await publisher.publish("publish after", _warning())
     await publisher.sync("behind the restart", cursor=cursor)
     await publisher.sync("behind the start again", cursor=start)
@@ -141,38 +148,29 @@ def _judge_restart(seen: Transcript) -> Iterator[Finding]:
 
 
 CHECKS = (
-    Check(
-        name="digests-come-in-the-order-of-arrival",
+    record_check(
+        "digests-come-in-the-order-of-arrival",
         title="From behind any cursor come the digests of all that was taken in after it, in that order, for ever.",
         requirements=_SYNC,
         drive=_go_on,
         judge=_judge_order,
-        after=PUBLISHED,
-        profile=REGISTRY,
         alone=True,
-        asks=False,
     ),
-    Check(
-        name="nothing-is-missed-while-others-publish",
+    record_check(
+        "nothing-is-missed-while-others-publish",
         title="Whoever walks from cursor to cursor while others publish misses nothing.",
         requirements=_SYNC,
         drive=_walk,
         judge=_judge_walk,
-        after=PUBLISHED,
-        profile=REGISTRY,
         alone=True,
-        asks=False,
     ),
-    Check(
-        name="a-cursor-outlives-a-restart",
+    record_check(
+        "a-cursor-outlives-a-restart",
         title="A cursor from before a restart leads on from where it stood.",
         requirements=_SYNC,
         drive=_restart,
         judge=_judge_restart,
         needs=Needs.RESTART,
-        after=PUBLISHED,
-        profile=REGISTRY,
         alone=True,
-        asks=False,
     ),
 )

@@ -7,10 +7,10 @@ from datetime import UTC, timedelta
 
 from consilience.v1 import registry_pb2
 from consilience_conformance.callers import Caller
-from consilience_conformance.record_kinds import REVIEW, Cast
-from consilience_conformance.record_twins import Spoilt, record_twins
-from consilience_conformance.records import MadeUpNode, MadeUpTicket, record_of
-from consilience_conformance.stage import SCRIPT_SKILL
+from consilience_conformance.records.kinds import REVIEW, Cast
+from consilience_conformance.records.made_up import MadeUpNode, MadeUpTicket, record_of
+from consilience_conformance.records.twins import Spoilt, record_twins
+from consilience_conformance.subjects import SCRIPT_SKILL
 
 _SECOND = timedelta(seconds=1)
 
@@ -65,18 +65,20 @@ _REFUSED = {
 }
 _TAKEN = {"as old as its ticket": _as_old_as_its_ticket, "with its attestation": _attested}
 
+UNOPENED = {
+    REVIEW: [
+        *(
+            Spoilt(name=name, reason="TICKET_INVALID", make=make, requirement="REV-OPEN-001")
+            for name, make in _REFUSED.items()
+        ),
+        *(Spoilt(name=name, reason="", make=make, requirement="REV-OPEN-001") for name, make in _TAKEN.items()),
+    ]
+}
+
 CHECKS = (
     record_twins(
         "a-review-that-opens-no-ticket-is-refused",
         title="A review is refused that does not open its ticket, or rests on a script or on the ticket of another.",
-        spoilt={
-            REVIEW: [
-                *(
-                    Spoilt(name=name, reason="TICKET_INVALID", make=make, requirement="REV-OPEN-001")
-                    for name, make in _REFUSED.items()
-                ),
-                *(Spoilt(name=name, reason="", make=make, requirement="REV-OPEN-001") for name, make in _TAKEN.items()),
-            ]
-        },
+        spoilt=UNOPENED,
     ),
 )

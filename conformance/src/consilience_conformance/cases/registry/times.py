@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from consilience.v1 import registry_pb2
-from consilience_conformance.record_kinds import ADVISORY, CARD, REBUTTAL, RETRACTION, REVIEW, SUCCESSION, Cast
-from consilience_conformance.record_twins import Make, Spoilt, record_twins
-from consilience_conformance.records import DAY, LONGEST, advisory, day, moment, record_of, retraction_of
+from consilience_conformance.records.kinds import ADVISORY, CARD, REBUTTAL, RETRACTION, REVIEW, SUCCESSION, Cast
+from consilience_conformance.records.made_up import DAY, LONGEST, advisory, day, moment, record_of, retraction_of
+from consilience_conformance.records.twins import Make, Spoilt, record_twins
 
 _SOON = timedelta(seconds=-10)
 """Within the skew of clocks."""
@@ -94,28 +94,31 @@ _ENDED: dict[object, Make] = {
     ADVISORY: _ended_advisory,
 }
 
+FROM_THE_FUTURE = {
+    kind: (
+        Spoilt(name="from the future", reason="RECORD_NOT_YET_VALID", make=issued(_TOO_SOON)),
+        Spoilt(name="within the skew", reason="", make=issued(_SOON)),
+    )
+    for kind, issued in _ISSUED.items()
+}
+ENDED = {
+    kind: (
+        (Spoilt(name="that has ended", reason="RECORD_EXPIRED", make=_ENDED[kind]),)
+        if kind in _ENDED
+        else (Spoilt(name="of long ago", reason="", make=_succession(_LONG_PAST)),)
+    )
+    for kind in _ISSUED
+}
+
 CHECKS = (
     record_twins(
         "a-record-from-the-future-is-refused",
         title="A record from further in the future than the skew of clocks is refused, one within it is taken in.",
-        spoilt={
-            kind: (
-                Spoilt(name="from the future", reason="RECORD_NOT_YET_VALID", make=issued(_TOO_SOON)),
-                Spoilt(name="within the skew", reason="", make=issued(_SOON)),
-            )
-            for kind, issued in _ISSUED.items()
-        },
+        spoilt=FROM_THE_FUTURE,
     ),
     record_twins(
         "a-record-that-has-ended-is-refused",
         title="A record whose end has come is refused; a succession has none.",
-        spoilt={
-            kind: (
-                (Spoilt(name="that has ended", reason="RECORD_EXPIRED", make=_ENDED[kind]),)
-                if kind in _ENDED
-                else (Spoilt(name="of long ago", reason="", make=_succession(_LONG_PAST)),)
-            )
-            for kind in _ISSUED
-        },
+        spoilt=ENDED,
     ),
 )

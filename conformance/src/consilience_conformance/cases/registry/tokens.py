@@ -7,12 +7,11 @@ from collections.abc import Iterator
 
 from consilience.v1 import review_pb2
 from consilience_conformance.callers import Caller
-from consilience_conformance.checks import Check, UntestableError
-from consilience_conformance.findable_cards import marked, new_word
-from consilience_conformance.profiles import REGISTRY
-from consilience_conformance.publishers import Publisher
-from consilience_conformance.record_twins import PUBLISHED
-from consilience_conformance.records import MadeUpNode, advisory, record_of
+from consilience_conformance.needs import UntestableError
+from consilience_conformance.records.checks import record_check
+from consilience_conformance.records.findable_cards import marked, new_word
+from consilience_conformance.records.made_up import MadeUpNode, advisory, record_of
+from consilience_conformance.records.publishers import Publisher
 from consilience_conformance.rules.refusals import refused, was_accepted
 from consilience_conformance.rules.registries import last_cursor, next_page_of
 from consilience_conformance.stage import Stage
@@ -113,34 +112,25 @@ def _goes_on(exchange: Exchange) -> Iterator[Finding]:
 
 
 CHECKS = (
-    Check(
-        name="a-page-of-records-follows-its-own-token",
+    record_check(
+        "a-page-of-records-follows-its-own-token",
         title="A token that the registry did not make, or made for another listing, leads to no page of records.",
         requirements=("REG-PAGE-001",),
         drive=_list_by_tokens,
         judge=_judge,
-        after=PUBLISHED,
-        profile=REGISTRY,
-        asks=False,
     ),
-    Check(
-        name="a-page-of-cards-follows-its-own-token",
+    record_check(
+        "a-page-of-cards-follows-its-own-token",
         title="A token that the registry did not make, or made for another question, leads to no page of cards.",
         requirements=("REG-PAGE-001",),
         drive=_find_by_tokens,
         judge=_judge,
-        after=PUBLISHED,
-        profile=REGISTRY,
-        asks=False,
     ),
-    Check(
-        name="digests-follow-their-own-cursor",
+    record_check(
+        "digests-follow-their-own-cursor",
         title="A cursor that the registry did not make leads to no digests.",
         requirements=("REG-PAGE-001",),
         drive=_sync_by_cursors,
         judge=_judge,
-        after=PUBLISHED,
-        profile=REGISTRY,
-        asks=False,
     ),
 )

@@ -22,9 +22,9 @@ from consilience_conformance.client_side.judging import given_out, not_given_out
 from consilience_conformance.client_side.nodes import RIGHT, Draft, Events, Manner, one_by_one
 from consilience_conformance.client_side.stage import ClientStage
 from consilience_conformance.client_side.twins import accepted_answer, rejected_answer
-from consilience_conformance.stage import timestamp
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding
+from consilience_conformance.wire_values import timestamp
 
 _ANSWER_CHECKS = "ASK-ANS-007"
 

@@ -10,11 +10,11 @@ from consilience.v1 import ask_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance import envelopes
 from consilience_conformance.ask_methods import ASK, CANCEL, RESUME
-from consilience_conformance.checks import NotApplicableError
 from consilience_conformance.client_side.checks import GIVE_UP, ClientCheck
 from consilience_conformance.client_side.judging import calls, envelope_of, given_out, not_given_out, well_sent
 from consilience_conformance.client_side.nodes import Events, Manner, one_by_one, silence
 from consilience_conformance.client_side.stage import ClientStage
+from consilience_conformance.needs import NotApplicableError
 from consilience_conformance.peers.hostile import StatusError
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding

@@ -20,7 +20,7 @@ from consilience_conformance.client_side.forgeries import (
 )
 from consilience_conformance.client_side.nodes import Identity, Node
 from consilience_conformance.client_side.twins import accepted_card, rejected_card
-from consilience_conformance.stage import timestamp
+from consilience_conformance.wire_values import timestamp
 
 _MAX_CARD_BYTES = 65536
 

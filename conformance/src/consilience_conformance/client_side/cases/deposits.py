@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from consilience.v1 import payment_pb2, tariff_pb2
 from consilience_conformance.client_side.cheats import PER_ASK, paid
 from consilience_conformance.client_side.checks import PAY, ClientCheck
-from consilience_conformance.client_side.payees import HONEST, Dealing
+from consilience_conformance.client_side.dealings import HONEST, Dealing
 from consilience_conformance.client_side.spending import deposits
 from consilience_conformance.client_side.stage import ClientStage
 from consilience_conformance.rules.payments import differs

@@ -16,7 +16,7 @@ from consilience_conformance.client_side.judging import calls, envelope_of, give
 from consilience_conformance.client_side.readings import nothing_else, read_rightly, rejected_card
 from consilience_conformance.client_side.stage import ClientStage
 from consilience_conformance.client_side.subjects import HOUR, Subject, enlarged
-from consilience_conformance.records import DAY
+from consilience_conformance.records.made_up import DAY
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding
 

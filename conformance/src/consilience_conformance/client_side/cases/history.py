@@ -20,9 +20,9 @@ from consilience_conformance.client_side.judging import (
 )
 from consilience_conformance.client_side.nodes import Identity, Node
 from consilience_conformance.client_side.stage import ClientStage
-from consilience_conformance.stage import timestamp
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding
+from consilience_conformance.wire_values import timestamp
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 _NAMES = ("capitals", "padded", "spaced", "spare-bits")

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from consilience.v1 import payment_pb2, tariff_pb2
 from consilience_conformance.client_side.cheats import cheated
 from consilience_conformance.client_side.checks import ClientCheck
-from consilience_conformance.client_side.payees import ASSET, WINDOW, Dealing
+from consilience_conformance.client_side.dealings import Dealing
+from consilience_conformance.client_side.payees import ASSET, WINDOW
 from consilience_conformance.rules.tariffs import cost
 
 _THIRDS = tariff_pb2.Tariff(

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from consilience.v1 import payment_pb2
 from consilience_conformance.client_side.cheats import PER_ASK, paid, signed_rightly
 from consilience_conformance.client_side.checks import PAY, ClientCheck
+from consilience_conformance.client_side.dealings import Dealing
 from consilience_conformance.client_side.forgeries import STRANGER, stranger_key
-from consilience_conformance.client_side.payees import Dealing
 from consilience_conformance.client_side.spending import pays_by
 from consilience_conformance.client_side.stage import ClientStage
-from consilience_conformance.stage import timestamp
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding
+from consilience_conformance.wire_values import timestamp
 
 
 async def _buy(stage: ClientStage) -> None:

@@ -13,7 +13,7 @@ from consilience_conformance.client_side.forgeries import of_other_bytes
 from consilience_conformance.client_side.readings import READ, STEPS, read_rightly, rebuttals
 from consilience_conformance.client_side.stage import ClientStage
 from consilience_conformance.client_side.subjects import HOUR, Subject
-from consilience_conformance.records import MadeUpNode
+from consilience_conformance.records.made_up import MadeUpNode
 from consilience_conformance.transcripts import Transcript
 from consilience_conformance.verdicts import Finding
 

@@ -7,7 +7,7 @@ import hashlib
 from consilience.v1 import payment_pb2
 from consilience_conformance.client_side.cheats import cheated
 from consilience_conformance.client_side.checks import ClientCheck
-from consilience_conformance.client_side.payees import Dealing
+from consilience_conformance.client_side.dealings import Dealing
 
 
 def _overcharging(receipt: payment_pb2.Receipt) -> None:
@@ -56,13 +56,13 @@ CHECKS = (
     _receipt_check(
         "charge-for-text-after-a-cancel",
         what="that charges for text beyond what was ever signed, which an answer claims once it is cancelled,",
-        dealing=Dealing(afterthought="and so on, " * 20),
+        dealing=Dealing(lingers=True, afterthought="and so on, " * 20),
         give_up=True,
     ),
     _receipt_check(
         "charge-after-a-cancel",
         what="that charges an answer after it was cancelled for more than was used",
-        dealing=Dealing(receipt=_overcharging),
+        dealing=Dealing(lingers=True, receipt=_overcharging),
         give_up=True,
     ),
 )

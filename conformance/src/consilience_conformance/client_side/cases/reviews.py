@@ -10,8 +10,8 @@ from consilience_conformance.callers import Caller
 from consilience_conformance.client_side.forgeries import by_a_stranger, of_another_type, of_other_bytes, unsigned
 from consilience_conformance.client_side.readings import accepted, rejected
 from consilience_conformance.client_side.subjects import HOUR, Subject, enlarged
-from consilience_conformance.records import DAY, LONGEST, MadeUpNode
-from consilience_conformance.stage import timestamp
+from consilience_conformance.records.made_up import DAY, LONGEST, MadeUpNode
+from consilience_conformance.wire_values import timestamp
 
 _SCRIPT = "conformance.script"
 

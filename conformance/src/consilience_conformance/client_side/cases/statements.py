@@ -7,7 +7,7 @@ from consilience_conformance.client_side.checks import ClientCheck
 from consilience_conformance.client_side.forgeries import by_a_stranger, unsigned
 from consilience_conformance.client_side.readings import Make, rejected_record
 from consilience_conformance.client_side.subjects import HOUR, Subject, enlarged
-from consilience_conformance.records import DAY, LONGEST
+from consilience_conformance.records.made_up import DAY, LONGEST
 
 _WORDS = "It is as it was answered."
 

@@ -11,7 +11,7 @@ from consilience_conformance.client_side.checks import ClientCheck
 from consilience_conformance.client_side.forgeries import by_a_stranger, of_other_bytes, unsigned
 from consilience_conformance.client_side.readings import Make, rejected_record
 from consilience_conformance.client_side.subjects import HOUR, Subject, enlarged
-from consilience_conformance.records import MadeUpNode
+from consilience_conformance.records.made_up import MadeUpNode
 
 
 def _without_consent(subject: Subject) -> registry_pb2.Record:

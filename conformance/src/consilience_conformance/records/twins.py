@@ -15,17 +15,14 @@ from google.protobuf.message import DecodeError
 
 from consilience.v1 import registry_pb2
 from consilience_conformance.checks import Check
-from consilience_conformance.profiles import REGISTRY
-from consilience_conformance.publishers import Publisher
-from consilience_conformance.record_kinds import Cast, Kind
+from consilience_conformance.records.checks import PUBLISHED, record_check
+from consilience_conformance.records.kinds import Cast, Kind
+from consilience_conformance.records.publishers import Publisher
 from consilience_conformance.rules.refusals import refused
 from consilience_conformance.rules.registries import STORED, came_to, published, serves, serves_not, unchanged
 from consilience_conformance.stage import Stage
 from consilience_conformance.transcripts import Exchange, Transcript
 from consilience_conformance.verdicts import Finding
-
-PUBLISHED = ("records-are-taken-in",)
-"""What all that is refused, or replaced, rests on."""
 
 Make = Callable[[Cast], registry_pb2.Record | bytes]
 """Returns a record of a cast, or a whole encoded request, with a defect."""
@@ -84,15 +81,13 @@ def record_twins(
             yield from _judge_kind(seen, kind, some)
 
     ids = dict.fromkeys(one.requirement for some in spoilt.values() for one in some)
-    return Check(
-        name=name,
+    return record_check(
+        name,
         title=title,
         requirements=tuple(dict.fromkeys((*ids, "REC-ADM-001", "REC-ADM-002", *requirements))),
         drive=drive,
         judge=judge,
         after=after,
-        profile=REGISTRY,
-        asks=False,
     )
 
 

@@ -11,9 +11,9 @@ from consilience._wire import records as wire
 from consilience.errors import RefusedError
 from consilience.reviews import place_of
 from consilience_conformance.image import message_class
-from consilience_conformance.record_forgeries import FORGERIES, Forgery
-from consilience_conformance.record_kinds import KINDS, Cast, Kind
-from consilience_conformance.records import LONGEST, MadeUpNode, name_of
+from consilience_conformance.records.forgeries import FORGERIES, Forgery
+from consilience_conformance.records.kinds import KINDS, Cast, Kind
+from consilience_conformance.records.made_up import LONGEST, MadeUpNode, name_of
 
 EACH_KIND = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.word)
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from consilience.v1 import node_pb2
 from consilience_conformance.checks import Check
 from consilience_conformance.envelopes import envelope_digest
-from consilience_conformance.profiles import REGISTRY
-from consilience_conformance.publishers import Publisher
-from consilience_conformance.records import MadeUpNode, record_of
+from consilience_conformance.records.checks import record_check
+from consilience_conformance.records.made_up import MadeUpNode, record_of
+from consilience_conformance.records.publishers import Publisher
 from consilience_conformance.rules.refusals import was_accepted
 from consilience_conformance.rules.registries import STORED, came_to, found, pages, published
 from consilience_conformance.stage import Stage
@@ -91,15 +91,13 @@ def find_check(
         for question in questions:
             yield from found_findings(seen, question, cards=tuple(cards))
 
-    return Check(
-        name=name,
+    return record_check(
+        name,
         title=title,
         requirements=FIND,
         drive=drive,
         judge=judge,
         after=_AFTER,
-        profile=REGISTRY,
-        asks=False,
     )
 
 

@@ -14,7 +14,7 @@ from conformance.tests.made_transcripts import exchange, refusal
 from consilience.identity import KeyPair
 from consilience.server import Node, Registry
 from consilience.testing.nodes import serving_in_thread
-from consilience_conformance import publishers
+from consilience_conformance import patience
 from consilience_conformance.planning import Order, prepare
 from consilience_conformance.rules.refusals import retry_after
 from consilience_conformance.runner import Runner
@@ -37,7 +37,7 @@ def test_what_is_too_large_is_not_put_off() -> None:
 async def test_a_registry_that_takes_too_little_cannot_be_judged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publishers, "MOST_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(patience, "MOST_WAIT_SECONDS", 0.0)
     registry = Registry(store=f"sqlite:///{tmp_path}/records.db", publishes_per_minute=2)
     with serving_in_thread(Node("shelf", key=KeyPair.generate(), registry=registry)) as running:
         order = Order(address=running.address, tester_key=Path("unused"), only=("records-are-taken-in",))

@@ -20,17 +20,13 @@ from collections.abc import Callable, Sequence
 from google.protobuf.message import Message
 
 from consilience.v1 import registry_pb2
-from consilience_conformance.checks import UntestableError
-from consilience_conformance.records import name_of
+from consilience_conformance.patience import patiently
+from consilience_conformance.records.made_up import name_of
 from consilience_conformance.registry_methods import FIND_NODES, GET_RECORD, LIST_RECORDS, PUBLISH, SYNC_RECORDS
-from consilience_conformance.rules.refusals import retry_after
 from consilience_conformance.rules.registries import STORED, fate_of, next_page_of
 from consilience_conformance.stage import Stage
-from consilience_conformance.transcripts import Exchange, Transcript
+from consilience_conformance.transcripts import Exchange
 
-MOST_WAIT_SECONDS = 300.0
-"""A registry that takes 600 records a minute, from all checks together, has taken a call before."""
-LEAST_WAIT_SECONDS = 0.1
 AT_ONCE = 16
 """Calls that one publisher makes at one time: a server may bear no more of one connection than some hundred."""
 MOST_PAGES = 200
@@ -114,25 +110,7 @@ class Publisher:
         Raises:
             UntestableError: It is put off for too long.
         """
-        waited = 0.0
-        while True:
-            tried = Transcript(check=self.stage.transcript.check)
-            async with self._places:
-                stream = self.stage.open(name, method, make(), into=tried)
-                await stream.until(budget=self.stage.budget)
-            seconds = retry_after(tried[name])
-            if seconds is None:
-                self.stage.transcript.exchanges.append(tried[name])
-                self.stage.transcript.received_bytes += tried.received_bytes
-                return tried[name]
-            seconds = max(seconds, LEAST_WAIT_SECONDS)
-            waited += seconds
-            if waited > MOST_WAIT_SECONDS:
-                raise UntestableError(
-                    f"the registry puts calls of one address off for more than {MOST_WAIT_SECONDS:g} s: let this one "
-                    "call more often, for the time of a run"
-                )
-            await asyncio.sleep(seconds)
+        return await patiently(self.stage, name, method, make, places=self._places)
 
     async def _paged(
         self,

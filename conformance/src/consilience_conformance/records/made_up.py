@@ -22,7 +22,7 @@ from consilience.v1 import node_pb2, registry_pb2, review_pb2, tariff_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance import envelopes
 from consilience_conformance.callers import Caller
-from consilience_conformance.stage import timestamp
+from consilience_conformance.wire_values import timestamp
 
 DAY = timedelta(days=1)
 LONGEST = timedelta(days=730)

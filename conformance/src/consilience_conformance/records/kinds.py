@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from consilience.v1 import ask_pb2, node_pb2, registry_pb2, review_pb2, tariff_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
 from consilience_conformance.callers import Caller
-from consilience_conformance.records import (
+from consilience_conformance.records.made_up import (
     SKILL,
     MadeUpNode,
     MadeUpTicket,
@@ -24,7 +24,7 @@ from consilience_conformance.records import (
     record_of,
     retraction_of,
 )
-from consilience_conformance.stage import timestamp
+from consilience_conformance.wire_values import timestamp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

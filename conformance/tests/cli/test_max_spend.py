@@ -1,0 +1,218 @@
+"""`consilience-conformance run --max-spend`: no run spends more than it may, and a healthy node never fails by that."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from consilience.identity import KeyPair
+from consilience.rails.hold import HoldRail
+from consilience.server import IncomingAsk, Node, rates
+from consilience.server.answers import Answers
+from consilience.server.payments import Offer, Payments
+from consilience.tariffs import PricedUnit, Tariff, UnitPrice
+from consilience.testing.nodes import serving_in_thread
+from consilience_conformance import callers
+from consilience_conformance.cli import main
+from consilience_conformance.needs import NotLentError
+from consilience_conformance.purses import TEST_NETWORK, Purse, units, written
+
+PAID = "an-unpaid-ask-is-told-the-price,a-paid-ask-is-answered,PAY-SES-002,PAY-VCH-001,PAY-WDR-001,PAY-HOLD-001"
+ASKED = (
+    "ask,key-of-mixed-order-is-accepted,messages-of-the-node-keep-their-rules,message-bytes-are-limited,"
+    "first-check-that-fails-is-the-refusal,another-ask-under-a-bound-id-is-refused,refusal-binds-nothing,"
+    "ask-in-a-bad-envelope-is-refused,resume-from-behind-the-log-is-refused,callers-share-no-request-ids"
+)
+MOST = 100
+"""What an ask costs at its most."""
+EACH = 320
+"""What a session of a check holds that says nothing else: eight windows of the quote."""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return tmp_path / "shop.db"
+
+
+@pytest.fixture
+def tester(tmp_path: Path) -> Path:
+    return tmp_path / "tester.key"
+
+
+def _shop(store: Path, tester: Path, *, transfers_per_minute: int = 6000) -> Node:
+    """Returns a node whose one skill costs something of value, on credit or in escrow of the tester."""
+    issuer = callers.Tester.at(tester).callers[0].key
+    rail = HoldRail(network="main", assets=("USD/6",), max_credit=10**6, issuers=(issuer,))  # type: ignore[arg-type]
+    payments = Payments(
+        rails=(rail,), quotes_per_minute=600, sessions_per_minute=600, transfers_per_minute=transfers_per_minute
+    )
+    node = Node("shop", key=KeyPair.generate(), store=f"sqlite:///{store}", payments=payments)
+    prices = (UnitPrice(unit=PricedUnit.REQUEST, price=5), UnitPrice(unit=PricedUnit.OUTPUT_BYTE, price=1))
+    offer = Offer(tariff=Tariff(id="bytes", asset="USD/6", prices=prices), window=40, max_charge=100)
+
+    @node.skill("say", offers=[offer])
+    async def say(_: IncomingAsk) -> AsyncIterator[str]:
+        yield "a hundred units of text, or nearly"
+
+    return node
+
+
+@pytest.fixture
+def address(store: Path, tester: Path) -> Iterator[str]:
+    """Serves the shop, with a free skill beside."""
+    node = _shop(store, tester)
+
+    @node.skill("greet")
+    async def greet(_: IncomingAsk) -> AsyncIterator[str]:
+        yield "hello"
+
+    with serving_in_thread(node) as running:
+        yield running.address
+
+
+@pytest.fixture
+def paid_only(store: Path, tester: Path) -> Iterator[str]:
+    """Serves the shop, where nothing is free."""
+    with serving_in_thread(_shop(store, tester)) as running:
+        yield running.address
+
+
+def _run(address: str, tester: Path, *arguments: str, only: str = PAID) -> Result:
+    words = ["run", address, "--mode", "live", "--tester-key", str(tester), "--only", only, *arguments]
+    return CliRunner().invoke(main, words)
+
+
+def _promised(store: Path) -> int:
+    """Returns what the books of the node say that the judge could have come to owe it, or stood in for."""
+    with closing(sqlite3.connect(store)) as books:
+        rows = books.execute("SELECT authorized, credit_limit, deposited FROM sessions").fetchall()
+    for authorized, lent, deposited in rows:
+        assert authorized <= lent + deposited
+    return sum(max(authorized, deposited) for authorized, _, deposited in rows)
+
+
+def test_without_the_option_nothing_of_value_is_spent(address: str, store: Path, tester: Path) -> None:
+    result = _run(address, tester)
+    said = " ".join(result.stdout.split())
+    assert "a run spends nothing of value unless --max-spend 'AMOUNT ASSET' allows it" in said
+    assert result.exit_code == 3, result.output
+    assert _promised(store) == 0
+
+
+@pytest.mark.parametrize("allowed", [EACH - 1, EACH, 5 * EACH])
+def test_a_run_spends_no_more_than_it_may_and_says_what_it_left_out(
+    address: str, store: Path, tester: Path, allowed: int
+) -> None:
+    result = _run(address, tester, "--max-spend", written(allowed, asset="USD/6"))
+    said = " ".join(result.stdout.split())
+    assert result.exit_code == 3, result.output
+    assert f"needs 0.000320 USD/6, more than is left of --max-spend '{written(allowed, asset='USD/6')}'" in said
+    assert "UNTESTABLE" not in said
+    assert _promised(store) <= allowed
+
+
+def test_a_run_that_may_spend_enough_judges_all_that_costs_something(address: str, store: Path, tester: Path) -> None:
+    result = _run(address, tester, "--max-spend", "1 USD/6")
+    said = " ".join(result.stdout.split())
+    assert result.exit_code == 3, result.output
+    assert "needs a prepaid session, and what is of value no node gives to a tester" in said, result.stdout
+    assert "UNTESTABLE" not in said
+    assert "--max-spend" not in said
+    assert 0 < _promised(store) <= 1_000_000
+
+
+def test_where_nothing_is_free_nothing_is_asked_without_the_option(paid_only: str, store: Path, tester: Path) -> None:
+    result = _run(paid_only, tester, only=ASKED)
+    said = " ".join(result.output.split())
+    assert "is free, and say is paid in USD/6 by hold.v1 on main; a run spends nothing of value unless" in said
+    assert result.exit_code == 4, result.output
+    assert _promised(store) == 0
+
+
+def test_where_nothing_is_free_the_asks_of_all_checks_are_paid(paid_only: str, store: Path, tester: Path) -> None:
+    result = _run(paid_only, tester, "--max-spend", "1 USD/6", only=ASKED)
+    assert result.exit_code == 0, result.output
+    assert 0 < _promised(store) <= 1_000_000
+
+
+@pytest.mark.parametrize("asks", [1, 3, 10])
+def test_where_nothing_is_free_a_run_asks_as_often_as_it_may_pay(
+    paid_only: str, store: Path, tester: Path, asks: int
+) -> None:
+    result = _run(paid_only, tester, "--max-spend", written(asks * MOST, asset="USD/6"), only=ASKED)
+    said = " ".join(result.stdout.split())
+    assert result.exit_code == 3, result.output
+    assert f"needs 0.000100 USD/6, more than is left of --max-spend '{written(asks * MOST, asset='USD/6')}'" in said
+    assert "UNTESTABLE" not in said
+    assert _promised(store) <= asks * MOST
+
+
+def test_a_node_whose_paid_answers_break_a_rule_fails(
+    paid_only: str, tester: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = Answers.reader
+
+    def lenient(self: Answers, found: Any, *, after: int = 0) -> Any:
+        last = found.log.last_sequence if hasattr(found, "log") else found.last_sequence
+        return sound(self, found, after=min(after, last))
+
+    monkeypatch.setattr(Answers, "reader", lenient)
+    result = _run(paid_only, tester, "--max-spend", "1 USD/6", only="STRM-CUR-003")
+    assert "FAIL resume-from-behind-the-log-is-refused" in " ".join(result.stdout.split())
+    assert result.exit_code == 1, result.output
+
+
+def test_what_was_taken_is_gone_and_tests_cost_nothing() -> None:
+    purse = Purse(asset="USD/6", amount=100)
+    purse.take(60, asset="USD/6", network="main")
+    purse.take(1000, asset="TEST/0", network=TEST_NETWORK)
+    for amount, asset in ((41, "USD/6"), (1, "EUR/2")):
+        with pytest.raises(NotLentError):
+            purse.take(amount, asset=asset, network="main")
+    purse.take(40, asset="USD/6", network="main")
+    assert purse.covers("USD/6", network="main")
+    assert not purse.covers("EUR/2", network="main")
+    assert not Purse().covers("USD/6", network="main")
+    assert (str(purse), str(Purse())) == ("0.000100 USD/6", "")
+
+
+@pytest.mark.parametrize("words", ["5000", "USD/6", "-1 USD/6", "0.0000001 USD/6", "1.5 TEST/0", "5000 usd"])
+def test_what_is_no_amount_of_an_asset_is_a_wrong_command_line(words: str) -> None:
+    result = CliRunner().invoke(main, ["run", "127.0.0.1:1", "--max-spend", words])
+    assert result.exit_code == 64
+    assert "is no amount of" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"), [("0.005 USD/6", 5000), ("1 USD/6", 10**6), ("0.10 USD/2", 10), ("7 TEST/0", 7)]
+)
+def test_amounts_are_written_as_everywhere(text: str, amount: int) -> None:
+    asset = text.partition(" ")[2]
+    assert units(text) == (amount, asset)
+    assert units(written(amount, asset=asset)) == (amount, asset)
+
+
+def test_a_run_whose_allowance_pays_for_no_ask_has_done_too_little(paid_only: str, tester: Path) -> None:
+    result = _run(paid_only, tester, "--max-spend", "0.000099 USD/6", only="")
+    said = " ".join(result.stdout.split())
+    assert result.exit_code == 3, result.output
+    assert "not judged though asked for: what --max-spend '0.000099 USD/6' is too little for" in said
+
+
+def test_a_node_that_opens_few_sessions_in_a_minute_is_waited_for(
+    store: Path, tester: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rates, "MINUTE", timedelta(seconds=1))
+    with serving_in_thread(_shop(store, tester, transfers_per_minute=2)) as running:
+        result = _run(running.address, tester, "--max-spend", "1 USD/6", only=ASKED)
+    with closing(sqlite3.connect(store)) as books:
+        (sessions,) = books.execute("SELECT count(*) FROM sessions").fetchone()
+    assert result.exit_code == 0, result.output
+    assert sessions > 2
