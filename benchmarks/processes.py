@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 START_SECONDS = 60.0
+LAST_WORDS = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +36,15 @@ async def serving(*arguments: str) -> AsyncIterator[Served]:
         RuntimeError: The process ended, or wrote no address in time.
     """
     with tempfile.TemporaryDirectory(prefix="consilience-bench-") as folder:
-        ready = Path(folder) / "ready"
-        process = subprocess.Popen([sys.executable, "-m", *arguments, str(ready)])  # noqa: ASYNC220 - once, at the start
+        ready, output = Path(folder) / "ready", Path(folder) / "output"
+        with output.open("wb") as said:
+            command = [sys.executable, "-m", *arguments, str(ready)]
+            process = subprocess.Popen(command, stdout=said, stderr=said)  # noqa: ASYNC220 - once, at the start
         try:
             async with asyncio.timeout(START_SECONDS):
                 while not ready.exists():
                     if process.poll() is not None:
-                        raise RuntimeError(f"{' '.join(arguments)} ended with {process.returncode}")
+                        raise RuntimeError(f"{' '.join(arguments)} ended: {output.read_text()[-LAST_WORDS:]}")
                     await asyncio.sleep(0.02)
             yield Served(address=ready.read_text(), process=psutil.Process(process.pid))
         finally:

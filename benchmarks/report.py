@@ -1,32 +1,44 @@
-"""The results as JSON and as the table in the docs."""
+"""The results as JSON and as tables in the docs."""
 
 import dataclasses
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from benchmarks.pairs import Ratio
+from scripts.machine_cache import ROOT
+from scripts.spec_regions import redrawn
 
-RESULTS = Path("benchmarks/results.json")
-TABLE = Path("docs/guides/performance.md")
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+RESULTS = ROOT / "benchmarks/results.json"
+PAGE = ROOT / "docs/guides/performance.md"
 
 
 def write_report(ratios: Sequence[Ratio]) -> None:
-    """Writes both files; the text around the table is left as it is."""
+    """Writes the results of `make bench`."""
+    write_results(RESULTS, ratios=ratios)
+    write_tables(PAGE, {"ratios": table(ratios)})
+
+
+def write_results(file: Path, *, ratios: Sequence[Ratio], **more: Any) -> None:  # noqa: ANN401 - anything that is JSON
+    """Writes ratios, and what else there is, with when and where they were measured."""
     results = {
         "measured_at": datetime.now(UTC).strftime("%Y-%m-%d"),
         "python": platform.python_version(),
         "processors": os.cpu_count(),
         "ratios": [dataclasses.asdict(ratio) | {"reached": ratio.reached} for ratio in ratios],
+        **more,
     }
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
-    head, _, rest = TABLE.read_text().partition(BEGIN)
-    tail = rest.partition(END)[2]
-    TABLE.write_text(f"{head}{BEGIN}\n\n{table(ratios)}\n\n{END}{tail}")
+    file.write_text(json.dumps(results, indent=2) + "\n")
+
+
+def write_tables(page: Path, tables: Mapping[str, str]) -> None:
+    """Writes tables into the regions of their names; the text around them is left as it is."""
+    text = page.read_text(encoding="utf-8")
+    page.write_text(redrawn(text, drawings={"table": tables.__getitem__}), encoding="utf-8")
 
 
 def table(ratios: Sequence[Ratio]) -> str:

@@ -76,7 +76,10 @@ async def serve_shop(ready: Path) -> None:
 
     limits = dataclasses.replace(DEFAULT_LIMITS, max_running_asks=1024, max_running_asks_per_caller=1024)
     payments = Payments(
-        rails=(HoldRail(max_credit=1_000_000_000),), quotes_per_minute=100_000, sessions_per_minute=10_000
+        rails=(HoldRail(max_credit=1_000_000_000),),
+        quotes_per_minute=100_000,
+        sessions_per_minute=10_000,
+        transfers_per_minute=100_000,
     )
     node = Node(name="shop", limits=limits, payments=payments, data_policy=DataPolicy(max_data_class=DataClass.PUBLIC))
     prices = (UnitPrice(unit=PricedUnit.REQUEST, price=5), UnitPrice(unit=PricedUnit.OUTPUT_BYTE, price=1))

@@ -116,6 +116,11 @@ class Sqlite:
         with self._connected(self.path) as connection:
             return _number(connection.execute(HELD).fetchone())
 
+    def digests(self) -> set[bytes]:
+        """Returns those of all records."""
+        with self._connected(self.path) as connection:
+            return {bytes(digest) for (digest,) in connection.execute("SELECT digest FROM records")}
+
     def size(self) -> int:
         """Adds up the file and its log."""
         return sum(file.stat().st_size for file in self.path.parent.glob(f"{self.path.name}*"))

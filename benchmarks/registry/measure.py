@@ -166,7 +166,7 @@ class Bench:
         store = record_store_at(database.url)
         await store.open()
         await store.close()
-        async with registry(database.url, follow=served.address), asyncio.timeout(SYNC_SECONDS):
+        async with registry(database.url, follow=[served.address.strip()]), asyncio.timeout(SYNC_SECONDS):
             first, began = await self._held(database, at_least=self._synced // 10)
             last, ended = await self._held(database, at_least=first + self._synced)
         return (last - first) / (ended - began)

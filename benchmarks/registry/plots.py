@@ -1,25 +1,13 @@
-"""How a registry does as it grows, as drawings in the docs. The same results give the same bytes."""
+"""How a registry does as it grows, as drawings in the docs."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
+from benchmarks.drawings import drawing
 from benchmarks.registry.figures import Point
-from scripts.machine_cache import ROOT
 
-FOLDER = ROOT / "docs/network"
 LIMIT_MS = 20.0
 GIBI = 2**30
 
-_LOOK: dict[Any, Any] = {
-    "axes.grid": True,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "font.size": 9,
-    "grid.alpha": 0.3,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "consilience",
-}
-_INCHES = (6.4, 3.2)
 Line = tuple[str, str, Callable[[Point], float]]
 """A label, a style, and what is drawn."""
 
@@ -49,12 +37,7 @@ def _draw(
     limit: float | None = None,
     logarithmic: bool = False,
 ) -> None:
-    # Not at the top: whoever only measures does not have it.
-    import matplotlib as mpl  # noqa: PLC0415
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
-    with mpl.rc_context(_LOOK):
-        drawing, axes = plt.subplots(figsize=_INCHES, layout="constrained")
+    with drawing(name) as axes:
         for number, database in enumerate(dict.fromkeys(point.database for point in points)):
             of_database = [point for point in points if point.database == database]
             for label, style, of in lines:
@@ -76,6 +59,3 @@ def _draw(
             axes.set_ylim(bottom=0)
         axes.set_xlabel("cards, and as many reviews")
         axes.set_ylabel(says)
-        axes.legend(frameon=False, fontsize=8)
-        drawing.savefig(FOLDER / f"{name}.svg", metadata={"Date": None, "Creator": None})
-        plt.close(drawing)

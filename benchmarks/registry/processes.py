@@ -2,9 +2,10 @@
 
 import contextlib
 import importlib
+import json
 import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import psycopg
@@ -48,21 +49,34 @@ def postgres(folder: Path) -> Iterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def registry(store: str, *, follow: str = "") -> AsyncIterator[Served]:
+async def registry(
+    store: str,
+    *,
+    follow: Sequence[str] = (),
+    follow_seconds: float = 0.1,
+    address: str = "127.0.0.1:0",
+    advertise: Sequence[str] = (),
+    state: Path | None = None,
+) -> AsyncIterator[Served]:
     """Runs a registry, as `consilience-node` does, without bounds for an address.
 
     Args:
         store: The URL of its store.
-        follow: The address of another one that it follows, if any.
+        follow: The addresses of others that it follows.
+        follow_seconds: How long it waits after each look at them.
+        address: Where it serves.
+        advertise: What its card says of that; nothing: the same.
+        state: Where its key is kept; None: it has a new one.
     """
     with tempfile.TemporaryDirectory(prefix="consilience-bench-") as folder:
         file = Path(folder) / "node.toml"
-        followed = f'follow = ["{follow.strip()}"]\nfollow_seconds = 0.1\n' if follow else ""
+        advertised = f"advertise = {json.dumps(advertise)}\n" if advertise else ""
         file.write_text(
-            'models = []\nskills = []\n[node]\nname = "registry"\nstore = "memory"\n'
-            f'[registry]\nstore = "{store}"\nmax_records = {MAX_RECORDS}\n{followed}'
+            f'models = []\nskills = []\n[node]\nname = "registry"\nstore = "memory"\n{advertised}'
+            f'[registry]\nstore = "{store}"\nmax_records = {MAX_RECORDS}\n'
+            f"follow = {json.dumps(follow)}\nfollow_seconds = {follow_seconds}\n"
             "publishes_per_minute = 0\nreads_per_minute = 0\nopen_feeds = 0\n"
         )
-        words = ("serve", "--config", str(file), "--state-folder", folder, "--address", "127.0.0.1:0", "--ready-file")
-        async with serving("consilience_node", *words) as served:
+        words = ("serve", "--config", str(file), "--state-folder", str(state or folder), "--address", address)
+        async with serving("consilience_node", *words, "--ready-file") as served:
             yield served

@@ -1,18 +1,13 @@
 """The results as JSON, and as tables and drawings in the docs."""
 
 import dataclasses
-import json
-import os
-import platform
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 
 from benchmarks.pairs import Ratio
 from benchmarks.registry.figures import Point
 from benchmarks.registry.plots import draw_growth
-from benchmarks.report import table
+from benchmarks.report import table, write_results, write_tables
 from scripts.machine_cache import ROOT
-from scripts.spec_regions import redrawn
 
 RESULTS = ROOT / "benchmarks/registry.json"
 PAGE = ROOT / "docs/network/registry.md"
@@ -21,21 +16,13 @@ MEBI = 2**20
 
 def write_report(points: Sequence[Point], *, ratios: Sequence[Ratio]) -> None:
     """Writes the results, the tables into the regions of their names, and the drawings; other text is left as it is."""
-    results = {
-        "measured_at": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "python": platform.python_version(),
-        "processors": os.cpu_count(),
-        "ratios": [dataclasses.asdict(ratio) | {"reached": ratio.reached} for ratio in ratios],
-        "growth": [dataclasses.asdict(point) for point in points],
-    }
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    write_results(RESULTS, ratios=ratios, growth=[dataclasses.asdict(point) for point in points])
     tables = {
         "ratios": table(ratios),
         "growth": table_of_points(points),
         "kinds": table_of_kinds(largest(points)),
     }
-    text = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(redrawn(text, drawings={"table": tables.__getitem__}), encoding="utf-8")
+    write_tables(PAGE, tables)
     draw_growth(points)
 
 

@@ -1,30 +1,14 @@
-"""The results of the simulations as drawings in the docs. The same results give the same bytes."""
+"""The results of the simulations as drawings in the docs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
-import matplotlib as mpl
-from matplotlib import pyplot as plt
 from matplotlib.ticker import PercentFormatter
 
+from benchmarks.drawings import drawing
 from benchmarks.reputation.experiments import Result, figure
 from benchmarks.reputation.worlds import Floats
-from scripts.machine_cache import ROOT
-
-FOLDER = ROOT / "docs/network"
-
-_LOOK: dict[Any, Any] = {
-    "axes.grid": True,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "font.size": 9,
-    "grid.alpha": 0.3,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "consilience",
-}
-_INCHES = (6.4, 3.2)
 
 
 def draw(
@@ -40,8 +24,7 @@ def draw(
         of: Which figure.
         says: What the figure is called.
     """
-    with mpl.rc_context(_LOOK):
-        drawing, axes = plt.subplots(figsize=_INCHES, layout="constrained")
+    with drawing(name) as axes:
         for method in dict.fromkeys(result.method for result in results):
             found = [figure(of(result)) for result in results if result.method == method]
             places = range(len(found))
@@ -53,6 +36,3 @@ def draw(
         axes.set_ylabel(says)
         axes.set_ylim(bottom=0)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        axes.legend(frameon=False, fontsize=8)
-        drawing.savefig(FOLDER / f"{name}.svg", metadata={"Date": None, "Creator": None})
-        plt.close(drawing)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from benchmarks.reputation.claims import Verdict
 from benchmarks.reputation.experiments import Result, figure
 from benchmarks.reputation.worlds import Floats
 from scripts.machine_cache import ROOT
-from scripts.spec_regions import redrawn
 
 PAGE = ROOT / "docs/network/reputation.md"
 
@@ -38,12 +37,6 @@ def percent(values: Floats) -> str:
     """Returns a mean with its margin, in per cent."""
     found = figure(values)
     return f"{100 * found.mean:.1f} ± {100 * found.margin:.1f}"
-
-
-def write_page(tables: Mapping[str, str]) -> None:
-    """Writes the tables into the regions of their names; the text around them is left as it is."""
-    text = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(redrawn(text, drawings={"table": tables.__getitem__}), encoding="utf-8")
 
 
 def _table(lines: Iterable[Sequence[str]]) -> str:

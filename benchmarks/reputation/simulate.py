@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from benchmarks.report import write_tables
 from benchmarks.reputation.askers import METHODS, OURS, OURS_BY_AGREEMENT, Ear, Method
 from benchmarks.reputation.claims import verdicts
 from benchmarks.reputation.experiments import Result, run
 from benchmarks.reputation.plots import draw
-from benchmarks.reputation.report import claims_table, comparison, write_page
+from benchmarks.reputation.report import PAGE, claims_table, comparison
 from benchmarks.reputation.scenarios import (
     COPIERS,
     CORRUPT_SHARES,
@@ -128,7 +129,7 @@ def simulate(*, seeds: int) -> bool:
     for name, results in (sweeps | {"agreement": agreement}).items():
         tables |= {f"{name}-bad": comparison(results, of=_bad), f"{name}-regret": comparison(results, of=_regret)}
     tables["agreement-start"] = comparison(agreement, of=_regret_at_start)
-    write_page(tables)
+    write_tables(PAGE, tables)
     _draw(sweeps)
     for verdict in found:
         if not verdict.holds:
