@@ -26,7 +26,7 @@ $(READY): pyproject.toml reference_node/pyproject.toml conformance/pyproject.tom
 
 .PHONY: demo
 demo: $(READY) ## find who knows, ask, pay and review, between real processes; ASK=deadlock asks for another term
-	@python -m examples.demo.run $(if $(ASK),-- "$$ASK")
+	@python -m examples.demo $(if $(ASK),-- "$$ASK")
 
 .PHONY: test
 test: lint ## all checks and all tests; JOBS=4 for more at one time
@@ -39,7 +39,7 @@ certify: $(READY) ## build the node in Go, and let the judge certify it; the rep
 .PHONY: selftest
 selftest: $(READY) ## judge the judge: each fault of a node has to be found; NEAR=1 by the checks of its subject alone
 	@rm -rf build/selftest
-	consilience-conformance selftest $(if $(NEAR),--near) --out build/selftest
+	consilience-conformance selftest $(if $(NEAR),--near --tries 2) --out build/selftest
 
 .PHONY: flakes
 flakes: $(READY) ## judge healthy nodes 200 times on a busy machine; nothing may be found (for the night)
@@ -84,6 +84,11 @@ bench: $(READY) ## measure, and write benchmarks/results.json
 bench-registry: $(READY) ## measure registries up to a million cards, and write docs/network/registry.md (for the night)
 	"$(PYTHON)" -m scripts.set_up bench simulate
 	python -m benchmarks.registry.measure $(if $(FOLDER),--folder "$(FOLDER)")
+
+.PHONY: bench-federation
+bench-federation: $(READY) ## measure how registries agree through a death and a cut, and write docs/network/federation.md
+	"$(PYTHON)" -m scripts.set_up bench simulate
+	python -m benchmarks.federation.measure
 
 .PHONY: simulate
 simulate: $(READY) ## simulate attacks on reputation, and write docs/network (for the night)

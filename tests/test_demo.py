@@ -14,7 +14,7 @@ from examples.demo.processes import DemoError, network
 from scripts.machine_cache import ROOT
 
 PARTS = ("start", "how sure", "found through", "price", "receipt", "reviewed", "found again", "offline", "try next")
-DEMO = (sys.executable, "-m", "examples.demo.run", "deadlock")
+DEMO = (sys.executable, "-m", "examples.demo", "deadlock")
 CONSILIENCE = Path(sys.executable).with_name("consilience")
 WAIT_SECONDS = 60.0
 
@@ -134,6 +134,22 @@ def test_who_interrupts_the_demo_ends_all_of_it(tmp_path: Path, part: str, numbe
         assert demo.wait(WAIT_SECONDS) == code
     assert "Traceback" not in said
     assert left_behind(tmp_path) == []
+    assert list(tmp_path.glob("consilience-demo-*")) == []
+
+
+def test_ctrl_c_while_the_demo_is_imported_ends_it_without_a_trace() -> None:
+    program = (
+        "import os, runpy, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'grpc':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "runpy.run_module('examples.demo', run_name='__main__')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted before it began\n")
 
 
 @pytest.mark.timeout(180)

@@ -26,6 +26,17 @@ def test_a_block_that_fails_fails_the_guide(tmp_path: Path) -> None:
         run_page(page, tmp_path)
 
 
+def test_who_runs_the_last_example_of_a_rail_again_is_paid_again(tmp_path: Path) -> None:
+    blocks = blocks_of(ROOT / "docs" / "guides" / "write-a-rail.md")
+    page = tmp_path / "page.md"
+    page.write_text(
+        "".join(map(_as_text, [*_files(blocks), *[block for block in blocks if "bank.db" in block.text][-1:] * 2]))
+    )
+    first, second = run_page(page, tmp_path)
+    assert "SUCCEEDED" in first
+    assert first == second
+
+
 def test_the_failure_that_a_guide_shows_is_what_the_judge_says(tmp_path: Path) -> None:
     guide = ROOT / "docs" / "guides" / "certify-your-node.md"
     shown = re.search(r"```text\n(FAIL .*?)```", guide.read_text(), flags=re.DOTALL)

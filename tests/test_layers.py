@@ -47,7 +47,11 @@ def tree(tmp_path: Path) -> Path:
             "import consilience.v1.node_pb2",
             "Messages are read and written in _wire alone",
         ),
-        ("sdk/src/consilience/envelopes.py", "import grpc", "grpc stays in v1, _wire, client, server and testing"),
+        (
+            "sdk/src/consilience/envelopes.py",
+            "import grpc",
+            "grpc stays in v1, _wire, rails.bank, client, server and testing",
+        ),
     ],
 )
 def test_an_import_that_climbs_is_refused(tree: Path, module: str, line: str, contract: str) -> None:
