@@ -51,7 +51,7 @@ crashes: $(READY) ## kill a process that keeps a ledger 1,000 times; nothing may
 	python -m sdk.tests.server.store.crashes --runs $(or $(RUNS),1000)
 
 .PHONY: lint
-lint: $(READY) ## style, types, layers, protos
+lint: $(READY) ## style, types, layers, protos, rules of the house
 	ruff check
 	ruff format --check
 	mypy $(wildcard $(PYTHON_CODE))
@@ -59,6 +59,7 @@ lint: $(READY) ## style, types, layers, protos
 	buf lint
 	buf format --diff --exit-code --path proto/consilience
 	python -m scripts.check_breaking
+	pytest -q tests/test_house_rules.py
 
 .PHONY: fmt
 fmt: $(READY) ## format Python and protos, mend what can be mended
