@@ -38,4 +38,13 @@ class NotLentError(Exception):
 
 
 class NotAllowedError(NotLentError):
-    """Raised where a check needs more than is left of what the run was allowed to spend; its text says how much."""
+    """Raised where a check needs more than is left of what the run was allowed to spend; its text says how much.
+
+    Attributes:
+        needed: The same, in units of the asset.
+    """
+
+    def __init__(self, text: str, *, needed: int) -> None:
+        """Says how much it is."""
+        super().__init__(text)
+        self.needed = needed

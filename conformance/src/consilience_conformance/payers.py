@@ -279,7 +279,9 @@ class Payer:
         return await patiently(self.stage, name, CONFIRM, request)
 
     def voucher(self, account: Account, cumulative: int, **changes: object) -> SignedEnvelope:
-        """Signs a voucher."""
+        """Signs a voucher, and takes note of what it promises, which is no more than the session holds."""
+        terms, most = account.terms.value, max(0, min(cumulative, account.amount))
+        self.stage.surroundings.purse.promise(most, session_id=account.session_id, network=terms.network)
         fields: dict[str, object] = {
             "payer": self.caller.key,
             "session_id": account.session_id,

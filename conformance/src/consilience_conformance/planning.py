@@ -117,7 +117,7 @@ def plan_of(order: Order, *, target: Target, checks: Sequence[Check], served: Co
         # Where nothing is free, and no script is asked either, each ask is paid for.
         live = priced
     if live is None and not scripted and REGISTRY not in profiles:
-        raise NotPreparedError(_nothing_to_ask(target.card, address=order.address))
+        raise NotPreparedError(_nothing_to_ask(target.card, order=order))
     plan = Plan(
         target=target,
         checks=checks,
@@ -152,14 +152,15 @@ def too_narrow_for_scripts(card: node_pb2.NodeCard) -> str:
     return ""
 
 
-def _nothing_to_ask(card: node_pb2.NodeCard, *, address: str) -> str:
+def _nothing_to_ask(card: node_pb2.NodeCard, *, order: Order) -> str:
     """Returns why a node cannot be asked anything, and what to do, for people."""
     costly = next(_readers(card), None)
     if costly is None:
         trouble = f"no skill of the node reads {_PLAIN_TEXT}: name one that can be asked with --skill"
     else:
-        trouble = f"no skill of the node that reads {_PLAIN_TEXT} is free, and {why_unpaid(card, costly)}: allow it"
-    return f"{trouble}, or let the node be judged by scripts. {how_to_get_a_grant(address)}"
+        why = why_unpaid(card, costly, purse=order.surroundings.purse)
+        trouble = f"no skill of the node that reads {_PLAIN_TEXT} is free, and {why}: allow it"
+    return f"{trouble}, or let the node be judged by scripts. {how_to_get_a_grant(order.address)}"
 
 
 def _with_script(plan: Plan, *, order: Order) -> Plan:

@@ -6,14 +6,14 @@ allowed, over all checks together; by default that is nothing.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from decimal import Decimal
 
 from consilience.v1 import node_pb2, tariff_pb2
+from consilience_conformance.amounts import written
 from consilience_conformance.needs import NotAllowedError, NotLentError
 from consilience_conformance.rules.quotes import tariffs_of
+from consilience_conformance.spending import Spending
 
 HOLD_RAIL = "hold.v1"
 """The rail on which a judge pays: it needs no outside service."""
@@ -21,36 +21,8 @@ BANK_RAIL = "conformance.bank"
 """The rail whose bank the judge plays: nothing is paid for on it."""
 TEST_NETWORK = "test"
 
-_AMOUNT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ([A-Z][A-Z0-9]{1,15}/[0-9]{1,2})")
-
 _PAID_BY = (tariff_pb2.BACKING_CREDIT, tariff_pb2.BACKING_PREPAID)
 """What a tester can have stand behind a session by itself: its own word, or on a test network a grant of the node."""
-
-
-def written(amount: int, *, asset: str) -> str:
-    """Returns an amount as people write it: `0.005 USD/6` of 5000 smallest units."""
-    return f"{Decimal(amount).scaleb(-_scale(asset)):f} {asset}"
-
-
-def units(text: str) -> tuple[int, str]:
-    """Returns the smallest units, and the asset, of an amount as people write it.
-
-    Raises:
-        ValueError: It is written otherwise, or its asset is not divided so far.
-    """
-    found = _AMOUNT.fullmatch(text)
-    if found is None:
-        raise ValueError(f"{text!r} is no amount of an asset: write '0.005 USD/6', which is half a cent")
-    number, asset = found.groups()
-    amount = Decimal(number).scaleb(_scale(asset))
-    if amount != int(amount):
-        raise ValueError(f"{text!r} is no amount of {asset}, which has {_scale(asset)} digits behind the point")
-    return int(amount), asset
-
-
-def _scale(asset: str) -> int:
-    """Returns how many digits behind the point an asset has."""
-    return int(asset.rpartition("/")[2])
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,17 +33,32 @@ class Purse:
         asset: `USD/6`; empty: none but those of test networks.
         amount: In units of the asset.
         taken: What sessions may cost that were opened so far.
-        wanting: The names of the checks that needed more than was left.
+        promised: What vouchers and holds were signed for, by the id of the session.
+        wanting: The checks that needed more than was left, or rest on one that did: how much each is known to need.
     """
 
     asset: str = ""
     amount: int = 0
     taken: int = 0
-    wanting: list[str] = field(default_factory=list)
+    promised: dict[bytes, int] = field(default_factory=dict)
+    wanting: dict[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """The allowance as `--max-spend` takes it; empty: nothing."""
         return written(self.amount, asset=self.asset) if self.asset else ""
+
+    @property
+    def spending(self) -> Spending | None:
+        """What was spent so far; None: nothing may be."""
+        if not self.asset:
+            return None
+        return Spending(
+            asset=self.asset,
+            allowed=self.amount,
+            set_aside=self.taken,
+            authorized=sum(self.promised.values()),
+            left_out=dict(self.wanting),
+        )
 
     def covers(self, asset: str, *, network: str) -> bool:
         """Tells whether an asset on a network may be spent at all."""
@@ -81,16 +68,23 @@ class Purse:
         """Takes what a session may cost at most.
 
         Raises:
-            NotLentError: Nothing may be spent. `NotAllowedError`: so much is not left.
+            NotLentError: Nothing may be spent of the asset. `NotAllowedError`: so much is not left.
         """
         if network == TEST_NETWORK:
             return
         needed = f"needs {written(amount, asset=asset)}"
         if not self.asset:
             raise NotLentError(f"{needed}, and no --max-spend allows it")
-        if asset != self.asset or self.taken + amount > self.amount:
-            raise NotAllowedError(f"{needed}, more than is left of --max-spend '{self}'")
+        if asset != self.asset:
+            raise NotLentError(f"{needed}, and --max-spend '{self}' allows {self.asset} alone")
+        if self.taken + amount > self.amount:
+            raise NotAllowedError(f"{needed}, more than is left of --max-spend '{self}'", needed=amount)
         self.taken += amount
+
+    def promise(self, amount: int, *, session_id: bytes, network: str) -> None:
+        """Takes note of what is signed for in a session for which something was taken."""
+        if network != TEST_NETWORK:
+            self.promised[session_id] = max(amount, self.promised.get(session_id, 0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,15 +138,26 @@ def is_prepaid_in_value(card: node_pb2.NodeCard) -> bool:
     )
 
 
-def why_unpaid(card: node_pb2.NodeCard, skill: node_pb2.Skill) -> str:
-    """Returns why a run does not pay for a skill, for people."""
+def why_unpaid(card: node_pb2.NodeCard, skill: node_pb2.Skill, *, purse: Purse) -> str:
+    """Returns why a run does not pay for a skill out of a purse, for people."""
     costs = ", ".join(_prices(card, skill))
     if not costs:
         return f"{skill.id} is free"
-    return (
-        f"{skill.id} is paid in {costs}; a run spends nothing of value unless --max-spend 'AMOUNT ASSET' allows it, "
-        f"and pays by the rail {HOLD_RAIL} alone"
-    )
+    return f"{skill.id} is paid in {costs}; {_what_is_amiss(card, skill, purse=purse)}"
+
+
+def _what_is_amiss(card: node_pb2.NodeCard, skill: node_pb2.Skill, *, purse: Purse) -> str:
+    if not purse.asset:
+        return (
+            "a run spends nothing of value unless --max-spend 'AMOUNT ASSET' allows it, and pays by the rail "
+            f"{HOLD_RAIL} alone"
+        )
+    assets = tuple(dict.fromkeys(tariff.asset for tariff in tariffs_of(card, skill)))
+    if purse.asset not in assets:
+        return f"--max-spend '{purse}' allows {purse.asset}, and not {' or '.join(assets)}"
+    if not purse.amount:
+        return f"--max-spend '{purse}' allows nothing"
+    return f"a run pays by the rail {HOLD_RAIL} alone, and there on credit"
 
 
 def _prices(card: node_pb2.NodeCard, skill: node_pb2.Skill) -> Iterator[str]:

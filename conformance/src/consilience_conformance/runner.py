@@ -184,6 +184,7 @@ class Runner:
             if before.verdict in _PROCEED:
                 continue
             if before.verdict in {Verdict.NOT_TESTED, Verdict.NOT_APPLICABLE}:
+                self._leave_out(check, like=name)
                 return _undriven(check, before.verdict, because=before.because)
             return _undriven(
                 check, Verdict.UNTESTABLE, because=f"blocked by {name}", blocked_by=before.blocked_by or name
@@ -201,6 +202,12 @@ class Runner:
                 if _met_silence(result.transcript):
                     self._first_silent = self._first_silent or check.name
             return result
+
+    def _leave_out(self, check: Check, *, like: str) -> None:
+        """Takes note of a check that rests on one for which too little money was left, and needs no less itself."""
+        wanting = self._plan.surroundings.purse.wanting
+        if like in wanting:
+            wanting[check.name] = wanting[like] if check.asks else 0
 
     def _out_of_scope(self, check: Check) -> CheckResult | None:
         """Returns the result of a check that this run does not make, whatever the others say; None: it makes it."""
@@ -257,7 +264,9 @@ class Runner:
         if not costly:
             because = f"no {'script' if Needs.SCRIPT in check.needs else 'skill'} of the card costs anything"
             return _undriven(check, Verdict.NOT_APPLICABLE, because=because)
-        return _undriven(check, Verdict.NOT_TESTED, because=why_unpaid(card, costly[0]))
+        return _undriven(
+            check, Verdict.NOT_TESTED, because=why_unpaid(card, costly[0], purse=self._plan.surroundings.purse)
+        )
 
     async def _driven(self, check: Check) -> CheckResult:
         transcript = Transcript(check=check.name)
@@ -276,7 +285,7 @@ class Runner:
         except NotLentError as reason:
             verdict, because = Verdict.NOT_TESTED, str(reason)
             if isinstance(reason, NotAllowedError):
-                self._plan.surroundings.purse.wanting.append(check.name)
+                self._plan.surroundings.purse.wanting[check.name] = reason.needed
         except UntestableError as reason:
             verdict, because = Verdict.UNTESTABLE, str(reason)
         except Exception:  # noqa: BLE001 - a fault of ours is a verdict of its own, never one about the node

@@ -77,6 +77,7 @@ class Trial:
             requirements_digest=set_digest(),
             results=tuple(self._ended[check.name] for check in plan.checks if check.name in self._ended),
             demands=(*plan.demands, *_paid_for(plan.surroundings.purse)),
+            spending=plan.surroundings.purse.spending,
         )
 
     def _take(self, result: CheckResult) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from consilience_conformance.requirements import Role
+from consilience_conformance.spending import Spending
 from consilience_conformance.transcripts import Transcript
 
 
@@ -144,6 +145,7 @@ class RunResult:
         requirements_digest: SHA-256 over the set of requirements, in hexadecimal.
         results: One for each check, in the order of the specification.
         demands: What was asked for by name, none: nothing in particular.
+        spending: What was spent of what could be; None: nothing could.
         role: Who was judged. Of a client, `address` is its command and `node_name` what it calls itself.
     """
 
@@ -160,6 +162,7 @@ class RunResult:
     requirements_digest: str
     results: tuple[CheckResult, ...] = field(default_factory=tuple)
     demands: tuple[Demand, ...] = ()
+    spending: Spending | None = None
     role: Role = "node"
 
     def of_requirements(self) -> Mapping[str, Verdict]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
@@ -20,9 +21,8 @@ from consilience.server.payments import Offer, Payments
 from consilience.tariffs import PricedUnit, Tariff, UnitPrice
 from consilience.testing.nodes import serving_in_thread
 from consilience_conformance import callers
+from consilience_conformance.amounts import written
 from consilience_conformance.cli import main
-from consilience_conformance.needs import NotLentError
-from consilience_conformance.purses import TEST_NETWORK, Purse, units, written
 
 PAID = "an-unpaid-ask-is-told-the-price,a-paid-ask-is-answered,PAY-SES-002,PAY-VCH-001,PAY-WDR-001,PAY-HOLD-001"
 ASKED = (
@@ -98,11 +98,18 @@ def _promised(store: Path) -> int:
     return sum(max(authorized, deposited) for authorized, _, deposited in rows)
 
 
+def _spending(folder: Path) -> dict[str, Any]:
+    """Returns what the JSON report of a run says that it spent."""
+    spending: dict[str, Any] = json.loads((folder / "report.json").read_text())["spending"]
+    return spending
+
+
 def test_without_the_option_nothing_of_value_is_spent(address: str, store: Path, tester: Path) -> None:
     result = _run(address, tester)
     said = " ".join(result.stdout.split())
     assert "a run spends nothing of value unless --max-spend 'AMOUNT ASSET' allows it" in said
     assert result.exit_code == 3, result.output
+    assert "Spent" not in said
     assert _promised(store) == 0
 
 
@@ -169,34 +176,11 @@ def test_a_node_whose_paid_answers_break_a_rule_fails(
     assert result.exit_code == 1, result.output
 
 
-def test_what_was_taken_is_gone_and_tests_cost_nothing() -> None:
-    purse = Purse(asset="USD/6", amount=100)
-    purse.take(60, asset="USD/6", network="main")
-    purse.take(1000, asset="TEST/0", network=TEST_NETWORK)
-    for amount, asset in ((41, "USD/6"), (1, "EUR/2")):
-        with pytest.raises(NotLentError):
-            purse.take(amount, asset=asset, network="main")
-    purse.take(40, asset="USD/6", network="main")
-    assert purse.covers("USD/6", network="main")
-    assert not purse.covers("EUR/2", network="main")
-    assert not Purse().covers("USD/6", network="main")
-    assert (str(purse), str(Purse())) == ("0.000100 USD/6", "")
-
-
 @pytest.mark.parametrize("words", ["5000", "USD/6", "-1 USD/6", "0.0000001 USD/6", "1.5 TEST/0", "5000 usd"])
 def test_what_is_no_amount_of_an_asset_is_a_wrong_command_line(words: str) -> None:
     result = CliRunner().invoke(main, ["run", "127.0.0.1:1", "--max-spend", words])
     assert result.exit_code == 64
     assert "is no amount of" in " ".join(result.output.split())
-
-
-@pytest.mark.parametrize(
-    ("text", "amount"), [("0.005 USD/6", 5000), ("1 USD/6", 10**6), ("0.10 USD/2", 10), ("7 TEST/0", 7)]
-)
-def test_amounts_are_written_as_everywhere(text: str, amount: int) -> None:
-    asset = text.partition(" ")[2]
-    assert units(text) == (amount, asset)
-    assert units(written(amount, asset=asset)) == (amount, asset)
 
 
 def test_a_run_whose_allowance_pays_for_no_ask_has_done_too_little(paid_only: str, tester: Path) -> None:
@@ -216,3 +200,62 @@ def test_a_node_that_opens_few_sessions_in_a_minute_is_waited_for(
         (sessions,) = books.execute("SELECT count(*) FROM sessions").fetchone()
     assert result.exit_code == 0, result.output
     assert sessions > 2
+
+
+def test_a_run_says_what_it_spent_wherever_it_is_read(address: str, store: Path, tester: Path, tmp_path: Path) -> None:
+    result = _run(address, tester, "--max-spend", "0.005 USD/6", "--out", str(tmp_path), only="PAY-VCH-001")
+    spending = _spending(tmp_path)
+    spent, taken = spending["authorized"], spending["setAside"]
+    assert 0 < _promised(store) <= spent["value"] <= taken["value"] <= 5000
+    assert spending["allowed"] == {"value": 5000, "asset": "USD/6", "text": "0.005 USD"}
+    line = f"at most {spent['text']}, which was authorized, of 0.005 USD allowed"
+    assert f"Spent: {line}" in result.stdout
+    assert line in (tmp_path / "report.html").read_text()
+    assert line in (tmp_path / "summary.md").read_text().replace("\\", "")
+    assert f'name="spent" value="{line}' in (tmp_path / "junit.xml").read_text()
+
+
+def test_what_was_left_out_for_money_is_counted_and_what_it_needs_lets_more_be_judged(
+    paid_only: str, tester: Path, tmp_path: Path
+) -> None:
+    result = _run(paid_only, tester, "--max-spend", written(MOST, asset="USD/6"), "--out", str(tmp_path), only=ASKED)
+    spending = _spending(tmp_path)
+    left_out = len(spending["leftOut"])
+    last = result.stdout.splitlines()[-2]
+    assert last.startswith("TOO LITTLE")
+    assert f"{left_out} checks were left out for money, and need at least {spending['more']['text']} more" in last
+    assert spending["more"]["value"] == left_out * MOST
+    more = written(MOST + spending["more"]["value"], asset="USD/6")
+    assert last.endswith(f"--max-spend '{more}'")
+    result = _run(paid_only, tester, "--max-spend", more, "--out", str(tmp_path), only=ASKED)
+    assert len(_spending(tmp_path)["leftOut"]) < left_out
+
+
+def test_what_rests_on_a_check_that_was_left_out_for_money_was_left_out_for_it_too(
+    paid_only: str, tester: Path, tmp_path: Path
+) -> None:
+    _run(paid_only, tester, "--max-spend", written(MOST - 1, asset="USD/6"), "--out", str(tmp_path), only="")
+    spending = _spending(tmp_path)
+    needs = {one["check"]: one["needs"]["value"] for one in spending["leftOut"]}
+    assert needs["ask"] == MOST
+    assert len(needs) > 40
+    assert set(needs.values()) <= {0, MOST}
+
+
+def test_another_asset_than_the_node_takes_is_named_beside_what_it_takes(address: str, tester: Path) -> None:
+    said = " ".join(_run(address, tester, "--max-spend", "1 EUR/2").stdout.split())
+    assert "say is paid in USD/6 by hold.v1 on main; --max-spend '1.00 EUR/2' allows EUR/2, and not USD/6" in said
+    assert "Spent: nothing of 1 EUR allowed" in said
+
+
+def test_another_asset_than_a_node_takes_that_has_nothing_free_is_told_before_it_is_judged(
+    paid_only: str, tester: Path
+) -> None:
+    result = _run(paid_only, tester, "--max-spend", "1 EUR/2")
+    assert result.exit_code == 4
+    assert "--max-spend '1.00 EUR/2' allows EUR/2, and not USD/6: allow it" in " ".join(result.output.split())
+
+
+def test_an_allowance_of_nothing_is_called_one(address: str, tester: Path) -> None:
+    said = " ".join(_run(address, tester, "--max-spend", "0 USD/6").stdout.split())
+    assert "--max-spend '0.000000 USD/6' allows nothing" in said

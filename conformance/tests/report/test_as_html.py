@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import pytest
 
 from conformance.tests.made_runs import HOSTILE, result
-from conformance.tests.report.reports import hostile_report, report
+from conformance.tests.report.reports import SPENT, hostile_report, paid_report, report
 from consilience_conformance.report.as_html import report_to_html
 from consilience_conformance.report.summary import Report
 from consilience_conformance.verdicts import Finding, Verdict
@@ -162,3 +162,9 @@ def test_every_square_says_of_which_level_it_is_where_the_heads_of_the_columns_a
     assert levels
     assert [one["data-level"] for one in cells[: len(levels)]] == levels
     assert "The bar counts checks" in seen.text()
+
+
+def test_what_was_spent_is_told_where_something_could_be() -> None:
+    page = report_to_html(paid_report())
+    assert f"<dt>Spent</dt><dd>{SPENT.replace(chr(39), '&#39;')}</dd>" in page
+    assert "Spent" not in report_to_html(report(result()))

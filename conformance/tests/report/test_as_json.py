@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 
 from conformance.tests.made_runs import result
-from conformance.tests.report.reports import hostile_report, report
+from conformance.tests.report.reports import hostile_report, paid_report, report
 from consilience_conformance.report.as_json import report_from_json, report_to_json, schema
 from consilience_conformance.report.summary import Report
 from consilience_conformance.verdicts import Verdict
@@ -64,3 +64,15 @@ def test_the_sum_stands_beside_the_results() -> None:
     standing = next(row for row in value["requirements"] if row["id"] == "ASK-IDEM-002")
     assert standing["verdict"] == "fail"
     assert standing["checks"] == ["ask", "b"]
+
+
+def test_what_was_spent_is_told_to_the_unit_and_read_again() -> None:
+    value = _written(paid_report())
+    _check(value)
+    assert value["spending"]["authorized"] == {"value": 500, "asset": "USD/6", "text": "0.0005 USD"}
+    assert value["spending"]["setAside"]["value"] == 900
+    assert value["spending"]["allowed"]["value"] == 1000
+    assert value["spending"]["more"]["value"] == 220
+    assert [one["check"] for one in value["spending"]["leftOut"]] == ["ask"]
+    assert report_from_json(value) == paid_report()
+    assert _written(report(result()))["spending"] is None

@@ -3,7 +3,7 @@
 from xml.etree import ElementTree as ET
 
 from conformance.tests.made_runs import result
-from conformance.tests.report.reports import hostile_report, report
+from conformance.tests.report.reports import SPENT, hostile_report, paid_report, report
 from consilience_conformance.report.as_junit import report_to_junit
 from consilience_conformance.verdicts import Verdict
 
@@ -68,3 +68,9 @@ def test_a_run_that_reached_no_node_is_a_case_that_failed() -> None:
     root = ET.fromstring(report_to_junit(report(trouble="nothing answers")))  # noqa: S314 - our own
     assert root.attrib["failures"] == "1"
     assert _cases(root)["first-contact"][0].attrib["message"] == "untestable: nothing answers"
+
+
+def test_what_was_spent_is_a_property_where_something_could_be() -> None:
+    root = ET.fromstring(report_to_junit(paid_report()))  # noqa: S314 - our own
+    assert [one.attrib["value"] for one in root.iter("property") if one.attrib["name"] == "spent"] == [SPENT]
+    assert "spent" not in report_to_junit(report(result()))

@@ -1,7 +1,7 @@
 """The Markdown report is the summary of a job."""
 
 from conformance.tests.made_runs import NODE_ID, result
-from conformance.tests.report.reports import hostile_report, report
+from conformance.tests.report.reports import SPENT, hostile_report, paid_report, report
 from consilience_conformance.report.as_markdown import report_to_markdown
 from consilience_conformance.verdicts import Finding, Verdict
 
@@ -41,3 +41,8 @@ def test_what_a_node_writes_is_text() -> None:
     assert "\x1b" not in text
     table = [line for line in text.splitlines() if line.startswith("|")]
     assert all(line.replace("\\|", "").count("|") == 4 for line in table)
+
+
+def test_what_was_spent_is_told_where_something_could_be() -> None:
+    assert f"Spent: {SPENT}" in report_to_markdown(paid_report()).replace("\\", "").splitlines()
+    assert "Spent" not in report_to_markdown(report(result()))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from consilience_conformance.amounts import units
 from consilience_conformance.cases import all_checks
 from consilience_conformance.cli.commands import INTERRUPTED, NOT_JUDGED
 from consilience_conformance.cli.terminal import Progress, introduction, judged_lines, say, sentence, sum_lines
@@ -20,7 +21,7 @@ from consilience_conformance.known_failing import KnownFailure, read_known_faili
 from consilience_conformance.peers.places import PlaceError, port_of
 from consilience_conformance.planning import DEFAULT_QUESTION, Mode, Order, prepare
 from consilience_conformance.profiles import known_profiles
-from consilience_conformance.purses import Purse, units
+from consilience_conformance.purses import Purse
 from consilience_conformance.report.summary import Report
 from consilience_conformance.surroundings import Surroundings
 from consilience_conformance.targets import AddressError

@@ -97,9 +97,12 @@ def judged_lines(report: Report) -> Iterator[str]:
 
 
 def sum_lines(run: RunResult) -> Iterator[str]:
-    """Yields the last lines."""
+    """Yields the last lines; the very last one is the verdict, and what was left out of it for money."""
     yield f"{count_line(run)}; {share_line(run)}; {run.seconds:.1f} s"
-    yield ending(run.exit)
+    if run.spending is not None:
+        yield f"Spent: {run.spending.line}"
+    left_out = run.spending.left_out_line if run.spending is not None else ""
+    yield ending(run.exit) + (f"; {left_out}" if left_out else "")
 
 
 def ending(code: Exit) -> str:

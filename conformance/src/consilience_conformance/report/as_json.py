@@ -12,7 +12,9 @@ from datetime import datetime
 from importlib.resources import files
 from typing import Any
 
+from consilience_conformance.amounts import shown
 from consilience_conformance.report.summary import Report, Standing, must_share, standings
+from consilience_conformance.spending import Spending
 from consilience_conformance.transcripts import JsonValue, Transcript
 from consilience_conformance.verdicts import CheckResult, Demand, Finding, RunResult, Verdict
 
@@ -54,6 +56,7 @@ def report_to_json(report: Report) -> dict[str, JsonValue]:
         "trouble": report.trouble,
         "counts": dict(counts),
         "musts": {"judged": judged, "known": known},
+        "spending": _spending_to_json(run.spending) if run.spending else None,
         "results": [_result_to_json(result) for result in run.results],
         "requirements": [_standing_to_json(row) for row in rows],
     }
@@ -78,9 +81,33 @@ def report_from_json(value: Mapping[str, Any]) -> Report:
         demands=tuple(
             Demand(name=one["name"], checks=tuple(one["checks"]), whole=one["whole"]) for one in scope["demands"]
         ),
+        spending=_spending_from_json(value["spending"]) if value["spending"] else None,
         role=scope["role"],
     )
     return Report(run=run, command=tuple(scope["command"]), only=tuple(scope["only"]), trouble=value["trouble"])
+
+
+def _spending_to_json(spending: Spending) -> dict[str, JsonValue]:
+    def amount(units: int) -> dict[str, JsonValue]:
+        return {"value": units, "asset": spending.asset, "text": shown(units, asset=spending.asset)}
+
+    return {
+        "allowed": amount(spending.allowed),
+        "setAside": amount(spending.set_aside),
+        "authorized": amount(spending.authorized),
+        "more": amount(spending.more),
+        "leftOut": [{"check": name, "needs": amount(units)} for name, units in spending.left_out.items()],
+    }
+
+
+def _spending_from_json(value: Mapping[str, Any]) -> Spending:
+    return Spending(
+        asset=value["allowed"]["asset"],
+        allowed=value["allowed"]["value"],
+        set_aside=value["setAside"]["value"],
+        authorized=value["authorized"]["value"],
+        left_out={one["check"]: one["needs"]["value"] for one in value["leftOut"]},
+    )
 
 
 def _result_to_json(result: CheckResult) -> dict[str, JsonValue]:

@@ -84,6 +84,7 @@ def _set_properties(suite: ET.Element, *, report: Report) -> None:
         ("mode", run.mode),
         ("seed", str(run.seed)),
         ("requirements-digest", run.requirements_digest),
+        *([("spent", report.spent)] if report.spent else []),
     ):
         ET.SubElement(properties, "property", name=name, value=_legal(value))
 

@@ -38,6 +38,8 @@ def _lines(report: Report) -> Iterator[str]:
     yield ""
     yield f"{_plain(report.sum)}; {run.seconds:.1f} s."
     yield ""
+    if report.spent:
+        yield from (f"Spent: {_plain(report.spent)}", "")
     who = f"`{run.node_id}` at " if run.node_id else ""
     yield f"{who}{_code(run.address)}, mode {run.mode}, seed {run.seed}"
     judged = [*failures(run), *warnings(run)]

@@ -63,6 +63,12 @@ class Report:
         """What came of it, in one line."""
         return self.trouble or f"{count_line(self.run)}; {share_line(self.run)}"
 
+    @property
+    def spent(self) -> str:
+        """What was spent, in one line; empty where nothing could be."""
+        spending = self.run.spending
+        return "; ".join(line for line in (spending.line, spending.left_out_line) if line) if spending else ""
+
     def again(self, result: CheckResult | None = None) -> str:
         """Returns the line that runs it again, or one check of it."""
         only = self.only if result is None or not result.requirements else (result.check,)

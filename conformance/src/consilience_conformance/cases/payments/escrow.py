@@ -56,7 +56,9 @@ class _Escrow:
     deposit_id: bytes
 
     def hold(self, **changes: object) -> Hold:
-        """Returns the hold for the deposit, but for the changes."""
+        """Returns the hold for the deposit, but for the changes; who signs it stands in for all of it."""
+        purse, terms = self.payer.stage.surroundings.purse, self.account.terms.value
+        purse.promise(self.account.amount, session_id=self.account.session_id, network=terms.network)
         fields: dict[str, object] = {
             "issuer": self.issuer.key,
             "session_id": self.account.session_id,
