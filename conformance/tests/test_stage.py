@@ -97,7 +97,7 @@ async def test_a_check_that_lets_go_may_ask_again(orders: Order) -> None:
 
 
 async def test_a_node_that_hangs_is_let_go_of_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("consilience_conformance.stage.LET_GO_SECONDS", 0.2)
+    monkeypatch.setattr("consilience_conformance.departures.LET_GO_SECONDS", 0.2)
     async with DEGENERATE["card-and-hang"].serving() as address:
         plan = await prepare(Order(address=address, tester_key=Path("unused")))
         async with staged(plan, callers=(Caller.new(),), budget=0.2) as stage:

@@ -1,4 +1,4 @@
-"""Leftovers: the asks of a check on which its node may still work, as the calls that were made tell."""
+"""Leftovers: the asks and the sessions of a check that are not over for its node, as the calls that were made tell."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from collections.abc import Iterable
 
 from google.protobuf.message import DecodeError
 
-from consilience.v1 import ask_pb2
+from consilience.v1 import ask_pb2, payment_pb2
+from consilience_conformance import envelopes
 from consilience_conformance.ask_methods import ASK, CANCEL, GET, RESUME
+from consilience_conformance.payment_methods import CLOSE, OPEN
+from consilience_conformance.purses import TEST_NETWORK
 from consilience_conformance.streams import Stream
 from consilience_conformance.transcripts import Ended
 
 Named = tuple[bytes, bytes]
-"""An answer: the key of its caller and the request id of its ask."""
+"""An answer: the key of its caller and the request id of its ask. Or a session: the key of its payer and its id."""
 
 
 def left_running(streams: Iterable[Stream]) -> list[Named]:
@@ -30,6 +33,31 @@ def left_running(streams: Iterable[Stream]) -> list[Named]:
         if _tells_the_end(stream):
             over.add(name)
     return [name for name in begun if name not in over]
+
+
+def left_open(streams: Iterable[Stream]) -> list[Named]:
+    """Returns the sessions that something of value stands behind, and that were opened and not closed.
+
+    Each is the key of its payer and its id, in the order of the calls.
+    """
+    opened: dict[Named, None] = {}
+    closed: set[bytes] = set()
+    for stream in streams:
+        if stream.method not in {OPEN, CLOSE} or _was_refused(stream):
+            continue
+        try:
+            if stream.method == CLOSE:
+                call = payment_pb2.CloseSessionRequest.FromString(stream.request).call
+                closed.add(payment_pb2.CloseSessionCall.FromString(call.payload).session_id)
+                continue
+            request = payment_pb2.OpenSessionRequest.FromString(stream.request)
+            envelope = payment_pb2.OpenSessionCall.FromString(request.call.payload).terms
+            terms = payment_pb2.SessionTerms.FromString(envelope.payload)
+        except DecodeError:
+            continue
+        if terms.network != TEST_NETWORK:
+            opened.setdefault((terms.payer, envelopes.envelope_digest(envelope)))
+    return [name for name in opened if name[1] not in closed]
 
 
 def _was_refused(stream: Stream) -> bool:

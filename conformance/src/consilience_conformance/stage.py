@@ -10,7 +10,6 @@ Example::
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -24,7 +23,7 @@ from consilience.v1 import ask_pb2, conformance_pb2, node_pb2
 from consilience.v1.envelope_pb2 import CallHeader, SignedEnvelope
 from consilience_conformance.ask_methods import ASK, CANCEL, GET, RESUME
 from consilience_conformance.callers import Caller
-from consilience_conformance.leftovers import left_running
+from consilience_conformance.departures import close_sessions, stop_asks
 from consilience_conformance.silence import Silence
 from consilience_conformance.streams import Seen, Stream
 from consilience_conformance.subjects import Subject
@@ -43,8 +42,6 @@ LONGEST_RUN_SECONDS = 600
 """How long a stream may go on at most, whatever the card allows."""
 SHORT_ANSWER_TOKENS = 16
 """Asked of a skill that counts tokens, so that a run costs little."""
-LET_GO_SECONDS = 5.0
-"""How long a node gets to take back what a check has left with it."""
 
 LOOK_SECONDS = 0.02
 """Between two looks at a node, where no event tells what is waited for."""
@@ -338,25 +335,21 @@ class Stage:
     async def let_go(self) -> None:
         """Stops the work on every ask of this check that was not seen to its end.
 
-        A check that asks again lets go of what it asked before, as a node need not work on two asks of a caller. It is
-        no part of what is judged, so the transcript does not tell of it.
+        A check that asks again lets go of what it asked before, as a node need not work on two asks of a caller.
         """
-        callers = {caller.key: caller for caller in (*self.callers, *self._strangers)}
-        left = left_running(self._streams)
-        await asyncio.gather(*(self._take_back(callers[key], ask) for key, ask in left if key in callers))
-
-    async def _take_back(self, caller: Caller, ask_request_id: bytes) -> None:
-        call = ask_pb2.CancelAnswerCall(header=self.header(CANCEL, caller=caller), ask_request_id=ask_request_id)
-        request = ask_pb2.CancelAnswerRequest(call=self.seal(call, caller=caller))
-        stream = self.open("let-go", CANCEL, request, into=Transcript(check=self.transcript.check))
-        await stream.until(budget=min(self.budget, LET_GO_SECONDS))
+        await stop_asks(self, self._streams, callers=(*self.callers, *self._strangers))
 
     async def close(self) -> None:
-        """Lets go of all work that is left, and cuts what still goes on, and the connections."""
+        """Lets go of all that is left, cuts what still goes on, and the connections.
+
+        Sessions are closed at a node that has answered all else: one that was silent is asked nothing more.
+        """
         try:
             for stage in self._elsewhere:
                 await stage.close()
             await self.let_go()
+            if not self._silence.seconds:
+                await close_sessions(self, self._streams, callers=(*self.callers, *self._strangers))
         finally:
             for stream in self._streams:
                 stream.cut()

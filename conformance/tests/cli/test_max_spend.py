@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
@@ -14,10 +15,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from consilience.identity import KeyPair
+from consilience.payments import SessionStatus
 from consilience.rails.hold import HoldRail
 from consilience.server import IncomingAsk, Node, rates
 from consilience.server.answers import Answers
 from consilience.server.payments import Offer, Payments
+from consilience.server.payments.sessions import Sessions
 from consilience.tariffs import PricedUnit, Tariff, UnitPrice
 from consilience.testing.nodes import serving_in_thread
 from consilience_conformance import callers
@@ -84,6 +87,16 @@ def paid_only(store: Path, tester: Path) -> Iterator[str]:
         yield running.address
 
 
+@pytest.fixture
+def kept_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves sessions open, as a judge that dies does: what was promised stands in the books only so long."""
+
+    async def nothing(*_: object, **__: object) -> None:
+        pass
+
+    monkeypatch.setattr("consilience_conformance.stage.close_sessions", nothing)
+
+
 def _run(address: str, tester: Path, *arguments: str, only: str = PAID) -> Result:
     words = ["run", address, "--mode", "live", "--tester-key", str(tester), "--only", only, *arguments]
     return CliRunner().invoke(main, words)
@@ -96,6 +109,12 @@ def _promised(store: Path) -> int:
     for authorized, lent, deposited in rows:
         assert authorized <= lent + deposited
     return sum(max(authorized, deposited) for authorized, _, deposited in rows)
+
+
+def _statuses(store: Path) -> list[int]:
+    """Returns how the sessions stand in the books of the node."""
+    with closing(sqlite3.connect(store)) as books:
+        return [status for (status,) in books.execute("SELECT status FROM sessions")]
 
 
 def _spending(folder: Path) -> dict[str, Any]:
@@ -113,6 +132,7 @@ def test_without_the_option_nothing_of_value_is_spent(address: str, store: Path,
     assert _promised(store) == 0
 
 
+@pytest.mark.usefixtures("kept_open")
 @pytest.mark.parametrize("allowed", [EACH - 1, EACH, 5 * EACH])
 def test_a_run_spends_no_more_than_it_may_and_says_what_it_left_out(
     address: str, store: Path, tester: Path, allowed: int
@@ -125,6 +145,7 @@ def test_a_run_spends_no_more_than_it_may_and_says_what_it_left_out(
     assert _promised(store) <= allowed
 
 
+@pytest.mark.usefixtures("kept_open")
 def test_a_run_that_may_spend_enough_judges_all_that_costs_something(address: str, store: Path, tester: Path) -> None:
     result = _run(address, tester, "--max-spend", "1 USD/6")
     said = " ".join(result.stdout.split())
@@ -143,12 +164,14 @@ def test_where_nothing_is_free_nothing_is_asked_without_the_option(paid_only: st
     assert _promised(store) == 0
 
 
+@pytest.mark.usefixtures("kept_open")
 def test_where_nothing_is_free_the_asks_of_all_checks_are_paid(paid_only: str, store: Path, tester: Path) -> None:
     result = _run(paid_only, tester, "--max-spend", "1 USD/6", only=ASKED)
     assert result.exit_code == 0, result.output
     assert 0 < _promised(store) <= 1_000_000
 
 
+@pytest.mark.usefixtures("kept_open")
 @pytest.mark.parametrize("asks", [1, 3, 10])
 def test_where_nothing_is_free_a_run_asks_as_often_as_it_may_pay(
     paid_only: str, store: Path, tester: Path, asks: int
@@ -259,3 +282,33 @@ def test_another_asset_than_a_node_takes_that_has_nothing_free_is_told_before_it
 def test_an_allowance_of_nothing_is_called_one(address: str, tester: Path) -> None:
     said = " ".join(_run(address, tester, "--max-spend", "0 USD/6").stdout.split())
     assert "--max-spend '0.000000 USD/6' allows nothing" in said
+
+
+def test_a_run_leaves_no_session_open_that_holds_anything_of_value(
+    paid_only: str, store: Path, tester: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consilience_conformance.departures.CLOSE_SECONDS", 60.0)
+    result = _run(paid_only, tester, "--max-spend", "1 USD/6", only=f"{ASKED},{PAID}")
+    assert result.exit_code == 3, result.output
+    assert set(_statuses(store)) == {SessionStatus.CLOSED.value}
+    assert len(_statuses(store)) > 10
+
+
+@pytest.mark.parametrize("trouble", ["silent", "refuses"])
+def test_a_node_that_closes_no_session_is_not_waited_for_and_not_judged_by_it(
+    address: str, store: Path, tester: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    asked = []
+
+    async def close(_: Sessions, session_id: bytes, **__: object) -> None:
+        asked.append(session_id)
+        if trouble == "silent":
+            await asyncio.Event().wait()
+        raise RuntimeError("no session is closed here")
+
+    monkeypatch.setattr("consilience_conformance.departures.CLOSE_SECONDS", 3.0)
+    monkeypatch.setattr(Sessions, "close", close)
+    result = _run(address, tester, "--max-spend", "1 USD/6", only="a-paid-ask-is-answered")
+    assert result.exit_code == 0, result.output
+    assert len(asked) == len(_statuses(store)) > 0
+    assert set(_statuses(store)) == {SessionStatus.OPEN.value}
