@@ -16,6 +16,20 @@ def test_nothing_of_a_peer_turns_the_order_of_text(turning: str) -> None:
     assert printable(f"paid 10{turning}0 TEST") == "paid 10\N{REPLACEMENT CHARACTER}0 TEST"
 
 
+@pytest.mark.parametrize("code", [0xAD, 0x61C, 0x180E, 0x200B, 0x200E, 0x200F, 0x2060, 0xFEFF, 0xFFF9, 0x1D173])
+def test_nothing_of_a_peer_is_there_and_not_seen(code: int) -> None:
+    assert printable(f"glos{chr(code)}sary") == "glos\N{REPLACEMENT CHARACTER}sary"
+
+
+def test_no_tag_of_a_peer_is_shown_as_nothing() -> None:
+    assert set(printable("".join(map(chr, range(0xE0000, 0xE0080))))) == {"\N{REPLACEMENT CHARACTER}"}
+
+
+@pytest.mark.parametrize("text", ["👩\u200d💻", "ん\u200cな", "\u0600123"])
+def test_what_scripts_and_emoji_are_written_with_stays(text: str) -> None:
+    assert printable(text) == text
+
+
 def test_text_is_left_as_it_is() -> None:
     text = "Grüße\n\t世界 🐛 [not markup]"
     assert printable(text) == text

@@ -4,6 +4,7 @@ A name, a quote or an answer comes from a stranger. It is never markup, and neve
 """
 
 import sys
+import unicodedata
 from collections.abc import Iterable
 
 from rich.console import Console
@@ -12,14 +13,29 @@ from rich.text import Text
 
 from consilience.cli.streams import OutputLeftError
 
-_SHOWN = {"\n", "\t"}
-_TURNING = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
-"""Embeddings, overrides and isolates, which show text in another order than it has."""
-_CONTROLS = {
-    code: "\N{REPLACEMENT CHARACTER}"
-    for code in (*range(0x20), *range(0x7F, 0xA0), *_TURNING)
-    if chr(code) not in _SHOWN
-}
+_LINES = {"\n", "\t"}
+_JOINERS = {"\N{ZERO WIDTH NON-JOINER}", "\N{ZERO WIDTH JOINER}"}
+"""Without them many scripts and emoji cannot be written; they hide and turn nothing."""
+_VISIBLE_FORMATS = set(map(chr, (*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD)))
+"""Signs that enclose the digits or letters behind them, and are seen (Unicode: Prepended_Concatenation_Mark)."""
+_KEPT = _LINES | _JOINERS | _VISIBLE_FORMATS
+_TAGS = range(0xE0000, 0xE0080)
+"""A second alphabet that nobody sees; not all of it is assigned."""
+_ACTING = {"Cc", "Cf"}
+"""Controls, and format characters: what is not seen, and turns the order of text."""
+
+
+class _Shown(dict[int, str]):
+    """What each code point is shown as, found out when it first comes."""
+
+    def __missing__(self, code: int) -> str:
+        letter = chr(code)
+        acts = code in _TAGS or (unicodedata.category(letter) in _ACTING and letter not in _KEPT)
+        shown = self[code] = "\N{REPLACEMENT CHARACTER}" if acts else letter
+        return shown
+
+
+_SHOWN = _Shown()
 
 
 class _Console(Console):
@@ -34,8 +50,12 @@ def console(*, stderr: bool = False, highlight: bool = True) -> Console:
 
 
 def printable(text: str) -> str:
-    """Returns a text in which control characters cannot act: escape sequences, and what turns the order of text."""
-    return text.translate(_CONTROLS)
+    """Returns a text in which nothing acts unseen.
+
+    The controls of a terminal and the format characters of Unicode, which are not seen or turn the order of text, are
+    shown as U+FFFD; joiners and signs around numbers stay.
+    """
+    return text.translate(_SHOWN)
 
 
 def for_stdout(text: str) -> str:
