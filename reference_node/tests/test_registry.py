@@ -64,6 +64,17 @@ def test_what_cannot_be_a_registry_is_told_in_words() -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_the_folder_of_the_records_is_not_made_for_a_slip(tmp_path: Path) -> None:
+    words = ("--address", "127.0.0.1:0", "--state-folder", tmp_path / "made" / "registry")
+    done = run("registry", "--store", f"sqlite:///{tmp_path}/nowhere/records.db", *words)
+    assert done.returncode == 6
+    assert f"there is no folder {tmp_path}/nowhere" in done.stderr
+    assert "Make the folder" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "nowhere").exists()
+    assert (tmp_path / "made" / "registry").is_dir(), "the state folder of a node is made"
+
+
 def test_two_registries_do_not_work_on_one_file(tmp_path: Path) -> None:
     store = f"sqlite:///{tmp_path}/records.db"
     with serving("--store", store, folder=tmp_path / "first", verb="registry"):

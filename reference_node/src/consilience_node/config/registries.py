@@ -19,11 +19,18 @@ from consilience.server.registry.office import (
     DEFAULT_PUBLISHES_PER_MINUTE,
     DEFAULT_READS_PER_MINUTE,
 )
+from consilience.server.store.contract import StoreUnavailableError
 from consilience_node.config.tables import Bound, Count, Seconds, Table, located
 
 MAX_CARD_REGISTRIES = 16
 MAX_FOLLOWED = 64
 _SQLITE = "sqlite:///"
+
+
+class RecordFolderError(StoreUnavailableError):
+    """The folder of the records is not there. None is made: after a slip of the pen a registry would begin anew."""
+
+    remedy = "Make the folder, or name a file in another one: --store, or store under [registry]."
 
 
 def _registry_address(text: str) -> str:
@@ -88,7 +95,12 @@ class RegistryTable(Table):
 
         Args:
             default_file: The database of one that names no store, an absolute path.
+
+        Raises:
+            RecordFolderError: The folder of the file that it names is not there.
         """
+        if self.store is not None and self.store.startswith(_SQLITE):
+            _check_folder(Path(unquote(self.store.removeprefix(_SQLITE))))
         return Registry(
             store=self.store or _SQLITE + quote(str(default_file)),
             follow=self.follow,
@@ -98,3 +110,8 @@ class RegistryTable(Table):
             reads_per_minute=self.reads_per_minute,
             open_feeds=self.open_feeds,
         )
+
+
+def _check_folder(file: Path) -> None:
+    if not file.parent.is_dir():
+        raise RecordFolderError(f"cannot open {file}: there is no folder {file.parent}")
