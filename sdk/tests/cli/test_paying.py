@@ -41,9 +41,12 @@ def buy(consilience: Run, shop: RunningNode, *words: str) -> str:
 def test_prices_are_shown_as_the_card_lists_them(consilience: Run, shop: RunningNode) -> None:
     shown = consilience("prices", shop.address).stdout
     assert "5 TEST per answer and 1 TEST per 2 bytes of output" in shown
+    assert "hold.v1 on test" in shown
     assert "nothing" in shown
     (greet, words, *_) = json.loads(consilience("prices", shop.address, "--json").stdout)
-    assert greet == {"skill": "greet", "tariffs": []}
+    assert greet == {"skill": "greet", "tariffs": [], "rails": []}
+    (rail,) = words["rails"]
+    assert (rail["id"], rail["network"], rail["assets"]) == ("hold.v1", "test", ["TEST/0"])
     assert words["tariffs"][0]["prices"][0] == {"unit": "REQUEST", "price": 5, "per": 1, "included": 0}
 
 
@@ -77,12 +80,26 @@ def test_json_tells_the_cost_in_whole_units(consilience: Run, shop: RunningNode)
         ("--budget", "-1 TEST/0"),
         ("--day-budget", "1 TEST/0"),
         ("--day-budget", "1 USD/6", "--budget", "1 TEST/0"),
+        ("--day-budget", "1 TEST/99", "--budget", "1 TEST/0"),
+        ("--network", "live"),
     ],
 )
 def test_a_budget_that_is_none_is_a_usage_error(consilience: Run, words: tuple[str, ...]) -> None:
     done = consilience("ask", "?", "--node", "127.0.0.1:1", *words)
     assert done.returncode == 2
     assert f"Invalid value for '{words[0]}'" in done.stderr
+
+
+def test_a_budget_of_too_many_digits_is_told_in_the_words_of_the_option(consilience: Run) -> None:
+    done = consilience("ask", "?", "--node", "127.0.0.1:1", "--budget", "100 TEST/99")
+    assert "the scale of TEST/99, the digits after the point, is out of range" in " ".join(done.stderr.split())
+    assert "per_ask" not in done.stderr
+
+
+def test_where_to_pay_without_a_budget_says_what_to_add(consilience: Run) -> None:
+    done = consilience("ask", "?", "--node", "127.0.0.1:1", "--network", "test")
+    assert done.returncode == 2
+    assert "there is none: add one, as --budget '0.01 USD/6'" in " ".join(done.stderr.split())
 
 
 def test_the_budget_of_a_day_holds_over_commands(consilience: Run, shop: RunningNode) -> None:

@@ -17,6 +17,8 @@ def test_a_budget_is_read_from_text_or_taken_as_amounts() -> None:
         ("-1 USD/6", "1 USD/6", "per_ask is no amount to spend"),
         ("1 USD/6", "1000000000000000 USD/6", "per_day is no amount to spend"),
         ("1 USD", "1 USD/6", "is no amount"),
+        ("100 TEST/99", "1 USD/6", "the scale of TEST/99, the digits after the point, is out of range: .* 0 to 18"),
+        ("10 TEST/18", "1 USD/6", "9.223372036854775807 TEST is the most that there is of TEST/18"),
     ],
 )
 def test_a_budget_that_cannot_be_is_refused(per_ask: str, per_day: str, words: str) -> None:

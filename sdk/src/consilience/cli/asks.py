@@ -25,7 +25,7 @@ from consilience.client.reviews import default_ticket_file
 from consilience.identity import format_node_id
 from consilience.nodes import DataClass, Model
 from consilience.payments import ListPrices
-from consilience.rails.hold import HoldPayer
+from consilience.rails.hold import TEST_NETWORK, HoldPayer
 
 _CLASSES = [member.name.lower() for member in DataClass if member > DataClass.UNSPECIFIED]
 
@@ -81,7 +81,7 @@ def ask(question: tuple[str, ...], **options: Any) -> int:  # noqa: ANN401 - cli
 async def _ask(question: str, options: dict[str, Any]) -> int:
     started = time.monotonic()
     schema = _schema_text(options["schema"]) if options["schema"] else None
-    budget = budget_of(options["budget"], options["day_budget"])
+    budget = budget_of(options["budget"], options["day_budget"], network=options["network"])
     wallet = (options["wallet"] or default_wallet_file()) if budget else None
     async with (
         Client(
@@ -89,7 +89,7 @@ async def _ask(question: str, options: dict[str, Any]) -> int:
             trusted_nodes=options["trust"],
             budget=budget,
             wallet=wallet,
-            rails=[HoldPayer(network=options["network"])] if budget else None,
+            rails=[HoldPayer(network=options["network"] or TEST_NETWORK)] if budget else None,
             ticket_file=default_ticket_file(),
             registries=options["registries"],
         ) as client,

@@ -15,11 +15,12 @@ from consilience.client import Client
 from consilience.client.payments import Wallet, WalletSession, default_wallet_file
 from consilience.errors import UsageError
 from consilience.payments import Amount, Budget, ListPrices
+from consilience.payments.budgets import spendable
 from consilience.payments.costs import MAX_AMOUNT
 from consilience.rails.hold import TEST_NETWORK, HoldPayer
 from consilience.units import Digest
 
-_BUDGET, _DAY_BUDGET = "'--budget'", "'--day-budget'"
+_BUDGET, _DAY_BUDGET, _NETWORK = "'--budget'", "'--day-budget'", "'--network'"
 
 SHORTEST_ID = 4
 """Hex digits: fewer name a session by accident."""
@@ -39,9 +40,7 @@ def network_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--network",
         type=parameters.text,
-        default=TEST_NETWORK,
-        show_default=True,
-        help="Where hold.v1 may pay: what is on any other network is worth something.",
+        help=f"Where hold.v1 may pay; otherwise {TEST_NETWORK}: what is on any other network is worth something.",
     )(command)
 
 
@@ -90,22 +89,30 @@ def client_with(wallet: Wallet, *, key: Path | None) -> Client:
     return Client(key, wallet=wallet, rails=[HoldPayer(network=name) for name in networks])
 
 
-def budget_of(budget: str | None, day_budget: str | None) -> Budget | None:
+def budget_of(budget: str | None, day_budget: str | None, *, network: str | None = None) -> Budget | None:
     """Returns the budget of an ask on the command line.
 
+    Args:
+        budget: What the ask may cost.
+        day_budget: What all of a day may cost.
+        network: Where the user agrees to pay.
+
     Raises:
-        click.BadParameter: It is none.
+        click.BadParameter: It is none, or there is none and one of the others was given.
     """
     if budget is None:
         if day_budget is not None:
             raise click.BadParameter("it bounds a --budget, and there is none", param_hint=_DAY_BUDGET)
+        if network is not None:
+            text = "it says where a --budget is paid, and there is none: add one, as --budget '0.01 USD/6'"
+            raise click.BadParameter(text, param_hint=_NETWORK)
         return None
     option = _BUDGET
     try:
-        per_ask = Amount.parse(budget)
-        unbounded = Budget(per_ask=per_ask, per_day=Amount(MAX_AMOUNT, per_ask.asset))
+        per_ask = spendable(budget, name="it")
         option = _DAY_BUDGET
-        return unbounded if day_budget is None else Budget(per_ask=per_ask, per_day=day_budget)
+        per_day = Amount(MAX_AMOUNT, per_ask.asset) if day_budget is None else spendable(day_budget, name="it")
+        return Budget(per_ask=per_ask, per_day=per_day)
     except UsageError as error:
         raise click.BadParameter(str(error), param_hint=option) from error
 

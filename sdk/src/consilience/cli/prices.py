@@ -33,13 +33,15 @@ def prices(
         click.echo(json.dumps([_facts(price) for price in found], indent=2))
         return
     table = Table(title="Prices", title_justify="left", show_edge=False)
-    for heading in ("skill", "costs", "paid in", "tariff"):
+    for heading in ("skill", "costs", "paid in", "paid by", "tariff"):
         table.add_column(heading)
     for price in found:
         if not price.tariffs:
-            table.add_row(*map(cell, (price.skill_id, "nothing", "", "")))
+            table.add_row(*map(cell, (price.skill_id, "nothing", "", "", "")))
         for tariff in price.tariffs:
-            table.add_row(*map(cell, (price.skill_id, tariff_words(tariff), tariff.asset, tariff.id)))
+            rails = " or ".join(f"{rail.id} on {rail.network}" for rail in price.rails_for(tariff.asset))
+            paid_by = rails or "no rail of the card"
+            table.add_row(*map(cell, (price.skill_id, tariff_words(tariff), tariff.asset, paid_by, tariff.id)))
     shown = console()
     shown.print(table)
     if list_prices is not None:
@@ -57,4 +59,4 @@ async def _fetch(
 
 
 def _facts(price: SkillPrice) -> dict[str, Any]:
-    return {"skill": price.skill_id, "tariffs": [jsonable(tariff) for tariff in price.tariffs]}
+    return {"skill": price.skill_id, "tariffs": jsonable(price.tariffs), "rails": jsonable(price.rails)}

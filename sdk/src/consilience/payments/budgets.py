@@ -12,6 +12,9 @@ from consilience.errors import UsageError
 from consilience.payments.amounts import Amount
 from consilience.payments.costs import MAX_AMOUNT
 
+_MAX_SCALE = len(str(MAX_AMOUNT)) - 1
+"""Of an asset of which one whole can be spent."""
+
 
 @dataclass(frozen=True, slots=True, init=False)
 class Budget:
@@ -32,10 +35,7 @@ class Budget:
 
     def __init__(self, *, per_ask: Amount | str, per_day: Amount | str) -> None:
         for name, amount in (("per_ask", per_ask), ("per_day", per_day)):
-            read = Amount.parse(amount) if isinstance(amount, str) else amount
-            if not 0 <= read.value <= MAX_AMOUNT:
-                raise UsageError(f"{name} is no amount to spend: {read}")
-            object.__setattr__(self, name, read)
+            object.__setattr__(self, name, spendable(amount, name=name))
         if self.per_ask.asset != self.per_day.asset:
             raise UsageError(f"a budget is in one asset, not in {self.per_ask.asset} and {self.per_day.asset}")
 
@@ -48,3 +48,28 @@ class Budget:
     def most(self) -> int:
         """The most that one ask may cost on a day on which nothing was spent, in units of the asset."""
         return min(self.per_ask.value, self.per_day.value)
+
+
+def spendable(amount: Amount | str, *, name: str) -> Amount:
+    """Returns an amount that a budget can allow.
+
+    Args:
+        amount: As it is, or as people write it.
+        name: What to call it.
+
+    Raises:
+        UsageError: It is none, or below zero, or more units than can be counted.
+    """
+    read = Amount.parse(amount) if isinstance(amount, str) else amount
+    if read.value < 0:
+        raise UsageError(f"{name} is no amount to spend: {read} is below zero")
+    if read.value > MAX_AMOUNT:
+        raise UsageError(f"{name} is no amount to spend: {_why_too_large(read.asset)}")
+    return read
+
+
+def _why_too_large(asset: str) -> str:
+    scale = int(asset.partition("/")[2])
+    if scale > _MAX_SCALE:
+        return f"the scale of {asset}, the digits after the point, is out of range: it is to be from 0 to {_MAX_SCALE}"
+    return f"{Amount(MAX_AMOUNT, asset)} is the most that there is of {asset}"

@@ -23,17 +23,29 @@ from consilience.client.payments.withdrawals import Withdrawals
 from consilience.client.routes import Route
 from consilience.envelopes import Signed
 from consilience.errors import RefusedError, UsageError
+from consilience.nodes import NodeCard, Skill
 from consilience.payments import Amount, Hold, Quote, Receipt
-from consilience.tariffs import Tariff
+from consilience.tariffs import Rail, Tariff
 from consilience.units import Digest, RequestId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkillPrice:
-    """What a skill costs by the card: its tariffs, the preferred one first; none: it is free."""
+    """What a skill costs by the card.
+
+    Attributes:
+        skill_id: Which skill.
+        tariffs: The preferred one first; none: it is free.
+        rails: On which the card takes an asset of them, and on which network that is.
+    """
 
     skill_id: str
     tariffs: tuple[Tariff, ...] = ()
+    rails: tuple[Rail, ...] = ()
+
+    def rails_for(self, asset: str) -> tuple[Rail, ...]:
+        """Returns the rails that take an asset."""
+        return tuple(rail for rail in self.rails if asset in rail.assets)
 
 
 class PaymentDesk:
@@ -56,7 +68,7 @@ class PaymentDesk:
         """
         check_node(node)
         card = (await self._caller.cards.route(node)).card.value
-        return tuple(SkillPrice(skill_id=skill.id, tariffs=card.tariffs_of(skill)) for skill in card.skills)
+        return tuple(_price_of(skill, card=card) for skill in card.skills)
 
     async def quote(self, skill: str, *, node: NodeReference, model: str = "", asset: str = "") -> Signed[Quote]:
         """Returns the price of a skill for this client, signed and checked.
@@ -205,3 +217,10 @@ class PaymentDesk:
     async def _at(self, session_id: Digest) -> tuple[WalletSession, Route]:
         session = await self._session(session_id)
         return session, await self._caller.cards.route(session.address)
+
+
+def _price_of(skill: Skill, *, card: NodeCard) -> SkillPrice:
+    tariffs = card.tariffs_of(skill)
+    assets = {tariff.asset for tariff in tariffs}
+    rails = tuple(rail for rail in card.rails if assets.intersection(rail.assets))
+    return SkillPrice(skill_id=skill.id, tariffs=tariffs, rails=rails)
