@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +15,10 @@ from consilience.cli import parameters
 from consilience.cli.exits import exit_of_outcome
 from consilience.cli.jsonable import jsonable
 from consilience.cli.paying import amount_facts, budget_of, list_price_option, network_option, wallet_option
-from consilience.cli.printing import console, facts_table, for_stdout, printable
+from consilience.cli.printing import console, facts_table, for_stdout
 from consilience.cli.registries import maybe_registry_option, node_of
 from consilience.cli.streams import read_input, require_output
+from consilience.cli.waiting import is_watched, tell, telling_setbacks, telling_stake
 from consilience.client import AnswerStream, AskResult, Client
 from consilience.client.payments import default_wallet_file
 from consilience.client.reviews import default_ticket_file
@@ -83,17 +83,16 @@ async def _ask(question: str, options: dict[str, Any]) -> int:
     schema = _schema_text(options["schema"]) if options["schema"] else None
     budget = budget_of(options["budget"], options["day_budget"], network=options["network"])
     wallet = (options["wallet"] or default_wallet_file()) if budget else None
-    async with (
-        Client(
-            key=options["key"],
-            trusted_nodes=options["trust"],
-            budget=budget,
-            wallet=wallet,
-            rails=[HoldPayer(network=options["network"] or TEST_NETWORK)] if budget else None,
-            ticket_file=default_ticket_file(),
-            registries=options["registries"],
-        ) as client,
-        client.stream(
+    async with Client(
+        key=options["key"],
+        trusted_nodes=options["trust"],
+        budget=budget,
+        wallet=wallet,
+        rails=[HoldPayer(network=options["network"] or TEST_NETWORK)] if budget else None,
+        ticket_file=default_ticket_file(),
+        registries=options["registries"],
+    ) as client:
+        answer = client.stream(
             question,
             node=await node_of(client, options["node"], registries=options["registries"]),
             skill=options["skill"],
@@ -103,11 +102,12 @@ async def _ask(question: str, options: dict[str, Any]) -> int:
             first_token_timeout=options["first_token_timeout"],
             data_class=DataClass[options["data_class"].upper()],
             answer_schema=schema,
-        ) as stream,
-    ):
-        if not options["as_json"]:
-            await _print_stream(stream)
-        result = await stream.final()
+        )
+        with telling_stake(answer):
+            async with telling_setbacks(answer), answer as stream:
+                if not options["as_json"]:
+                    await _print_stream(stream)
+                result = await stream.final()
     seconds = time.monotonic() - started
     if options["save"]:
         result.exchange.save(options["save"])
@@ -137,8 +137,8 @@ async def _print_stream(stream: AnswerStream) -> None:
                 case TextDelta(text=text):
                     print(for_stdout(text), end="", flush=True)
                     shown = text or shown
-                case Progress(message=message) if sys.stderr is not None and sys.stderr.isatty():
-                    print(f"… {printable(message)}", file=sys.stderr)
+                case Progress(message=message) if is_watched():
+                    tell(message)
     except BaseException:
         if shown and not shown.endswith("\n"):
             print(flush=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 from consilience.asks import Accepted, Answer, AnswerEvent, Final, Outcome, TextDelta
 from consilience.client.caller import Caller
 from consilience.client.exchanges import Exchange
+from consilience.client.outages import Setback, seconds_to
 from consilience.client.readers import LogReader
 from consilience.client.results import AskResult
 from consilience.client.shapes import AnswerShape
@@ -63,6 +65,7 @@ class AnswerStream:
         self._result: AskResult | None = None
         self._abandoning: asyncio.Task[None] | None = None
         self._entered = False
+        self._entered_at = 0.0
         self._has_text = False
         self._ended = False
         self._detached = False
@@ -94,6 +97,27 @@ class AnswerStream:
         """What the answer costs so far, as the node has counted it and that was checked; None: it is free."""
         return self._reader.payment.cost if self._reader.payment else None
 
+    @property
+    def stake(self) -> Stake | None:
+        """What the ask may have cost, were it left now, or what was sent ahead of it; None: neither."""
+        payment, route = self._reader.payment, self._reader.route
+        if payment is not None:
+            return payment.stake if self._reader.is_bound else Stake(asset=payment.asset)
+        if self._payer is None or route is None:
+            return None
+        moving = self._payer.deposits.moving_to(route.card.value.node_id)
+        return None if moving is None else Stake(asset=moving.asset, deposit=moving.value)
+
+    @property
+    def setback(self) -> Setback | None:
+        """What keeps the next event away, while the stream goes on trying; None: nothing that is known."""
+        if not self._entered or self._ended or self._failure is not None:
+            return None
+        route, ends_at = self._reader.route, self._watch.ends_at
+        if route is None:
+            return Setback(cause=None, seconds_left=seconds_to(self._entered_at + self._caller.call_seconds, ends_at))
+        return self._reader.outage.setback(is_up=route.connection.is_up, ends_at=ends_at)
+
     async def __aenter__(self) -> Self:
         """Sends the ask and waits until the node has accepted it.
 
@@ -103,7 +127,7 @@ class AnswerStream:
             ProtocolError: The node broke a rule.
             TransportError: The node did not answer in time.
         """
-        self._entered = True
+        self._entered, self._entered_at = True, time.monotonic()
         self._watch.start(self._reader.interrupt)
         try:
             self._first = await self._read()
@@ -236,20 +260,10 @@ class AnswerStream:
     def _fail(self, error: ConsilienceError) -> None:
         self._failure = error
         if isinstance(error, (TransportError, ProtocolError)):
-            error.stake = self._stake()
+            error.stake = self.stake
         self._reader.trace.failed(error)
         self._watch.stop()
         self._abandon()
-
-    def _stake(self) -> Stake | None:
-        """Returns what the ask may have cost, or what was sent ahead of it; None: neither."""
-        payment, route = self._reader.payment, self._reader.route
-        if payment is not None:
-            return payment.stake if self._reader.is_bound else Stake(asset=payment.asset)
-        if self._payer is None or route is None:
-            return None
-        moving = self._payer.deposits.moving_to(route.card.value.node_id)
-        return None if moving is None else Stake(asset=moving.asset, deposit=moving.value)
 
     def _abandon(self) -> None:
         """Has the work stopped at the node, where it may be going on."""

@@ -104,7 +104,7 @@ class LogReader:
         self._node = node
         self._watch = watch
         self._backoff = Backoff()
-        self._outage = Outage(request_id)
+        self.outage = Outage(request_id)
         self._route: Route | None = None
         self._card: Signed[NodeCard] | None = None
         self._connection: Connection | None = None
@@ -237,7 +237,7 @@ class LogReader:
         if self._sent and self._backoff.failures:
             self.trace.reconnected()
         self._backoff.progress()
-        self._outage.end()
+        self.outage.end()
 
     async def _open(self) -> UnaryStreamCall[bytes, bytes]:
         """Starts the call that brings the next events."""
@@ -315,7 +315,7 @@ class LogReader:
         """Has the ask signed anew where nothing came of it; an answer that had begun is lost."""
         if self._began:
             self._refused = True
-            raise self._outage.answer_lost(last=self.transcript.last_sequence) from failure
+            raise self.outage.answer_lost(last=self.transcript.last_sequence) from failure
         self._looking = False
         self._opening.drop(failure)
 
@@ -346,7 +346,7 @@ class LogReader:
 
     async def _wait(self, seconds: float, failure: RefusedError) -> None:
         """Waits as long as the node asks for, and not less than a moment, if the user waits that long."""
-        self._outage.told_to_wait(failure)
+        self.outage.told_to_wait(failure)
         seconds = max(seconds, FIRST_PAUSE_SECONDS)
         left = self._watch.seconds_left
         if seconds >= left if left is not None else not self._backoff.may_wait(seconds):
@@ -360,9 +360,9 @@ class LogReader:
         if route is None or connection is None:
             raise failure
         self._sent = self._sent or not connection.is_down
-        self._outage.broke(failure)
+        self.outage.broke(failure)
         if self._backoff.failure().is_hopeless:
-            raise self._outage.given_up(failure, connection, sent=self._sent) from failure
+            raise self.outage.given_up(failure, connection, sent=self._sent) from failure
         if isinstance(failure, _EndedTooSoonError) and self._backoff.failures >= ATTEMPTS_BEFORE_PROGRESS:
             raise ProtocolError(str(failure), requirement="STRM-LOG-003")
         await self._in_time(asyncio.sleep(self._backoff.pause_seconds))
@@ -383,7 +383,7 @@ class LogReader:
 
     def _out_of_time(self, expired: TransportError) -> ConsilienceError:
         connection = self._connection or (self._route.connection if self._route else None)
-        return self._outage.out_of_time(expired, connection, sent=self._sent)
+        return self.outage.out_of_time(expired, connection, sent=self._sent)
 
     async def _in_time(self, work: Awaitable[T]) -> T:
         """Waits for something no longer than the watch allows."""

@@ -8,8 +8,10 @@ from typing import Self, TypeVar
 
 from consilience import client as asynchronous
 from consilience.asks import Answer, AnswerEvent
+from consilience.client.outages import Setback
 from consilience.client.tickets import HeldTicket
 from consilience.envelopes import Signed
+from consilience.errors import Stake
 from consilience.nodes import NodeCard
 from consilience.payments import Amount
 from consilience.sync.background import Background
@@ -44,6 +46,16 @@ class AnswerStream:
     def cost(self) -> Amount | None:
         """What the answer costs so far; None: it is free."""
         return self._stream.cost
+
+    @property
+    def stake(self) -> Stake | None:
+        """What the ask may have cost, were it left now, or what was sent ahead of it; None: neither."""
+        return self._stream.stake
+
+    @property
+    def setback(self) -> Setback | None:
+        """What keeps the next event away, while the stream goes on trying; None: nothing that is known."""
+        return self._stream.setback
 
     @property
     def ticket(self) -> HeldTicket | None:
