@@ -13,6 +13,7 @@ from cryptography import x509
 
 from consilience.v1 import ask_pb2, error_details_pb2, node_pb2
 from consilience_conformance.ask_methods import ASK
+from consilience_conformance.asking_prices import AskingPrice, asking_prices
 from consilience_conformance.callers import Caller
 from consilience_conformance.rules import cards
 from consilience_conformance.rules.refusals import outcome_of, refusal_of
@@ -62,6 +63,7 @@ class Diagnosis:
         findings: What is wrong with the card and the certificate.
         certificate: The one that was shown, or None: plain.
         clock: Of the node.
+        prices: What its skills cost; none: the card has no tariffs.
     """
 
     target: Target
@@ -69,6 +71,7 @@ class Diagnosis:
     findings: tuple[Finding, ...]
     certificate: x509.Certificate | None
     clock: Clock
+    prices: tuple[AskingPrice, ...]
 
     @property
     def pinned(self) -> bool:
@@ -88,12 +91,14 @@ async def diagnose(address: str) -> Diagnosis:
             began = monotonic()
             target = await reach(address, seconds=_STEP_SECONDS)
             took = monotonic() - began
+            clock, prices = await asyncio.gather(_clock(target), _prices(target))
             return Diagnosis(
                 target=target,
                 took=took,
                 findings=tuple(_findings(target)),
                 certificate=_certificate(target),
-                clock=await _clock(target),
+                clock=clock,
+                prices=prices,
             )
     except TimeoutError as error:
         raise UnreachableError(f"{address} did not answer within {MAX_SECONDS:g} s") from error
@@ -114,18 +119,7 @@ def _certificate(target: Target) -> x509.Certificate | None:
 
 async def _clock(target: Target) -> Clock:
     """Reads the node's clock from the refusal of a call that has expired long ago."""
-    transcript = Transcript(check="clock")
-    subject = Subject(skill=_any_skill(target.card.skills), question="")
-    stage = Stage(
-        target=target,
-        subject=subject,
-        callers=[Caller.new()],
-        grant=None,
-        random=Random(0),  # noqa: S311 - nothing is kept secret by it
-        budget=_STEP_SECONDS / 2,
-        transcript=transcript,
-        surroundings=Surroundings(),
-    )
+    stage = _stage(target, name="clock")
     try:
         sent = datetime.now(UTC)
         ask = stage.ask(header=stage.header(ASK, age=_LONG_AGO))
@@ -140,6 +134,27 @@ async def _clock(target: Target) -> Clock:
     if time is None:
         return Clock(because=f"an expired call brought a time that is none: {shown_time(told.server_time)}")
     return Clock(ahead=time - (sent + half), within=half)
+
+
+async def _prices(target: Target) -> tuple[AskingPrice, ...]:
+    stage = _stage(target, name="prices")
+    try:
+        return await asking_prices(stage, seconds=_STEP_SECONDS / 2)
+    finally:
+        await stage.close()
+
+
+def _stage(target: Target, *, name: str) -> Stage:
+    return Stage(
+        target=target,
+        subject=Subject(skill=_any_skill(target.card.skills), question=""),
+        callers=[Caller.new()],
+        grant=None,
+        random=Random(0),  # noqa: S311 - nothing is kept secret by it
+        budget=_STEP_SECONDS / 2,
+        transcript=Transcript(check=name),
+        surroundings=Surroundings(),
+    )
 
 
 def _any_skill(skills: Sequence[node_pb2.Skill]) -> node_pb2.Skill:

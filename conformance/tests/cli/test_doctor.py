@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,12 +13,33 @@ import pytest
 from click.testing import CliRunner
 
 from conformance.tests.judged_nodes import registry_node, talking_node
+from consilience.identity import KeyPair
 from consilience.nodes import Limits
+from consilience.rails.hold import HoldRail
+from consilience.server import IncomingAsk, Node
+from consilience.server.payments import Offer, Payments
+from consilience.tariffs import PricedUnit, Tariff, UnitPrice
 from consilience.testing.nodes import serving_in_thread
 from consilience_conformance.cli import doctor, main
 from consilience_conformance.diagnosis import Clock, Diagnosis, diagnose
 from consilience_conformance.peers.degenerate import DEGENERATE
 from consilience_conformance.verdicts import Finding
+
+
+def _shop(folder: Path, *, network: str, max_credit: int, quotes_per_minute: int = 600) -> Node:
+    """Returns a node with a skill that is free, and two that cost something on a network."""
+    rail = HoldRail(network=network, assets=("USD/6",), max_credit=max_credit)
+    payments = Payments(rails=(rail,), quotes_per_minute=quotes_per_minute)
+    node = Node("shop", key=KeyPair.generate(), payments=payments, store=f"sqlite:///{folder}/shop.db")
+
+    async def say(_: IncomingAsk) -> AsyncIterator[str]:
+        yield "hello"
+
+    node.skill("greet")(say)
+    for name in ("say", "sing"):
+        tariff = Tariff(id=name, asset="USD/6", prices=(UnitPrice(unit=PricedUnit.REQUEST, price=5),))
+        node.skill(name, offers=[Offer(tariff=tariff, window=40, max_charge=100)])(say)
+    return node
 
 
 def _seen_as(monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
@@ -41,6 +63,39 @@ def test_a_node_without_the_script_is_told_what_scripted_mode_lacks() -> None:
     with serving_in_thread(talking_node()) as running:
         result = CliRunner().invoke(main, ["doctor", running.address])
     assert "which the card does not offer" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("network", "max_credit", "needs"),
+    [
+        ("test", 0, "units of the network test, for which a run needs no --max-spend"),
+        ("main", 1000, "a run pays it where --max-spend 'AMOUNT USD/6' allows it"),
+        ("main", 0, "no run can pay that: a tester pays by hold.v1 alone, on credit where it is of value"),
+    ],
+)
+def test_it_is_told_what_an_ask_costs_at_most_and_what_a_run_needs_for_it(
+    tmp_path: Path, network: str, max_credit: int, needs: str
+) -> None:
+    with serving_in_thread(_shop(tmp_path, network=network, max_credit=max_credit)) as running:
+        result = CliRunner().invoke(main, ["doctor", running.address])
+    assert result.exit_code == 0, result.output
+    assert "· price      greet is free\n" in result.stdout
+    assert f"· price      say costs 0.000100 USD/6 at most; {needs}\n" in result.stdout
+
+
+def test_a_node_that_takes_no_money_is_told_no_price() -> None:
+    with serving_in_thread(talking_node()) as running:
+        result = CliRunner().invoke(main, ["doctor", running.address])
+    assert "price" not in result.stdout
+
+
+async def test_a_node_that_quotes_no_price_is_looked_at_all_the_same(tmp_path: Path) -> None:
+    shop = _shop(tmp_path, network="test", max_credit=0, quotes_per_minute=1)
+    async with shop.serving("127.0.0.1:0") as running:
+        seen = await diagnose(running.address)
+    free, told, untold = seen.prices
+    assert (free.asset, told.most, untold.most) == ("", 100, None)
+    assert "the node does not say how much: refused LIMIT_EXCEEDED" in untold.words(seen.target.card)
 
 
 def test_a_registry_is_told_how_many_records_come(tmp_path: Path) -> None:

@@ -58,6 +58,8 @@ def _rows(seen: Diagnosis) -> Iterator[tuple[str, str, str]]:
     for skill in card.skills:
         reads = ", ".join(skill.input_media_types) or _PLAIN_TEXT
         yield _NEITHER, "skill", f"{skill.id}, reads {reads}"
+    for price in seen.prices:
+        yield _NEITHER, "price", price.words(card)
     yield _NEITHER, "limits", ", ".join(_limits(card.limits))
 
 
