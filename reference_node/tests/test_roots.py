@@ -147,6 +147,9 @@ async def test_only_the_key_that_the_last_card_commits_to_takes_over(tmp_path: P
             f"the node runs: a process works on the state folder {file.parent / 'state'}",
             "Stop the node, hand it over, and start it again.",
         ]
+    committed = run("next-root", *state, "--output", tmp_path / "another.key")
+    assert (committed.returncode, (tmp_path / "another.key").exists()) == (6, False)
+    assert "commit to a next root key already" in committed.stderr
     KeyPair.generate().save(tmp_path / "thief.key")
     assert run("rotate-root", *state, "--key", tmp_path / "thief.key").returncode == 6
     assert root.read_bytes() == before

@@ -38,8 +38,9 @@ def exchange(name: str, *messages: bytes, code: str = "OK", request: bytes = b""
     )
 
 
-def card(*, sequence: int = 5, name: str = "") -> SignedEnvelope:
-    return envelopes.seal(node_pb2.NodeCard(sequence=sequence, name=name), seed=SEED)
+def card(*, sequence: int = 5, name: str = "", commits_to: bytes = b"") -> SignedEnvelope:
+    value = node_pb2.NodeCard(sequence=sequence, name=name, next_root_digest=commits_to)
+    return envelopes.seal(value, seed=SEED)
 
 
 def told(name: str, envelope: SignedEnvelope) -> Exchange:
@@ -63,6 +64,23 @@ def found(check: str, exchanges: Iterable[Exchange], *, relied_on: SignedEnvelop
 )
 def test_a_later_card_is_the_same_or_has_a_higher_sequence(later: SignedEnvelope, requirements: list[str]) -> None:
     assert found("card-does-not-go-back", [told("first", card()), told("second", later)]) == requirements
+
+
+@pytest.mark.parametrize(
+    ("cards", "requirements"),
+    [
+        ((b"", b"", b""), []),
+        ((b"", b"a", b"a"), []),
+        ((b"a", b"a", b"a"), []),
+        ((b"", b"a", b"b"), ["NODE-KEY-004"]),
+        ((b"a", b"a", b""), ["NODE-KEY-004"]),
+        ((b"a", b"b", b"a"), ["NODE-KEY-004"]),
+    ],
+)
+def test_a_later_card_commits_as_the_ones_before(cards: tuple[bytes, ...], requirements: list[str]) -> None:
+    relied_on, first, second = (card(sequence=5 + step, commits_to=one) for step, one in enumerate(cards))
+    seen = [told("first", first), told("second", second)]
+    assert found("card-keeps-its-commitment", seen, relied_on=relied_on) == requirements
 
 
 @pytest.mark.parametrize("check", ["card-is-signed-by-its-root-key", "card-is-complete", "signing-keys-end-in-time"])

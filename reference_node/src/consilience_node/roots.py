@@ -34,6 +34,12 @@ class SuccessionError(KeyFileError):
     )
 
 
+class CommittedError(KeyFileError):
+    """The cards of the node tell its next root key already."""
+
+    remedy = "Hand over to that key with `rotate-root`; then make the one that comes after it."
+
+
 class LostRootKeyError(KeyFileError):
     """The node was here before, and its root key is gone; under a new one it would be another node."""
 
@@ -69,9 +75,11 @@ def make_next_root(file: Path, *, config: Config) -> PublicKey:
     Raises:
         NoRootKeyError: The node has no root key yet.
         UsageError: The file exists, or its folder does not.
-        KeyFileError: A file cannot be written.
+        CommittedError: The last card of the node commits to a key already.
+        KeyFileError: A file cannot be read or written.
     """
-    root_key(config)
+    root = root_key(config)
+    _check_uncommitted(root, config=config)
     if not file.parent.is_dir():  # is not made: it may be where a medium that is away would be
         raise UsageError(f"there is no folder {file.parent}; is the medium there on which the key is to be kept?")
     told, key = StateFolder.of(config).next_root, KeyPair.generate()
@@ -142,6 +150,14 @@ def successions_of(config: Config) -> tuple[OpenRecord, ...]:
     records = tuple(map(kept_record, sorted(StateFolder.of(config).successions.glob("*.bin"))))
     present = root_key(config).public_key if records else None
     return tuple(record for record in records if _old_root(record) not in {None, present})
+
+
+def _check_uncommitted(root: KeyPair, *, config: Config) -> None:
+    """Refuses to make a next root key where the cards of the present one have told another: they go on doing so."""
+    path = StateFolder.of(config).card
+    last = kept_record(path).object.value if path.exists() else None
+    if isinstance(last, NodeCard) and last.node_id == root.public_key and last.next_root_digest:
+        raise CommittedError("the cards of the node commit to a next root key already, and who saw one takes no other")
 
 
 def _hand_over(*, old: KeyPair, new: KeyPair, config: Config) -> None:

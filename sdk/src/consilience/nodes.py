@@ -359,6 +359,25 @@ def _checked_issue_time(card: NodeCard, *, now: datetime, skew: timedelta) -> da
     return issue_time(card.sequence)
 
 
+def keeps_commitment(next_root_digest: bytes, *, seen: bytes) -> bool:
+    """Tells whether a card says of the next root key what one that was seen of its node said, if that said anything."""
+    return not seen or next_root_digest == seen
+
+
+def check_commitment_kept(next_root_digest: bytes, *, seen: bytes) -> None:
+    """Checks a card that would win against another of its node, by the `next_root_digest` of both.
+
+    Raises:
+        ProtocolError: The one that was seen commits to another key (NODE-KEY-005).
+    """
+    if not keeps_commitment(next_root_digest, seen=seen):
+        raise ProtocolError(
+            "the card commits to another next root key than one of the same node that was seen before; its root key may"
+            " be in two hands",
+            requirement="NODE-KEY-005",
+        )
+
+
 def check_succession(succession: Signed[KeySuccession], *, old_card: Signed[NodeCard]) -> PublicKey:
     """Checks a hand-over against the newest card of the old root key, and returns the new root key.
 

@@ -10,6 +10,7 @@ from consilience._wire.envelopes import seal
 from consilience.client import card_memory
 from consilience.client.card_memory import CardMemory, default_card_file
 from consilience.envelopes import Signed
+from consilience.errors import ProtocolError
 from consilience.identity import KeyPair
 from consilience.nodes import NodeCard
 from consilience.units import card_sequence
@@ -19,10 +20,11 @@ NODE = ScriptedNode(port=1)
 ROOT = NODE.root
 
 
-def card(number: int, *, name: str = "") -> Signed[NodeCard]:
+def card(number: int, *, name: str = "", commits_to: bytes = b"") -> Signed[NodeCard]:
     """Returns the card with a number; a higher one is newer."""
     sequence = card_sequence(NODE.issue_time + timedelta(seconds=number))
-    return seal(replace(NODE.card_value(), sequence=sequence, name=name), signer=ROOT)
+    value = replace(NODE.card_value(), sequence=sequence, name=name, next_root_digest=commits_to)
+    return seal(value, signer=ROOT)
 
 
 def test_a_node_that_was_never_seen_has_no_card(card_file: Path) -> None:
@@ -42,6 +44,30 @@ def test_an_older_card_does_not_replace_a_newer_one(card_file: Path) -> None:
     again = CardMemory(card_file)
     assert again.keep(card(1)).digest == card(2).digest
     assert again.newest(ROOT.public_key) == card(2)
+
+
+@pytest.mark.parametrize("changed", [b"t" * 32, b""])
+def test_a_commitment_that_was_seen_stays(card_file: Path, changed: bytes) -> None:
+    memory = CardMemory(card_file)
+    memory.keep(card(1))
+    committed = card(2, commits_to=b"n" * 32)
+    memory.keep(committed)
+    later = card(3, commits_to=changed)
+    for one in (memory, CardMemory(card_file)):
+        with pytest.raises(ProtocolError) as caught:
+            one.keep(later)
+        assert caught.value.requirement == "NODE-KEY-005"
+        assert one.glimpse([later]) == (committed,)
+        assert one.newest(ROOT.public_key) == committed
+    renewed = card(4, commits_to=b"n" * 32)
+    assert memory.keep(renewed).digest == renewed.digest
+
+
+def test_a_commitment_that_was_glimpsed_stays() -> None:
+    memory = CardMemory(None)
+    memory.glimpse([card(1, commits_to=b"n" * 32)])
+    with pytest.raises(ProtocolError, match="two hands"):
+        memory.keep(card(2, commits_to=b"t" * 32))
 
 
 def test_of_two_cards_with_one_sequence_the_smaller_digest_is_kept(card_file: Path) -> None:

@@ -28,7 +28,8 @@ from consilience.server import IncomingAsk, Node, RunningNode, succession, succe
 from consilience.server.keys import kept_record
 from consilience.server.store import MemoryStore
 from consilience.server.store.contract import StoredCard
-from consilience.units import card_sequence, utc_now
+from consilience.server.store.sqlite import SqliteStore
+from consilience.units import PublicKey, card_sequence, utc_now
 from sdk.tests.server.callers import calling, fetch_card
 from sdk.tests.server.clocks import ManualClock
 from sdk.tests.server.specimens import Counting, echo, serve_test_skills
@@ -148,6 +149,31 @@ async def test_a_node_serves_the_successions_of_its_former_keys(key: KeyPair) ->
         card, successions = await fetch_card(channel)
     (received,) = (open_envelope(envelope, KeySuccession) for envelope in successions)
     assert check_succession(received, old_card=old_card) == card.value.node_id == key.public_key
+
+
+@pytest.mark.parametrize("remembers", ["a database", "a file of its newest card"])
+@pytest.mark.parametrize("another", [KeyPair.generate().public_key, None])
+async def test_a_node_commits_to_one_next_root_key_for_good(
+    tmp_path: Path, key: KeyPair, remembers: str, another: PublicKey | None
+) -> None:
+    """Nobody who has seen a card that commits would use one that says otherwise (NODE-KEY-004)."""
+
+    def committing_to(next_root: PublicKey | None) -> Node:
+        if remembers == "a database":
+            node = Node("test", key=key, store=SqliteStore(tmp_path / "node.sqlite"), next_root=next_root)
+        else:
+            node = Node("test", key=key, kept_card=tmp_path / "card.bin", next_root=next_root)
+        node.skill("echo")(echo)
+        return node
+
+    chosen = KeyPair.generate().public_key
+    for next_root in (None, chosen, chosen):
+        async with committing_to(next_root).serving(ANYWHERE) as running:
+            assert running.card.value.next_root_digest == (next_root_digest(next_root) if next_root else b"")
+    with pytest.raises(UsageError, match="commit to another next root key"):
+        await committing_to(another).serving(ANYWHERE).start()
+    async with committing_to(chosen).serving(ANYWHERE):
+        pass
 
 
 async def test_a_card_that_is_too_large_is_told_to_its_developer(key: KeyPair) -> None:

@@ -125,6 +125,25 @@ def _judge_order(seen: Transcript) -> Iterator[Finding]:
         last = found
 
 
+def _judge_commitments(seen: Transcript) -> Iterator[Finding]:
+    committed = card_of(seen)[1].next_root_digest
+    for name in ("first", "second"):
+        found = _card_in(seen[name])
+        if found is None:
+            yield from was_accepted(seen[name], requirement="NODE-PROF-001")
+            continue
+        says = found[1].next_root_digest
+        if committed and says != committed:
+            yield Finding(
+                requirement="NODE-KEY-004",
+                message="a later card does not commit to the next root key that an earlier one committed to",
+                expected=committed.hex(),
+                got=says.hex() or "no commitment",
+                exchange=name,
+            )
+        committed = committed or says
+
+
 async def _fetch_with_an_unknown_field(stage: Stage) -> None:
     await stage.call("plain", GET_NODE_CARD, b"")
     await stage.call("unknown-field", GET_NODE_CARD, _UNKNOWN_FIELD)
@@ -305,6 +324,15 @@ CHECKS = (
         requirements=("NODE-CARD-008", "NODE-PROF-001"),
         drive=_fetch_again,
         judge=_judge_order,
+        after=_BASIS,
+        asks=False,
+    ),
+    Check(
+        name="card-keeps-its-commitment",
+        title="A card that is fetched later commits to the same next root key, once one has committed to any.",
+        requirements=("NODE-KEY-004", "NODE-PROF-001"),
+        drive=_fetch_again,
+        judge=_judge_commitments,
         after=_BASIS,
         asks=False,
     ),

@@ -80,6 +80,12 @@ def _takes_the_later_of_two_equals() -> None:
     replace(card_memory, "newer_card", lambda _: later)
 
 
+@fault("believes-any-commitment")
+def _believes_any_commitment() -> None:
+    replace(card_memory, "check_commitment_kept", lambda _: lambda *_, **__: None)
+    replace(card_memory, "keeps_commitment", lambda _: lambda *_, **__: True)
+
+
 @fault("follows-any-successor")
 def _follows_any_successor() -> None:
     async def follow(_: Cards, *__: Any, **___: Any) -> None:

@@ -163,6 +163,35 @@ def _sequence_stands_still() -> None:
     replace(cards.CardIssuer, "get_node_card", another)
 
 
+@mutant("commits-anew-in-every-card")
+def _commits_anew_in_every_card() -> None:
+    """Each call for the card gets a newer card, which commits to another next root key."""
+    steps = count(1)
+
+    def another(_: Callable[..., Any]) -> Callable[..., Any]:
+        async def get_node_card(issuer: Any, request: bytes) -> bytes:  # noqa: ARG001 - as the method is called
+            step, current = next(steps), issuer.current.value
+            card = changed(
+                current,
+                sequence=current.sequence + step,
+                next_root_digest=hashlib.sha256(step.to_bytes(8, "big")).digest(),
+            )
+            signed = sealing.seal(card, signer=issuer._root)
+            await issuer._store.remember_card(
+                StoredCard(
+                    digest=signed.digest,
+                    sequence=signed.value.sequence,
+                    expire_time=signed.value.expire_time,
+                    envelope=EncodedEnvelope(sealing.to_bytes(signed.envelope)),
+                )
+            )
+            return services.encode_card_response(signed.envelope)
+
+        return get_node_card
+
+    replace(cards.CardIssuer, "get_node_card", another)
+
+
 @mutant("card-request-read-strictly")
 def _card_request_read_strictly() -> None:
     """A request for the card is refused if it has a field that the node does not know."""

@@ -1,8 +1,8 @@
 """Card memory: the newest card seen of each node, kept across runs so that nobody can roll a node back.
 
-A card with a lower sequence than the highest seen is refused (NODE-CARD-004), and a new root key is followed only where
-the newest card of the old one commits to it (NODE-KEY-003); both need a memory longer than a process. Several
-processes may share the file.
+A card with a lower sequence than the highest seen is refused (NODE-CARD-004), and so is one that commits to another
+next root key (NODE-KEY-005); a new root key is followed only where the newest card of the old one commits to it
+(NODE-KEY-003). All of that needs a memory longer than a process. Several processes may share the file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from consilience._wire.envelopes import from_bytes, open_envelope, to_bytes
 from consilience.envelopes import Signed
 from consilience.errors import RefusedError
-from consilience.nodes import KeySuccession, NodeCard, newer_card
+from consilience.nodes import KeySuccession, NodeCard, check_commitment_kept, keeps_commitment, newer_card
 from consilience.units import CardSequence, Digest, PublicKey
 
 if TYPE_CHECKING:
@@ -55,7 +55,6 @@ WHERE excluded.sequence > sequence OR (excluded.sequence = sequence AND excluded
 _READ = "SELECT envelope FROM cards WHERE node_id = ?"
 _KEEP_SUCCESSION = "INSERT OR IGNORE INTO successions (old_node_id, envelope) VALUES (?, ?)"
 _READ_SUCCESSION = "SELECT envelope FROM successions WHERE old_node_id = ?"
-_READ_SIGHTING = "SELECT sequence, digest FROM cards WHERE node_id = ?"
 
 
 def default_card_file() -> Path:
@@ -65,20 +64,24 @@ def default_card_file() -> Path:
 
 
 class Sighting(NamedTuple):
-    """What decides which of two cards of a node wins; the smaller `rank` does."""
+    """What decides which of two cards of a node is used."""
 
     sequence: CardSequence
     digest: Digest
+    commitment: bytes
 
     @classmethod
     def of(cls, card: Signed[NodeCard]) -> Sighting:
         """Returns that of a card."""
-        return cls(card.value.sequence, card.digest)
+        return cls(card.value.sequence, card.digest, card.value.next_root_digest)
 
-    @property
-    def rank(self) -> tuple[int, Digest]:
-        """Its place among those of one node."""
-        return -self.sequence, self.digest
+    def wins(self, other: Sighting) -> bool:
+        """Tells whether this one wins against another card of its node (NODE-CARD-004)."""
+        return (-self.sequence, self.digest) < (-other.sequence, other.digest)
+
+    def follows(self, seen: Sighting) -> bool:
+        """Tells whether this one may be used in the place of another card of its node, which was seen before."""
+        return self.wins(seen) and keeps_commitment(self.commitment, seen=seen.commitment)
 
 
 class CardMemory:
@@ -105,13 +108,17 @@ class CardMemory:
         return newer_card(stored, remembered)
 
     def keep(self, card: Signed[NodeCard]) -> Sighting:
-        """Keeps a card unless a newer one of its node was seen, and returns which is the newest."""
+        """Keeps a card unless a newer one of its node was seen, and returns which is the newest.
+
+        Raises:
+            ProtocolError: It is the newest, and commits to another next root key than one that was seen (NODE-KEY-005).
+        """
         node_id = card.value.node_id
-        glimpse = self._glimpses.get(node_id)
-        if glimpse is not None and glimpse.rank < Sighting.of(card).rank:
-            return glimpse
-        known = self._cards.get(node_id)
-        winner = newer_card(card, known) if known else card
+        if (glimpse := self._glimpses.get(node_id)) is not None:
+            if glimpse.wins(Sighting.of(card)):
+                return glimpse
+            check_commitment_kept(card.value.next_root_digest, seen=glimpse.commitment)
+        winner = _winner(card, seen=self._cards.get(node_id))
         stored = self._with_file(node_id, keep=winner)
         self._cards[node_id] = newer_card(winner, stored) if stored else winner
         return Sighting.of(self._cards[node_id])
@@ -154,7 +161,7 @@ class CardMemory:
 
     def _sight(self, node_id: PublicKey, sighting: Sighting) -> None:
         known = self._glimpses.get(node_id)
-        if known is None or sighting.rank < known.rank:
+        if known is None or sighting.follows(known):
             self._glimpses[node_id] = sighting
 
     def _with_file(self, node_id: PublicKey, *, keep: Signed[NodeCard] | None = None) -> Signed[NodeCard] | None:
@@ -165,10 +172,10 @@ class CardMemory:
 
         def exchange(database: Connection) -> Signed[NodeCard] | None:
             if keep is not None:
+                _winner(keep, seen=_card_in(database, node_id))
                 row = (node_id, keep.value.sequence, keep.digest, to_bytes(keep.envelope))
                 database.execute(_KEEP, row)
-            found = database.execute(_READ, (node_id,)).fetchone()
-            return open_envelope(from_bytes(found[0]), NodeCard) if found else None
+            return _card_in(database, node_id)
 
         return self._in_file(exchange)
 
@@ -176,8 +183,8 @@ class CardMemory:
         """Returns which cards are kept of nodes."""
 
         def look_up(database: Connection) -> dict[PublicKey, Sighting]:
-            found = {one: database.execute(_READ_SIGHTING, (one,)).fetchone() for one in node_ids}
-            return {one: Sighting(*row) for one, row in found.items() if row is not None}
+            found = {one: _card_in(database, one) for one in node_ids}
+            return {one: Sighting.of(card) for one, card in found.items() if card is not None}
 
         kept = {one: Sighting.of(self._cards[one]) for one in node_ids if one in self._cards}
         return kept | (self._in_file(look_up) or {})
@@ -199,3 +206,20 @@ class CardMemory:
             _LOGGER.warning("cards seen are remembered for this process alone: %s: %s", self._path, error)
             self._path = None
             return None
+
+
+def _winner(card: Signed[NodeCard], *, seen: Signed[NodeCard] | None) -> Signed[NodeCard]:
+    """Returns which of a card and one seen before is used.
+
+    Raises:
+        ProtocolError: The card wins, and does not go on with what the other commits to (NODE-KEY-005).
+    """
+    winner = card if seen is None else newer_card(card, seen)
+    if winner is card and seen is not None:
+        check_commitment_kept(card.value.next_root_digest, seen=seen.value.next_root_digest)
+    return winner
+
+
+def _card_in(database: Connection, node_id: PublicKey) -> Signed[NodeCard] | None:
+    found = database.execute(_READ, (node_id,)).fetchone()
+    return open_envelope(from_bytes(found[0]), NodeCard) if found else None

@@ -3,6 +3,7 @@
 A card is issued at start and again at half its lifetime, with a sequence that never goes back. Every card that has not
 expired is honoured: a memory store knows those of its own life, a durable one those of every life (ASK-CARD-001).
 Replicas give out one card, the newest of all: whoever has seen it uses no earlier one any more (NODE-CARD-004).
+What they say of the next root key, the cards of one root key go on saying (NODE-KEY-004).
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from consilience._wire import envelopes, services
 from consilience.envelopes import Signed
 from consilience.errors import UsageError
 from consilience.identity import Signer, next_root_digest
-from consilience.nodes import MAX_CARD_BYTES, Endpoint, NodeCard, Profile
+from consilience.nodes import MAX_CARD_BYTES, Endpoint, NodeCard, Profile, keeps_commitment
 from consilience.reviews import OpenRecord
 from consilience.server.admission import check_size
 from consilience.server.descriptions import Description
-from consilience.server.keys import SigningKeys, keep_record
+from consilience.server.keys import SigningKeys, keep_record, kept_record
 from consilience.server.store.contract import AnswerStore, StoredCard, StoreError
-from consilience.units import Digest, EncodedEnvelope, card_sequence, issue_time
+from consilience.units import CardSequence, Digest, EncodedEnvelope, card_sequence, issue_time
 
 DEFAULT_CARD_LIFETIME = timedelta(hours=24)
 
@@ -90,7 +91,7 @@ class CardIssuer:
         """Issues a card that takes the place of the one before, and remembers it.
 
         Raises:
-            UsageError: It would be larger than 64 KiB.
+            UsageError: It would be larger than 64 KiB, or commit to another next root key than the one before.
         """
         async with self._issuing:
             return await self._issue()
@@ -133,6 +134,7 @@ class CardIssuer:
             registries=told.registries,
             extensions=told.extensions,
         )
+        await self._check_commitment(card)
         signed = envelopes.seal(card, signer=self._root)
         if len(signed.envelope.payload) > MAX_CARD_BYTES:
             raise UsageError(f"the card has {len(signed.envelope.payload)} bytes, {MAX_CARD_BYTES} at most: say less")
@@ -146,6 +148,28 @@ class CardIssuer:
         )
         await self._give_out(signed, issued_at=now)
         return signed
+
+    async def _check_commitment(self, card: NodeCard) -> None:
+        """Refuses a card that nobody would use who has seen the last one."""
+        last = self._current or await self._last_of_former_lives()
+        if (
+            last is not None
+            and last.value.node_id == card.node_id
+            and not keeps_commitment(card.next_root_digest, seen=last.value.next_root_digest)
+        ):
+            raise UsageError(
+                "the cards of this root key commit to another next root key, and nobody who has seen one would use a"
+                " card that does not (NODE-KEY-004): name that key again, or hand over to it first"
+            )
+
+    async def _last_of_former_lives(self) -> Signed[NodeCard] | None:
+        stored = await self._store.newer_card(than=CardSequence(0))
+        if stored is not None:
+            return envelopes.open_envelope(envelopes.from_bytes(stored.envelope), NodeCard)
+        if self._kept_card is None or not self._kept_card.exists():
+            return None
+        kept = await asyncio.to_thread(kept_record, self._kept_card)
+        return kept.object if isinstance(kept.object.value, NodeCard) else None
 
     async def _take_over(self) -> None:
         """Gives out the card of a sibling that is newer than the present one, as long as the store tells."""

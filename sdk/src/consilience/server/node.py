@@ -96,7 +96,8 @@ class Node:
                 of this name (`keys.state_folder`).
             signing_key: Signs the answers: a signer whose exchange the operator announces, or a folder in which keys
                 are made and changed every 30 days; None: the root key itself.
-            next_root: The only root key that may succeed this one, or None: the root key can never change.
+            next_root: The only root key that may succeed this one, once a card has told it; or None: the root key can
+                never change.
             successions: Of the root keys that this node had before, oldest first (`keys.succession_record`).
             kept_card: The file that holds the newest card, on which a succession of this root key will rest.
             limits: What is zero here is filled from `DEFAULT_LIMITS`.

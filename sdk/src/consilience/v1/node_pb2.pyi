@@ -186,7 +186,7 @@ class NodeCard(google.protobuf.message.Message):
     """Describes the node for people, in plain text. *Optional.*"""
     next_root_digest: builtins.bytes
     """Commits to the next root key: SHA-256 of its 32 bytes. *Optional.* Without it the node can never change its root
-    key, because a succession needs the key committed to here (NODE-KEY-003).
+    key, because a succession needs the key committed to here (NODE-KEY-003). Once set, it stays (NODE-KEY-004).
     """
     @property
     def expire_time(self) -> google.protobuf.timestamp_pb2.Timestamp:

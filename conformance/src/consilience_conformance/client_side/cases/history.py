@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from typing import cast
 
 from consilience.v1 import ask_pb2, node_pb2
 from consilience.v1.envelope_pb2 import SignedEnvelope
@@ -97,6 +99,49 @@ def _judge_cards(seen: Transcript) -> Iterator[Finding]:
                 exchange=exchange.name,
             )
     yield from given_out(seen, "after", requirement="NODE-CARD-004")
+
+
+def _recommitted(node: Node, *, to: bytes) -> SignedEnvelope:
+    """Returns a newer card of a node, which commits to another next root key, by its `next_root_digest`."""
+    card = node_pb2.NodeCard.FromString(node.card.payload)
+    card.sequence += 1
+    card.next_root_digest = to
+    return envelopes.seal(card, seed=node.identity.root)
+
+
+async def _changed_commitments(stage: ClientStage) -> None:
+    """Shows a card that commits, then newer ones at other addresses that say otherwise; one hands over besides."""
+    one = await stage.node()
+    await stage.ask("before", one)
+    thief, changed = Identity.new(), {}
+    for name, to in (("to-another", hashlib.sha256(thief.node_id).digest()), ("to-none", b"")):
+        other = await stage.node(one.identity)
+        other.card = _recommitted(one, to=to)
+        changed[name] = envelopes.envelope_digest(other.card).hex()
+        await stage.ask(name, other)
+    stage.note("changed", dict(changed))
+    handed_over = _succession(one.identity, thief)
+    await _succeed(stage, "thief", old=one, new=thief, successions=[handed_over])
+    await stage.ask("after", one)
+
+
+def _judge_changed_commitments(seen: Transcript) -> Iterator[Finding]:
+    yield from given_out(seen, "before", requirement="NODE-KEY-005")
+    changed = cast("dict[str, str]", seen.notes["changed"])
+    for name, digest in changed.items():
+        for exchange in calls(seen, name, ASK):
+            named = ask_pb2.Ask.FromString(envelope_of(exchange).payload).card_digest.hex()
+            if named == digest:
+                yield Finding(
+                    requirement="NODE-KEY-005",
+                    message="an ask relies on a card that commits otherwise than one that was seen",
+                    expected="no ask, or one that relies on the card seen before",
+                    got=named,
+                    exchange=exchange.name,
+                )
+    what = "to a successor to whom a changed commitment leads"
+    yield from nothing_sent(seen, "thief", requirement="NODE-KEY-005", why=what)
+    yield from given_out(seen, "after", requirement="NODE-KEY-005")
 
 
 def _succession(old: Identity, new: Identity, *, signer: bytes | None = None, consents: bool = True) -> SignedEnvelope:
@@ -209,6 +254,13 @@ CHECKS = (
         requirements=("NODE-CARD-004",),
         drive=_card_of_the_same_time,
         judge=_judge_cards,
+    ),
+    ClientCheck(
+        name="changed-commitment-is-not-believed",
+        title="No ask relies on a card that commits to another next root key than one seen before, or to none.",
+        requirements=("NODE-KEY-005",),
+        drive=_changed_commitments,
+        judge=_judge_changed_commitments,
     ),
     ClientCheck(
         name="false-successor-is-not-followed",
