@@ -151,25 +151,25 @@ class CardIssuer:
 
     async def _check_commitment(self, card: NodeCard) -> None:
         """Refuses a card that nobody would use who has seen the last one."""
-        last = self._current or await self._last_of_former_lives()
+        last = await self._last_of_former_lives() if self._current is None else self._current.value
         if (
             last is not None
-            and last.value.node_id == card.node_id
-            and not keeps_commitment(card.next_root_digest, seen=last.value.next_root_digest)
+            and last.node_id == card.node_id
+            and not keeps_commitment(card.next_root_digest, seen=last.next_root_digest)
         ):
             raise UsageError(
                 "the cards of this root key commit to another next root key, and nobody who has seen one would use a"
                 " card that does not (NODE-KEY-004): name that key again, or hand over to it first"
             )
 
-    async def _last_of_former_lives(self) -> Signed[NodeCard] | None:
+    async def _last_of_former_lives(self) -> NodeCard | None:
         stored = await self._store.newer_card(than=CardSequence(0))
         if stored is not None:
-            return envelopes.open_envelope(envelopes.from_bytes(stored.envelope), NodeCard)
+            return envelopes.open_envelope(envelopes.from_bytes(stored.envelope), NodeCard).value
         if self._kept_card is None or not self._kept_card.exists():
             return None
-        kept = await asyncio.to_thread(kept_record, self._kept_card)
-        return kept.object if isinstance(kept.object.value, NodeCard) else None
+        kept = (await asyncio.to_thread(kept_record, self._kept_card)).object.value
+        return kept if isinstance(kept, NodeCard) else None
 
     async def _take_over(self) -> None:
         """Gives out the card of a sibling that is newer than the present one, as long as the store tells."""
