@@ -47,7 +47,7 @@ def test_the_core_profile_stays_small() -> None:
     counts = Counter(
         requirement.level.removesuffix(" NOT") for requirement in spec_requirements() if requirement.profile == "core"
     )
-    assert 50 <= counts["MUST"] <= 72, f"the core profile has {counts['MUST']} MUSTs"
+    assert 50 <= counts["MUST"] <= 73, f"the core profile has {counts['MUST']} MUSTs"
 
 
 @pytest.mark.parametrize("proto", _PROTOS, ids=lambda proto: proto.name)
