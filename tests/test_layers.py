@@ -41,9 +41,9 @@ def tree(tmp_path: Path) -> Path:
             "The judge knows nothing of ours but the wire",
         ),
         ("sdk/src/consilience/units.py", "import consilience_conformance", "Nothing of ours knows the judge"),
-        ("sdk/src/consilience/nodes.py", "import google.protobuf.message", "Raw protobuf stays in v1 and _wire"),
+        ("sdk/src/consilience/nodes/cards.py", "import google.protobuf.message", "Raw protobuf stays in v1 and _wire"),
         (
-            "sdk/src/consilience/nodes.py",
+            "sdk/src/consilience/nodes/cards.py",
             "import consilience.v1.node_pb2",
             "Messages are read and written in _wire alone",
         ),

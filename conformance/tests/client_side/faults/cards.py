@@ -7,11 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from conformance.tests.client_side.faults.registry import fault, replace
-from consilience import nodes
 from consilience.client import card_memory, cards, connections, contacts
 from consilience.client.card_memory import CardMemory
 from consilience.client.cards import Cards
-from consilience.nodes import NodeCard, Profile, TlsMode
+from consilience.nodes import NodeCard, Profile, TlsMode, addresses, selection
 from consilience.units import PublicKey, card_sequence
 
 
@@ -44,7 +43,7 @@ _overlooks(
 
 @fault("reads-large-cards")
 def _reads_large_cards() -> None:
-    replace(nodes, "MAX_CARD_BYTES", lambda _: 1 << 30)
+    replace(selection, "MAX_CARD_BYTES", lambda _: 1 << 30)
 
 
 @fault("takes-any-node")
@@ -64,7 +63,7 @@ def _reads_ids_leniently() -> None:
     def lenient(text: str) -> PublicKey:
         return PublicKey(base64.b32decode(text.strip()[3:55].upper() + "===="))
 
-    replace(nodes, "parse_node_id", lambda _: lenient)
+    replace(addresses, "parse_node_id", lambda _: lenient)
 
 
 @fault("forgets-cards")

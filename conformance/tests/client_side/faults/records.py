@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from conformance.tests.client_side.faults.registry import fault, replace
-from consilience import envelopes, nodes
+from consilience import envelopes
 from consilience._wire import convert
 from consilience._wire import records as wire_records
 from consilience.client.reviews import gathering
@@ -18,7 +18,7 @@ from consilience.errors import (
     SignatureMissingError,
     SignerWrongError,
 )
-from consilience.nodes import KeySuccession, NodeCard
+from consilience.nodes import KeySuccession, NodeCard, selection
 from consilience.reviews import Advisory, OpenRecord, Rebuttal, Record, RecordType, Retraction, Review, records
 from consilience.units import card_sequence
 
@@ -28,7 +28,7 @@ _KINDS: tuple[type, ...] = (NodeCard, KeySuccession, Review, Retraction, Rebutta
 @fault("reads-large-records")
 def _reads_large_records() -> None:
     replace(wire_records, "MAX_RECORD_BYTES", lambda _: 1 << 30)
-    replace(nodes, "MAX_CARD_BYTES", lambda _: 1 << 30)
+    replace(selection, "MAX_CARD_BYTES", lambda _: 1 << 30)
 
 
 def _opens(name: str, overlooked: type[RefusedError]) -> None:
