@@ -3,15 +3,17 @@ import gc
 import tracemalloc
 from collections.abc import AsyncIterator
 
-from consilience._wire.events import encode_event
+from consilience._wire.events import decode_events, encode_event
 from consilience.asks import AnswerEvent, TextDelta
 from consilience.identity import KeyPair
 from consilience.server import IncomingAsk, Node
 from consilience.server.logs import AnswerLog
-from consilience.server.readers import send_log
-from consilience.server.store.contract import LogEntry
+from consilience.server.readers import send_log, send_stored
+from consilience.server.store import MemoryStore
+from consilience.server.store.contract import AskKey, LogEntry, StoredAsk
 from consilience.units import Sequence
 from sdk.tests.server.callers import AnswerCall, Reading, calling
+from sdk.tests.server.store.specimens import FINISH, KEEP_END, LEASE_END, REPLICA, running_ask
 
 ANYWHERE = "127.0.0.1:0"
 FAST_READERS = 50
@@ -127,6 +129,33 @@ async def test_an_answer_that_is_there_at_once_is_one_message(node: Node) -> Non
         received = await call._call.read()
         assert isinstance(received, bytes)
         assert not isinstance(await call._call.read(), bytes)
+
+
+class FinishedBetweenTwoLooks(MemoryStore):
+    """Another replica finishes the answer after it was looked up, and before its log is read."""
+
+    async def find(self, key: AskKey) -> StoredAsk | None:
+        ask = await super().find(key)
+        if ask is not None and not ask.finished:
+            last = (delta(2), delta(3))
+            await self.finish(key, last, epoch=ask.epoch, finish_time=FINISH, keep_until_time=KEEP_END)
+        return ask
+
+
+async def test_the_final_that_comes_meanwhile_is_left_to_the_message_that_ends_the_stream() -> None:
+    store, sent = FinishedBetweenTwoLooks(), []
+    await store.open(replica=REPLICA, lease_until=LEASE_END)
+    ask = running_ask()
+    await store.bind(ask, first=delta(1))
+
+    async def write(message: bytes) -> None:
+        sent.append(decode_events(message))
+
+    last = await send_stored(store, ask.key, after=Sequence(0), write=write)
+    events = [event for events in (*sent, decode_events(last)) for event in events]
+    assert len(sent) == 1
+    assert events[-1].sequence == 3
+    await store.close()
 
 
 def delta(sequence: int) -> LogEntry:

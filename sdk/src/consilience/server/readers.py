@@ -54,7 +54,8 @@ async def send_stored(store: AnswerStore, key: AskKey, *, after: Sequence, write
     """
     while (ask := await store.find(key)) is not None:
         while after < ask.last_sequence:
-            entries = await _read(store, key, after=after)
+            # What has come since the ask was looked up may end with the Final, and is left for the next look.
+            entries = (await _read(store, key, after=after))[: ask.last_sequence - after]
             index = 0
             while index < len(entries):
                 message, index = next_message(entries, index=index)
