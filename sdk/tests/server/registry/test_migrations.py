@@ -1,6 +1,7 @@
 """A database that an earlier version made is brought to the present one when it is opened, and keeps all it holds."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, inspect, select, text
@@ -9,13 +10,15 @@ from consilience import nodes
 from consilience.reviews import NodeQuery, RecordType
 from consilience.server.registry import Arc
 from consilience.server.registry.migrations import SCHEMA_VERSION
-from consilience.server.registry.schema import RECORDS, REGISTRY
+from consilience.server.registry.schema import NUMBERS, RECORDS, REGISTRY, TERMS
 from consilience.server.registry.store import SqlRecordStore
 from consilience.server.store.contract import SchemaTooNewError
 from sdk.tests.reviews.specimens import NOW, TestNode, card_record, key, placed, review_of
 from sdk.tests.server.registry.conftest import MakeDatabase
 
 NODE, RETIRED = TestNode.named("node"), TestNode.named("retired")
+MODELS = (nodes.Model(id="large", parameter_count=7_000_000_000),)
+LARGE = nodes.Skill(id="law", domains=("units",), model_ids=("large",))
 FIRST_SCHEMA = (
     "DROP INDEX records_of_author",
     "DROP INDEX records_about",
@@ -63,6 +66,24 @@ async def test_a_database_of_the_first_schema_is_searched_along_the_ring(make_da
     await again.close()
 
 
+async def test_a_card_that_has_lost_what_it_is_found_by_is_found_again(make_database: MakeDatabase) -> None:
+    store = SqlRecordStore(make_database())
+    await store.open()
+    whole, broken = card_record(TestNode.named("whole"), models=MODELS, skills=[LARGE]), card_record(NODE)
+    await store.admit([placed(whole), placed(broken)], now=NOW)
+    rows = await store._database.read(_shelved)
+    await store._database.write(_as_when_a_card_was_dropped_and_renewed_at_once)
+    await store.close()
+
+    again = SqlRecordStore(make_database())
+    await again.open()
+    assert await again._database.read(_shelved) == rows
+    found = await again.fitting(NodeQuery(domain="units"), arc=Arc(), limit=9, now=NOW)
+    assert {record.digest for _, record in found.cards} == {whole.digest, broken.digest}
+    assert await again._database.read(_version) == SCHEMA_VERSION
+    await again.close()
+
+
 async def test_a_database_of_a_later_version_is_left_alone(make_database: MakeDatabase) -> None:
     store = SqlRecordStore(make_database())
     await store.open()
@@ -77,6 +98,17 @@ def _as_in_the_first_schema(connection: Connection) -> None:
     assert len(connection.execute(cards).all()) == 3
     for statement in FIRST_SCHEMA:
         connection.execute(text(statement))
+
+
+def _shelved(connection: Connection) -> tuple[set[Any], set[Any]]:
+    return set(connection.execute(select(TERMS)).all()), set(connection.execute(select(NUMBERS)).all())
+
+
+def _as_when_a_card_was_dropped_and_renewed_at_once(connection: Connection) -> None:
+    place = select(RECORDS.c.place).where(RECORDS.c.author == NODE.root.public_key).scalar_subquery()
+    for table in (TERMS, NUMBERS):
+        assert connection.execute(table.delete().where(table.c.place == place)).rowcount > 0
+    connection.execute(REGISTRY.update().values(schema_version=3))
 
 
 def _as_in_a_later_schema(connection: Connection) -> None:

@@ -31,6 +31,12 @@ _PREPARING = 0x0C05_111E
 """The number of the lock under which the processes of a registry make its tables, one after the other."""
 
 
+TRIES = 5
+"""How often a transaction is begun that the server breaks off for the sake of another one."""
+
+_BROKEN_OFF = frozenset({"40P01", "40001"})
+"""What the server calls that: a deadlock, and one that cannot be put in an order with the others."""
+
 CONNECT_SECONDS = 10
 """How long a server gets to answer at all, unless the URL says `connect_timeout`."""
 
@@ -45,6 +51,12 @@ class DatabaseRefusalError(StoreUnavailableError):
     """The server of the database does not do what it was told."""
 
     remedy = "Give this user the right to make tables and to write in them, and the server room on its disk."
+
+
+class DatabaseBusyError(StoreUnavailableError):
+    """Others write at the same time, and the server has broken the transaction off each time that it was tried."""
+
+    remedy = "Try again. If it goes on, see which other programs write to this database, and stop them."
 
 
 class DatabaseInUseError(StoreUnavailableError):
@@ -66,7 +78,10 @@ class Database(Protocol):
         """Runs what makes the tables, which no other process does meanwhile."""
 
     async def write(self, work: Work[T]) -> T:
-        """Runs a function in a transaction of its own, and returns once it is on the disk."""
+        """Runs a function in a transaction of its own, and returns once it is on the disk.
+
+        The function may be run several times, where others write meanwhile; what it does beside the transaction stays.
+        """
 
     async def read(self, work: Work[T]) -> T:
         """Runs a function that changes nothing."""
@@ -194,11 +209,15 @@ class PostgresDatabase:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, self._reading, work)
 
     def _run(self, engine: Engine, work: Work[T]) -> T:
-        try:
-            with engine.begin() as connection:
-                return work(connection)
-        except DBAPIError as error:
-            raise _failure(error, url=self._url) from error
+        tries = 1
+        while True:
+            try:
+                with engine.begin() as connection:
+                    return work(connection)
+            except DBAPIError as error:
+                if tries == TRIES or _sqlstate(error) not in _BROKEN_OFF:
+                    raise _failure(error, url=self._url) from error
+                tries += 1
 
 
 def _failure(error: DBAPIError, *, url: URL) -> StoreUnavailableError:
@@ -208,6 +227,13 @@ def _failure(error: DBAPIError, *, url: URL) -> StoreUnavailableError:
     """
     where = url.set(drivername="postgresql", query={}).render_as_string(hide_password=True)
     reason = " ".join(str(error.orig).split())
-    if getattr(error.orig, "sqlstate", None) is None:
+    if (sqlstate := _sqlstate(error)) is None:
         return DatabaseUnreachableError(f"cannot reach {where}: {reason}")
+    if sqlstate in _BROKEN_OFF:
+        return DatabaseBusyError(f"{where} has broken off what was written, {TRIES} times: {reason}")
     return DatabaseRefusalError(f"cannot use {where}: {reason}")
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    """Returns the code under which the server failed; None: it was not the server."""
+    return getattr(error.orig, "sqlstate", None)

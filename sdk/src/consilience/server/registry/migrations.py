@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Any
 
-from sqlalchemy import Connection, inspect, select, text, update
+from sqlalchemy import Connection, Select, inspect, select, text, update
 
 from consilience._wire import convert
 from consilience._wire import records as wire
@@ -15,8 +16,9 @@ from consilience.server.registry import shelving
 from consilience.server.registry.schema import ABOUT, NUMBERS, OF_AUTHOR, ON_RING, RECORDS, REGISTRY, TABLES, TERMS
 from consilience.server.store.contract import SchemaTooNewError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 IDENTITY_BYTES = 16
+_CARDS_AT_ONCE = 500
 
 
 def prepare(connection: Connection) -> bytes:
@@ -65,4 +67,17 @@ def _list_by_type(connection: Connection) -> None:
         index.create(connection)
 
 
-_STEPS: dict[int, Callable[[Connection], None]] = {1: _search_along_the_ring, 2: _list_by_type}
+def _shelve_what_is_missing(connection: Connection) -> None:
+    """From 3 to 4: a card that was renewed while the one before was dropped had lost what it is found by."""
+    place = 0
+    on_ring: Select[Any] = select(RECORDS.c.place, RECORDS.c.record).order_by(RECORDS.c.place).limit(_CARDS_AT_ONCE)
+    while cards := connection.execute(on_ring.where(RECORDS.c.place > place)).all():
+        shelving.complete(connection, cards)
+        place = cards[-1].place
+
+
+_STEPS: dict[int, Callable[[Connection], None]] = {
+    1: _search_along_the_ring,
+    2: _list_by_type,
+    3: _shelve_what_is_missing,
+}

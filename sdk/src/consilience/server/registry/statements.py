@@ -1,13 +1,14 @@
 """The statements of a record store: how records are taken in, and what may be taken out.
 
 Every function works on a connection within a transaction that its caller began, and leaves committing to it. Whoever
-takes records in raises the last number first: that row stays locked until the commit, so the order of the numbers is
-the order of the commits, and what was read stays true until it is written.
+takes records in or out writes the last number first: that row stays locked until the commit, so the order of the
+numbers is the order of the commits, and what was read stays true until it is written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -39,17 +40,21 @@ def admit(
     capacity: Capacity | None = None,
 ) -> tuple[Admission, ...]:
     """Takes records in, and tells what became of each."""
-    connection.execute(update(REGISTRY).values(last_serial=REGISTRY.c.last_serial + len(records)))
+    _wait_turn(connection, numbers=len(records))
     last: int = connection.execute(select(REGISTRY.c.last_serial)).scalar_one()
     numbered = enumerate(records, start=last - len(records) + 1)
-    return tuple(
-        _admit(connection, placed, serial=serial, now=now, quotas=quotas, capacity=capacity)
-        for serial, placed in numbered
+    room, before = (None, 0) if capacity is None else (replace(capacity), capacity.held)  # what breaks is not counted
+    admissions = tuple(
+        _admit(connection, placed, serial=serial, now=now, quotas=quotas, capacity=room) for serial, placed in numbered
     )
+    if capacity is not None and room is not None:
+        capacity.held += room.held - before
+    return admissions
 
 
 def forget(connection: Connection, *, now: datetime) -> int:
     """Drops some of what has ended, and tells how many; of a card its row keeps earlier ones out (REC-END-001)."""
+    _wait_turn(connection)
     ended = RECORDS.c.end_time <= now
     a_card = RECORDS.c.type == int(RecordType.NODE_CARD)
     some = select(RECORDS.c.serial).where(ended, ~a_card).limit(FORGOTTEN_AT_ONCE)
@@ -63,6 +68,11 @@ def forget(connection: Connection, *, now: datetime) -> int:
         emptied = update(RECORDS).where(RECORDS.c.serial.in_([card.serial for card in cards]))
         connection.execute(emptied.values(record=b"", place=None))
     return gone + len(cards)
+
+
+def _wait_turn(connection: Connection, *, numbers: int = 0) -> None:
+    """Waits until nobody else writes, and takes so many numbers."""
+    connection.execute(update(REGISTRY).values(last_serial=REGISTRY.c.last_serial + numbers))
 
 
 def unknown(connection: Connection, digests: Sequence[Digest]) -> tuple[Digest, ...]:
