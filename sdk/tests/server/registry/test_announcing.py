@@ -12,6 +12,7 @@ from consilience.errors import (
     KeyRetiredError,
     LimitExceeded,
     LimitExceededError,
+    NodeFaultError,
     SignatureInvalidError,
     UnreachableError,
 )
@@ -98,6 +99,14 @@ async def test_who_cannot_be_reached_or_has_no_time_is_tried_again_and_who_refus
     for _ in range(4):
         await announcer.announce()
     assert [len(each.brought) for each in (away, busy, strict)] == [3, 2, 1]
+
+
+async def test_a_registry_that_fails_is_tried_again_until_it_does_not() -> None:
+    failing = Refusing(NodeFaultError("its log says why"), NodeFaultError("its log says why"))
+    announcer = Announcer({"failing": failing}, records=lambda: [Record(object=NEW.envelope)])
+    for _ in range(4):
+        await announcer.announce()
+    assert len(failing.brought) == 3
 
 
 async def test_what_time_lifts_is_tried_again_until_it_is_lifted(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
-from consilience.errors import ConsilienceError, RecordNotYetValidError, RefusedError
+from consilience.errors import ConsilienceError, NodeFaultError, RecordNotYetValidError, RefusedError
 from consilience.reviews import Record
 from consilience.server.faults import log_fault
 from consilience.server.registry.contract import says_full
@@ -85,5 +85,6 @@ class Announcer:
 
 
 def _passes(refusal: RefusedError) -> bool:
-    """Tells whether time lifts a refusal: the registry is busy or full, or its clock is behind."""
-    return refusal.retry_after is not None or isinstance(refusal, RecordNotYetValidError) or says_full(refusal)
+    """Tells whether time lifts a refusal: the registry is busy, full or at fault, or its clock is behind."""
+    lifted = isinstance(refusal, NodeFaultError | RecordNotYetValidError)
+    return refusal.retry_after is not None or lifted or says_full(refusal)
