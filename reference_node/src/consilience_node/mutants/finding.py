@@ -197,6 +197,33 @@ def _finds_sizes_within_open_bounds() -> None:
     _judges_sizes(lambda card, skill, least, most: any(least < size <= most for size in finding.sizes_of(card, skill)))
 
 
+@mutant("finds-sizes-between-bounds-in-any-order")
+def _finds_sizes_between_bounds_in_any_order() -> None:
+    """Of two bounds that exclude each other, the lower one is taken for the least."""
+    _judges_sizes(
+        lambda card, skill, least, most: any(
+            min(max(least, 1), most) <= size <= max(least, most) for size in finding.sizes_of(card, skill)
+        )
+    )
+
+
+@mutant("fails-at-bounds-that-exclude-each-other")
+def _fails_at_bounds_that_exclude_each_other() -> None:
+    """A question of which the bounds exclude each other, and differ in their digits, is a fault of the registry."""
+
+    def failing(find: Make) -> Make:
+        def fitting(connection: Any, query: NodeQuery, **more: Any) -> Found:
+            least, most = (len(str(bound)) for bound in (query.min_parameter_count, query.max_parameter_count))
+            if query.max_parameter_count and least > most:
+                raise IndexError("there are no terms")
+            found: Found = find(connection, query, **more)
+            return found
+
+        return fitting
+
+    replace(lists, "fitting", failing)
+
+
 def _judges_words(keep: Callable[[set[str], list[str]], bool]) -> None:
     """Judges by another rule whether words are among those of a skill."""
     judges(

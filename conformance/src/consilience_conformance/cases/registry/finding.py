@@ -236,6 +236,21 @@ CHECKS = (
         ),
     ),
     find_check(
+        "bounds-that-exclude-each-other-find-nothing",
+        title="A question for more parameters than it asks for at the most finds nothing, and fails at nothing.",
+        cards={
+            "small": _models(_model("a", 20)),
+            "middle": _models(_model("a", 2000)),
+            "large": _models(_model("a", 3000)),
+        },
+        questions=(
+            Question(
+                name="from 3000 to 2000", asks={"min_parameter_count": 3000, "max_parameter_count": 2000}, finds=()
+            ),
+            Question(name="from 2000 to 20", asks={"min_parameter_count": 2000, "max_parameter_count": 20}, finds=()),
+        ),
+    ),
+    find_check(
         "words-are-found-in-names-and-descriptions",
         title="A question for words finds skills of which all words stand in the names and descriptions.",
         cards={

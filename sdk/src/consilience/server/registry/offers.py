@@ -45,7 +45,7 @@ NOTHING = Offers(terms={}, numbers={})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """One thing that a skill has to have: any of some terms; with bounds, one of a value within them."""
+    """One thing that a skill has to have: any of some terms, one at least; with bounds, one of a value within them."""
 
     terms: tuple[int, ...]
     bounds: tuple[int, int] | None = None
@@ -131,7 +131,7 @@ def _wanted_by(query: NodeQuery) -> Iterator[Wanted]:
     yield from map(_one_of, _terms_of_node(query))
     if query.min_parameter_count or query.max_parameter_count:
         least, most = max(query.min_parameter_count, 1), query.max_parameter_count or MAX_VALUE
-        digits = range(len(str(least)), len(str(most)) + 1)
+        digits = range(len(str(least)), max(len(str(least)), len(str(most))) + 1)  # one at least: no value is within
         yield Wanted(terms=tuple(_number("size", count) for count in digits), bounds=(least, most))
 
 
