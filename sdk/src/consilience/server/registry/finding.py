@@ -45,6 +45,9 @@ from consilience.server.store.schema import UtcTime
 STEPS = 500
 """How far one look goes along a list."""
 
+MOST_OF_A_CARD = 65
+"""How often a card stands on the lists of one thing wanted: with each of 64 models or tariffs, and as a free one."""
+
 MAX_LOOKED_UP = 16
 """Things wanted that the database looks up; whether a card has the others, the card tells."""
 
@@ -176,10 +179,14 @@ def _search(dialect: Dialect, shapes: tuple[_Shape, ...], *, limit: int, steps: 
 
 
 def _list(shape: _Shape, *, steps: int) -> Subquery:
-    """Returns a list in the order of the ring. It is no longer than the limit, which tells that to the database."""
+    """Returns a list in the order of the ring, with all of its last card.
+
+    It is no longer than the limit, which tells that to the database: so many steps on each list, and the rest of a card
+    that the last of them stands on.
+    """
     table = shape.table
     nodes = select(table.c.place, table.c.skills).where(*_has(table, shape, 0), *_on_arc(table))
-    return nodes.order_by(table.c.place).limit(_number(steps * shape.terms)).subquery()
+    return nodes.order_by(table.c.place).limit(_number(steps * shape.terms + MOST_OF_A_CARD)).subquery()
 
 
 def _looked_up(shape: _Shape, number: int, *, listed: FromClause) -> ColumnElement[bool]:
