@@ -138,3 +138,11 @@ async def test_what_was_broken_off_does_not_count_towards_what_is_held(
     capacity = Capacity(max_records=1)
     assert await store.admit([placed(RENEWED)], now=NOW, capacity=capacity) == (PublishOutcome.STORED,)
     assert capacity.held == 1
+
+
+async def test_several_processes_note_one_cursor_at_once(siblings: Stores) -> None:
+    one, two = siblings
+    for number in range(60):
+        cursor = str(number).encode()
+        await asyncio.gather(*(store.note_cursor("https://a.example:7341", cursor) for store in (one, two, one, two)))
+        assert await one.cursor_of("https://a.example:7341") == cursor

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, delete, select, text, update
 
 from consilience._wire import records as wire
 from consilience.errors import KeyRetiredError, LimitExceededError
@@ -29,6 +29,11 @@ _LOOKED_UP = 500
 
 FORGOTTEN_AT_ONCE = 500
 """Records of each kind that one transaction drops, since others wait for it."""
+
+_NOTE_CURSOR = text(
+    "INSERT INTO followed (registry, cursor) VALUES (:registry, :cursor)"
+    " ON CONFLICT (registry) DO UPDATE SET cursor = excluded.cursor"
+)
 
 
 def admit(
@@ -91,9 +96,8 @@ def cursor_of(connection: Connection, registry: str) -> bytes:
 
 
 def note_cursor(connection: Connection, registry: str, cursor: bytes) -> None:
-    """Notes how far another registry was followed."""
-    connection.execute(delete(FOLLOWED).where(FOLLOWED.c.registry == registry.encode()))
-    connection.execute(FOLLOWED.insert().values(registry=registry.encode(), cursor=cursor))
+    """Notes how far another registry was followed; what several processes note at once comes one after the other."""
+    connection.execute(_NOTE_CURSOR, {"registry": registry.encode(), "cursor": cursor})
 
 
 def _admit(
