@@ -222,8 +222,7 @@ def _follow_notes_cursors_first() -> None:
             async for digests, behind in self._peer.digests(cursor):
                 await self._store.note_cursor(self.address, behind)
                 missing += await self._store.unknown(digests)
-            self._broken = 0
-            return await self._take_in(await self._fetched(missing)) if missing else 0
+            return await self._take_in(self._but_broken(await self._fetched(missing))) if missing else 0
 
         return one_round
 

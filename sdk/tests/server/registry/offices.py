@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from consilience._wire import registries
-from consilience.errors import ConnectionLostError, RefusedError
+from consilience.errors import ConnectionLostError, ConsilienceError, RefusedError
 from consilience.reviews import OpenRecord, PublishOutcome, Record
 from consilience.server.rates import CallRate
 from consilience.server.registry.databases import SqliteDatabase
@@ -82,14 +82,14 @@ class Line:
         to: The registry at its end.
         calls_left: After so many calls and responses it breaks; None: never.
         poison: What stands in the feed besides, before everything else, and what comes of it: a record under a digest
-            that may be another's, or a refusal.
+            that may be another's, or a failure.
         twice: Whether the feed says everything twice.
         fetched: The digests that were asked for.
     """
 
     to: LocalRegistry
     calls_left: int | None = None
-    poison: Mapping[Digest, Record | RefusedError] = field(default_factory=dict)
+    poison: Mapping[Digest, Record | ConsilienceError] = field(default_factory=dict)
     twice: bool = False
     fetched: list[Digest] = field(default_factory=list)
 
@@ -113,8 +113,8 @@ class Line:
         match self.poison.get(digest):
             case Record() as record:
                 return record
-            case RefusedError() as refusal:
-                raise refusal
+            case ConsilienceError() as failure:
+                raise failure
             case None:
                 return registries.decode_record(await self.to.service.get_record(registries.encode_get(digest)))
 
@@ -131,7 +131,7 @@ class Line:
         self.calls_left -= 1
 
 
-async def settled(ring: Sequence[LocalRegistry], *, poison: Mapping[Digest, Record | RefusedError]) -> int:
+async def settled(ring: Sequence[LocalRegistry], *, poison: Mapping[Digest, Record | ConsilienceError]) -> int:
     """Lets each registry follow the next one, until nothing is stored any more; returns the rounds that it took."""
     for rounds in range(1, 2 * len(ring) + 2):
         stored = [

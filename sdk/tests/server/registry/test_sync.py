@@ -1,7 +1,7 @@
 """How a registry follows another one: what it fetches, where it goes on, and what does not stop it."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ from consilience.errors import (
 )
 from consilience.reviews import PublishOutcome, Record
 from consilience.server.registry.pages import Tokens
-from consilience.server.registry.sync import PATIENCE
+from consilience.server.registry.sync import PATIENCE, PATIENCE_WITH_LINES
 from consilience.units import Digest
 from sdk.tests.reviews.specimens import (
     DAY,
@@ -36,6 +36,7 @@ from sdk.tests.server.registry.offices import Line, LocalRegistry, settled
 NODE, REVIEWER = TestNode.named("node"), key("reviewer")
 CARDS = [card_record(TestNode.named(f"node {number}")) for number in range(50)]
 REVIEW = review_of(NODE, reviewer=REVIEWER)
+STUCK = Digest(b"stuck".ljust(32, b"."))
 
 
 @pytest.fixture
@@ -154,11 +155,46 @@ async def test_poisoned_records_are_passed_over(ring: list[LocalRegistry]) -> No
 async def test_a_record_that_never_comes_stops_nobody_for_long(ring: list[LocalRegistry]) -> None:
     one, two, _ = ring
     await two.bring(*CARDS[:20])
-    stuck = {Digest(b"stuck".ljust(32, b".")): NodeFaultError("the node failed")}
+    stuck = {STUCK: NodeFaultError("the node failed")}
     for _ in range(PATIENCE):
         with pytest.raises(NodeFaultError):
             await one.follow(Line(two, poison=stuck))
-    assert await one.follow(Line(two, poison=stuck)) == 20
+    assert await one.follow(Line(two, poison=stuck)) == 0
+    assert await one.held() == digests(CARDS[:20])
+
+
+async def test_a_record_at_which_the_line_breaks_every_time_stops_nobody_for_long(ring: list[LocalRegistry]) -> None:
+    one, two, _ = ring
+    stuck = {STUCK: ConnectionLostError("the line is broken")}
+    await two.bring(*CARDS[:20])
+    for _ in range(PATIENCE):
+        with pytest.raises(ConnectionLostError):
+            await one.follow(Line(two, poison=stuck))
+    assert await one.follow(Line(two, poison=stuck)) == 0
+    assert await one.held() == digests(CARDS[:20])
+
+
+async def test_where_nothing_else_is_to_come_it_stops_nobody_for_ever(ring: list[LocalRegistry]) -> None:
+    one, two, _ = ring
+    stuck = {STUCK: ConnectionLostError("the line is broken")}
+    for registry in (one, two):
+        await registry.bring(CARDS[0])
+    for _ in range(PATIENCE_WITH_LINES):
+        with pytest.raises(ConnectionLostError):
+            await one.follow(Line(two, poison=stuck))
+    assert await one.follow(Line(two, poison=stuck)) == 0
+
+
+async def test_nothing_is_passed_over_because_the_line_breaks_behind_the_feed(ring: list[LocalRegistry]) -> None:
+    one, two, _ = ring
+    await two.bring(*CARDS)
+    for _ in range(3 * PATIENCE):
+        with pytest.raises(ConnectionLostError):
+            await one.follow(Line(two, calls_left=2))
+    for _ in range(30):
+        with suppress(ConnectionLostError):
+            await one.follow(Line(two, calls_left=8))
+    assert await one.held() == digests(CARDS)
 
 
 async def test_a_record_is_never_passed_over_because_too_much_was_read(ring: list[LocalRegistry]) -> None:

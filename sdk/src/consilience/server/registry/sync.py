@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from consilience.errors import (
+    AnswerTimeoutError,
+    ConnectionLostError,
     CursorInvalidError,
     LimitExceededError,
     ProtocolError,
     RecordUnknownError,
     RefusedError,
     TransportError,
+    UnreachableError,
 )
 from consilience.reviews import PublishOutcome, Record
 from consilience.server.registry.contract import RecordStore, says_full
@@ -35,9 +40,20 @@ WHOLE_ROUND = timedelta(days=1)
 slot to a record that a succession has since dropped is wanted again."""
 
 PATIENCE = 3
-"""Rounds that may break over records that do not come, before those are passed over."""
+"""Rounds that may break over a record that does not come, before it is passed over."""
+
+PATIENCE_WITH_LINES = 30
+"""The same, while nothing else comes either: it may be the line that is broken, and not the record."""
 
 _LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fetched:
+    """What came of some digests."""
+
+    records: list[Record]
+    broken: dict[Digest, RefusedError | TransportError]
 
 
 class Follower:
@@ -61,7 +77,8 @@ class Follower:
         self._intake = intake
         self._clock = clock
         self._whole_at = clock()
-        self._broken = 0
+        self._breaks: Counter[Digest] = Counter()
+        self._is_heard = False
 
     async def follow(self) -> int:
         """Goes to the end of what the registry has taken in, and returns how many records were stored here.
@@ -88,24 +105,25 @@ class Follower:
         stored = 0
         async for digests, behind in self._peer.digests(cursor):
             missing = await self._store.unknown(tuple(dict.fromkeys(digests)))
+            self._breaks = Counter({digest: self._breaks[digest] for digest in missing if digest in self._breaks})
+            self._is_heard = self._is_heard and bool(self._breaks)
             async with aclosing(self._fetched_ahead(missing)) as fetched:
                 async for records in fetched:
                     stored += await self._take_in(records)
             await self._store.note_cursor(self.address, behind)
-            self._broken = 0
         return stored
 
     async def _fetched_ahead(self, digests: Sequence[Digest]) -> AsyncGenerator[list[Record], None]:
         """Yields the records of some digests, a few at a time; while some are taken in, the next are on their way."""
-        coming: asyncio.Task[list[Record]] | None = None
+        coming: asyncio.Task[_Fetched] | None = None
         try:
-            for start in range(0, len(digests), FETCHES):
-                task = asyncio.create_task(self._fetched(digests[start : start + FETCHES]))
+            for some in self._portions(digests):
+                task = asyncio.create_task(self._fetched(some))
                 came, coming = coming, task
                 if came is not None:
-                    yield await came
+                    yield self._but_broken(await came)
             if coming is not None:
-                yield await coming
+                yield self._but_broken(await coming)
         finally:
             if coming is not None:
                 coming.cancel()
@@ -120,13 +138,22 @@ class Follower:
                 _LOGGER.info("a record of %s was passed over: %s", self, admission)
         return sum(admission is PublishOutcome.STORED for admission in admissions)
 
-    async def _fetched(self, digests: Sequence[Digest]) -> list[Record]:
-        """Returns those of some records that come, and are what they are called.
+    def _portions(self, digests: Sequence[Digest]) -> Iterator[Sequence[Digest]]:
+        """Yields what is asked for at one time: last what did not come before, each by itself, lest it stop others."""
+        fresh = [digest for digest in digests if digest not in self._breaks]
+        for start in range(0, len(fresh), FETCHES):
+            yield fresh[start : start + FETCHES]
+        for digest in sorted(self._breaks, key=self._breaks.__getitem__):
+            yield [digest]
+
+    async def _fetched(self, digests: Sequence[Digest]) -> _Fetched:
+        """Returns those of some records that come, and are what they are called, and what did not come.
 
         One that comes as soon as the registry has time again is not passed over: the round breaks, and waits for it.
         """
         came = await asyncio.gather(*map(self._peer.record, digests), return_exceptions=True)
-        records = []
+        records: list[Record] = []
+        broken: dict[Digest, RefusedError | TransportError] = {}
         for digest, record in zip(digests, came, strict=True):
             match record:
                 case Record() if record.digest == digest:
@@ -135,9 +162,23 @@ class Follower:
                     _LOGGER.info("%s has no record %s any more, or another one", self, digest.hex())
                 case LimitExceededError(retry_after=timedelta()):
                     raise record
-                case RefusedError() | TransportError() if self._broken >= PATIENCE:
-                    _LOGGER.warning("the record %s of %s does not come: %s", digest.hex(), self, record)
+                case RefusedError() | TransportError():
+                    broken[digest] = record
                 case BaseException():
-                    self._broken += 1
                     raise record
-        return records
+        self._is_heard = self._is_heard or len(broken) < len(digests)
+        return _Fetched(records=records, broken=broken)
+
+    def _but_broken(self, fetched: _Fetched) -> list[Record]:
+        """Returns what came, unless something did not that is not passed over yet."""
+        self._breaks.update(fetched.broken.keys())
+        for digest, error in fetched.broken.items():
+            if self._breaks[digest] <= self._patience_with(error):
+                raise error
+            _LOGGER.warning("the record %s of %s does not come: %s", digest.hex(), self, error)
+        return fetched.records
+
+    def _patience_with(self, error: RefusedError | TransportError) -> int:
+        """Returns how often a record may fail to come in such a way."""
+        of_the_line = isinstance(error, UnreachableError | ConnectionLostError | AnswerTimeoutError)
+        return PATIENCE_WITH_LINES if of_the_line and not self._is_heard else PATIENCE
