@@ -68,10 +68,14 @@ class LocalRegistry:
         follower._peer = line  # the same registry over another line
         return await follower.follow()
 
-    def look_again(self) -> None:
+    def restart(self) -> None:
+        """Forgets all that is not in the store, as a new process does not know it."""
+        self._followers.clear()
+
+    async def look_again(self) -> None:
         """Lets the next round after each registry begin without a cursor, as one does every day."""
         for follower in self._followers.values():
-            follower._whole_at -= WHOLE_ROUND
+            await self.store.begin_whole_round(follower.address, now=self.clock.now - WHOLE_ROUND)
 
 
 @dataclass

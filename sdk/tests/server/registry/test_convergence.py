@@ -146,7 +146,7 @@ async def _hold_the_same(steps: list[Publish | Follow], folder: Path) -> None:
                         await ring[follower].follow(line)
         await settled(ring, poison=POISON)
         for registry in ring:
-            registry.look_again()
+            await registry.look_again()
         await settled(ring, poison=POISON)
         expected, first = _expected(seen), await ring[0].held()
         for registry in ring:

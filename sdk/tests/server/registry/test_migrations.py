@@ -20,6 +20,7 @@ NODE, RETIRED = TestNode.named("node"), TestNode.named("retired")
 MODELS = (nodes.Model(id="large", parameter_count=7_000_000_000),)
 LARGE = nodes.Skill(id="law", domains=("units",), model_ids=("large",))
 FIRST_SCHEMA = (
+    "ALTER TABLE followed DROP COLUMN whole_time",
     "DROP INDEX records_of_author",
     "DROP INDEX records_about",
     "CREATE INDEX records_of_author ON records (author, serial)",
@@ -45,6 +46,7 @@ async def test_a_database_of_the_first_schema_is_searched_along_the_ring(make_da
     await store.forget(now=NOW)
     records = [card, review, card_record(RETIRED), RETIRED.succession(card=RETIRED.card())]
     await store.admit([placed(record) for record in records], now=NOW)
+    await store.note_cursor("https://a.example:7341", b"cursor")
     identity, feed = store.identity, await store.taken_in(after=0, limit=9, now=NOW)
     await store._database.write(_as_in_the_first_schema)
     await store.close()
@@ -55,6 +57,8 @@ async def test_a_database_of_the_first_schema_is_searched_along_the_ring(make_da
     assert await again.taken_in(after=0, limit=9, now=NOW) == feed
     found = await again.fitting(NodeQuery(domain="units"), arc=Arc(), limit=9, now=NOW)
     assert [record for _, record in found.cards] == [card.record]
+    assert await again.cursor_of("https://a.example:7341") == b"cursor"
+    assert await again.whole_round_of("https://a.example:7341") is None
     newer = card_record(NODE, issued=NOW, skills=[nodes.Skill(id="cook")])
     await again.admit([placed(newer)], now=NOW)
     assert (await again.fitting(NodeQuery(domain="units"), arc=Arc(), limit=9, now=NOW)).cards == ()
@@ -108,6 +112,7 @@ def _as_when_a_card_was_dropped_and_renewed_at_once(connection: Connection) -> N
     place = select(RECORDS.c.place).where(RECORDS.c.author == NODE.root.public_key).scalar_subquery()
     for table in (TERMS, NUMBERS):
         assert connection.execute(table.delete().where(table.c.place == place)).rowcount > 0
+    connection.execute(text("ALTER TABLE followed DROP COLUMN whole_time"))
     connection.execute(REGISTRY.update().values(schema_version=3))
 
 

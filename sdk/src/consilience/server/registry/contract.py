@@ -160,3 +160,9 @@ class RecordStore(Protocol):
 
     async def note_cursor(self, registry: str, cursor: bytes) -> None:
         """Notes how far another registry was followed."""
+
+    async def whole_round_of(self, registry: str) -> datetime | None:
+        """Returns when it was last begun to follow another registry from the beginning; None: it is not known."""
+
+    async def begin_whole_round(self, registry: str, *, now: datetime) -> None:
+        """Notes that another registry is followed from the beginning, from now on: its cursor is empty again."""

@@ -16,7 +16,7 @@ from consilience.server.registry import shelving
 from consilience.server.registry.schema import ABOUT, NUMBERS, OF_AUTHOR, ON_RING, RECORDS, REGISTRY, TABLES, TERMS
 from consilience.server.store.contract import SchemaTooNewError
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 IDENTITY_BYTES = 16
 _CARDS_AT_ONCE = 500
 
@@ -76,8 +76,14 @@ def _shelve_what_is_missing(connection: Connection) -> None:
         place = cards[-1].place
 
 
+def _note_whole_rounds(connection: Connection) -> None:
+    """From 4 to 5: when it was last begun to follow a registry from the beginning outlives the process."""
+    connection.execute(text("ALTER TABLE followed ADD COLUMN whole_time BIGINT"))
+
+
 _STEPS: dict[int, Callable[[Connection], None]] = {
     1: _search_along_the_ring,
     2: _list_by_type,
     3: _shelve_what_is_missing,
+    4: _note_whole_rounds,
 }

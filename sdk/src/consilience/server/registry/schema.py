@@ -81,5 +81,6 @@ FOLLOWED = Table(
     TABLES,
     Column("registry", LargeBinary, primary_key=True),
     Column("cursor", LargeBinary, nullable=False),
+    Column("whole_time", UtcTime, comment="When it was last begun to follow from the beginning."),
     comment="How far other registries were followed.",
 )

@@ -100,6 +100,18 @@ def note_cursor(connection: Connection, registry: str, cursor: bytes) -> None:
     connection.execute(_NOTE_CURSOR, {"registry": registry.encode(), "cursor": cursor})
 
 
+def whole_round_of(connection: Connection, registry: str) -> datetime | None:
+    """Returns when it was last begun to follow another registry from the beginning."""
+    noted = select(FOLLOWED.c.whole_time).where(FOLLOWED.c.registry == registry.encode())
+    return connection.execute(noted).scalar_one_or_none()
+
+
+def begin_whole_round(connection: Connection, registry: str, *, now: datetime) -> None:
+    """Notes that another registry is followed from the beginning."""
+    note_cursor(connection, registry, b"")
+    connection.execute(update(FOLLOWED).where(FOLLOWED.c.registry == registry.encode()).values(whole_time=now))
+
+
 def _admit(
     connection: Connection,
     placed: Placed,

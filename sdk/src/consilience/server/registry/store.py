@@ -103,3 +103,11 @@ class SqlRecordStore:
     async def note_cursor(self, registry: str, cursor: bytes) -> None:
         """Notes how far another registry was followed."""
         await self._database.write(partial(statements.note_cursor, registry=registry, cursor=cursor))
+
+    async def whole_round_of(self, registry: str) -> datetime | None:
+        """Returns when it was last begun to follow another registry from the beginning."""
+        return await self._database.read(partial(statements.whole_round_of, registry=registry))
+
+    async def begin_whole_round(self, registry: str, *, now: datetime) -> None:
+        """Notes that another registry is followed from the beginning."""
+        await self._database.write(partial(statements.begin_whole_round, registry=registry, now=now))

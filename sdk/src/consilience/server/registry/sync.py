@@ -37,7 +37,8 @@ FETCHES = 16
 
 WHOLE_ROUND = timedelta(days=1)
 """How often a round begins without a cursor: what was refused as not yet valid may be valid by now, and what lost its
-slot to a record that a succession has since dropped is wanted again."""
+slot to a record that a succession has since dropped is wanted again. When one began is kept, as the cursor is: one that
+breaks goes on, whichever process follows then."""
 
 PATIENCE = 3
 """Rounds that may break over a record that does not come, before it is passed over."""
@@ -76,7 +77,6 @@ class Follower:
         self._store = store
         self._intake = intake
         self._clock = clock
-        self._whole_at = clock()
         self._breaks: Counter[Digest] = Counter()
         self._is_heard = False
 
@@ -87,19 +87,25 @@ class Follower:
             TransportError, RefusedError, ProtocolError: The call broke, the other one refused it or broke the protocol,
                 or there is no room here; the next round goes on from where this one came to.
         """
+        if await self._is_whole_round_due():
+            await self._store.begin_whole_round(self.address, now=self._clock())
         cursor = await self._store.cursor_of(self.address)
-        if self._clock() - self._whole_at >= WHOLE_ROUND:
-            cursor, self._whole_at = b"", self._clock()
         try:
             return await self._round(cursor)
         except CursorInvalidError:
             if not cursor:
                 raise
             _LOGGER.warning("the registry %s no longer knows its cursor, and is followed from the beginning", self)
+            await self._store.begin_whole_round(self.address, now=self._clock())
             return await self._round(b"")
 
     def __str__(self) -> str:
         return self.address
+
+    async def _is_whole_round_due(self) -> bool:
+        """Tells whether the last one began too long ago, or at a time that has not come: a clock was put right."""
+        begun = await self._store.whole_round_of(self.address)
+        return begun is None or not timedelta(0) <= self._clock() - begun < WHOLE_ROUND
 
     async def _round(self, cursor: bytes) -> int:
         stored = 0
