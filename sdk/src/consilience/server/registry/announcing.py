@@ -10,10 +10,10 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
-from consilience.errors import ConsilienceError, NodeFaultError, RecordNotYetValidError, RefusedError
+from consilience.errors import ConsilienceError, RefusedError
 from consilience.reviews import Record
 from consilience.server.faults import log_fault
-from consilience.server.registry.contract import says_full
+from consilience.server.registry.contract import passes
 from consilience.server.registry.peers import Peer
 from consilience.units import Digest
 
@@ -64,7 +64,7 @@ class Announcer:
             try:
                 outcome = await self._registries[address].publish(record)
             except RefusedError as error:
-                if _passes(error):
+                if passes(error):
                     _LOGGER.info("the registry %s does not take the %s of this node yet: %s", address, what, error)
                     return
                 _LOGGER.warning("the registry %s does not take the %s of this node: %s", address, what, error)
@@ -82,9 +82,3 @@ class Announcer:
             except Exception as error:  # noqa: BLE001 - the next time it may go well
                 log_fault(_LOGGER, "this node could not be announced", error=error)
             await asyncio.sleep(INTERVAL_SECONDS)
-
-
-def _passes(refusal: RefusedError) -> bool:
-    """Tells whether time lifts a refusal: the registry is busy, full or at fault, or its clock is behind."""
-    lifted = isinstance(refusal, NodeFaultError | RecordNotYetValidError)
-    return refusal.retry_after is not None or lifted or says_full(refusal)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-from consilience.errors import LimitExceeded, LimitExceededError, RefusedError
+from consilience.errors import LimitExceeded, LimitExceededError, NodeFaultError, RecordNotYetValidError, RefusedError
 from consilience.reviews import NodeQuery, Placed, PublishOutcome, Record, RecordQuery
 from consilience.server.load import exceeded
 from consilience.server.registry.ring import Arc
@@ -32,6 +32,12 @@ RECORDS_LIMIT = "max_records"
 def says_full(refusal: RefusedError) -> bool:
     """Tells whether it is the registry that has no room, and not the record that is wrong."""
     return isinstance(refusal.detail, LimitExceeded) and refusal.detail.limit == RECORDS_LIMIT
+
+
+def passes(refusal: RefusedError) -> bool:
+    """Tells whether time lifts a refusal: the registry is busy, full or at fault, or its clock is behind."""
+    lifted = isinstance(refusal, NodeFaultError | RecordNotYetValidError)
+    return refusal.retry_after is not None or lifted or says_full(refusal)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from consilience.reviews import Record
 from consilience.server.faults import log_fault
 from consilience.server.rates import CallRate
 from consilience.server.registry import RecordStore, record_store_at
+from consilience.server.registry.contract import passes
 from consilience.server.registry.intake import Intake
 from consilience.server.registry.pages import Tokens
 from consilience.server.registry.peers import Peers
@@ -125,14 +126,23 @@ class RegistryOffice:
         self._following = [asyncio.create_task(self._keep_following(follower)) for follower in self._followers]
 
     async def tend(self, *, now: datetime, own: Sequence[Record]) -> None:
-        """Takes in what is new of the node itself, and from time to time drops what has ended."""
-        if new := [record for record in own if record.digest not in self._own]:
-            await self._intake.admit(new)
-            self._own = frozenset(record.digest for record in own)
+        """Takes in what is new of the node itself, as soon as there is room, and sometimes drops what has ended."""
+        await self._take_in(own)
         if not timedelta(0) <= now - self._inventory_at < INVENTORY:
             self._inventory_at = now
             await self._store.forget(now=now)
             await self._intake.count()
+
+    async def _take_in(self, own: Sequence[Record]) -> None:
+        new = [record for record in own if record.digest not in self._own]
+        settled = {record.digest for record in own} - {record.digest for record in new}
+        for record, admission in zip(new, await self._intake.admit(new), strict=True):
+            if isinstance(admission, RefusedError):
+                if passes(admission):
+                    continue
+                _LOGGER.warning("the registry does not take in what its own node says: %s", admission)
+            settled.add(record.digest)
+        self._own = frozenset(settled)
 
     async def close(self) -> None:
         """Ends what was begun, and closes the store; a second call does nothing."""
