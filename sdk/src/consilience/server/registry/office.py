@@ -126,12 +126,12 @@ class RegistryOffice:
         self._following = [asyncio.create_task(self._keep_following(follower)) for follower in self._followers]
 
     async def tend(self, *, now: datetime, own: Sequence[Record]) -> None:
-        """Takes in what is new of the node itself, as soon as there is room, and sometimes drops what has ended."""
-        await self._take_in(own)
+        """Drops what has ended, from time to time, and takes in what is new of the node itself, if there is room."""
         if not timedelta(0) <= now - self._inventory_at < INVENTORY:
             self._inventory_at = now
             await self._store.forget(now=now)
             await self._intake.count()
+        await self._take_in(own)
 
     async def _take_in(self, own: Sequence[Record]) -> None:
         new = [record for record in own if record.digest not in self._own]
