@@ -36,10 +36,10 @@ def prepare(connection: Connection) -> bytes:
         raise SchemaTooNewError(
             f"the registry has schema {version}, this version of the library reads up to {SCHEMA_VERSION}"
         )
+    if version < SCHEMA_VERSION:  # first, so that processes of the earlier version wait with what they write
+        connection.execute(REGISTRY.update().values(schema_version=SCHEMA_VERSION))
     for step in range(version, SCHEMA_VERSION):
         _STEPS[step](connection)
-    if version < SCHEMA_VERSION:
-        connection.execute(REGISTRY.update().values(schema_version=SCHEMA_VERSION))
     return bytes(identity)
 
 
