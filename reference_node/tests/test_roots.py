@@ -12,7 +12,7 @@ import pytest
 from consilience._wire import envelopes
 from consilience.client import Client
 from consilience.client.reviews import Registries
-from consilience.client.reviews.gathering import opened
+from consilience.client.reviews.verifying import opened
 from consilience.errors import KeyRetiredError
 from consilience.identity import KeyPair, format_node_id
 from consilience.reviews import OpenRecord, Rebuttal, Record, RecordQuery, RecordType, Verdict

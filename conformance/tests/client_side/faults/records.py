@@ -9,7 +9,7 @@ from conformance.tests.client_side.faults.registry import fault, replace
 from consilience import envelopes
 from consilience._wire import convert
 from consilience._wire import records as wire_records
-from consilience.client.reviews import gathering
+from consilience.client.reviews import verifying
 from consilience.envelopes import Signed
 from consilience.errors import (
     PayloadTypeWrongError,
@@ -45,7 +45,7 @@ def _opens(name: str, overlooked: type[RefusedError]) -> None:
 
             return lenient
 
-        replace(gathering, "open_record", make)
+        replace(verifying, "open_record", make)
 
     fault(name)(apply)
 
@@ -126,7 +126,7 @@ def _finds_expired_nodes() -> None:
 
         return lasting
 
-    replace(gathering, "open_record", make)
+    replace(verifying, "open_record", make)
 
 
 def _never_ends(name: str, kind: RecordType) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from conformance.tests.client_side.faults.registry import fault, replace
 from consilience.client import openings
-from consilience.client.reviews import gathering, opinions
+from consilience.client.reviews import gathering, opinions, verifying
 from consilience.client.reviews.retractions import Retractions
 from consilience.errors import SigningKeyUnknownError, SuccessionInvalidError, TicketInvalidError
 from consilience.reviews import Merged, Rebuttal, RecordType, Review, merging, records, reviewer_commitment
@@ -67,7 +67,7 @@ def _refuses(name: str, wrong: Callable[[Any, Any], bool], error: type[Exception
 
             return strict
 
-        replace(gathering, "place_of", make)
+        replace(verifying, "place_of", make)
 
     fault(name)(apply)
 

@@ -13,7 +13,7 @@ from consilience._wire.registries import encode_records
 from consilience.asks import Accepted
 from consilience.client import Client
 from consilience.client.reviews import FaultKind, TicketBook
-from consilience.client.reviews.gathering import opened
+from consilience.client.reviews.verifying import opened
 from consilience.errors import RecordRetractedError, TicketUsedError, UsageError, WrongKeyError
 from consilience.identity import KeyPair, format_node_id
 from consilience.payments import Amount, Budget

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from consilience.client.reviews.desk import Publication, ReviewDesk
+from consilience.client.reviews.faults import Fault, FaultKind
 from consilience.client.reviews.finding import FoundNode, FoundNodes
-from consilience.client.reviews.gathering import Fault, FaultKind
 from consilience.client.reviews.opinions import Opinions
 from consilience.client.reviews.registries import Registries
 from consilience.client.reviews.ticket_book import TicketBook, default_ticket_file

@@ -16,10 +16,10 @@ from consilience.asks import DocumentSource
 from consilience.client.caller import Caller
 from consilience.client.cards import NodeReference
 from consilience.client.results import AskResult
-from consilience.client.reviews.gathering import opened
 from consilience.client.reviews.opinions import Opinions, opinions_about
 from consilience.client.reviews.registries import FAILURES, Registry, opened_registries
 from consilience.client.reviews.retractions import Retractions
+from consilience.client.reviews.verifying import opened
 from consilience.client.tickets import HeldTicket
 from consilience.envelopes import Envelope, Signed
 from consilience.errors import (

@@ -15,7 +15,8 @@ from typing import TypedDict
 
 from consilience.client.caller import Caller
 from consilience.client.cards import Cards, NodeReference
-from consilience.client.reviews.gathering import Fault, FaultKind, Gathered, fits_query, gather
+from consilience.client.reviews.faults import Fault, FaultKind
+from consilience.client.reviews.gathering import Gathered, fits_query, gather
 from consilience.client.reviews.registries import Reading, Registry, opened_registries
 from consilience.envelopes import Signed
 from consilience.errors import FieldInvalidError, UsageError

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from consilience.client.reviews.gathering import Fault, gather
+from consilience.client.reviews.faults import Fault
+from consilience.client.reviews.gathering import gather
 from consilience.client.reviews.registries import Reading, Registry
 from consilience.client.reviews.retractions import Retractions
 from consilience.envelopes import Signed

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -194,6 +194,18 @@ class Registry:
         if unserved and Profile.REGISTRY not in card.profiles:
             return NoRegistryError(f"the node at {self.name} is no registry")
         return failure
+
+
+Ask = Callable[[Registry], Awaitable[Reading[Record]]]
+"""A question, put to a registry; it raises any of `FAILURES`."""
+
+
+async def answer_of(registry: Registry, ask: Ask) -> Reading[Record] | ConsilienceError:
+    """Returns what a registry serves for a question, or why it serves nothing."""
+    try:
+        return await ask(registry)
+    except FAILURES as error:
+        return error
 
 
 class Registries:
