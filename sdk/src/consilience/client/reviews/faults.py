@@ -15,7 +15,7 @@ class FaultKind(Enum):
     """What is wrong with a registry."""
 
     UNREACHABLE = "unreachable"
-    """It did not answer."""
+    """It did not answer, or not within the time of a call, or of the question."""
     NO_REGISTRY = "no registry"
     """It is a node that keeps no records, and its card does not say that it does."""
     BUSY = "busy"
@@ -30,7 +30,8 @@ class FaultKind(Enum):
     SILENT = "silent"
     """It did not serve what it has."""
     PARTIAL = "read in part"
-    """It has more that fits than is read of one registry: what it did not serve is not held against it."""
+    """It has more that fits than is read of one registry, or broke off within it, or took more time than one question
+    waits for a registry: what it did not serve is not held against it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -154,7 +154,8 @@ async def find(
 
     async def served(registry: Registry) -> Reading[Record]:
         reading = await registry.cards(query)
-        return Reading(items=tuple(Record(object=card) for card in reading.items), is_whole=reading.is_whole)
+        records = tuple(Record(object=card) for card in reading.items)
+        return Reading(items=records, is_whole=reading.is_whole, why=reading.why)
 
     gathered = await gather(registries, served, now=now, fits=fits_query(query))
     newest = await cards.newest(placed.record.object for placed in gathered.merged.records)  # type: ignore[misc]

@@ -70,7 +70,8 @@ async def gather(
 
     Args:
         registries: One at least.
-        ask: Asks one of them, and returns what it served, unverified.
+        ask: Asks one of them, and returns what it served, unverified. For one registry it is waited as for three
+            calls, all that follows from the question included; what came by then counts.
         now: Aware UTC.
         fits: Whether a record that holds is an answer to the question.
         known: Answers that were seen before and still hold.
@@ -78,16 +79,20 @@ async def gather(
     Raises:
         ConsilienceError: None of them answered; the failure of the first.
     """
-    answers = await asyncio.gather(*(answer_of(registry, ask) for registry in registries))
+    asked = [registry.for_one_question() for registry in registries]
+    answers = await asyncio.gather(*(answer_of(registry, ask) for registry in asked))
     if all(isinstance(answer, ConsilienceError) for answer in answers):
         raise next(answer for answer in answers if isinstance(answer, ConsilienceError))
-    served, faults = await _served(registries, answers, now=now, fits=fits)
+    served, faults = await _served(asked, answers, now=now, fits=fits)
     holding = {name: one.records for name, one in served.items()}
     view = merged({**holding, _HERE: known})
     news: list[Placed] = []
-    for name, one in served.items():
-        lacking = _lacking(one, view=view, missing=view.missing.get(name, frozenset()), now=now)
-        handed = await hand_in(one.registry, lacking[:MAX_HANDED_IN], ask=ask, now=now)
+    for handed in await asyncio.gather(
+        *(
+            hand_in(one.registry, _lacking(one, view=view, now=now)[:MAX_HANDED_IN], ask=ask, now=now)
+            for one in served.values()
+        )
+    ):
         news += handed.newer
         faults += handed.faults
     if news:
@@ -118,13 +123,14 @@ async def _served(
         served[registry.name] = _Served(registry=registry, records=records, is_whole=answer.is_whole)
         faults += broken
         if not answer.is_whole:
-            detail = f"{len(answer.items):,} records of it were read, and it goes on"
+            detail = f"{len(answer.items):,} records of it were read, and {answer.why}"
             faults.append(Fault(registry=registry.name, kind=FaultKind.PARTIAL, detail=detail))
     return served, faults
 
 
-def _lacking(served: _Served, *, view: Merged, missing: frozenset[Digest], now: datetime) -> list[Placed]:
+def _lacking(served: _Served, *, view: Merged, now: datetime) -> list[Placed]:
     """Returns what a registry lacks by any clock; one that was read in part, only where it served what loses to it."""
+    missing = view.missing.get(served.registry.name, frozenset())
     lacking = [
         placed for placed in view.records if placed.place.digest in missing and not placed.place.is_in_dispute(now=now)
     ]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,6 +28,7 @@ from consilience.client.card_memory import CardMemory, default_card_file
 from consilience.client.cards import Cards, NodeReference, read_address
 from consilience.client.connections import Connections
 from consilience.client.peers import held_to_protocol
+from consilience.client.reviews.patience import CALLS_WAITED_FOR, Patience
 from consilience.envelopes import Envelope
 from consilience.errors import (
     ConsilienceError,
@@ -69,10 +71,12 @@ class Reading(Generic[T]):
     Attributes:
         items: In the order in which they came, unverified.
         is_whole: Whether it was read to its end; else nobody can tell what it lacks.
+        why: What ended the reading before, for people.
     """
 
     items: tuple[T, ...]
     is_whole: bool
+    why: str = "it goes on"
 
 
 class Registry:
@@ -82,18 +86,28 @@ class Registry:
         node: Its address, or its card.
         cards: Where the way to it comes from.
         seconds: Bounds a call, and how long a question waits where calls come too often.
+        patience: Bounds all calls together; None: nothing does.
     """
 
-    def __init__(self, node: NodeReference, *, cards: Cards, seconds: float) -> None:
+    def __init__(self, node: NodeReference, *, cards: Cards, seconds: float, patience: Patience | None = None) -> None:
         self.node = node
         self._cards = cards
         self._seconds = seconds
+        self._patience = patience
 
     @property
     def name(self) -> str:
         """What a person knows it by: the address, or the id in its card."""
         node = self.node
         return str(node) if isinstance(node, (str, NodeAddress)) else format_node_id(node.value.node_id)
+
+    def for_one_question(self) -> Registry:
+        """Returns the same registry, for whose calls one question waits three times as long as for one, and no longer.
+
+        What is waited for beyond is broken off with an `AnswerTimeoutError`; of pages, those are returned that came.
+        """
+        patience = Patience(CALLS_WAITED_FOR * self._seconds)
+        return Registry(self.node, cards=self._cards, seconds=self._seconds, patience=patience)
 
     async def publish(self, record: Record) -> PublishOutcome:
         """Hands a record in."""
@@ -107,7 +121,7 @@ class Registry:
         Raises:
             ProtocolError: It has another digest (REG-GET-001).
         """
-        received = await self._read("GetRecord", wire.encode_get(digest), until=self._patience())
+        received = await self._read("GetRecord", wire.encode_get(digest), until=self._last_try())
         with held_to_protocol():
             record = wire.decode_record(received)
         if record.digest != digest:
@@ -115,11 +129,11 @@ class Registry:
         return record
 
     async def records(self, query: RecordQuery) -> Reading[Record]:
-        """Returns the records that fit, page by page, up to 10,000 of them."""
+        """Returns the records that fit, page by page, up to 10,000 of them, and up to where it breaks off."""
         return await self._pages("ListRecords", query, decode=wire.decode_records)
 
     async def cards(self, query: NodeQuery) -> Reading[Envelope]:
-        """Returns the cards of the nodes that fit, page by page, up to 10,000 of them."""
+        """Returns the cards of the nodes that fit, as `records`."""
         return await self._pages("FindNodes", query, decode=wire.decode_cards)
 
     async def digests(self, cursor: bytes) -> AsyncIterator[tuple[tuple[Digest, ...], bytes]]:
@@ -145,9 +159,14 @@ class Registry:
         self, method: str, query: Query, *, decode: Callable[[bytes], tuple[tuple[T, ...], bytes]]
     ) -> Reading[T]:
         found: list[T] = []
-        token, until = b"", self._patience()
+        token, until = b"", self._last_try()
         for _ in range(MAX_PAGES):
-            received = await self._read(method, wire.encode_query(replace(query, page_token=token)), until=until)
+            try:
+                received = await self._read(method, wire.encode_query(replace(query, page_token=token)), until=until)
+            except TransportError as error:
+                if not token:
+                    raise
+                return Reading(items=tuple(found), is_whole=False, why=str(error))
             with held_to_protocol():
                 page, following = decode(received)
             found += page
@@ -173,20 +192,25 @@ class Registry:
                 return await self._call(method, request)
             except LimitExceededError as error:
                 wait = None if error.retry_after is None else error.retry_after.total_seconds()
-                if wait is None or time.monotonic() + wait > until:
+                if wait is None or time.monotonic() + wait > until or (self._patience and wait > self._patience.left):
                     raise
-            await asyncio.sleep(max(wait, SHORTEST_WAIT_SECONDS))
+            async with self._waiting():
+                await asyncio.sleep(max(wait, SHORTEST_WAIT_SECONDS))
 
-    def _patience(self) -> float:
-        """Returns until when one question waits for a registry that is asked too often."""
+    def _last_try(self) -> float:
+        """Returns until when a registry that is asked too often is asked once more."""
         return time.monotonic() + self._seconds
 
     async def _call(self, method: str, request: bytes) -> bytes:
-        route = await self._cards.route(self.node)
-        try:
-            return await route.call(_method(method), request, seconds=self._seconds)
-        except ProtocolError as error:
-            raise self._meant(error, card=route.card.value) from error
+        async with self._waiting():
+            route = await self._cards.route(self.node)
+            try:
+                return await route.call(_method(method), request, seconds=self._seconds)
+            except ProtocolError as error:
+                raise self._meant(error, card=route.card.value) from error
+
+    def _waiting(self) -> AbstractAsyncContextManager[None]:
+        return nullcontext() if self._patience is None else self._patience.spent()
 
     def _meant(self, failure: ConsilienceError, *, card: NodeCard) -> ConsilienceError:
         """Returns what a failed call means: who does not serve what its card does not declare breaks no rule."""
