@@ -1,8 +1,9 @@
-"""Registries that answer each call in time, and never come to an end: a question waits for none of them for ever."""
+"""Registries that answer each call in time, and never come to an end: no question waits, or fills memory, for ever."""
 
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from consilience._wire import registries as wire
 from consilience.client import Client
 from consilience.client.reviews import Fault, FaultKind
+from consilience.client.reviews import registries as reading
 from consilience.client.reviews.gathering import MAX_HANDED_IN
 from consilience.identity import KeyPair
 from consilience.nodes import Skill
@@ -42,8 +44,10 @@ async def client(houses: tuple[House, ...], card_file: Path) -> AsyncIterator[Cl
         yield client
 
 
-def card(node: TestNode, *, age: int = 1) -> OpenRecord:
-    return card_record(node, issued=utc_now() - age * HOUR, skills=(Skill(id="law.answer", domains=("law",)),))
+def card(node: TestNode, **skill: str) -> OpenRecord:
+    return card_record(
+        node, issued=utc_now() - HOUR, skills=(replace(Skill(id="law.answer", domains=("law",)), **skill),)
+    )
 
 
 def kinds(faults: tuple[Fault, ...]) -> set[tuple[str, FaultKind]]:
@@ -149,3 +153,25 @@ async def test_what_a_registry_says_to_have_is_not_waited_for_without_end(
     assert [node.card.digest for node in found.nodes] == [jurist.digest]
     (fault,) = found.faults
     assert fault.registry == slow.address
+
+
+async def test_a_registry_is_read_up_to_a_number_of_bytes(
+    client: Client, houses: tuple[House, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MAX_BYTES", 100_000)
+    honest, large = houses[:2]
+    jurist = card(NODE)
+    await honest.bring(jurist)
+    bulk = "x" * 1000
+    page = [card(TestNode.named(f"jurist {number}"), description=bulk).object.envelope for number in range(8)]
+
+    async def full(_: bytes) -> bytes:
+        return wire.encode_cards(page, next_page_token=os.urandom(16))
+
+    large.between.answers["FindNodes"] = full
+    found = await client.find(domain="law")
+    assert {node.card.digest for node in found.nodes} == {jurist.digest, *(one.digest for one in page)}
+    assert (large.address, FaultKind.PARTIAL) in kinds(found.faults)
+    size = sum(len(wire.encode_cards([one], next_page_token=b"")) for one in page)
+    assert large.between.methods.count("FindNodes") <= 100_000 // size + 1
+    assert "PublishRecord" not in large.between.methods

@@ -57,6 +57,9 @@ MAX_PAGES = 1000
 MAX_RECORDS = 10_000
 """The same, in records."""
 
+MAX_BYTES = 64 * 1024 * 1024
+"""The same, in bytes of the pages as they came."""
+
 FAILURES = (TransportError, ProtocolError, RefusedError, NoRegistryError)
 """It cannot be reached, breaks the protocol, says no, or is none; a question goes on with the others."""
 
@@ -129,7 +132,7 @@ class Registry:
         return record
 
     async def records(self, query: RecordQuery) -> Reading[Record]:
-        """Returns the records that fit, page by page, up to 10,000 of them, and up to where it breaks off."""
+        """Returns the records that fit, page by page, up to 10,000 of them, to 64 MiB, and to where it breaks off."""
         return await self._pages("ListRecords", query, decode=wire.decode_records)
 
     async def cards(self, query: NodeQuery) -> Reading[Envelope]:
@@ -159,7 +162,7 @@ class Registry:
         self, method: str, query: Query, *, decode: Callable[[bytes], tuple[tuple[T, ...], bytes]]
     ) -> Reading[T]:
         found: list[T] = []
-        token, until = b"", self._last_try()
+        token, size, until = b"", 0, self._last_try()
         for _ in range(MAX_PAGES):
             try:
                 received = await self._read(method, wire.encode_query(replace(query, page_token=token)), until=until)
@@ -167,6 +170,9 @@ class Registry:
                 if not token:
                     raise
                 return Reading(items=tuple(found), is_whole=False, why=str(error))
+            size += len(received)
+            if size > MAX_BYTES:
+                break
             with held_to_protocol():
                 page, following = decode(received)
             found += page
