@@ -143,9 +143,12 @@ class CardMemory:
         """Returns cards that were had elsewhere, or in the place of each that loses the one that was kept and wins.
 
         They are remembered for this process alone: whoever serves cards could fill a file with nodes that nobody asks.
-        Of one that loses to a card that was only glimpsed, nothing is returned.
+        Of one that loses to a card that was only glimpsed, nothing is returned, and neither is of a root key that was
+        followed to another one.
         """
         cards = tuple(cards)
+        handed_over = self._handed_over({card.value.node_id for card in cards})
+        cards = tuple(card for card in cards if card.value.node_id not in handed_over)
         for node_id, sighting in self._sightings({card.value.node_id for card in cards}).items():
             self._sight(node_id, sighting)
         for card in cards:
@@ -188,6 +191,14 @@ class CardMemory:
 
         kept = {one: Sighting.of(self._cards[one]) for one in node_ids if one in self._cards}
         return kept | (self._in_file(look_up) or {})
+
+    def _handed_over(self, node_ids: Collection[PublicKey]) -> set[PublicKey]:
+        """Returns those root keys of which a hand-over was followed."""
+
+        def look_up(database: Connection) -> set[PublicKey]:
+            return {one for one in node_ids if database.execute(_READ_SUCCESSION, (one,)).fetchone() is not None}
+
+        return {one for one in node_ids if one in self._successions} | (self._in_file(look_up) or set())
 
     def _in_file(self, work: Callable[[Connection], Found]) -> Found | None:
         """Returns what comes of work on the file; None: there is none that can be used."""

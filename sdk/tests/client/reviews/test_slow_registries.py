@@ -3,7 +3,6 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,10 +43,9 @@ async def client(houses: tuple[House, ...], card_file: Path) -> AsyncIterator[Cl
         yield client
 
 
-def card(node: TestNode, **skill: str) -> OpenRecord:
-    return card_record(
-        node, issued=utc_now() - HOUR, skills=(replace(Skill(id="law.answer", domains=("law",)), **skill),)
-    )
+def card(node: TestNode, *, description: str = "") -> OpenRecord:
+    skill = Skill(id="law.answer", domains=("law",), description=description)
+    return card_record(node, issued=utc_now() - HOUR, skills=(skill,))
 
 
 def kinds(faults: tuple[Fault, ...]) -> set[tuple[str, FaultKind]]:

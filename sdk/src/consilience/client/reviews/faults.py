@@ -22,11 +22,12 @@ class FaultKind(Enum):
     """It was asked too often from this address, and answers later."""
     REFUSING = "refusing"
     """It refused the question, or what others hold, or answered by none of the rules; or it says that it has something
-    newer, and does not show it."""
+    newer, or a succession, and does not show it."""
     INVALID = "invalid"
     """It served what does not hold, or does not fit: no registry admits it, whatever its clock (REC-READ-001)."""
     BEHIND = "behind"
-    """It did not serve what others did, or something older, and has taken it in now."""
+    """It did not serve what others did, and has taken it in now; or it served something older, or what counts no more
+    since the node has another root key."""
     SILENT = "silent"
     """It did not serve what it has."""
     PARTIAL = "read in part"

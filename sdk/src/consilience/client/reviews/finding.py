@@ -173,13 +173,13 @@ async def find(
 
 
 def _replayed(gathered: Gathered, *, newest: Sequence[Signed[NodeCard]]) -> list[Fault]:
-    """Tells which registries served a card that loses to one that was seen before."""
+    """Tells which registries served a card that loses to what was seen before: a newer one, or a hand-over."""
     used = {card.digest for card in newest}
     return [
         Fault(
             registry=name,
             kind=FaultKind.BEHIND,
-            detail=f"it served the card {placed.place.digest.hex()[:16]}, and a newer one was seen before",
+            detail=f"it served the card {placed.place.digest.hex()[:16]}, and a newer one or key was seen before",
             digest=placed.place.digest,
         )
         for placed in gathered.merged.records

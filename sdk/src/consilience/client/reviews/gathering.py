@@ -7,13 +7,15 @@ is handed it: its answer tells whether it was behind, or had it all along and wa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 
 from consilience.client.reviews.faults import Fault, FaultKind, failed, name_of
 from consilience.client.reviews.handing_in import hand_in
 from consilience.client.reviews.registries import Ask, Reading, Registry, answer_of
+from consilience.client.reviews.retirements import retired_by
 from consilience.client.reviews.verifying import verified
 from consilience.errors import ConsilienceError
 from consilience.reviews import Merged, Placed, Record, RecordType, card_fits, merged
@@ -86,18 +88,23 @@ async def gather(
     served, faults = await _served(asked, answers, now=now, fits=fits)
     holding = {name: one.records for name, one in served.items()}
     view = merged({**holding, _HERE: known})
-    news: list[Placed] = []
-    for handed in await asyncio.gather(
+    handed = await asyncio.gather(
         *(
             hand_in(one.registry, _lacking(one, view=view, now=now)[:MAX_HANDED_IN], ask=ask, now=now)
             for one in served.values()
         )
-    ):
-        news += handed.newer
-        faults += handed.faults
-    if news:
-        view = merged({**holding, _HERE: [*known, *news]})
-        faults += _outdated(holding, [winner for winner in news if not winner.place.is_in_dispute(now=now)])
+    )
+    faults += (fault for one in handed for fault in one.faults)
+    news = [newer for one in handed for newer in one.newer]
+    successions = [succession for one in handed for succession in one.successions]
+    if news or successions:
+        everything = {**holding, _HERE: [*known, *news]}
+        retired = retired_by(successions, chain.from_iterable(everything.values()))
+        counting = {name: _without(retired, records) for name, records in everything.items()}
+        view = merged(counting)
+        certain = [winner for winner in _without(retired, news) if not winner.place.is_in_dispute(now=now)]
+        faults = [fault for fault in faults if fault.digest not in retired]
+        faults += [*_outlived(holding, retired), *_outdated(counting, certain)]
     serving: dict[Digest, tuple[str, ...]] = {}
     for name, records in holding.items():
         for placed in records:
@@ -138,6 +145,25 @@ def _lacking(served: _Served, *, view: Merged, now: datetime) -> list[Placed]:
         return lacking
     slots = {placed.slot for placed in served.records}
     return [placed for placed in lacking if placed.slot in slots]
+
+
+def _without(retired: frozenset[bytes], records: Iterable[Placed]) -> list[Placed]:
+    return [placed for placed in records if placed.place.digest not in retired]
+
+
+def _outlived(served: dict[str, list[Placed]], retired: frozenset[bytes]) -> list[Fault]:
+    """Tells which registries served what counts no more, because its node has handed over."""
+    return [
+        Fault(
+            registry=name,
+            kind=FaultKind.BEHIND,
+            detail=f"it served the {name_of(placed)}, and the node has gone over to another root key",
+            digest=placed.place.digest,
+        )
+        for name, records in served.items()
+        for placed in records
+        if placed.place.digest in retired
+    ]
 
 
 def _outdated(served: dict[str, list[Placed]], news: Sequence[Placed]) -> list[Fault]:
