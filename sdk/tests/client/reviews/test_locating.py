@@ -8,6 +8,7 @@ import pytest
 
 from consilience._wire import registries as wire
 from consilience.client import Client
+from consilience.client.card_memory import CardMemory
 from consilience.errors import ProtocolError, RecordUnknownError, UsageError
 from consilience.identity import KeyPair, format_node_id, next_root_digest
 from consilience.reviews import OpenRecord
@@ -86,6 +87,22 @@ async def test_a_key_that_no_card_seen_commits_to_is_not_followed(
             await seeing.locate(OLD.root.public_key, registries=[houses[1].address])
         assert caught.value.requirement == broken
         assert (await seeing.locate(OLD.root.public_key)).digest == OLD_CARD.digest
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["theft first", "theft last"])
+@pytest.mark.parametrize("seen", [True, False])
+async def test_a_succession_that_does_not_hold_hides_none_that_does(
+    houses: tuple[House, ...], card_file: Path, order: int, *, seen: bool
+) -> None:
+    thief = key("thief")
+    stolen = OLD.card(issued=NOW - 5 * HOUR, next_root_digest=next_root_digest(thief.public_key))
+    await houses[0].bring(OLD.succession(to=thief, at=NOW - 3 * HOUR, card=stolen))
+    await houses[1].bring(OpenRecord(object=OLD_CARD), FIRST, OpenRecord(object=NEW_CARD))
+    if seen:
+        CardMemory(card_file).keep(OLD_CARD)
+    addresses = [house.address for house in houses][::order]
+    async with Client(KeyPair.generate(), card_file=card_file, registries=addresses) as client:
+        assert (await client.locate(OLD.root.public_key)).digest == NEW_CARD.digest
 
 
 async def test_a_succession_that_rests_on_no_card_is_not_believed(client: Client, houses: tuple[House, ...]) -> None:

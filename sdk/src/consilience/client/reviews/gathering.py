@@ -32,11 +32,13 @@ class Gathered:
 
     Attributes:
         merged: One view of it.
+        held: All that was served and holds, what lost its slot included, and once with each card that stood beside it.
         served_by: By the digest of each record, the names of the registries that served it.
         faults: What is wrong with which of them.
     """
 
     merged: Merged
+    held: tuple[Placed, ...]
     served_by: dict[Digest, tuple[str, ...]]
     faults: tuple[Fault, ...]
 
@@ -105,11 +107,20 @@ async def gather(
         certain = [winner for winner in _without(retired, news) if not winner.place.is_in_dispute(now=now)]
         faults = [fault for fault in faults if fault.digest not in retired]
         faults += [*_outlived(holding, retired), *_outdated(counting, certain)]
+    held = {_digests(placed): placed for records in holding.values() for placed in records}
     serving: dict[Digest, tuple[str, ...]] = {}
     for name, records in holding.items():
         for placed in records:
             serving[placed.place.digest] = (*serving.get(placed.place.digest, ()), name)
-    return Gathered(merged=replace(view, missing={}), served_by=serving, faults=tuple(faults))
+    return Gathered(
+        merged=replace(view, missing={}), held=tuple(held.values()), served_by=serving, faults=tuple(faults)
+    )
+
+
+def _digests(placed: Placed) -> tuple[Digest, Digest | None]:
+    """Returns those of a record and of the card beside it."""
+    card = placed.record.card
+    return placed.place.digest, None if card is None else card.digest
 
 
 async def _served(

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from consilience.client.caller import Caller
-from consilience.client.cards import MAX_SUCCESSIONS, NodeReference
-from consilience.client.reviews.gathering import gather
+from consilience.client.cards import MAX_SUCCESSIONS, Cards, NodeReference
+from consilience.client.reviews.gathering import Gathered, gather
 from consilience.client.reviews.registries import Reading, Registry, opened_registries
 from consilience.envelopes import Signed
 from consilience.errors import ProtocolError, RecordUnknownError
 from consilience.identity import format_node_id
-from consilience.nodes import KeySuccession, NodeCard
+from consilience.nodes import NodeCard
 from consilience.reviews import OpenRecord, Placed, Record, RecordQuery, RecordType
 from consilience.units import PublicKey
 
@@ -41,17 +41,37 @@ async def located(node_id: PublicKey, *, caller: Caller, registries: Sequence[No
             node_id = successor
             continue
         found = await _records_of(node_id, registries=asked, caller=caller)
-        succession = next((record for record in found if isinstance(record.object.value, KeySuccession)), None)
-        if succession is not None:
-            node_id = await cards.succeed(succession.object, card=succession.card)  # type: ignore[arg-type]
-        elif found:
-            return await cards.believe(found[0].object)  # type: ignore[arg-type]
+        card = next((one.record for one in found.merged.records if one.place.type is RecordType.NODE_CARD), None)
+        successions = [one.record for one in found.held if one.place.type is RecordType.KEY_SUCCESSION]
+        if successions:
+            node_id = await _successor_by(successions, cards=cards)
+        elif card is not None:
+            return await cards.believe(card.object)  # type: ignore[arg-type]
         else:
             raise RecordUnknownError(f"no registry that was asked has a card of {format_node_id(node_id)}")
     raise ProtocolError(f"the node names more than {MAX_SUCCESSIONS} former keys", requirement="ERR-FLD-001")
 
 
-async def _records_of(node_id: PublicKey, *, registries: Sequence[Registry], caller: Caller) -> list[OpenRecord]:
+async def _successor_by(successions: Sequence[OpenRecord], *, cards: Cards) -> PublicKey:
+    """Follows the one of several hand-overs that the newest card seen commits to; raises as `Cards.succeed`.
+
+    Each is tried with the card that it rests on, the newest of these first: so it does not depend on which registry
+    served which, and one that does not hold hides none that does.
+    """
+    failure: ProtocolError | None = None
+    for succession in sorted(successions, key=_sequence_of_card, reverse=True):
+        try:
+            return await cards.succeed(succession.object, card=succession.card)  # type: ignore[arg-type]
+        except ProtocolError as error:
+            failure = failure or error
+    raise failure or ProtocolError("there is no hand-over to follow", requirement="NODE-KEY-003")
+
+
+def _sequence_of_card(record: OpenRecord) -> int:
+    return 0 if record.card is None else record.card.value.sequence
+
+
+async def _records_of(node_id: PublicKey, *, registries: Sequence[Registry], caller: Caller) -> Gathered:
     query = RecordQuery(author=node_id, types=WANTED)
 
     async def records(registry: Registry) -> Reading[Record]:
@@ -60,5 +80,4 @@ async def _records_of(node_id: PublicKey, *, registries: Sequence[Registry], cal
     def fits(placed: Placed) -> bool:
         return placed.place.author == node_id and placed.place.type in WANTED
 
-    gathered = await gather(registries, records, now=caller.clock(), fits=fits)
-    return [placed.record for placed in gathered.merged.records]
+    return await gather(registries, records, now=caller.clock(), fits=fits)
