@@ -67,6 +67,6 @@ def _cells(node: FoundNode) -> tuple[str, ...]:
         node.card.value.name,
         node.skill.id,
         f"{node.near} words",
-        "free" if node.price is None else str(node.price),
+        "free" if node.is_free else str(node.price or "unknown"),
         ", ".join(map(shown, node.registries)),
     )

@@ -62,7 +62,7 @@ def _node_view(node: FoundNode) -> Table:
         ("node", format_node_id(card.node_id)),
         ("name", card.name),
         ("skill", node.skill.id),
-        ("price", "free" if not node.skill.tariff_ids else str(node.price or "in another asset")),
+        ("price", "free" if node.is_free else str(node.price or "by a tariff of a later version")),
         ("reached at", ", ".join(endpoint.authority for endpoint in card.endpoints)),
     ]
     return facts_table(facts)

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from consilience._wire import registries as wire
 from consilience.client import Client
 from consilience.client.reviews import Fault, FaultKind
 from consilience.client.reviews import registries as reading
-from consilience.client.reviews.finding import rank
+from consilience.client.reviews.finding import ranked
 from consilience.errors import ConsilienceError, UsageError
 from consilience.identity import KeyPair
 from consilience.nodes import DataClass, MeasuredQuality, Profile, Skill
@@ -308,7 +307,7 @@ async def test_who_boasts_of_its_quality_comes_first_no_more_often(client: Clien
         card(TestNode.named("boaster"), law(measured_quality=(measured,))), card(TestNode.named("plain"), law())
     )
     found = await client.find(domain="law")
-    first = [min(found.nodes, key=partial(rank, chance=bytes([number]))) for number in range(64)]
+    first = [ranked(found.nodes, chance=bytes([number]))[0] for number in range(64)]
     boasts = sum(bool(node.skill.measured_quality) for node in first)
     assert 16 < boasts < 48
 

@@ -33,7 +33,10 @@ class FoundNode:
     Attributes:
         card: Verified.
         skill: The one that fits, the nearest and cheapest of them.
-        price: What the reference usage costs (spec section 4.6); None: the skill is free, or its assets are not asked.
+        price: What the reference usage costs (spec section 4.6), in the asset that is asked for, else in the first of
+            the skill. None: the skill is free, or by a tariff of a later version, which nobody can tell here. Among
+            equally near nodes the cheapest come first, and last those whose price nobody can tell. Prices in different
+            assets are not compared: where there are several, the free come first, and chance orders the rest.
         near: How many words of the question the skill is described with.
         registries: Who served the card.
     """
@@ -43,6 +46,11 @@ class FoundNode:
     price: Amount | None
     near: int
     registries: tuple[str, ...]
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the skill costs nothing; else it has a price, or one that nobody can tell here."""
+        return not self.skill.tariff_ids
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,9 +173,8 @@ async def find(
         for card in newest
         if now < card.value.expire_time and card_fits(card.value, query)  # a newer card may fit no more
     ]
-    chance = os.urandom(16)
     return FoundNodes(
-        nodes=tuple(sorted(nodes, key=lambda node: rank(node, chance=chance))),
+        nodes=ranked(nodes, chance=os.urandom(16)),
         faults=(*gathered.faults, *_replayed(gathered, newest=newest)),
     )
 
@@ -188,14 +195,21 @@ def _replayed(gathered: Gathered, *, newest: Sequence[Signed[NodeCard]]) -> list
     ]
 
 
-def rank(node: FoundNode, *, chance: bytes) -> tuple[int, int, bytes]:
-    """Returns by what nodes are ordered: near to the question, cheap, and then by chance.
+def ranked(nodes: Sequence[FoundNode], *, chance: bytes) -> tuple[FoundNode, ...]:
+    """Returns nodes in their order: near to the question, cheap, and then by chance; see `FoundNode.price`.
 
     How good a node says it is orders nothing, or who boasts comes first; reputation is for that. Chance is what a node
     cannot choose: by node ids, whoever makes many keys would come first.
     """
-    cost = node.price.value if node.price else 0
-    return -node.near, cost, hashlib.sha256(chance + node.card.value.node_id).digest()
+    comparable = len({node.price.asset for node in nodes if node.price is not None}) <= 1
+
+    def rank(node: FoundNode) -> tuple[int, bool, int, bytes]:
+        cost = 0 if node.price is None else node.price.value
+        unknown = node.price is None and not node.is_free
+        lot = hashlib.sha256(chance + node.card.value.node_id).digest()
+        return -node.near, unknown, cost if comparable else min(cost, 1), lot
+
+    return tuple(sorted(nodes, key=rank))
 
 
 def _found(
@@ -213,7 +227,7 @@ def _found(
         for skill in card.value.skills
         if fits(card.value, skill, query)
     ]
-    return min(skills, key=lambda node: rank(node, chance=b""))
+    return ranked(skills, chance=b"")[0]
 
 
 def _price(card: NodeCard, skill: Skill, *, query: NodeQuery) -> Amount | None:
