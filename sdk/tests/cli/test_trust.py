@@ -63,6 +63,7 @@ def test_the_book_may_lie_elsewhere(consilience: Run, tmp_path: Path) -> None:
     [
         (("add", "ann"), "not a node id"),
         (("add", ANN, "--weight", "0"), "range"),
+        (("add", ANN, "--weight", "1e-310"), "range"),
         (("remove", ANN), "not in the trust book"),
         (("explain", NODE, "--domain", "units"), "name --evidence, --registry or both"),
     ],

@@ -20,7 +20,7 @@ from consilience.cli.registries import maybe_registry_option, print_faults
 from consilience.client import Client
 from consilience.identity import KeyPair, default_key_file, format_node_id
 from consilience.network.trust_book import Reviewer, TrustBook, default_trust_file
-from consilience.network.trust_edges import TrustEdge
+from consilience.network.trust_edges import LEAST_WEIGHT, TrustEdge
 from consilience.units import PublicKey, utc_now
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def trust() -> None:
 @click.argument("node", type=parameters.node_id)
 @click.option(
     "--weight",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=click.FloatRange(LEAST_WEIGHT, 1),
     default=1.0,
     show_default=True,
     help="How much, compared with the others in your book.",

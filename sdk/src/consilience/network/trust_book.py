@@ -40,7 +40,7 @@ class Reviewer:
 
     Attributes:
         node_id: Their key.
-        weight: How much, compared with the others, above 0 and up to 1.
+        weight: How much, compared with the others, from 0.000001 to 1.
         since: The day, in UTC, since when.
         note: Who that is, in words of the user; one line.
     """

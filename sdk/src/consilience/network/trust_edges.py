@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from consilience.identity import PUBLIC_KEY_BYTES
 from consilience.units import PublicKey
 
+LEAST_WEIGHT = 1e-6
+"""Of a trust edge: whoever counts less is better left out, and shares of far smaller numbers are none of any float."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustEdge:
@@ -15,7 +18,7 @@ class TrustEdge:
     Attributes:
         truster: Who says so.
         trusted: Of whom.
-        weight: How much, above 0 and up to 1. Only the proportions between the edges of one truster matter.
+        weight: How much, from 0.000001 to 1. Only the proportions between the edges of one truster matter.
     """
 
     truster: PublicKey
@@ -32,7 +35,7 @@ def check_weight(weight: float) -> None:
     """Checks the weight of a trust edge.
 
     Raises:
-        ValueError: It is not above 0 and at most 1.
+        ValueError: It is not from 0.000001 to 1.
     """
-    if not 0 < weight <= 1:
-        raise ValueError(f"the weight of a trust edge is above 0 and at most 1, not {weight:g}")
+    if not LEAST_WEIGHT <= weight <= 1:
+        raise ValueError(f"the weight of a trust edge is from {LEAST_WEIGHT:f} to 1, not {weight!r:.12}")

@@ -54,6 +54,11 @@ def test_judgements_and_edges_are_read_in_their_order(tmp_path: Path) -> None:
         ({"subject": OWN["subject"]}, "line 2 of .* lacks 'verification'"),
         ({"truster": OWN["subject"]}, "lacks 'trusted'"),
         ({"truster": OWN["subject"], "trusted": OWN["subject"], "weight": 2}, "weight of a trust edge"),
+        ({"truster": OWN["subject"], "trusted": OWN["subject"], "weight": 10**400}, "weight of .* to 1, not 1000"),
+        ({"truster": OWN["subject"], "trusted": OWN["subject"], "weight": 1e-310}, "weight of .* from 0.000001 to 1"),
+        ({**OWN, "paid_bucket": 10**400}, "bucket of amounts is 0 to 64, not 1000"),
+        ({**OWN, "paid_bucket": -1}, "bucket of amounts is 0 to 64"),
+        ({**OWN, "score_milli": 10**400}, "0 to 1000 thousandths"),
     ],
 )
 def test_a_line_that_is_no_evidence_is_named(tmp_path: Path, line: object, said: str) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from consilience.network.reputation.trust_flow import TrustGraph, steps_of, trust_flow
-from consilience.network.trust_edges import TrustEdge
+from consilience.network.trust_edges import LEAST_WEIGHT, TrustEdge
 from sdk.tests.network.reputation.scenes import ME, UNHURRIED, edges_among, key, trusts
 
 PEOPLE = ["ann", "bob", "cy", "dee", "eve"]
@@ -34,6 +34,12 @@ def test_trust_is_divided_among_those_whom_one_trusts() -> None:
         [*trusts("me", "ann", weight=0.75), *trusts("me", "bob", weight=0.25)], viewer=ME, damping=DAMPING
     )
     assert (graph.flow(key("ann")), graph.flow(key("bob"))) == pytest.approx((0.375, 0.125))
+
+
+def test_the_least_weights_make_shares() -> None:
+    least = [*trusts("me", "ann", weight=LEAST_WEIGHT), *trusts("me", "bob", weight=LEAST_WEIGHT)]
+    graph = TrustGraph(least, viewer=ME, damping=DAMPING)
+    assert (graph.flow(key("ann")), graph.flow(key("bob"))) == pytest.approx((0.25, 0.25))
 
 
 def test_trust_that_goes_on_is_halved_at_each_step() -> None:

@@ -10,6 +10,8 @@ from consilience.identity import PUBLIC_KEY_BYTES
 from consilience.units import PublicKey
 
 FULL_SCORE = 1000
+MOST_BUCKET = 64
+"""Far more than the digits of any amount: from there on, no float tells paid evidence from wholly paid."""
 
 
 class Verification(enum.Enum):
@@ -62,7 +64,7 @@ class Evidence:
         score_milli: How right the answer was, in thousandths.
         verification: How the judge knows.
         time: When it judged, aware. A time to come counts as now.
-        paid_bucket: The bucket of the amount in the payment attestation; 0: none.
+        paid_bucket: The bucket of the amount in the payment attestation, 64 at most; 0: none.
     """
 
     judge: PublicKey
@@ -77,8 +79,8 @@ class Evidence:
         if len(self.judge) != PUBLIC_KEY_BYTES or len(self.subject) != PUBLIC_KEY_BYTES:
             raise ValueError(f"judge and subject are public keys of {PUBLIC_KEY_BYTES} bytes")
         if not 0 <= self.score_milli <= FULL_SCORE:
-            raise ValueError(f"a score is 0 to {FULL_SCORE} thousandths, not {self.score_milli}")
+            raise ValueError(f"a score is 0 to {FULL_SCORE} thousandths, not {self.score_milli!r:.12}")
         if self.time.tzinfo is None:
             raise ValueError("the time of evidence is aware")
-        if self.paid_bucket < 0:
-            raise ValueError(f"a bucket of amounts is 0 or more, not {self.paid_bucket}")
+        if not 0 <= self.paid_bucket <= MOST_BUCKET:
+            raise ValueError(f"a bucket of amounts is 0 to {MOST_BUCKET}, not {self.paid_bucket!r:.12}")
