@@ -9,6 +9,7 @@ from consilience import reviews
 from consilience._wire import records, registries
 from consilience.errors import EnvelopeMalformedError, FieldInvalidError
 from consilience.units import Digest
+from consilience.v1 import registry_pb2
 from sdk.tests._wire.reviews import full_reviews
 
 FULL = full_reviews()
@@ -80,6 +81,20 @@ def test_a_digest_or_cursor_of_a_wrong_size_is_named(encoded: bytes, field: str)
     decode = registries.decode_get if field == "digest" else registries.decode_sync
     with pytest.raises(FieldInvalidError, match=field):
         decode(encoded)
+
+
+def test_two_choices_of_a_later_version_are_two_and_one_is_not_there_twice() -> None:
+    listed = registry_pb2.ListRecordsRequest(subject=bytes(32), types=[77, 78])  # type: ignore[list-item]
+    found = registry_pb2.FindNodesRequest(profiles=[77, 78])  # type: ignore[list-item]
+    reviews.check_query(registries.decode_record_query(listed.SerializeToString()))
+    reviews.check_query(registries.decode_node_query(found.SerializeToString()))
+    for number in (1, 77):
+        listed.types[:] = [number, number]  # type: ignore[list-item]
+        found.profiles[:] = [number, number]  # type: ignore[list-item]
+        with pytest.raises(FieldInvalidError, match="types must be there once each"):
+            registries.decode_record_query(listed.SerializeToString())
+        with pytest.raises(FieldInvalidError, match="profiles must be there once each"):
+            registries.decode_node_query(found.SerializeToString())
 
 
 def test_a_choice_that_is_unspecified_is_named() -> None:

@@ -5,7 +5,7 @@ The calls have no header and no envelope of their own: a record speaks for itsel
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from consilience._wire import convert, records
 from consilience._wire.services import parse
@@ -86,9 +86,9 @@ def decode_record_query(encoded: bytes) -> RecordQuery:
 
     Raises:
         EnvelopeMalformedError: The bytes are no request.
-        FieldInvalidError: A type is unspecified, which a value cannot tell from one of a later version.
+        FieldInvalidError: A type is unspecified, or there twice, which values cannot tell of those of a later version.
     """
-    _check_specified(parse(encoded, registry_pb2.ListRecordsRequest).types, field="types")
+    _check_choices(parse(encoded, registry_pb2.ListRecordsRequest).types, field="types")
     return convert.parse(encoded, RecordQuery)
 
 
@@ -97,9 +97,9 @@ def decode_node_query(encoded: bytes) -> NodeQuery:
 
     Raises:
         EnvelopeMalformedError: The bytes are no request.
-        FieldInvalidError: A profile is unspecified.
+        FieldInvalidError: A profile is unspecified, or there twice.
     """
-    _check_specified(parse(encoded, registry_pb2.FindNodesRequest).profiles, field="profiles")
+    _check_choices(parse(encoded, registry_pb2.FindNodesRequest).profiles, field="profiles")
     return convert.parse(encoded, NodeQuery)
 
 
@@ -170,9 +170,12 @@ def decode_digests(encoded: bytes) -> tuple[tuple[Digest, ...], bytes]:
     return tuple(map(Digest, response.digests)), response.cursor
 
 
-def _check_specified(numbers: Iterable[int], *, field: str) -> None:
+def _check_choices(numbers: Sequence[int], *, field: str) -> None:
+    """Checks numbers of an enum as they came: what is of a later version is one value afterwards, whatever it was."""
     if 0 in numbers:
         raise _violation(field, "must not be unspecified")
+    if len(set(numbers)) != len(numbers):
+        raise _violation(field, "must be there once each")
 
 
 def _violation(field: str, description: str) -> FieldInvalidError:

@@ -176,7 +176,8 @@ def _record_violations(query: RecordQuery) -> Iterator[FieldViolation]:
 
 
 def _choices(values: tuple[NamedNumber, ...], *, field: str) -> Iterator[FieldViolation]:
-    if len(values) > MAX_CHOICES or len(set(values)) != len(values):
+    named = [value for value in values if value >= 0]  # two of a later version are two, and read as one
+    if len(values) > MAX_CHOICES or len(set(named)) != len(named):
         yield FieldViolation(field=field, description=f"must be at most {MAX_CHOICES}, each once")
 
 

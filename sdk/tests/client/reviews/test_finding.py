@@ -333,7 +333,8 @@ async def test_registries_learn_what_kind_of_skill_is_wanted_and_nothing_of_the_
 async def test_what_cannot_be_asked_for_is_refused_before_anything_is_sent(
     client: Client, houses: tuple[House, ...], card_file: Path
 ) -> None:
-    for wanted in ({"domain": "Not a domain"}, {"colour": "red"}, {"max_price": "cheap"}, {"text": "x" * 300}):
+    nothing = ({"domain": "Not a domain"}, {"colour": "red"}, {"max_price": "cheap"}, {"text": "x" * 300})
+    for wanted in (*nothing, *({"profiles": [profile]} for profile in (Profile.UNKNOWN, Profile.UNSPECIFIED, 77))):
         with pytest.raises(UsageError):
             await client.find(**wanted)  # type: ignore[arg-type]
     async with Client(KeyPair.generate(), card_file=card_file) as alone:

@@ -25,6 +25,8 @@ from consilience.payments import Amount
 from consilience.reviews import NodeQuery, PriceCeiling, Record, card_fits, check_query, fits
 from consilience.reviews.finding import reference_costs, words_of, words_of_skill
 
+_PROFILES = frozenset(profile for profile in Profile if profile > 0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundNode:
@@ -122,6 +124,9 @@ def query_of(wanted: Wanted) -> NodeQuery:
         raise UsageError(
             f"nodes are not found by {', '.join(sorted(unknown))}, but by {', '.join(Wanted.__annotations__)}"
         )
+    profiles = tuple(wanted.get("profiles", ()))
+    if unnamed := [profile for profile in profiles if profile not in _PROFILES]:
+        raise UsageError(f"no profile of this version is {unnamed[0]!r}: name those of `Profile`; nothing was sent")
     price = wanted.get("max_price")
     amount = Amount.parse(price) if isinstance(price, str) else price
     query = NodeQuery(
@@ -132,7 +137,7 @@ def query_of(wanted: Wanted) -> NodeQuery:
         data_class=wanted.get("data_class", DataClass.UNSPECIFIED),
         price=None if amount is None else PriceCeiling(asset=amount.asset, max_cost=amount.value),
         rail_id=wanted.get("rail", ""),
-        profiles=tuple(wanted.get("profiles", ())),
+        profiles=profiles,
         min_parameter_count=wanted.get("min_parameters", 0),
         max_parameter_count=wanted.get("max_parameters", 0),
         text=wanted.get("text", ""),
