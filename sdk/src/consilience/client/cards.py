@@ -116,9 +116,12 @@ class Cards:
                 or there is none (NODE-KEY-003).
         """
         old_node_id = succession.value.old_node_id
-        newest = None if card is None else await asyncio.to_thread(self._memory.keep, card)
+        seen = None if card is None else await asyncio.to_thread(self._memory.keep, card)
         held = await asyncio.to_thread(self._memory.newest, old_node_id)
-        if held is None or (newest is not None and held.digest != newest.digest):
+        if card is not None and seen is not None and (held is None or held.digest != seen.digest):
+            # The newest was found elsewhere and is not at hand; one that commits to the same key tells as much.
+            held = card if card.value.next_root_digest == seen.commitment else None
+        if held is None:
             raise ProtocolError(
                 f"the newest card seen of {format_node_id(old_node_id)} is not there to tell to whom it hands over",
                 requirement="NODE-KEY-003",

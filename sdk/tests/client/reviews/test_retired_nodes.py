@@ -115,3 +115,13 @@ async def test_a_succession_does_not_hide_a_node_whose_card_commits_to_another_k
     found = await client.find(domain="law")
     assert [node.card.digest for node in found.nodes] == [OLD_CARD.digest]
     assert kinds(found.faults) == [(robbed.address, FaultKind.SILENT)]
+
+
+async def test_a_later_card_that_was_found_alone_does_not_stop_a_hand_over(
+    client: Client, houses: tuple[House, ...]
+) -> None:
+    knowing, behind = houses
+    await knowing.bring(OLD_CARD, SUCCESSION, NEW_CARD)
+    await behind.bring(LATER_CARD)
+    assert (await client.find(domain="law", registries=[behind.address])).nodes
+    assert (await client.locate(NODE.root.public_key, registries=[knowing.address])).digest == NEW_CARD.digest
