@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from consilience.client.payments import Wallet
+from consilience.client.payments.wallet_file import VERSION
+from consilience.client.payments.wallet_rows import Demand
 from consilience.errors import WalletFileError
+from sdk.tests.client.payments.wallet_specimens import WINDOW, Specimens, request_id
 
 
 def test_the_file_is_its_owners_alone(wallet: Wallet) -> None:
@@ -20,7 +23,7 @@ def test_a_file_of_a_newer_version_is_not_touched(wallet: Wallet) -> None:
     assert wallet.path is not None
     wallet.close()
     with sqlite3.connect(wallet.path) as database:
-        database.execute("PRAGMA user_version = 2")
+        database.execute(f"PRAGMA user_version = {VERSION + 1}")
     database.close()
     with pytest.raises(WalletFileError, match="newer version of this library"):
         Wallet.at(wallet.path)
@@ -34,7 +37,23 @@ def test_a_file_that_is_no_wallet_is_told(tmp_path: Path) -> None:
     assert file.read_text().startswith("my precious notes")
 
 
-@pytest.mark.parametrize("version", [0, 1])
+def test_a_wallet_of_the_first_version_goes_on(wallet: Wallet, specimens: Specimens) -> None:
+    session_id = specimens.open(wallet)
+    wallet.begin(specimens.intent(request_id(1)), per_day=10_000, least=1)
+    assert wallet.path is not None
+    wallet.close()
+    with closing(sqlite3.connect(wallet.path, isolation_level=None)) as database:
+        database.execute("ALTER TABLE asks DROP COLUMN shared")
+        database.execute("PRAGMA user_version = 1")
+    with closing(Wallet.at(wallet.path)) as renewed:
+        exposure = specimens.intent(request_id(1)).exposure
+        demand = Demand(request_id=request_id(1), upto=WINDOW + exposure.amount, exposure=exposure)
+        assert not renewed.authorize(session_id, demand).excessive, "another may have run since it began"
+        renewed.begin(specimens.intent(request_id(2)), per_day=10_000, least=1)
+        assert [session.running for session in renewed.sessions()] == [2]
+
+
+@pytest.mark.parametrize("version", range(VERSION + 1))
 def test_the_database_of_something_else_is_not_written_into(tmp_path: Path, version: int) -> None:
     file = tmp_path / "records.sqlite"
     with closing(sqlite3.connect(file, isolation_level=None)) as database:

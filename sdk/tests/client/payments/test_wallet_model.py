@@ -31,6 +31,7 @@ class WalletMachine(RuleBasedStateMachine):
         self.specimens = Specimens()
         self.session_id = self.specimens.open(self.wallet)
         self.running: dict[RequestId, Exposure] = {}
+        self.shared: set[RequestId] = set()
         self.begun = 0
         self.spent = 0
         self.highest = 0
@@ -55,6 +56,8 @@ class WalletMachine(RuleBasedStateMachine):
         ask = self.specimens.ask(name)
         self.wallet.bind(ask)
         self.running[name] = intent.exposure
+        if len(self.running) > 1:
+            self.shared |= self.running.keys()
         assert signed == max(self.highest, self.bound)
         self.highest = signed
         return ask
@@ -75,7 +78,7 @@ class WalletMachine(RuleBasedStateMachine):
         exposure = Exposure(
             ceiling=known.ceiling, window=WINDOW, question=known.question, metered=min(charge, known.ceiling)
         )
-        base = self.spent if len(self.running) == 1 else self.highest
+        base = self.highest if name in self.shared else self.spent
         upto = max(0, base + exposure.amount + more)
         authority = self.wallet.authorize(self.session_id, Demand(request_id=name, upto=upto, exposure=exposure))
         assert (name in authority.excessive) == (more > 0)

@@ -230,6 +230,39 @@ def test_what_one_ask_requires_brings_what_all_that_run_may_need(wallet: Wallet,
     assert signed == 2 * (7 + WINDOW)
 
 
+def test_what_was_reserved_for_an_ask_that_has_ended_since_may_be_required_for_another(
+    wallet: Wallet, specimens: Specimens
+) -> None:
+    session_id = specimens.open(wallet)
+    ended = specimens.ask(request_id(2))
+    for number in (1, 2):
+        wallet.begin(specimens.intent(request_id(number)), per_day=DAY, least=1)
+    wallet.bind(ended)
+    wallet.receipts.keep(specimens.receipt(ended, charge=3))
+    exposure = replace(specimens.intent(request_id(1)).exposure, metered=7)
+    least = WINDOW + exposure.amount  # what a node requires that has reserved a window for the other ask
+    demand = Demand(request_id=request_id(1), upto=least, exposure=exposure)
+    authority = wallet.authorize(session_id, demand)
+    assert not authority.excessive
+    assert authority.cumulative == max(2 * WINDOW, 3 + exposure.amount)
+    excessive = replace(demand, upto=authority.cumulative + exposure.amount + 1)
+    assert wallet.authorize(session_id, excessive).excessive == {request_id(1): excessive.upto - 1}
+
+
+def test_a_session_that_no_other_ask_has_used_since_one_began_bounds_it_exactly(
+    wallet: Wallet, specimens: Specimens
+) -> None:
+    session_id = specimens.open(wallet)
+    before = specimens.ask(request_id(1))
+    wallet.begin(specimens.intent(request_id(1)), per_day=DAY, least=1)
+    wallet.bind(before)
+    wallet.receipts.keep(specimens.receipt(before, charge=3))
+    wallet.begin(specimens.intent(request_id(2)), per_day=DAY, least=1)
+    exposure = replace(specimens.intent(request_id(2)).exposure, metered=7)
+    demand = Demand(request_id=request_id(2), upto=3 + exposure.amount + 1, exposure=exposure)
+    assert wallet.authorize(session_id, demand).excessive == {request_id(2): 3 + exposure.amount}
+
+
 def test_a_quote_is_used_again_while_it_lasts(wallet: Wallet, specimens: Specimens) -> None:
     specimens.open(wallet)
     card = specimens.deal.chain.card

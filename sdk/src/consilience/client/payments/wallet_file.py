@@ -18,7 +18,7 @@ from types import TracebackType
 
 from consilience.errors import WalletFileError
 
-VERSION = 1
+VERSION = 2
 LOCK_SECONDS = 10.0
 """How long a transaction waits for those of other processes."""
 _PAUSE_SECONDS = 0.01
@@ -47,7 +47,7 @@ CREATE TABLE asks (
     status TEXT NOT NULL CHECK (status IN ('RUNNING', 'PAID', 'RELEASED')),
     ceiling INTEGER NOT NULL CHECK (ceiling > 0), question INTEGER NOT NULL CHECK (question >= 0),
     metered INTEGER CHECK (metered >= 0), exposed INTEGER NOT NULL CHECK (exposed BETWEEN 0 AND ceiling),
-    charge INTEGER CHECK (charge >= 0), ask_digest BLOB, ask BLOB,
+    charge INTEGER CHECK (charge >= 0), ask_digest BLOB, ask BLOB, shared INTEGER NOT NULL DEFAULT 1,
     CHECK ((status = 'PAID') = (charge IS NOT NULL))
 ) WITHOUT ROWID;
 CREATE INDEX running_asks ON asks (session_id, ceiling, exposed) WHERE status = 'RUNNING';
@@ -69,6 +69,13 @@ CREATE TABLE withdrawals (
     PRIMARY KEY (session_id, withdrawal_id)
 ) WITHOUT ROWID;
 """
+
+_UPGRADES = {
+    1: """
+ALTER TABLE asks ADD COLUMN shared INTEGER NOT NULL DEFAULT 1;
+""",
+}
+"""What makes the next version of a file out of each. Of the asks of version 1 nobody knows which ran beside them."""
 
 _TABLES = {"asks", "days", "deposits", "quotes", "receipts", "sessions", "withdrawals"}
 """Of every version of the schema, together in no other database of ours."""
@@ -147,9 +154,10 @@ class WalletFile:
             (version,) = database.execute("PRAGMA user_version").fetchone()
             if version > VERSION:
                 raise WalletFileError(f"{self.path} was made by a newer version of this library: {version}")
-            if not version:
-                for statement in filter(str.strip, _SCHEMA.split(";")):
-                    database.execute(statement)
+            steps = [_UPGRADES[earlier] for earlier in range(version, VERSION)] if version else [_SCHEMA]
+            for statement in filter(str.strip, ";".join(steps).split(";")):
+                database.execute(statement)
+            if version != VERSION:
                 database.execute(f"PRAGMA user_version = {VERSION}")
 
     def _write_ahead(self) -> None:

@@ -210,12 +210,15 @@ class Wallet:
             known = session or _session(database, intent.session_id)
             database.execute(
                 "INSERT OR REPLACE INTO asks (request_id, session_id, quote_digest, asset, day, begin_time, status,"
-                " ceiling, question, exposed) VALUES (?, ?, ?, ?, ?, ?, 'RUNNING', ?, ?, ?)",
+                " ceiling, question, exposed, shared) VALUES (?, ?, ?, ?, ?, ?, 'RUNNING', ?, ?, ?, ?)",
                 (
                     *(intent.request_id, intent.session_id, intent.quote.digest, asset, day),
                     *(intent.begin_time.isoformat(), ceiling, intent.question, exposed),
+                    known is not None and known.running > 0,
                 ),
             )
+            if known is not None and known.running == 1:  # where more run, each of them knows of another already
+                database.execute("UPDATE asks SET shared = 1 WHERE request_id = ?", tuple(known.asks))
             count(database, intent.request_id, asks=1, charges=ceiling)
             voucher = _allow(database, known, upto=known.spent + known.exposed + exposed) if known else 0
         return replace(intent, ceiling=ceiling, voucher=voucher)
@@ -290,7 +293,7 @@ def _authorize(database: Database, session_id: Digest, *demands: Demand) -> Auth
     known = _session(database, session_id)
     if known is None:
         return Authority(cumulative=0)
-    excessive = _excessive(known, demands)
+    excessive = _excessive(database, known, demands)
     granted = [demand for demand in demands if demand.request_id not in excessive]
     if demands and not granted:
         return Authority(cumulative=known.authorized, excessive=excessive)
@@ -312,17 +315,24 @@ def _allow(database: Database, session: WalletSession, *, upto: int) -> int:
     return cumulative
 
 
-def _excessive(session: WalletSession, demands: Iterable[Demand]) -> dict[RequestId, int]:
+def _excessive(database: Database, session: WalletSession, demands: Iterable[Demand]) -> dict[RequestId, int]:
     """Returns the asks for which a node requires more than it can need, and that most.
 
     All that is spent and reserved is within what was signed. So for one ask its exposure beyond that is the most that
-    can be required; where it runs alone, its exposure beyond what is spent.
+    can be required. Where no other ask of the session has run since it began, it is its exposure beyond what is spent;
+    else what it reads may tell of what was reserved for another, which has ended since.
     """
     most = {}
     for demand in demands:
-        alone = not session.asks - {demand.request_id}
+        alone = not session.asks - {demand.request_id} and not _shared(database, demand.request_id)
         most[demand.request_id] = (session.spent if alone else session.authorized) + demand.exposure.amount
     return {demand.request_id: most[demand.request_id] for demand in demands if demand.upto > most[demand.request_id]}
+
+
+def _shared(database: Database, request_id: RequestId) -> bool:
+    """Tells whether another ask of its session has run since an ask began."""
+    found = database.execute("SELECT shared FROM asks WHERE request_id = ?", (request_id,)).fetchone()
+    return found is not None and bool(found[0])
 
 
 def _expose(database: Database, demand: Demand) -> None:
