@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from consilience.calls import MAX_CLOCK_SKEW
 from consilience.client.payments import PaymentStatus, Wallet
 from consilience.client.payments.wallet_rows import Demand
 from consilience.errors import BudgetExceededError, ProtocolError, UsageError
@@ -204,6 +205,41 @@ def test_an_old_state_does_not_take_the_place_of_a_newer_one(wallet: Wallet, spe
     session = wallet.session(session_id)
     assert session is not None
     assert session.status is SessionStatus.CLOSED
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, {"deposited": 7}),
+        ({"deposited": 7}, {"deposited": 7, "spent": 3, "authorized": 3}),
+        ({"authorized": 3}, {"authorized": 5}),
+        ({"spent": 3}, {"spent": 3, "refunded": 2}),
+        ({"receipt_count": 1}, {"receipt_count": 2}),
+        ({"authorized": 5}, {"status": SessionStatus.CLOSED}),
+    ],
+)
+def test_what_never_falls_tells_which_state_is_the_newer_one_whatever_the_clocks_say(
+    wallet: Wallet, specimens: Specimens, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    session_id = specimens.open(wallet)
+    newer = specimens.state(**after, issue_time=NOW - timedelta(seconds=2))
+    for state in (specimens.state(**before), newer, specimens.state(**before, issue_time=NOW + timedelta(seconds=2))):
+        wallet.note_state(state, voucher=0)
+    session = wallet.session(session_id)
+    assert session is not None
+    assert session.state == newer
+
+
+def test_a_node_that_has_lost_what_it_told_is_believed_so_once_no_clock_explains_it(
+    wallet: Wallet, specimens: Specimens
+) -> None:
+    session_id = specimens.open(wallet)
+    wallet.note_state(specimens.state(deposited=7), voucher=0)
+    lost = specimens.state(issue_time=NOW + 2 * MAX_CLOCK_SKEW + timedelta(seconds=1))
+    wallet.note_state(lost, voucher=0)
+    session = wallet.session(session_id)
+    assert session is not None
+    assert session.state == lost
 
 
 def test_a_voucher_that_a_restored_wallet_forgot_counts_as_signed(wallet: Wallet, specimens: Specimens) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from consilience._wire.envelopes import open_envelope
+from consilience.calls import MAX_CLOCK_SKEW
 from consilience.client.peers import held_to_protocol
 from consilience.envelopes import Signed
 from consilience.errors import ProtocolError
@@ -44,6 +45,25 @@ def check_state(state: Signed[SessionState], *, session_id: Digest, card: NodeCa
         raise ProtocolError(f"the counters of the session do not fit: {error}", requirement="PAY-SES-001") from error
     if voucher_in(state, payer=payer) < (0 if closed else value.authorized):
         raise ProtocolError("the state tells more authority than its voucher gives", requirement="PAY-SES-004")
+
+
+def is_later(state: SessionState, *, than: SessionState) -> bool:
+    """Tells whether a state is of a later moment than another of its session.
+
+    The counters that never fall say so, whatever the clock of the node does, and those of its replicas; where they are
+    the same, `issue_time` does. One that has less counts as later only where no clock explains that it was issued so
+    much later: its node has lost what it told before.
+    """
+    mine, other = _progress(state), _progress(than)
+    if mine != other:
+        return mine > other or state.issue_time - than.issue_time > 2 * MAX_CLOCK_SKEW
+    return state.issue_time >= than.issue_time
+
+
+def _progress(state: SessionState) -> tuple[int, ...]:
+    """Returns what never falls while a session goes on; a session that ends gives authority back, and stays ended."""
+    counters = state.deposited, state.spent, state.refunded, state.receipt_count
+    return *counters, state.status, state.authorized
 
 
 def voucher_in(state: Signed[SessionState], *, payer: PublicKey) -> int:

@@ -21,6 +21,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from consilience._wire.envelopes import to_bytes
 from consilience.asks import Ask
+from consilience.client.payments.states import is_later
 from consilience.client.payments.wallet_file import Database, WalletFile
 from consilience.client.payments.wallet_quotes import WalletQuotes
 from consilience.client.payments.wallet_receipts import WalletReceipts
@@ -139,7 +140,7 @@ class Wallet:
             return _session(database, session_id)
 
     def note_state(self, state: Signed[SessionState], *, voucher: int) -> None:
-        """Keeps what a node told of a session, checked; one that is older than what is kept changes nothing.
+        """Keeps what a node told of a session, checked; what is older than what is kept changes nothing (`is_later`).
 
         Args:
             state: The state.
@@ -153,7 +154,7 @@ class Wallet:
             database.execute(
                 "UPDATE sessions SET authorized = MAX(authorized, ?) WHERE session_id = ?", (voucher, known.session_id)
             )
-            if known.state is None or known.state.value.issue_time <= state.value.issue_time:
+            if known.state is None or is_later(state.value, than=known.state.value):
                 row = (to_bytes(state.envelope), known.session_id)
                 database.execute("UPDATE sessions SET state = ? WHERE session_id = ?", row)
 
