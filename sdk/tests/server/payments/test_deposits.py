@@ -3,6 +3,7 @@
 import asyncio
 import os
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from consilience.errors import (
 from consilience.identity import KeyPair
 from consilience.payments import TransferStatus
 from consilience.rails.hold import GRANT_LIFETIME
+from consilience.server.store.ledger import StoredDeposit
 from consilience.server.store.sqlite import SqliteStore
 from consilience.units import Digest, EncodedAny
 from sdk.tests.server.clocks import ManualClock
@@ -98,6 +100,26 @@ async def test_a_deposit_of_which_nothing_is_known_stays_pending_until_it_has_co
     world.arrived[deposit] = 100
     state, status = await payer.confirm(*deposit)
     assert (state.deposited, status) == (100, SUCCEEDED)
+
+
+async def test_who_is_told_that_a_deposit_has_arrived_is_told_of_it_in_the_session(
+    payer: Payer, node_teller: Teller, world: SimulatedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node itself learns of it while the payer asks."""
+    terms, deposit_id = payer.terms(rail_id="sim.v1"), os.urandom(16)
+    _, instruction = await payer.open(terms, deposit_id=deposit_id, deposit=100)
+    assert instruction is not None
+    world.arrived[terms.digest, deposit_id] = 100
+    ledger, find = node_teller.store.ledger, node_teller.store.ledger.find_deposit
+
+    async def find_later(*names: Any) -> StoredDeposit | None:
+        monkeypatch.setattr(ledger, "find_deposit", find)
+        await payer.confirm(terms.digest, deposit_id)
+        return await find(*names)
+
+    monkeypatch.setattr(ledger, "find_deposit", find_later)
+    state, instruction = await payer.open(terms, deposit_id=deposit_id, deposit=100)
+    assert (state.deposited, instruction) == (100, None)
 
 
 async def test_what_really_came_is_credited(payer: Payer, world: SimulatedWorld) -> None:

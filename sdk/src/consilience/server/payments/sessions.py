@@ -85,7 +85,8 @@ class Sessions:
         if started is not None:
             with refusing(deposit=True):
                 deposit = await self.till.ledger.begin_deposit(started)
-            session = await self.find(terms.digest, caller=call.header.caller)  # the rail may have taken its time
+        if deposit is not None:  # who tells that it has arrived tells of the session with it, and not of that before
+            session = await self.find(terms.digest, caller=call.header.caller)
         if deposit is None or deposit.status is TransferStatus.SUCCEEDED:
             return session, None
         return session, decode_instruction(deposit.instruction)
