@@ -374,7 +374,7 @@ def test_what_was_kept_of_a_deposit_on_its_way_counts_as_spent_once(wallet: Wall
     session_id = specimens.open(wallet)
     wallet.transfers.begin_deposit(session_id, deposit_id=b"d" * 16, amount=100, now=NOW)
     for _ in range(2):
-        wallet.transfers.come(session_id, deposit_id=b"d" * 16, credited=97, day=NOW.date())
+        wallet.transfers.come(session_id, deposit_id=b"d" * 16, deposited=97, day=NOW.date())
         (deposit,) = wallet.transfers.deposits(session_id)
         assert (deposit.status, deposit.amount) == (TransferStatus.SUCCEEDED, 97)
         assert wallet.spent_on(NOW.date(), asset="TEST/0") == 3

@@ -20,13 +20,16 @@ from consilience.client.payments.wallets import Wallet
 from consilience.client.routes import Route
 from consilience.envelopes import Signed
 from consilience.errors import DepositPendingError, ProtocolError, RefusedError, UsageError
-from consilience.payments import Amount, DepositInstruction, Hold, SessionTerms, TransferStatus
+from consilience.payments import Amount, DepositInstruction, Hold, SessionState, SessionTerms, TransferStatus
 from consilience.payments.transfers import TRANSFER_ID_BYTES
 from consilience.rails.contract import DepositOrder, Paid, PayerRail
 from consilience.units import Digest, PublicKey
 
 PAUSES_SECONDS = (0.1, 0.3, 1.0, 2.0)
 """Between the looks at a deposit that has not arrived."""
+
+Standing = tuple[TransferStatus, Signed[SessionState]]
+"""How a deposit stands, and what its node told of the session at last."""
 
 
 class Deposits:
@@ -66,17 +69,16 @@ class Deposits:
             ProtocolError: The node tells of less than was brought before, or of nothing that came now.
             UsageError: The rail says that the money has not moved, and will not.
         """
-        session_id = session.session_id
-        self._moving.pop(session_id, None)
-        begun = await self._wallet.do(self._wallet.transfers.deposits, session_id)
-        pending = next((deposit for deposit in begun if deposit.status is TransferStatus.PENDING), None)
+        self._moving.pop(session.session_id, None)
+        pending = await self._wallet.do(self._pending, session.session_id)
         if pending is not None:
-            status = await self._carry_on(session, pending, route=route)
+            status, state = await self._carry_on(session, pending, route=route)
             if status is not TransferStatus.FAILED:
-                return await self._end(session, pending, status=status)
+                return await self._end(session, pending, status=status, state=state, route=route)
             await self._note(pending, status=status)
-        fresh = await self._begin(session, amount=amount, route=route)
-        return await self._end(session, fresh, status=await self._carry_on(session, fresh, route=route))
+        begun = await self._begin(session, amount=amount, route=route)
+        status, state = await self._carry_on(session, begun, route=route)
+        return await self._end(session, begun, status=status, state=state, route=route)
 
     async def prove(self, session: WalletSession, *, hold: Signed[Hold], route: Route) -> WalletSession:
         """Brings the hold of a deposit that was begun before and that somebody handed over.
@@ -94,7 +96,7 @@ class Deposits:
             session.session_id, deposit_id=deposit_id, proof=pack_envelope(hold.envelope), route=route
         )
         await self._settlements.note_state(state)
-        return await self._end(session, deposit, status=status)
+        return await self._end(session, deposit, status=status, state=state, route=route)
 
     async def revisit(self, session: WalletSession, *, route: Route) -> None:
         """Finds out which deposits have been credited that a crash left open; nothing is paid."""
@@ -102,56 +104,73 @@ class Deposits:
             if deposit.status is not TransferStatus.PENDING:
                 continue
             try:
-                instruction = await self._instruction(session, deposit, route=route)
+                state, instruction = await self._instruction(session, deposit, route=route)
             except RefusedError:
                 continue
             if instruction is None:
-                await self._end(session, deposit, status=TransferStatus.SUCCEEDED)
+                await self._end(session, deposit, status=TransferStatus.SUCCEEDED, state=state, route=route)
 
     async def _begin(self, session: WalletSession, *, amount: int, route: Route) -> WalletTransfer:
-        await self._check_told(session, route=route)
-        begun = WalletTransfer(
+        """Writes down that a deposit is about to be asked for; where another was begun meanwhile, that one goes on.
+
+        Raises:
+            ProtocolError: The node tells of less than was brought before; the session is not used any more.
+        """
+        came = await self._wallet.do(self._wallet.transfers.came, session.session_id)
+        asked_back = await self._wallet.do(self._wallet.transfers.asked_back, session.session_id)
+        state = await self._calls.session(session.session_id, route=route)
+        await self._settlements.note_state(state)
+        wanted = WalletTransfer(
             session_id=session.session_id,
             transfer_id=os.urandom(TRANSFER_ID_BYTES),
             amount=amount,
             status=TransferStatus.PENDING,
             begin_time=self._calls.now,
         )
-        await self._wallet.do(
-            self._wallet.transfers.begin_deposit,
-            session.session_id,
-            deposit_id=begun.transfer_id,
-            amount=amount,
-            now=begun.begin_time,
-        )
-        return begun
+        try:
+            return await self._wallet.do(
+                self._write_down, wanted, told=state.value, came=came, asked_back=asked_back, asset=asset_of(session)
+            )
+        except ProtocolError as error:
+            await self._settlements.give_up(session.session_id, error)
+            raise
 
-    async def _check_told(self, session: WalletSession, *, route: Route) -> None:
-        """Checks that a node tells of what was brought before: it is not brought once more.
+    def _write_down(
+        self, wanted: WalletTransfer, *, told: SessionState, came: int, asked_back: int, asset: str
+    ) -> WalletTransfer:
+        """Begins a deposit, unless one is on its way; a step of the wallet.
+
+        What was brought is not brought once more: the node has to tell of what had come, and had not been asked back,
+        before it was asked. What is on its way it may tell of or not.
 
         Raises:
-            ProtocolError: It tells of less; the session is not used any more.
+            ProtocolError: It tells of less.
         """
-        brought = await self._wallet.do(self._wallet.transfers.brought, session.session_id)
-        told = session.state.value if session.state is not None else None
-        if told is None or told.deposited - told.withdrawn < brought:  # it may have said so before the last came
-            state = await self._calls.session(session.session_id, route=route)
-            await self._settlements.note_state(state)
-            told = state.value
+        transfers = self._wallet.transfers
+        pending = self._pending(wanted.session_id)
+        if pending is not None:
+            return pending
+        brought = came - max(asked_back, transfers.asked_back(wanted.session_id))
         if (left := told.deposited - told.withdrawn) < brought:
-            asset = session.terms.value.asset
             told_of, was_brought = Amount(max(left, 0), asset), Amount(brought, asset)
-            error = ProtocolError(
+            raise ProtocolError(
                 f"the node tells of {told_of} in the session, and {was_brought} were brought", requirement="PAY-SES-004"
             )
-            await self._settlements.give_up(session.session_id, error)
-            raise error
+        transfers.begin_deposit(
+            wanted.session_id, deposit_id=wanted.transfer_id, amount=wanted.amount, now=wanted.begin_time
+        )
+        return wanted
 
-    async def _carry_on(self, session: WalletSession, deposit: WalletTransfer, *, route: Route) -> TransferStatus:
+    def _pending(self, session_id: Digest) -> WalletTransfer | None:
+        """Returns a deposit that is on its way, or None; a step of the wallet."""
+        begun = self._wallet.transfers.deposits(session_id)
+        return next((deposit for deposit in begun if deposit.status is TransferStatus.PENDING), None)
+
+    async def _carry_on(self, session: WalletSession, deposit: WalletTransfer, *, route: Route) -> Standing:
         terms, deposit_id = session.terms, deposit.transfer_id
-        instruction = await self._instruction(session, deposit, route=route)
+        state, instruction = await self._instruction(session, deposit, route=route)
         if instruction is None:
-            return TransferStatus.SUCCEEDED
+            return TransferStatus.SUCCEEDED, state
         await self._wallet.do(
             self._wallet.transfers.instruct,
             session.session_id,
@@ -165,16 +184,16 @@ class Deposits:
         self._moving[session.session_id] = terms.value.payee, Amount(deposit.amount, terms.value.asset)
         for pause in (*PAUSES_SECONDS, None):
             paid = await rail.pay(order, instruction)
-            status = await self._confirm(session, paid, instruction=instruction, route=route)
+            status, told = await self._confirm(session, paid, instruction=instruction, route=route)
             if status is not TransferStatus.PENDING or pause is None:
-                return status
+                return status, told or state
             await asyncio.sleep(pause)
-        return TransferStatus.PENDING
+        return TransferStatus.PENDING, state
 
     async def _instruction(
         self, session: WalletSession, deposit: WalletTransfer, *, route: Route
-    ) -> DepositInstruction | None:
-        """Asks for a deposit, and returns how to make it; None: it is credited."""
+    ) -> tuple[Signed[SessionState], DepositInstruction | None]:
+        """Asks for a deposit, and returns how the session stands and how to make it; None: it is credited."""
         try:
             state, instruction = await self._calls.open(
                 session.terms, deposit_id=deposit.transfer_id, deposit=deposit.amount, route=route
@@ -187,22 +206,25 @@ class Deposits:
         told = (instruction.deposit_id, instruction.amount) if instruction is not None else None
         if told not in (None, (deposit.transfer_id, deposit.amount)):
             raise ProtocolError("the node tells how to make another deposit", requirement="PAY-DEP-001")
-        return instruction
+        return state, instruction
 
     async def _confirm(
         self, session: WalletSession, paid: Paid, *, instruction: DepositInstruction, route: Route
-    ) -> TransferStatus:
-        """Shows the payee what the rail gave, and returns how the deposit stands; what is not known is PENDING."""
+    ) -> tuple[TransferStatus, Signed[SessionState] | None]:
+        """Shows the payee what the rail gave, and returns how the deposit stands; what is not known is PENDING.
+
+        With it comes what the payee tells of the session, where it was asked.
+        """
         if paid.status is TransferStatus.FAILED:
-            return TransferStatus.FAILED
+            return TransferStatus.FAILED, None
         if paid.status is not TransferStatus.SUCCEEDED:
-            return TransferStatus.PENDING
+            return TransferStatus.PENDING, None
         state, status = await self._calls.confirm(
             session.session_id, deposit_id=instruction.deposit_id, proof=paid.proof, route=route
         )
         await self._settlements.note_state(state)
         # Money has left by the payer's own rail: that it never came is no word on which to send more.
-        return TransferStatus.SUCCEEDED if status is TransferStatus.SUCCEEDED else TransferStatus.PENDING
+        return TransferStatus.SUCCEEDED if status is TransferStatus.SUCCEEDED else TransferStatus.PENDING, state
 
     async def _note(self, deposit: WalletTransfer, *, status: TransferStatus) -> None:
         await self._wallet.do(
@@ -210,9 +232,17 @@ class Deposits:
         )
         self._moving.pop(deposit.session_id, None)
 
-    async def _end(self, session: WalletSession, deposit: WalletTransfer, *, status: TransferStatus) -> WalletSession:
+    async def _end(
+        self,
+        session: WalletSession,
+        deposit: WalletTransfer,
+        *,
+        status: TransferStatus,
+        state: Signed[SessionState],
+        route: Route,
+    ) -> WalletSession:
         """Notes how a deposit ended, and returns the session; raises as `make` where it did not succeed."""
-        asset, session_id = session.terms.value.asset, session.session_id
+        asset, session_id = asset_of(session), session.session_id
         amount = Amount(deposit.amount, asset)
         if status is TransferStatus.PENDING:
             raise DepositPendingError(
@@ -227,36 +257,53 @@ class Deposits:
             await self._note(deposit, status=status)
             raise UsageError(f"the deposit of {amount} failed: the rail says that no money has moved, and none will")
         self._moving.pop(session_id, None)
-        return await self._come(session, deposit)
+        return await self._come(session, deposit, state=state, route=route)
 
-    async def _come(self, session: WalletSession, deposit: WalletTransfer) -> WalletSession:
+    async def _come(
+        self, session: WalletSession, deposit: WalletTransfer, *, state: Signed[SessionState], route: Route
+    ) -> WalletSession:
         """Notes what came of a deposit, which may be less than was sent: what the node tells that was not there before.
+
+        Args:
+            session: Into which it came.
+            deposit: The deposit; its node says that it has succeeded.
+            state: What the node told of the session with that. It may be of a moment before the deposit was credited,
+                so a node that tells of nothing is asked once more.
+            route: To the node.
 
         Raises:
             ProtocolError: Nothing came; the session is not used any more.
         """
         session_id = session.session_id
-        told = await self._wallet.do(self._wallet.session, session_id) or session
-        begun = await self._wallet.do(self._wallet.transfers.deposits, session_id)
-        others = sum(
-            one.amount
-            for one in begun
-            if one.status is TransferStatus.SUCCEEDED and one.transfer_id != deposit.transfer_id
-        )
-        deposited = told.state.value.deposited if told.state is not None else 0
-        credited = min(deposit.amount, deposited - others)
-        if credited <= 0:
+        came = await self._wallet.do(self._note_come, deposit, told=state.value)
+        if not came:
+            state = await self._calls.session(session_id, route=route)
+            await self._settlements.note_state(state)
+            came = await self._wallet.do(self._note_come, deposit, told=state.value)
+        if not came:
             error = ProtocolError("the deposit succeeded and is not credited", requirement="PAY-DEP-002")
             await self._settlements.give_up(session_id, error)
             raise error
-        await self._wallet.do(
-            self._wallet.transfers.come,
-            session_id,
+        return await self._wallet.do(self._wallet.session, session_id) or session
+
+    def _note_come(self, deposit: WalletTransfer, *, told: SessionState) -> int:
+        """Notes what came of a deposit, and returns it; zero: nothing. A step of the wallet.
+
+        What another call has brought to light of the session counts as well.
+        """
+        known = self._wallet.session(deposit.session_id)
+        deposited = max(told.deposited, known.state.value.deposited if known and known.state else 0)
+        return self._wallet.transfers.come(
+            deposit.session_id,
             deposit_id=deposit.transfer_id,
-            credited=credited,
+            deposited=deposited,
             day=self._calls.now.astimezone(UTC).date(),
         )
-        return told
+
+
+def asset_of(session: WalletSession) -> str:
+    """Returns what a session is paid in."""
+    return session.terms.value.asset
 
 
 def rail_of(terms: SessionTerms, *, rails: Sequence[PayerRail]) -> PayerRail:

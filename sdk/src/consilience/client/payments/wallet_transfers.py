@@ -19,6 +19,9 @@ SELECT
 """
 """Of a deposit of which nobody was told how to make it, nothing has moved."""
 
+_COME = "SELECT COALESCE(SUM(amount), 0) FROM deposits WHERE session_id = ? AND status = 'SUCCEEDED'"
+_ASKED_BACK = "SELECT COALESCE(SUM(amount), 0) FROM withdrawals WHERE session_id = ? AND status != 'FAILED'"
+
 
 class WalletTransfers:
     """What went into sessions by rails, and out of them. What is not known to have succeeded or failed is PENDING.
@@ -43,36 +46,43 @@ class WalletTransfers:
             )
 
     def end_deposit(self, session_id: Digest, *, deposit_id: bytes, status: TransferStatus) -> None:
-        """Notes how a deposit ended."""
+        """Notes how a deposit ended that was PENDING."""
         with self._file.transaction() as database:
             database.execute(
-                "UPDATE deposits SET status = ? WHERE session_id = ? AND deposit_id = ?",
+                "UPDATE deposits SET status = ? WHERE session_id = ? AND deposit_id = ? AND status = 'PENDING'",
                 (status.name, session_id, deposit_id),
             )
 
-    def come(self, session_id: Digest, *, deposit_id: bytes, credited: int, day: date) -> None:
-        """Notes that a deposit has come, and with how much; what was kept on the way counts as spent on a day.
+    def come(self, session_id: Digest, *, deposit_id: bytes, deposited: int, day: date) -> int:
+        """Notes that a deposit has come, with what no other has brought; what was kept on the way is spent on a day.
 
         Args:
             session_id: Into which it came.
             deposit_id: Which one.
-            credited: What the payee has credited, above zero, in units of the asset.
+            deposited: All that the payee has credited to the session by now, in units of the asset.
             day: In UTC.
+
+        Returns:
+            What came of it, at most what was sent; zero: nothing yet, and nothing is noted.
         """
         with self._file.transaction() as database:
-            sent = database.execute(
-                "SELECT asset, amount FROM deposits JOIN sessions USING (session_id)"
-                " WHERE session_id = ? AND deposit_id = ? AND status != 'SUCCEEDED'",
+            asset, amount, status = database.execute(
+                "SELECT asset, amount, status FROM deposits JOIN sessions USING (session_id)"
+                " WHERE session_id = ? AND deposit_id = ?",
                 (session_id, deposit_id),
             ).fetchone()
-            if sent is None:
-                return
+            if status == TransferStatus.SUCCEEDED.name:
+                return int(amount)
+            credited = min(int(amount), deposited - _sum(database, _COME, session_id))
+            if credited <= 0:
+                return 0
             database.execute(
                 "UPDATE deposits SET status = 'SUCCEEDED', amount = ? WHERE session_id = ? AND deposit_id = ?",
                 (credited, session_id, deposit_id),
             )
-            if (kept := sent[1] - credited) > 0:
-                give_up(database, asset=sent[0], day=day.isoformat(), amount=kept)
+            if (kept := amount - credited) > 0:
+                give_up(database, asset=asset, day=day.isoformat(), amount=kept)
+            return credited
 
     def deposits(self, session_id: Digest) -> tuple[WalletTransfer, ...]:
         """Returns the deposits of a session; `detail` is the encoded instruction, where there is one.
@@ -113,6 +123,16 @@ class WalletTransfers:
         with self._file.transaction() as database:
             return brought(database, session_id)
 
+    def came(self, session_id: Digest) -> int:
+        """Returns what has come of the deposits of a session, in units of its asset."""
+        with self._file.transaction() as database:
+            return _sum(database, _COME, session_id)
+
+    def asked_back(self, session_id: Digest) -> int:
+        """Returns what was asked back from a session and has not failed, in units of its asset."""
+        with self._file.transaction() as database:
+            return _sum(database, _ASKED_BACK, session_id)
+
     def _begin(self, statement: str, session_id: Digest, transfer_id: bytes, amount: int, now: datetime) -> None:
         row = (session_id, transfer_id, amount, TransferStatus.PENDING.name, now.isoformat())
         with self._file.transaction() as database:
@@ -136,4 +156,8 @@ class WalletTransfers:
 
 def brought(database: Database, session_id: Digest) -> int:
     """Returns what `WalletTransfers.brought` says, within a transaction."""
-    return int(database.execute(_BROUGHT, (session_id,)).fetchone()[0])
+    return _sum(database, _BROUGHT, session_id)
+
+
+def _sum(database: Database, query: str, session_id: Digest) -> int:
+    return int(database.execute(query, (session_id,)).fetchone()[0])
