@@ -1,12 +1,19 @@
-"""Asks that share a session, at a node that does nothing wrong: what was right when it was written stays right."""
+"""What shares a session, or a wallet, at a node that does nothing wrong: nobody is accused, and nothing is lost."""
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
+import pytest
+
+from consilience.asks import Ask
+from consilience.client.payments.paid_asks import PaidAsk
+from consilience.envelopes import Signed
+from consilience.errors import UsageError
 from consilience.rails.hold import HoldPayer
 from sdk.tests.client.payments.scripted_shops import WINDOW, ScriptedShop
-from sdk.tests.client.payments.shops import customer, settled
+from sdk.tests.client.payments.shops import Shop, customer, settled, wallet_in
 from sdk.tests.client.scripted_nodes import AskCall
 
 
@@ -41,3 +48,28 @@ async def test_a_meter_that_is_read_after_the_end_of_another_ask_is_no_breach(tm
         (session,) = await settled(client)
     assert session.trouble == ""
     assert session.spent == result.cost.value + other.cost.value == 20
+
+
+async def test_an_ask_that_another_program_has_let_go_of_is_not_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stood still, between the note of what it may cost and its signature, for longer than it could be taken."""
+    bind = PaidAsk.bind
+    async with Shop().node.serving("127.0.0.1:0") as running, customer(tmp_path) as client:
+        await client.ask("?", node=running.address, skill="words")
+        (before,) = await settled(client)
+
+        async def stand_still(paid: PaidAsk, ask: Signed[Ask]) -> None:
+            with closing(wallet_in(tmp_path)) as another:
+                another.release(ask.value.header.request_id)
+            await bind(paid, ask)
+
+        monkeypatch.setattr(PaidAsk, "bind", stand_still)
+        with pytest.raises(UsageError, match="has let go of it; nothing was sent: ask again"):
+            await client.ask("?", node=running.address, skill="words")
+        monkeypatch.undo()
+        again = await client.ask("?", node=running.address, skill="words")
+        (session,) = await settled(client)
+        refreshed = await client.payments.refresh(session.session_id)
+    assert session.trouble == refreshed.trouble == ""
+    assert refreshed.spent == before.spent + again.cost.value

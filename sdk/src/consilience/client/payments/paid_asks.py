@@ -112,9 +112,9 @@ class PaidAsk:
         return replace(self.intent.exposure, metered=metered, question=self._question)
 
     async def bind(self, ask: Signed[Ask]) -> None:
-        """Writes the signed ask down, before it is sent."""
-        self._ask = ask
+        """Writes the signed ask down, before it is sent; raises as `Wallet.bind`."""
         await self.wallet.do(self.wallet.bind, ask)
+        self._ask = ask
 
     async def authorize(self) -> None:
         """Signs the voucher that goes with the ask anew, where more may be signed now."""

@@ -225,10 +225,22 @@ class Wallet:
         return replace(intent, ceiling=ceiling, voucher=voucher)
 
     def bind(self, ask: Signed[Ask]) -> None:
-        """Writes a signed ask down, before it is sent. Whoever resumes it pays on under the same terms."""
-        row = (ask.digest, to_bytes(ask.envelope), ask.value.header.request_id)
+        """Writes a signed ask down, before it is sent. Whoever resumes it pays on under the same terms.
+
+        Raises:
+            UsageError: Another program, with the same wallet, has let go of it meanwhile: it must not be sent.
+        """
+        request_id = ask.value.header.request_id
+        row = (ask.digest, to_bytes(ask.envelope), request_id)
         with self._file.transaction() as database:
-            database.execute("UPDATE asks SET ask_digest = ?, ask = ? WHERE request_id = ? AND status = 'RUNNING'", row)
+            bound = database.execute(
+                "UPDATE asks SET ask_digest = ?, ask = ? WHERE request_id = ? AND status = 'RUNNING'", row
+            )
+            if not bound.rowcount:
+                raise UsageError(
+                    f"the ask {request_id.hex()} stood still for so long that another program, with the same wallet,"
+                    " has let go of it; nothing was sent: ask again"
+                )
 
     def authorize(self, session_id: Digest, *demands: Demand) -> Authority:
         """Returns what may be signed next, written down as signed.
