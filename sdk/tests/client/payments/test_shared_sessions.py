@@ -11,10 +11,13 @@ from consilience.asks import Ask
 from consilience.client.payments.paid_asks import PaidAsk
 from consilience.envelopes import Signed
 from consilience.errors import UsageError
+from consilience.payments import Amount
 from consilience.rails.hold import HoldPayer
 from sdk.tests.client.payments.scripted_shops import WINDOW, ScriptedShop
-from sdk.tests.client.payments.shops import Shop, customer, settled, wallet_in
+from sdk.tests.client.payments.shops import COST, Shop, customer, settled, wallet_in
 from sdk.tests.client.scripted_nodes import AskCall
+
+TEST = "TEST/0"
 
 
 async def test_a_meter_that_is_read_after_the_end_of_another_ask_is_no_breach(tmp_path: Path) -> None:
@@ -47,7 +50,8 @@ async def test_a_meter_that_is_read_after_the_end_of_another_ask_is_no_breach(tm
         result = await metered
         (session,) = await settled(client)
     assert session.trouble == ""
-    assert session.spent == result.cost.value + other.cost.value == 20
+    assert (result.cost, other.cost) == (Amount(10, TEST), Amount(10, TEST))
+    assert session.spent == 20
 
 
 async def test_an_ask_that_another_program_has_let_go_of_is_not_sent(
@@ -72,4 +76,5 @@ async def test_an_ask_that_another_program_has_let_go_of_is_not_sent(
         (session,) = await settled(client)
         refreshed = await client.payments.refresh(session.session_id)
     assert session.trouble == refreshed.trouble == ""
-    assert refreshed.spent == before.spent + again.cost.value
+    assert again.cost == Amount(COST, TEST)
+    assert refreshed.spent == before.spent + COST

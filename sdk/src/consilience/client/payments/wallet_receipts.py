@@ -5,7 +5,8 @@ from __future__ import annotations
 from consilience._wire.envelopes import to_bytes
 from consilience.client.payments.wallet_file import Database, WalletFile
 from consilience.client.payments.wallet_rows import opened
-from consilience.client.payments.wallet_sums import count
+from consilience.client.payments.wallet_sums import count, leave
+from consilience.client.payments.wallet_transfers import left_behind
 from consilience.envelopes import Signed
 from consilience.errors import ProtocolError
 from consilience.payments import Receipt, check_chain
@@ -162,4 +163,6 @@ def _settle(database: Database, receipt: Receipt) -> None:
         if paid is not None:
             raise ProtocolError("the ask has another receipt already", requirement="PAY-RCP-004")
         raise ProtocolError("the receipt is for an ask that was not paid for", requirement="PAY-RCP-005")
-    count(database, RequestId(receipt.request_id), asks=0, charges=receipt.charge - settled[0])
+    freed = settled[0] - receipt.charge
+    count(database, receipt.request_id, asks=0, charges=-freed)
+    leave(database, receipt.request_id, amount=min(freed, left_behind(database, receipt.session_id)))

@@ -25,6 +25,14 @@ def count(database: Database, request_id: RequestId, *, asks: int, charges: int)
     )
 
 
+def leave(database: Database, request_id: RequestId, *, amount: int) -> None:
+    """Counts as spent, on the day of an ask, what it did not cost, and what is lost with its session all the same."""
+    database.execute(
+        "UPDATE days SET charges = charges + ? WHERE (asset, day) = (SELECT asset, day FROM asks WHERE request_id = ?)",
+        (amount, request_id),
+    )
+
+
 def give_up(database: Database, *, asset: str, day: str, amount: int) -> None:
     """Counts as spent on a day what is left in a session that is given up, or was kept of a deposit on its way."""
     database.execute(

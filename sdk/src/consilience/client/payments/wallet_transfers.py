@@ -159,5 +159,18 @@ def brought(database: Database, session_id: Digest) -> int:
     return _sum(database, _BROUGHT, session_id)
 
 
+def left_behind(database: Database, session_id: Digest) -> int:
+    """Returns what is lost with a session that is given up, beyond what its running asks may come to cost.
+
+    Zero: it is in use, or on credit.
+    """
+    found = database.execute(
+        "SELECT spent - refunded + (SELECT COALESCE(SUM(ceiling), 0) FROM asks"
+        " WHERE session_id = ?1 AND status = 'RUNNING') FROM sessions WHERE session_id = ?1 AND trouble != ''",
+        (session_id,),
+    ).fetchone()
+    return max(brought(database, session_id) - int(found[0]), 0) if found is not None else 0
+
+
 def _sum(database: Database, query: str, session_id: Digest) -> int:
     return int(database.execute(query, (session_id,)).fetchone()[0])

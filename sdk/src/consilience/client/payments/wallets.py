@@ -37,8 +37,8 @@ from consilience.client.payments.wallet_rows import (
     session_of,
 )
 from consilience.client.payments.wallet_steps import WalletSteps
-from consilience.client.payments.wallet_sums import charges_on, count, give_up
-from consilience.client.payments.wallet_transfers import WalletTransfers, brought
+from consilience.client.payments.wallet_sums import charges_on, count, give_up, leave
+from consilience.client.payments.wallet_transfers import WalletTransfers, left_behind
 from consilience.envelopes import Signed
 from consilience.errors import BudgetExceededError, UsageError
 from consilience.payments import Amount, SessionState, SessionTerms
@@ -161,6 +161,8 @@ class Wallet:
     def give_up(self, session_id: Digest, *, trouble: str, now: datetime) -> None:
         """Notes why a session is not used any more; the first reason stays. What is left in it counts as spent today.
 
+        What its running asks may cost counts with them already; where one comes to less, the rest of that is left too.
+
         Args:
             session_id: The session.
             trouble: Why.
@@ -168,13 +170,12 @@ class Wallet:
         """
         with self._file.transaction() as database:
             given_up = database.execute(
-                "UPDATE sessions SET trouble = ? WHERE session_id = ? AND trouble = ''"
-                " RETURNING asset, spent - refunded",
+                "UPDATE sessions SET trouble = ? WHERE session_id = ? AND trouble = '' RETURNING asset",
                 (trouble, session_id),
             ).fetchone()
             if given_up is not None:
-                left = brought(database, session_id) - given_up[1]
-                give_up(database, asset=given_up[0], day=_day(now).isoformat(), amount=max(left, 0))
+                left = left_behind(database, session_id)
+                give_up(database, asset=given_up[0], day=_day(now).isoformat(), amount=left)
 
     def begin(
         self, intent: PaymentIntent, *, per_day: int, least: int, session: WalletSession | None = None
@@ -261,11 +262,13 @@ class Wallet:
         with self._file.transaction() as database:
             released = database.execute(
                 "UPDATE asks SET status = 'RELEASED', ask = NULL WHERE request_id = ? AND status = 'RUNNING'"
-                " RETURNING ceiling",
+                " RETURNING session_id, ceiling",
                 (request_id,),
             ).fetchone()
             if released is not None:
-                count(database, request_id, asks=-1, charges=-released[0])
+                session_id, ceiling = released
+                count(database, request_id, asks=-1, charges=-ceiling)
+                leave(database, request_id, amount=min(ceiling, left_behind(database, session_id)))
 
     def intent(self, request_id: RequestId) -> PaymentIntent | None:
         """Returns what was written down about an ask, or None."""
