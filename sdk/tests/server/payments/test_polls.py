@@ -12,7 +12,7 @@ from consilience.identity import KeyPair
 from consilience.payments import TransferStatus
 from consilience.rails.hold import GRANT_LIFETIME
 from consilience.server.payments import polls
-from consilience.server.store.ledger import PayingStore
+from consilience.server.store.ledger import PayingStore, StoredDeposit
 from consilience.server.store.sqlite import SqliteStore
 from consilience.units import Digest
 from sdk.tests.server.clocks import ManualClock
@@ -112,6 +112,42 @@ async def test_what_stays_pending_for_ever_is_asked_about_less_and_less_often(
     world.arrived[deposit] = 100
     await beat(node_teller, times=61)
     assert (await payer.state(deposit[0])).deposited == 100
+
+
+async def test_a_heartbeat_reads_what_is_due_or_new_and_nothing_else(
+    payer: Payer, node_teller: Teller, world: SimulatedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polls, "PAGE", 2)
+    ledger = node_teller.store.ledger
+    read, find, find_next = list[bytes](), ledger.find_deposit, ledger.next_pending_deposits
+
+    async def finding(session_id: Digest, deposit_id: bytes) -> StoredDeposit | None:
+        read.append(deposit_id)
+        return await find(session_id, deposit_id)
+
+    async def finding_next(*, after: int, limit: int) -> tuple[tuple[int, StoredDeposit], ...]:
+        page = await find_next(after=after, limit=limit)
+        read.extend(deposit.deposit_id for _, deposit in page)
+        return page
+
+    def not_whole() -> None:
+        raise AssertionError("all that is pending is read")
+
+    monkeypatch.setattr(ledger, "pending_deposits", not_whole)
+    monkeypatch.setattr(ledger, "find_deposit", finding)
+    monkeypatch.setattr(ledger, "next_pending_deposits", finding_next)
+    old = [await payer.order() for _ in range(5)]
+    world.asked.clear()
+    await node_teller.service.poll(now=node_teller.clock.now)
+    assert world.asked == dict.fromkeys((deposit_id for _, deposit_id in old), 1)
+    _, new = await payer.order()
+    world.asked.clear()
+    read.clear()
+    await node_teller.service.poll(now=node_teller.clock.now)
+    assert set(world.asked) == set(read) == {new}
+    read.clear()
+    await node_teller.service.poll(now=node_teller.clock.now)
+    assert read == []
 
 
 async def test_a_clock_that_was_set_back_does_not_stop_the_questions(

@@ -225,6 +225,20 @@ async def test_pending_deposits_and_payouts_are_listed_oldest_first(ledger: Ledg
     assert await ledger.pending_withdrawals() == tuple(payouts)
 
 
+async def test_pending_deposits_are_read_page_by_page(ledger: Ledger) -> None:
+    session = await funded(ledger)
+    deposits = [await ledger.begin_deposit(new_deposit(session)) for _ in range(5)]
+    await ledger.fail_deposit(session.session_id, deposits.pop(2).deposit_id)
+    first = await ledger.next_pending_deposits(after=0, limit=3)
+    second = await ledger.next_pending_deposits(after=first[-1][0], limit=3)
+    assert [deposit for _, deposit in first] == deposits[:3]
+    assert [deposit for _, deposit in second] == deposits[3:]
+    assert await ledger.next_pending_deposits(after=second[-1][0], limit=3) == ()
+    later = await ledger.begin_deposit(new_deposit(session))
+    third = await ledger.next_pending_deposits(after=second[-1][0], limit=3)
+    assert [deposit for _, deposit in third] == [later]
+
+
 async def test_only_a_higher_voucher_changes_anything(ledger: Ledger) -> None:
     session = await funded(ledger)
     of = session.session_id

@@ -174,6 +174,14 @@ class Ledger(Protocol):
     async def pending_deposits(self) -> tuple[StoredDeposit, ...]:
         """Returns the deposits of which the rail has not said how they ended, oldest first."""
 
+    async def next_pending_deposits(self, *, after: int, limit: int) -> tuple[tuple[int, StoredDeposit], ...]:
+        """Returns pending deposits page by page, oldest first, each with its place: a later one has a higher place.
+
+        Args:
+            after: The place behind which the page begins; zero: at the beginning.
+            limit: The most of a page.
+        """
+
     async def credit(self, session_id: Digest, deposit_id: bytes, *, amount: int, reference: bytes) -> StoredSession:
         """Credits a deposit, once: a second call for it changes nothing (PAY-DEP-002).
 

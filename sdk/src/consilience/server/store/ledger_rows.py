@@ -24,6 +24,7 @@ _NEXT_SESSIONS = (
 _DEPOSITS = select(DEPOSITS, SESSIONS.c.session_id).join(SESSIONS)
 _DEPOSIT = _DEPOSITS.where(_OF_SESSION, DEPOSITS.c.deposit_id == bindparam("of_id"))
 _PENDING_DEPOSITS = _DEPOSITS.where(DEPOSITS.c.status == TransferStatus.PENDING.value).order_by(DEPOSITS.c.id)
+_NEXT_PENDING_DEPOSITS = _PENDING_DEPOSITS.where(DEPOSITS.c.id > bindparam("after")).limit(bindparam("at_most"))
 _WITHDRAWALS = select(WITHDRAWALS, SESSIONS.c.session_id).join(SESSIONS)
 _WITHDRAWAL = _WITHDRAWALS.where(_OF_SESSION, WITHDRAWALS.c.withdrawal_id == bindparam("of_id"))
 _PENDING_WITHDRAWALS = _WITHDRAWALS.where(WITHDRAWALS.c.status == TransferStatus.PENDING.value).order_by(
@@ -86,6 +87,12 @@ def find_deposit(connection: Connection, session_id: Digest, deposit_id: bytes) 
 def pending_deposits(connection: Connection) -> tuple[StoredDeposit, ...]:
     """Returns the deposits that are pending, oldest first."""
     return tuple(map(deposit_of, connection.execute(_PENDING_DEPOSITS)))
+
+
+def next_pending_deposits(connection: Connection, *, after: int, limit: int) -> tuple[tuple[int, StoredDeposit], ...]:
+    """Returns pending deposits, oldest first, each with the id of its row."""
+    found = connection.execute(_NEXT_PENDING_DEPOSITS, {"after": after, "at_most": limit})
+    return tuple((row.id, deposit_of(row)) for row in found)
 
 
 def pending_withdrawals(connection: Connection) -> tuple[StoredWithdrawal, ...]:

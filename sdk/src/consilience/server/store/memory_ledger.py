@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice
 
 from consilience.payments import TransferStatus
 from consilience.server.store import ledger_steps as steps
@@ -119,6 +120,11 @@ class MemoryLedger:
     async def pending_deposits(self) -> tuple[StoredDeposit, ...]:
         """Returns the deposits that are pending, oldest first."""
         return tuple(each for each in self._book.deposits.values() if each.status is TransferStatus.PENDING)
+
+    async def next_pending_deposits(self, *, after: int, limit: int) -> tuple[tuple[int, StoredDeposit], ...]:
+        """Returns a page of the deposits that are pending; see `Ledger.next_pending_deposits`."""
+        placed = islice(enumerate(self._book.deposits.values(), start=1), after, None)
+        return tuple(islice((each for each in placed if each[1].status is TransferStatus.PENDING), limit))
 
     async def credit(self, session_id: Digest, deposit_id: bytes, *, amount: int, reference: bytes) -> StoredSession:
         """Credits a deposit, once; see `Ledger.credit`."""

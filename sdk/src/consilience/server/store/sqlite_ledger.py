@@ -62,6 +62,10 @@ class SqliteLedger:
         """Returns the deposits that are pending, oldest first."""
         return await self._read(rows.pending_deposits)
 
+    async def next_pending_deposits(self, *, after: int, limit: int) -> tuple[tuple[int, StoredDeposit], ...]:
+        """Returns a page of the deposits that are pending; see `Ledger.next_pending_deposits`."""
+        return await self._read(partial(rows.next_pending_deposits, after=after, limit=limit))
+
     async def credit(self, session_id: Digest, deposit_id: bytes, *, amount: int, reference: bytes) -> StoredSession:
         """Credits a deposit, once; see `Ledger.credit`."""
         credit = partial(
