@@ -52,10 +52,6 @@ class _Pace:
     next_time: datetime
     wait: timedelta = timedelta(0)
 
-    def is_due(self, now: datetime) -> bool:
-        """Tells whether to ask; a time that lies further ahead than any wait was set before the clock was set back."""
-        return not self.wait or not now < self.next_time <= now + LONGEST_WAIT
-
     def ask(self, now: datetime) -> None:
         """Notes that it is asked about now."""
         self.wait = min(2 * self.wait, LONGEST_WAIT) if self.wait else FIRST_WAIT
@@ -100,7 +96,12 @@ class Polls:
         await self._find_deposits(now)
         await self._find_payouts(now)
         by_rail: dict[str, list[_Key]] = {}
-        due = [(pace.next_time, key) for key, pace in self._paces.items() if pace.is_due(now)]
+        latest = now + LONGEST_WAIT  # a time further ahead than any wait was set before the clock was set back
+        due = [
+            (pace.next_time, key)
+            for key, pace in self._paces.items()
+            if not pace.wait or not now < pace.next_time <= latest
+        ]
         for _, key in sorted(due, key=lambda item: item[0]):
             by_rail.setdefault(self._paces[key].rail_id, []).append(key)
         return by_rail
