@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from consilience._wire.envelopes import from_bytes, open_envelope
@@ -25,6 +26,7 @@ from consilience.errors import (
     RefusedError,
     SessionClosedError,
     SessionUnknownError,
+    Stake,
 )
 from consilience.identity import format_node_id
 from consilience.nodes import NodeCard, Skill
@@ -60,6 +62,7 @@ class Opening:
         ask: As it was signed; None: it was not.
         payment: What it is paid by; None: it is free.
         trace: Follows it.
+        left: What lies in sessions that were given up for it; None: there were none.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Opening:
         self.ask: Signed[Ask] | None = None
         self.payment: PaidAsk | None = None
         self.trace: AskTrace = SILENT_TRACE
+        self.left: Stake | None = None
         self._caller = caller
         self._payer = payer
         self._request_id = request_id
@@ -158,13 +162,18 @@ class Opening:
         """Makes ready for another attempt after an ask was refused for its payment.
 
         Raises:
-            RefusedError: The refusal itself, where it has come too often.
+            RefusedError: The refusal itself, where it has come too often, or another attempt might cost too much.
         """
         payer, payment = self._payer, self.payment
         self._refusals += 1
         if payer is None or payment is None or self._refusals > PAYMENT_ATTEMPTS:
             raise failure
-        if not await payer.refused(payment, failure, route=route):
+        try:
+            sends_again = await payer.refused(payment, failure, route=route)
+        finally:
+            if (stake := failure.stake) is not None:
+                self.left = replace(stake, left=stake.left + (self.left.left if self.left else 0))
+        if not sends_again:
             self.payment = None
             self.drop(failure)
 

@@ -20,13 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 from grpc.aio import AioRpcError, UnaryStreamCall
 
 from consilience._wire.errors import error_from_rpc
-from consilience.asks import (
-    ASK_METHOD,
-    RESUME_METHOD,
-    Accepted,
-    AnswerEvent,
-    Ask,
-)
+from consilience.asks import ASK_METHOD, RESUME_METHOD, Accepted, AnswerEvent, Ask
 from consilience.client.arrivals import Arrivals
 from consilience.client.backoff import ATTEMPTS_BEFORE_PROGRESS, FIRST_PAUSE_SECONDS, Backoff
 from consilience.client.caller import Caller
@@ -50,6 +44,7 @@ from consilience.errors import (
     ProtocolError,
     RefusedError,
     SequenceUnknownError,
+    Stake,
     StaleCardError,
     TransportError,
     UnreachableError,
@@ -130,6 +125,11 @@ class LogReader:
     def payment(self) -> PaidAsk | None:
         """What the answer is paid by; None: it is free, or it is not known here."""
         return self._opening.payment
+
+    @property
+    def left(self) -> Stake | None:
+        """What lies in sessions that were given up for the ask; None: there were none."""
+        return self._opening.left
 
     @property
     def trace(self) -> AskTrace:

@@ -9,6 +9,7 @@ import pytest
 
 from consilience.client.payments import Wallet
 from consilience.errors import WalletFileError
+from sdk.tests.client.payments.wallet_specimens import Specimens
 
 
 def test_the_file_is_its_owners_alone(wallet: Wallet) -> None:
@@ -20,10 +21,26 @@ def test_a_file_of_a_newer_version_is_not_touched(wallet: Wallet) -> None:
     assert wallet.path is not None
     wallet.close()
     with sqlite3.connect(wallet.path) as database:
-        database.execute("PRAGMA user_version = 2")
+        database.execute("PRAGMA user_version = 3")
     database.close()
     with pytest.raises(WalletFileError, match="newer version of this library"):
         Wallet.at(wallet.path)
+
+
+def test_a_file_of_the_version_before_goes_on(wallet: Wallet, specimens: Specimens) -> None:
+    session_id = specimens.open(wallet)
+    assert wallet.path is not None
+    wallet.close()
+    with closing(sqlite3.connect(wallet.path, isolation_level=None)) as database:
+        database.execute("ALTER TABLE sessions DROP COLUMN close_asked")
+        database.execute("PRAGMA user_version = 1")
+    opened = [Wallet.at(wallet.path) for _ in range(2)]
+    later = Specimens().open(opened[0])
+    assert {session.session_id for session in opened[1].sessions()} == {session_id, later}
+    assert opened[1].closings.was_asked(session_id), "nobody knows any more who had it closed"
+    assert not opened[1].closings.was_asked(later)
+    for each in opened:
+        each.close()
 
 
 def test_a_file_that_is_no_wallet_is_told(tmp_path: Path) -> None:
@@ -34,7 +51,7 @@ def test_a_file_that_is_no_wallet_is_told(tmp_path: Path) -> None:
     assert file.read_text().startswith("my precious notes")
 
 
-@pytest.mark.parametrize("version", [0, 1])
+@pytest.mark.parametrize("version", [0, 1, 2])
 def test_the_database_of_something_else_is_not_written_into(tmp_path: Path, version: int) -> None:
     file = tmp_path / "records.sqlite"
     with closing(sqlite3.connect(file, isolation_level=None)) as database:

@@ -110,6 +110,7 @@ class PaymentDesk:
     async def close_session(self, session_id: Digest) -> WalletSession:
         """Ends a session: what was authorized and not spent is the payer's again. Raises as `refresh`."""
         session, route = await self._at(session_id)
+        await self._paying.wallet.do(self._paying.wallet.closings.ask, session_id)
         state = await self._paying.calls.close(session_id, route=route)
         await self._paying.settlements.note_state(state)
         return await self._paying.settlements.catch_up(session, route=route)

@@ -32,6 +32,7 @@ from consilience.errors import (
     QuoteInvalidError,
     RefusedError,
     SessionUnknownError,
+    Stake,
     UsageError,
 )
 from consilience.nodes import NodeCard, Skill
@@ -138,6 +139,7 @@ class Payer:
                 begun = await self._begun(begin)
         intent, session = begun
         paid = self._paid(intent, session, route=route)
+        paid.is_first = self.sessions.take_fresh(session.session_id)
         paid.take_along(intent.voucher)
         return paid
 
@@ -166,6 +168,10 @@ class Payer:
 
         Returns:
             Whether the same ask can be sent again; else it is signed anew, with another payment.
+
+        Raises:
+            RefusedError: The refusal itself, where a session that was opened for this ask is not used any more: an ask
+                is given one new session. Whatever is left in a session that was given up is its `stake`.
         """
         match failure:
             case BalanceTooLowError():
@@ -180,6 +186,11 @@ class Payer:
             case _:  # closed, perhaps by another process
                 await self.settlements.note_state(await self.calls.session(paid.intent.session_id, route=route))
         await self.dropped(paid)
+        session = await self.wallet.do(self.wallet.session, paid.intent.session_id)
+        if session is not None and session.trouble:
+            failure.stake = await self._left_in(session)
+        if paid.is_first and session is not None and not session.is_usable:
+            raise failure
         return False
 
     async def dropped(self, paid: PaidAsk) -> None:
@@ -223,6 +234,10 @@ class Payer:
             await courier.close()
         if self._owns_wallet:
             await asyncio.to_thread(self.wallet.close)
+
+    async def _left_in(self, session: WalletSession) -> Stake:
+        brought = await self.wallet.do(self.wallet.transfers.brought, session.session_id)
+        return Stake(asset=session.terms.value.asset, left=max(0, brought - session.spent + session.refunded))
 
     async def _begun(self, writing: Coroutine[Any, Any, B]) -> B:
         """Returns what is written down about an ask; where nobody waits for that any more, it is let go of."""

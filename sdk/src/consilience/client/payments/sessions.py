@@ -60,6 +60,7 @@ class Sessions:
         self._settlements = settlements
         self._deposits = deposits
         self._locks: dict[PublicKey, asyncio.Lock] = {}
+        self._fresh: set[Digest] = set()  # opened here, and out of which no ask was paid yet
         self._seen: dict[Digest, float] = {}  # when the state of a session was asked for, by the monotonic clock
 
     def lock(self, payee: PublicKey) -> asyncio.Lock:
@@ -103,6 +104,12 @@ class Sessions:
         known = [one for one in self._known(quote) if one.session_id in self._seen]
         best = _best(known, ceiling=ceiling, read=read)
         return best if best is not None and best.room >= ceiling else None
+
+    def take_fresh(self, session_id: Digest) -> bool:
+        """Tells whether a session was opened for the ask that is about to be paid out of it; so it is for one alone."""
+        is_fresh = session_id in self._fresh
+        self._fresh.discard(session_id)
+        return is_fresh
 
     def forget(self, session_id: Digest) -> None:
         """Has the node asked again how a session stands, before it is used the next time."""
@@ -167,6 +174,7 @@ class Sessions:
         state, _ = await self._calls.open(signed, route=route)
         await self._settlements.note_state(state)
         self._seen[signed.digest] = time.monotonic()
+        self._fresh.add(signed.digest)
         opened = await self._wallet.do(self._wallet.session, signed.digest)
         if opened is None:
             raise RuntimeError("a session that was written down is gone from the wallet")

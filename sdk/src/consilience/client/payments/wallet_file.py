@@ -18,7 +18,7 @@ from types import TracebackType
 
 from consilience.errors import WalletFileError
 
-VERSION = 1
+VERSION = 2
 LOCK_SECONDS = 10.0
 """How long a transaction waits for those of other processes."""
 _PAUSE_SECONDS = 0.01
@@ -38,7 +38,8 @@ CREATE TABLE sessions (
     authorized INTEGER NOT NULL DEFAULT 0 CHECK (authorized >= 0),
     spent INTEGER NOT NULL DEFAULT 0 CHECK (spent >= 0),
     refunded INTEGER NOT NULL DEFAULT 0 CHECK (refunded BETWEEN 0 AND spent),
-    acknowledged INTEGER NOT NULL DEFAULT 0, trouble TEXT NOT NULL DEFAULT '', state BLOB
+    acknowledged INTEGER NOT NULL DEFAULT 0, trouble TEXT NOT NULL DEFAULT '', state BLOB,
+    close_asked INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE TABLE asks (
     request_id BLOB PRIMARY KEY,
@@ -69,6 +70,14 @@ CREATE TABLE withdrawals (
     PRIMARY KEY (session_id, withdrawal_id)
 ) WITHOUT ROWID;
 """
+
+_UPGRADES = {
+    1: """
+ALTER TABLE sessions ADD COLUMN close_asked INTEGER NOT NULL DEFAULT 0;
+UPDATE sessions SET close_asked = 1;
+""",
+}
+"""What makes the next version of a file out of each. Of the sessions of version 1 nobody knows who had them closed."""
 
 _TABLES = {"asks", "days", "deposits", "quotes", "receipts", "sessions", "withdrawals"}
 """Of every version of the schema, together in no other database of ours."""
@@ -147,9 +156,10 @@ class WalletFile:
             (version,) = database.execute("PRAGMA user_version").fetchone()
             if version > VERSION:
                 raise WalletFileError(f"{self.path} was made by a newer version of this library: {version}")
-            if not version:
-                for statement in filter(str.strip, _SCHEMA.split(";")):
-                    database.execute(statement)
+            steps = [_UPGRADES[earlier] for earlier in range(version, VERSION)] if version else [_SCHEMA]
+            for statement in filter(str.strip, ";".join(steps).split(";")):
+                database.execute(statement)
+            if version != VERSION:
                 database.execute(f"PRAGMA user_version = {VERSION}")
 
     def _write_ahead(self) -> None:
