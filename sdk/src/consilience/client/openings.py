@@ -191,7 +191,7 @@ class Opening:
         told.__cause__ = failure
         return told
 
-    def drop(self, failure: RefusedError) -> None:
+    def drop(self, failure: ConsilienceError) -> None:
         """Lets go of an ask of which nothing is bound; what is signed next is another, with a trace of its own."""
         self.ask = None
         self.trace.failed(failure)

@@ -27,7 +27,7 @@ from consilience.client.caller import Caller
 from consilience.client.cards import NodeReference
 from consilience.client.connections import Connection
 from consilience.client.openings import Opening
-from consilience.client.outages import Outage
+from consilience.client.outages import EndedTooSoonError, Outage
 from consilience.client.questions import Question
 from consilience.client.routes import Route
 from consilience.client.tickets import HeldTicket
@@ -37,7 +37,6 @@ from consilience.errors import (
     AnswerUnknownError,
     AudienceWrongError,
     CallExpiredError,
-    ConnectionLostError,
     ConsilienceError,
     LimitExceededError,
     NodeFaultError,
@@ -51,6 +50,7 @@ from consilience.errors import (
     WrongReplicaError,
 )
 from consilience.nodes import NodeCard
+from consilience.payments import CardOutdatedError
 from consilience.telemetry import AskTrace
 from consilience.units import RequestId
 
@@ -62,10 +62,6 @@ _LAST_MOMENT = timedelta(seconds=1)
 """How long before its expiry an ask is not sent any more."""
 
 T = TypeVar("T")
-
-
-class _EndedTooSoonError(ConnectionLostError):
-    """The node itself ended a stream that had no Final: an accident once, a breach when it is the rule."""
 
 
 class LogReader:
@@ -169,7 +165,11 @@ class LogReader:
             TransportError: The connection broke and did not come back, or the watch ran out.
         """
         while not self._arrivals.ready:
-            call = self._call or await self._open()
+            try:
+                call = self._call or await self._open()
+            except CardOutdatedError as outdated:
+                await self._renew_card(outdated.breach)
+                continue
             try:
                 received = await call.read()
             except AioRpcError as error:
@@ -185,7 +185,7 @@ class LogReader:
                 if isinstance(received, bytes):
                     self._take(received)
                     continue
-                failure = _EndedTooSoonError("the node ended the stream before the answer")
+                failure = EndedTooSoonError("the node ended the stream before the answer")
             self._call = None
             if self.transcript.final is not None:
                 return None
@@ -333,11 +333,11 @@ class LogReader:
             raise failure
         await self._in_time(asyncio.sleep(self._backoff.pause_seconds))
 
-    async def _renew_card(self, failure: RefusedError) -> None:
-        """Fetches the card again; the ask is signed anew under the same request id, of which nothing is bound."""
-        route = await self._in_time(self._caller.cards.refreshed(self._node))
+    async def _renew_card(self, failure: ConsilienceError) -> None:
+        """Fetches the card again, once; the ask is signed anew under the same request id, of which nothing is bound."""
+        route = None if self._card_renewed else await self._in_time(self._caller.cards.refreshed(self._node))
         self._card_renewed = True
-        if route.card.digest == self.card.digest:
+        if route is None or route.card.digest == self.card.digest:
             self._refused = True
             raise failure
         self._route, self._connection = route, None
@@ -363,7 +363,7 @@ class LogReader:
         self.outage.broke(failure)
         if self._backoff.failure().is_hopeless:
             raise self.outage.given_up(failure, connection, sent=self._sent) from failure
-        if isinstance(failure, _EndedTooSoonError) and self._backoff.failures >= ATTEMPTS_BEFORE_PROGRESS:
+        if isinstance(failure, EndedTooSoonError) and self._backoff.failures >= ATTEMPTS_BEFORE_PROGRESS:
             raise ProtocolError(str(failure), requirement="STRM-LOG-003")
         await self._in_time(asyncio.sleep(self._backoff.pause_seconds))
         self._connection = None

@@ -1,4 +1,4 @@
-"""A session that its node closes by itself is given up: the rest counts as spent, and an ask gets one more."""
+"""A session that its node closes by itself is given up: the rest of it counts as spent, and an ask gets one more."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field

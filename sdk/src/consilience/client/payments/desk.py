@@ -24,7 +24,7 @@ from consilience.client.routes import Route
 from consilience.envelopes import Signed
 from consilience.errors import RefusedError, UsageError
 from consilience.nodes import NodeCard, Skill
-from consilience.payments import Amount, Hold, Quote, Receipt
+from consilience.payments import Amount, CardOutdatedError, Hold, Quote, Receipt
 from consilience.tariffs import Rail, Tariff
 from consilience.units import Digest, RequestId
 
@@ -86,8 +86,14 @@ class PaymentDesk:
             ProtocolError, TransportError: As `Client.ask`.
         """
         check_node(node)
-        route = await self._caller.cards.route(node)
-        quote = await PaymentCalls(self._caller).quote(skill_id=skill, model_id=model, asset=asset, route=route)
+        calls, route = PaymentCalls(self._caller), await self._caller.cards.route(node)
+        try:
+            quote = await calls.quote(skill_id=skill, model_id=model, asset=asset, route=route)
+        except CardOutdatedError as error:
+            held, route = route.card.digest, await self._caller.cards.refreshed(node)
+            if route.card.digest == held:
+                raise error.breach from None
+            quote = await calls.quote(skill_id=skill, model_id=model, asset=asset, route=route)
         if self._payer is not None and quote.value.tariff is not None:
             await self._payer.wallet.do(self._payer.wallet.quotes.keep, quote, card=route.card)
         return quote

@@ -106,7 +106,8 @@ class Payer:
             BudgetExceededError: It costs more than may be spent; nothing was sent.
             BudgetAssetError: The card has no price for it in the asset of the budget; nothing was sent.
             UsageError: No rail of the client can pay the node; a deposit is missing.
-            RefusedError, ProtocolError, TransportError: As `PaymentCalls`.
+            RefusedError, ProtocolError, TransportError: As `PaymentCalls`. `CardOutdatedError`: it helps to go on with
+                the newest card of the node.
         """
         budget = self.budget
         if budget is None or not budget.most:
