@@ -16,6 +16,9 @@ from consilience.nodes import NodeCard
 from consilience.payments import Receipt, SessionState, SessionStatus, check_receipt, check_refund
 from consilience.units import Digest
 
+ENDED = frozenset({SessionStatus.CLOSING, SessionStatus.CLOSED})
+"""How a session stands that takes no more asks."""
+
 CLOSED = "the node has closed it, and nobody here had asked for that"
 """Why a session is not used any more that its node has ended by itself."""
 
@@ -39,8 +42,7 @@ class Settlements:
         session_id, wallet = state.value.session_id, self._wallet
         voucher = voucher_in(state, payer=self._calls.signer.public_key)
         await wallet.do(wallet.note_state, state, voucher=voucher)
-        ended = state.value.status in {SessionStatus.CLOSING, SessionStatus.CLOSED}
-        if ended and not await wallet.do(wallet.closings.was_asked, session_id):
+        if state.value.status in ENDED and not await wallet.do(wallet.closings.was_asked, session_id):
             await wallet.do(wallet.give_up, session_id, trouble=CLOSED, now=self._calls.now)
 
     async def give_up(self, session_id: Digest, error: ProtocolError) -> None:
