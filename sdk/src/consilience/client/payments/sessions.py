@@ -27,7 +27,10 @@ from consilience.units import Digest, PublicKey, RequestId
 
 ASKS_PER_DEPOSIT = 3
 """The first deposit is made for as many asks at their ceilings, within the budget of a day and the bounds of the rail;
-each further one doubles what there is, so that many asks at once need few."""
+each further one doubles what was brought and not paid back, so that many asks at once need few."""
+
+MOST_ASKS_PER_DEPOSIT = 16
+"""A deposit is for no more asks at their ceilings than that, unless the rail takes larger ones alone."""
 
 LOOK_SECONDS = 10.0
 """After which a session is looked at again on which an ask runs that nobody reads here: it may have ended."""
@@ -226,8 +229,9 @@ class Sessions:
         missing = ceiling - session.room
         lying = self._lying(session)
         today = self._wallet.spent_on(self._calls.now.astimezone(UTC).date(), asset=asset)
-        before = session.state.value.deposited if session.state else 0
-        wanted = max(missing, min(max(ceiling * ASKS_PER_DEPOSIT, before), per_day - max(lying, today)))
+        before = session.state.value.deposited - session.state.value.withdrawn if session.state else 0
+        useful = min(max(ceiling * ASKS_PER_DEPOSIT, before), ceiling * MOST_ASKS_PER_DEPOSIT)
+        wanted = max(missing, min(useful, per_day - max(lying, today)))
         least = offer.min_deposit if offer is not None else 0
         if least > per_day:
             raise UsageError(
