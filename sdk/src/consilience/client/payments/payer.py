@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from consilience.client.caller import Caller
 from consilience.client.payments.calls import PaymentCalls
 from consilience.client.payments.deposits import Deposits
-from consilience.client.payments.intents import Begun, Intents, Purchase
+from consilience.client.payments.intents import Begun, Intents, Purchase, purchase_of
 from consilience.client.payments.live_asks import LiveAsks
 from consilience.client.payments.paid_asks import PaidAsk
 from consilience.client.payments.sessions import Sessions
@@ -25,7 +25,6 @@ from consilience.envelopes import Signed
 from consilience.errors import (
     AnswerUnknownError,
     BalanceTooLowError,
-    BudgetAssetError,
     BudgetExceededError,
     ConsilienceError,
     ProtocolError,
@@ -33,9 +32,8 @@ from consilience.errors import (
     RefusedError,
     SessionUnknownError,
     Stake,
-    UsageError,
 )
-from consilience.nodes import NodeCard, Skill
+from consilience.nodes import Skill
 from consilience.payments import Budget, Quote
 from consilience.rails.contract import PayerRail
 from consilience.units import Digest, RequestId
@@ -112,32 +110,16 @@ class Payer:
         budget = self.budget
         if budget is None or not budget.most:
             raise BudgetExceededError(f"{skill.id} costs something, and the client has no budget; nothing was sent")
-        per_ask = _per_ask(question, budget=budget)
-        _check_asset(skill, asset=budget.asset, card=route.card.value)
-        purchase = Purchase(
-            question=question,
-            skill=skill,
-            route=route,
-            payer=self.calls.signer.public_key,
-            budget=budget,
-            per_ask=per_ask,
-        )
-        lock = self.sessions.lock(route.card.value.node_id)
-        async with lock:  # who opens a session, or fills one, has done so
-            pass
-        begun = await self._begun(self.wallet.do(self.intents.at_once, purchase))
+        payer = self.calls.signer.public_key
+        purchase = purchase_of(question, skill=skill, route=route, payer=payer, budget=budget)
+        try:
+            begun = await self._bought(purchase)
+        except BudgetExceededError:  # perhaps since nobody knows yet what an ask has cost that broke off
+            async with self.sessions.lock(route.card.value.node_id):
+                await self.sessions.look_again(payer, read=self._live.names(), asset=budget.asset, route=route)
+            begun = await self._bought(purchase)
         if begun is None:
-            async with lock:
-                quote = await self._quote(purchase)
-                if quote.value.tariff is None:
-                    return None
-                most = await self.wallet.do(self.intents.most, purchase, quote=quote)
-                read = self._live.names()
-                session = await self.sessions.for_ask(quote, ceiling=most, budget=budget, read=read, route=route)
-                begin = self.wallet.do(
-                    self.intents.begin, purchase, quote=quote, most=most, session_id=session.session_id
-                )
-                begun = await self._begun(begin)
+            return None
         intent, session = begun
         paid = self._paid(intent, session, route=route)
         paid.is_first = self.sessions.take_fresh(session.session_id)
@@ -239,6 +221,24 @@ class Payer:
     async def _left_in(self, session: WalletSession) -> Stake:
         brought = await self.wallet.do(self.wallet.transfers.brought, session.session_id)
         return Stake(asset=session.terms.value.asset, left=max(0, brought - session.spent + session.refunded))
+
+    async def _bought(self, purchase: Purchase) -> Begun | None:
+        """Writes down what is about to be paid, out of a session with money for it; None: it is free."""
+        lock = self.sessions.lock(purchase.route.card.value.node_id)
+        async with lock:  # who opens a session, or fills one, has done so
+            pass
+        begun = await self._begun(self.wallet.do(self.intents.at_once, purchase))
+        if begun is not None:
+            return begun
+        async with lock:
+            quote = await self._quote(purchase)
+            if quote.value.tariff is None:
+                return None
+            most = await self.wallet.do(self.intents.most, purchase, quote=quote)
+            read, route = self._live.names(), purchase.route
+            session = await self.sessions.for_ask(quote, ceiling=most, budget=purchase.budget, read=read, route=route)
+            begin = self.wallet.do(self.intents.begin, purchase, quote=quote, most=most, session_id=session.session_id)
+            return await self._begun(begin)
 
     async def _begun(self, writing: Coroutine[Any, Any, B]) -> B:
         """Returns what is written down about an ask; where nobody waits for that any more, it is let go of."""
@@ -358,26 +358,3 @@ async def _told(work: Coroutine[Any, Any, None]) -> None:
         _LOGGER.warning("a node broke the rules of payments: %s", error)
     except ConsilienceError as error:
         _LOGGER.info("a payment is left for later: %s", error)
-
-
-def _per_ask(question: Question, *, budget: Budget) -> int:
-    """Returns the most that a question may cost, in units of the asset of the budget."""
-    most = question.max_charge
-    if most is None:
-        return budget.per_ask.value
-    if most.asset != budget.asset:
-        raise UsageError(f"max_charge is in {most.asset}, and the budget in {budget.asset}; nothing was sent")
-    return min(most.value, budget.per_ask.value)
-
-
-def _check_asset(skill: Skill, *, asset: str, card: NodeCard) -> None:
-    """Checks that a skill has a price in an asset, by the card.
-
-    Raises:
-        BudgetAssetError: It has none.
-    """
-    taken = dict.fromkeys(tariff.asset for tariff in card.tariffs_of(skill))
-    if taken and asset not in taken:
-        raise BudgetAssetError(
-            f"{skill.id} is paid for in {' or '.join(taken)}, and the budget is in {asset}; nothing was sent"
-        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from consilience.client.payments.wallet_rows import WalletSession
 from consilience.client.payments.wallets import Wallet
 from consilience.client.routes import Route
 from consilience.envelopes import Signed
-from consilience.errors import BudgetExceededError, RailMissingError, SessionUnknownError, UsageError
+from consilience.errors import BudgetExceededError, ConsilienceError, RailMissingError, SessionUnknownError, UsageError
 from consilience.identity import format_node_id
 from consilience.payments import Amount, Budget, Quote, SessionTerms
 from consilience.payments.sessions import SALT_BYTES
@@ -34,6 +35,8 @@ MOST_ASKS_PER_DEPOSIT = 16
 
 LOOK_SECONDS = 10.0
 """After which a session is looked at again on which an ask runs that nobody reads here: it may have ended."""
+
+_LOGGER = logging.getLogger(__name__)
 
 LOST = "the node does not know it any more"
 
@@ -109,6 +112,24 @@ class Sessions:
         known = [one for one in self._known(quote) if one.session_id in self._seen]
         best = _best(known, ceiling=ceiling, read=read)
         return best if best is not None and best.room >= ceiling else None
+
+    async def look_again(self, payer: PublicKey, *, read: AbstractSet[RequestId], asset: str, route: Route) -> None:
+        """Finds out what asks have cost that nobody reads here: until then they hold the budget of their day.
+
+        Args:
+            payer: Whose asks.
+            read: Those that are read by this client.
+            asset: What they are paid in.
+            route: To the node.
+        """
+        for session in await self._wallet.do(
+            self._wallet.sessions, payer=payer, payee=route.card.value.node_id, asset=asset
+        ):
+            if not session.asks <= read and not session.trouble:
+                try:
+                    await self._looked_at(session, others=True, route=route)
+                except ConsilienceError as error:
+                    _LOGGER.info("what asks of a session have cost is found out later: %s", error)
 
     def take_fresh(self, session_id: Digest) -> bool:
         """Tells whether a session was opened for the ask that is about to be paid out of it; so it is for one alone."""
