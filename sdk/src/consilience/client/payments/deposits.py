@@ -28,6 +28,9 @@ from consilience.units import Digest, PublicKey
 PAUSES_SECONDS = (0.1, 0.3, 1.0, 2.0)
 """Between the looks at a deposit that has not arrived."""
 
+PAY_SECONDS = 30.0
+"""How long a rail may take to pay: what is not known by then is PENDING, and the next attempt asks again."""
+
 
 class Deposits:
     """Makes deposits.
@@ -164,7 +167,11 @@ class Deposits:
         rail = rail_of(terms.value, rails=self._rails)
         self._moving[session.session_id] = terms.value.payee, Amount(deposit.amount, terms.value.asset)
         for pause in (*PAUSES_SECONDS, None):
-            paid = await rail.pay(order, instruction)
+            try:
+                async with asyncio.timeout(PAY_SECONDS):
+                    paid = await rail.pay(order, instruction)
+            except TimeoutError:
+                return TransferStatus.PENDING
             status = await self._confirm(session, paid, instruction=instruction, route=route)
             if status is not TransferStatus.PENDING or pause is None:
                 return status

@@ -108,14 +108,17 @@ class Intents:
             )
         return min(value.max_charge, value.total_max_charge, per_ask, left)
 
-    def begin(self, purchase: Purchase, *, quote: Signed[Quote], most: int, session_id: Digest) -> Begun:
-        """Writes an ask down.
+    def begin(
+        self, purchase: Purchase, *, quote: Signed[Quote], most: int, session_id: Digest, room: int = 0
+    ) -> Begun | None:
+        """Writes an ask down; None: others took the room that the session had for it.
 
         Args:
             purchase: The ask.
             quote: What it costs.
             most: What it may cost, as `most` has said.
             session_id: Out of which it is paid.
+            room: What it has to have room for, where that is less than the most.
 
         Raises:
             BudgetExceededError: Another ask took what was left of the day's budget.
@@ -124,6 +127,8 @@ class Intents:
         session = self._wallet.session(session_id)
         if session is None:
             raise RuntimeError("a session that was chosen is gone from the wallet")
+        if session.room < min(room, most):
+            return None
         return self._begin(purchase, quote=quote, most=most, session=session)
 
     def _begin(self, purchase: Purchase, *, quote: Signed[Quote], most: int, session: WalletSession) -> Begun:

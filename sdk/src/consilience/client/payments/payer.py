@@ -224,21 +224,33 @@ class Payer:
 
     async def _bought(self, purchase: Purchase) -> Begun | None:
         """Writes down what is about to be paid, out of a session with money for it; None: it is free."""
-        lock = self.sessions.lock(purchase.route.card.value.node_id)
-        async with lock:  # who opens a session, or fills one, has done so
-            pass
         begun = await self._begun(self.wallet.do(self.intents.at_once, purchase))
         if begun is not None:
             return begun
-        async with lock:
+        async with self.sessions.lock(purchase.route.card.value.node_id):
+            begun = await self._begun(self.wallet.do(self.intents.at_once, purchase))
+            if begun is not None:  # who held the lock has brought enough
+                return begun
             quote = await self._quote(purchase)
             if quote.value.tariff is None:
                 return None
             most = await self.wallet.do(self.intents.most, purchase, quote=quote)
-            read, route = self._live.names(), purchase.route
-            session = await self.sessions.for_ask(quote, ceiling=most, budget=purchase.budget, read=read, route=route)
-            begin = self.wallet.do(self.intents.begin, purchase, quote=quote, most=most, session_id=session.session_id)
-            return await self._begun(begin)
+            for may_be_less in (False, True):
+                session = await self.sessions.for_ask(
+                    quote, ceiling=most, budget=purchase.budget, read=self._live.names(), route=purchase.route
+                )
+                begin = self.wallet.do(
+                    self.intents.begin,
+                    purchase,
+                    quote=quote,
+                    most=most,
+                    session_id=session.session_id,
+                    room=0 if may_be_less else session.room,
+                )
+                begun = await self._begun(begin)
+                if begun is not None:  # else an ask that needed no lock has taken of it
+                    break
+            return begun
 
     async def _begun(self, writing: Coroutine[Any, Any, B]) -> B:
         """Returns what is written down about an ask; where nobody waits for that any more, it is let go of."""
