@@ -20,7 +20,7 @@ from consilience.client.shapes import AnswerShape
 from consilience.client.tickets import HeldTicket
 from consilience.client.watches import Watch
 from consilience.envelopes import Signed
-from consilience.errors import ConsilienceError, ProtocolError, Stake, TransportError, UsageError
+from consilience.errors import ConsilienceError, ProtocolError, RefusedError, Stake, TransportError, UsageError
 from consilience.nodes import NodeCard
 from consilience.payments import Amount
 from consilience.units import RequestId
@@ -255,7 +255,7 @@ class AnswerStream:
 
     def _fail(self, error: ConsilienceError) -> None:
         self._failure = error
-        if isinstance(error, (TransportError, ProtocolError)) or self._reader.left is not None:
+        if isinstance(error, (TransportError, ProtocolError, RefusedError)) or self._reader.left is not None:
             error.stake = self.stake
         self._reader.trace.failed(error)
         self._watch.stop()

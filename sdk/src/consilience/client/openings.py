@@ -30,7 +30,7 @@ from consilience.errors import (
 )
 from consilience.identity import format_node_id
 from consilience.nodes import NodeCard, Skill
-from consilience.payments import Quote
+from consilience.payments import CardOutdatedError, Quote
 from consilience.payments.prices import tariff_words
 from consilience.reviews import new_salt, reviewer_commitment
 from consilience.telemetry import SILENT_TRACE, AskTrace, TracedAsk
@@ -179,6 +179,8 @@ class Opening:
 
     def explained(self, failure: ConsilienceError) -> ConsilienceError:
         """Returns an error as its user is told it: with the price in words, where the node sent one along."""
+        if isinstance(failure, CardOutdatedError):
+            return failure.breach
         if not isinstance(failure, PaymentRequiredError) or not isinstance(failure.detail, PaymentRequired):
             return failure
         try:

@@ -154,7 +154,8 @@ class LogReader:
 
     @property
     def _may_renew_card(self) -> bool:
-        return self.ask is not None and not self._began and not self._card_renewed
+        is_held = self._opening.is_question and self._card is not None
+        return is_held and not self._began and not self._card_renewed
 
     async def read(self) -> AnswerEvent | None:
         """Returns the next event, or None behind Final.
@@ -167,8 +168,8 @@ class LogReader:
         while not self._arrivals.ready:
             try:
                 call = self._call or await self._open()
-            except CardOutdatedError as outdated:
-                await self._renew_card(outdated.breach)
+            except (CardOutdatedError, RefusedError) as unready:  # of what comes before the ask: it was not sent
+                await self._recover(unready)
                 continue
             try:
                 received = await call.read()
@@ -291,9 +292,9 @@ class LogReader:
         match failure:
             case WrongReplicaError():
                 await self._turn_to_replica(failure)
-            case StaleCardError() | AudienceWrongError() if self._may_renew_card:
+            case StaleCardError() | AudienceWrongError() | CardOutdatedError() if self._may_renew_card:
                 await self._renew_card(failure)
-            case CallExpiredError() if self._sent and not (self._began or self._looking):
+            case CallExpiredError() if self.ask and self._sent and not (self._began or self._looking):
                 self._looking = True
             case AnswerUnknownError() if self._looking or self._began:
                 self._begin_anew(failure)
@@ -334,12 +335,12 @@ class LogReader:
         await self._in_time(asyncio.sleep(self._backoff.pause_seconds))
 
     async def _renew_card(self, failure: ConsilienceError) -> None:
-        """Fetches the card again, once; the ask is signed anew under the same request id, of which nothing is bound."""
-        route = None if self._card_renewed else await self._in_time(self._caller.cards.refreshed(self._node))
+        """Fetches the card again; the ask is signed anew under the same request id, of which nothing is bound."""
+        route = await self._in_time(self._caller.cards.refreshed(self._node))
         self._card_renewed = True
-        if route is None or route.card.digest == self.card.digest:
+        if route.card.digest == self.card.digest:
             self._refused = True
-            raise failure
+            raise self._opening.explained(failure)
         self._route, self._connection = route, None
         self._opening.drop(failure)
         await self._in_time(self._opening.drop_payment())

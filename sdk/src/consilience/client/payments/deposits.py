@@ -28,6 +28,11 @@ from consilience.units import Digest, PublicKey
 PAUSES_SECONDS = (0.1, 0.3, 1.0, 2.0)
 """Between the looks at a deposit that has not arrived."""
 
+DENIED = (
+    "; the node says that it failed, and the rail that the money has left, so it is not made again: ask whoever runs"
+    " the node, or let go of it with `consilience sessions close`, and it counts as spent"
+)
+
 PAY_SECONDS = 30.0
 """How long a rail may take to pay: what is not known by then is PENDING, and the next attempt asks again."""
 
@@ -49,6 +54,7 @@ class Deposits:
         self._wallet = wallet
         self._calls = calls
         self._settlements = settlements
+        self._denied: set[bytes] = set()  # of which the rail says that they were sent, and the node that they failed
         self._moving: dict[Digest, tuple[PublicKey, Amount]] = {}  # by the session that it goes into
 
     def moving_to(self, payee: PublicKey) -> Amount | None:
@@ -208,6 +214,8 @@ class Deposits:
             session.session_id, deposit_id=instruction.deposit_id, proof=paid.proof, route=route
         )
         await self._settlements.note_state(state)
+        if status is TransferStatus.FAILED:
+            self._denied.add(instruction.deposit_id)
         # Money has left by the payer's own rail: that it never came is no word on which to send more.
         return TransferStatus.SUCCEEDED if status is TransferStatus.SUCCEEDED else TransferStatus.PENDING
 
@@ -222,9 +230,11 @@ class Deposits:
         asset, session_id = session.terms.value.asset, session.session_id
         amount = Amount(deposit.amount, asset)
         if status is TransferStatus.PENDING:
+            denied = deposit.transfer_id in self._denied
             raise DepositPendingError(
                 f"a deposit of {amount} has not arrived: session {session_id.hex()},"
-                f" deposit {deposit.transfer_id.hex()}, on the rail {session.terms.value.rail_id}",
+                f" deposit {deposit.transfer_id.hex()}, on the rail {session.terms.value.rail_id}"
+                + (DENIED if denied else ""),
                 session_id=session_id,
                 deposit_id=deposit.transfer_id,
                 asset=asset,

@@ -114,11 +114,17 @@ class PaymentDesk:
         return await self._paying.settlements.catch_up(session, route=route)
 
     async def close_session(self, session_id: Digest) -> WalletSession:
-        """Ends a session: what was authorized and not spent is the payer's again. Raises as `refresh`."""
+        """Ends a session: what was authorized and not spent is the payer's again. Raises as `refresh`.
+
+        A deposit that is still on its way into it counts as spent from now on.
+        """
         session, route = await self._at(session_id)
-        await self._paying.wallet.do(self._paying.wallet.closings.ask, session_id)
+        wallet = self._paying.wallet
+        await self._paying.deposits.revisit(session, route=route)
+        await wallet.do(wallet.closings.ask, session_id)
         state = await self._paying.calls.close(session_id, route=route)
         await self._paying.settlements.note_state(state)
+        await wallet.do(wallet.transfers.abandon, session_id, day=self._caller.clock().astimezone(UTC).date())
         return await self._paying.settlements.catch_up(session, route=route)
 
     async def withdraw(self, session_id: Digest, *, amount: int | None = None) -> WalletTransfer:
