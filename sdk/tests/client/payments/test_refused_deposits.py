@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from consilience._wire import payments as wire
 from consilience.client import Client
 from consilience.errors import DepositInvalidError, DepositPendingError, LimitExceededError, RefusedError, Stake
 from consilience.payments import Amount, TransferStatus
@@ -24,6 +25,12 @@ class Refuser(Taker):
     """Refuses to confirm deposits, with one error after the other, before it confirms them."""
 
     refusals: list[RefusedError] = field(default_factory=list)
+    claims: bool = False
+
+    async def _open(self, call: Call) -> bytes:
+        """Claims, when told to, that the deposit has come, and tells of a session in which nothing is."""
+        response = await super()._open(call)
+        return wire.encode_opened(self.state()) if self.claims else response
 
     async def _confirm(self, call: Call) -> bytes:
         if self.refusals:
@@ -81,3 +88,15 @@ async def test_a_deposit_that_the_node_says_has_failed_is_let_go_of_with_its_ses
     assert before == Amount(0, TEST)
     (deposit,) = wallet_in(tmp_path).transfers.deposits(session.session_id)
     assert deposit.status is TransferStatus.FAILED
+
+
+async def test_a_session_is_closed_whatever_its_node_claims_of_a_deposit(tmp_path: Path) -> None:
+    async with refused(tmp_path, DepositInvalidError("the proof does not hold")) as (client, shop):
+        with pytest.raises(DepositInvalidError):
+            await client.ask("?", node=shop.address)
+        shop.claims = True
+        (session,) = await client.payments.sessions()
+        closed = await client.payments.close_session(session.session_id)
+        spent = await client.payments.spent_today(TEST)
+    assert "is not credited" in closed.trouble
+    assert spent == Amount(DEPOSIT, TEST)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from datetime import UTC
 
@@ -22,7 +23,7 @@ from consilience.client.payments.wallet_rows import WalletSession, WalletTransfe
 from consilience.client.payments.withdrawals import Withdrawals
 from consilience.client.routes import Route
 from consilience.envelopes import Signed
-from consilience.errors import RefusedError, UsageError
+from consilience.errors import ProtocolError, RefusedError, UsageError
 from consilience.nodes import NodeCard, Skill
 from consilience.payments import Amount, CardOutdatedError, Hold, Quote, Receipt
 from consilience.tariffs import Rail, Tariff
@@ -120,7 +121,8 @@ class PaymentDesk:
         """
         session, route = await self._at(session_id)
         wallet = self._paying.wallet
-        await self._paying.deposits.revisit(session, route=route)
+        with contextlib.suppress(ProtocolError):  # of a node that breaks rules, a session is closed all the same
+            await self._paying.deposits.revisit(session, route=route)
         await wallet.do(wallet.closings.ask, session_id)
         state = await self._paying.calls.close(session_id, route=route)
         await self._paying.settlements.note_state(state)
