@@ -109,16 +109,16 @@ class Intents:
         return min(value.max_charge, value.total_max_charge, per_ask, left)
 
     def begin(
-        self, purchase: Purchase, *, quote: Signed[Quote], most: int, session_id: Digest, room: int = 0
+        self, purchase: Purchase, *, quote: Signed[Quote], most: int, session_id: Digest, whole: bool = False
     ) -> Begun | None:
-        """Writes an ask down; None: others took the room that the session had for it.
+        """Writes an ask down; None: the session has no room for the whole of it.
 
         Args:
             purchase: The ask.
             quote: What it costs.
             most: What it may cost, as `most` has said.
             session_id: Out of which it is paid.
-            room: What it has to have room for, where that is less than the most.
+            whole: Whether there has to be room for the most; else the ask may come to what there is.
 
         Raises:
             BudgetExceededError: Another ask took what was left of the day's budget.
@@ -127,7 +127,7 @@ class Intents:
         session = self._wallet.session(session_id)
         if session is None:
             raise RuntimeError("a session that was chosen is gone from the wallet")
-        if session.room < min(room, most):
+        if whole and session.room < most:
             return None
         return self._begin(purchase, quote=quote, most=most, session=session)
 

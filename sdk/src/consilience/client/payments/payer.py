@@ -36,7 +36,7 @@ from consilience.errors import (
 from consilience.nodes import Skill
 from consilience.payments import Budget, Quote
 from consilience.rails.contract import PayerRail
-from consilience.units import Digest, RequestId
+from consilience.units import Digest, PublicKey, RequestId
 
 CLOSE_SECONDS = 2.0
 """How long closing waits for receipts to be acknowledged."""
@@ -85,6 +85,7 @@ class Payer:
         )
         self.intents = Intents(wallet, sessions=self.sessions, live=self._live, clock=caller.clock)
         self._caller = caller
+        self._quoting: dict[PublicKey, asyncio.Lock] = {}  # so that many asks at once need one price
         self._couriers: dict[Digest, VoucherCourier] = {}
         self._unacknowledged: dict[Digest, bool] = {}  # whether receipts came since the last call
         self._tasks: set[asyncio.Task[None]] = set()
@@ -224,33 +225,44 @@ class Payer:
 
     async def _bought(self, purchase: Purchase) -> Begun | None:
         """Writes down what is about to be paid, out of a session with money for it; None: it is free."""
-        begun = await self._begun(self.wallet.do(self.intents.at_once, purchase))
-        if begun is not None:
-            return begun
-        async with self.sessions.lock(purchase.route.card.value.node_id):
-            begun = await self._begun(self.wallet.do(self.intents.at_once, purchase))
-            if begun is not None:  # who held the lock has brought enough
-                return begun
-            quote = await self._quote(purchase)
+        payee = purchase.route.card.value.node_id
+        begun = await self._at_once(purchase)
+        if begun is None:
+            async with self._quoting.setdefault(payee, asyncio.Lock()):
+                quote = await self._quote(purchase)
             if quote.value.tariff is None:
                 return None
-            most = await self.wallet.do(self.intents.most, purchase, quote=quote)
-            for may_be_less in (False, True):
-                session = await self.sessions.for_ask(
-                    quote, ceiling=most, budget=purchase.budget, read=self._live.names(), route=purchase.route
-                )
-                begin = self.wallet.do(
-                    self.intents.begin,
-                    purchase,
-                    quote=quote,
-                    most=most,
-                    session_id=session.session_id,
-                    room=0 if may_be_less else session.room,
-                )
-                begun = await self._begun(begin)
-                if begun is not None:  # else an ask that needed no lock has taken of it
-                    break
-            return begun
+            begun = await self._at_once(purchase)
+        if begun is None:
+            async with self.sessions.lock(payee):
+                begun = await self._at_once(purchase) or await self._brought(purchase)
+        return begun
+
+    async def _at_once(self, purchase: Purchase) -> Begun | None:
+        return await self._begun(self.wallet.do(self.intents.at_once, purchase))
+
+    async def _brought(self, purchase: Purchase) -> Begun | None:
+        """Brings money for an ask, and writes down what is about to be paid; None: it is free by now."""
+        quote = await self._quote(purchase)  # the one of before, unless it has run out meanwhile
+        if quote.value.tariff is None:
+            return None
+        most = await self.wallet.do(self.intents.most, purchase, quote=quote)
+        for whole in (True, False):
+            session = await self.sessions.for_ask(
+                quote, ceiling=most, budget=purchase.budget, read=self._live.names(), route=purchase.route
+            )
+            begin = self.wallet.do(
+                self.intents.begin,
+                purchase,
+                quote=quote,
+                most=most,
+                session_id=session.session_id,
+                whole=whole,
+            )
+            begun = await self._begun(begin)
+            if begun is not None:  # else the rail takes small deposits, or an ask that needed no lock has taken of it
+                break
+        return begun
 
     async def _begun(self, writing: Coroutine[Any, Any, B]) -> B:
         """Returns what is written down about an ask; where nobody waits for that any more, it is let go of."""
