@@ -77,6 +77,7 @@ class Opening:
         self._request_id = request_id
         self._question = question
         self._refusals = 0
+        self._has_opened = False  # a session, out of which to pay
         self._salt = b""
 
     @property
@@ -103,6 +104,8 @@ class Opening:
         check_data_class(question.data_class, card=card, skill=skill, trusted_nodes=self._caller.trusted_nodes)
         if self._payer is not None:
             self.payment = await self._payer.pay_for(question, skill=skill, route=route)
+            if self.payment is not None:
+                self._has_opened = self.payment.has_opened = self._has_opened or self.payment.has_opened
         elif skill.id != SCRIPT_SKILL_ID:  # which is free where it names no payment
             raise BudgetExceededError(_price_line(card, skill))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from consilience.errors import BudgetExceededError, SessionClosedError
+from consilience.errors import BudgetExceededError, SessionClosedError, SessionUnknownError
 from consilience.payments import Amount, Budget, SessionStatus
 from sdk.tests.client.payments.scripted_shops import sell
 from sdk.tests.client.payments.shops import customer
@@ -82,6 +82,21 @@ async def test_an_ask_whose_session_its_node_has_closed_is_paid_out_of_one_more(
     assert refused.value.stake is not None
     assert refused.value.stake.left == 2 * DEPOSIT - 30
     assert spent.value == 2 * DEPOSIT
+
+
+async def test_an_ask_gets_one_session_whatever_its_node_makes_of_it(tmp_path: Path) -> None:
+    asks: list[AskCall] = []
+
+    async def unsteady(call: AskCall) -> AsyncIterator[bytes]:
+        asks.append(call)
+        raise SessionClosedError("it is") if len(asks) % 2 else SessionUnknownError("there is none")
+        yield b""
+
+    async with Closer(on_ask=unsteady) as shop, customer(tmp_path, rails=[shop.rail]) as client:
+        with pytest.raises(SessionUnknownError):
+            await client.ask("?", node=shop.address)
+    assert len(asks) == 2
+    assert list(shop.rail.paid.values()) == [DEPOSIT]
 
 
 async def test_what_is_left_in_a_session_that_the_payer_has_closed_is_not_spent(tmp_path: Path) -> None:

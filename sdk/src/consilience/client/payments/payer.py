@@ -123,7 +123,7 @@ class Payer:
             return None
         intent, session = begun
         paid = self._paid(intent, session, route=route)
-        paid.is_first = self.sessions.take_fresh(session.session_id)
+        paid.has_opened = self.sessions.take_fresh(session.session_id)
         paid.take_along(intent.voucher)
         return paid
 
@@ -154,8 +154,8 @@ class Payer:
             Whether the same ask can be sent again; else it is signed anew, with another payment.
 
         Raises:
-            RefusedError: The refusal itself, where a session that was opened for this ask is not used any more: an ask
-                is given one new session. Whatever is left in a session that was given up is its `stake`.
+            RefusedError: The refusal itself, where its session is not used any more and one was opened for this ask
+                already: it is given one. Whatever is left in a session that was given up is its `stake`.
         """
         match failure:
             case BalanceTooLowError():
@@ -173,7 +173,7 @@ class Payer:
         session = await self.wallet.do(self.wallet.session, paid.intent.session_id)
         if session is not None and session.trouble:
             failure.stake = await self._left_in(session)
-        if paid.is_first and session is not None and not session.is_usable:
+        if paid.has_opened and session is not None and not session.is_usable:
             raise failure
         return False
 
