@@ -36,6 +36,7 @@ from consilience.errors import (
 from consilience.nodes import Skill
 from consilience.payments import Budget, Quote
 from consilience.rails.contract import PayerRail
+from consilience.tariffs import Backing
 from consilience.units import Digest, PublicKey, RequestId
 
 CLOSE_SECONDS = 2.0
@@ -235,29 +236,27 @@ class Payer:
             begun = await self._at_once(purchase)
         if begun is None:
             async with self.sessions.lock(payee):
-                begun = await self._at_once(purchase) or await self._brought(purchase)
+                begun = await self._at_once(purchase) or await self._brought(purchase, quote=quote)
         return begun
 
     async def _at_once(self, purchase: Purchase) -> Begun | None:
         return await self._begun(self.wallet.do(self.intents.at_once, purchase))
 
-    async def _brought(self, purchase: Purchase) -> Begun | None:
-        """Brings money for an ask, and writes down what is about to be paid; None: it is free by now."""
-        quote = await self._quote(purchase)  # the one of before, unless it has run out meanwhile
-        if quote.value.tariff is None:
-            return None
+    async def _brought(self, purchase: Purchase, *, quote: Signed[Quote]) -> Begun | None:
+        """Brings money for an ask, and writes down what is about to be paid."""
         most = await self.wallet.do(self.intents.most, purchase, quote=quote)
-        for whole in (True, False):
+        for attempt in range(2):
             session = await self.sessions.for_ask(
                 quote, ceiling=most, budget=purchase.budget, read=self._live.names(), route=purchase.route
             )
+            may_be_filled = not attempt and session.terms.value.backing is not Backing.CREDIT
             begin = self.wallet.do(
                 self.intents.begin,
                 purchase,
                 quote=quote,
                 most=most,
                 session_id=session.session_id,
-                whole=whole,
+                whole=may_be_filled,
             )
             begun = await self._begun(begin)
             if begun is not None:  # else the rail takes small deposits, or an ask that needed no lock has taken of it
