@@ -21,6 +21,15 @@ def test_a_deposit_that_may_have_been_sent_is_money_that_moved() -> None:
     )
 
 
+def test_a_stake_tells_what_was_left_behind() -> None:
+    stake = Stake(asset="USD/6", left=1_500)
+    assert stake.money_moved
+    lie = "0.0015 USD lie in a session that is not used any more, and count as spent"
+    assert str(stake) == f"nothing was charged for it, and {lie}"
+    charged = Stake(asset="USD/6", metered=1_000, at_most=2_500, left=1_500)
+    assert str(charged) == f"the node may charge up to 0.0025 USD for it, and has counted 0.001 USD, and {lie}"
+
+
 def test_an_error_tells_its_stake() -> None:
     error = AnswerTimeoutError("too late")
     assert str(error) == "too late"

@@ -32,7 +32,10 @@ _REMEDIES: dict[type[ConsilienceError], str] = {
     WrongKeyError: "Name the file of the key that the message asks for: --key.",
     BudgetAssetError: "Give --budget in an asset that the message names, or ask a node that takes yours.",
     RailMissingError: "Agree to pay on the network that the message names, with --network, or ask another node.",
-    BudgetExceededError: "Allow more with --budget (for the day: --day-budget), or ask a node that costs less.",
+    BudgetExceededError: (
+        "Allow more with --budget (for the day: --day-budget), or ask a node that costs less. An ask that broke off"
+        " holds the most that it may cost until it is found out: `consilience sessions state`."
+    ),
     AnswerTooLargeError: "Ask for less with --max-output-tokens.",
     ConnectionLostError: "See whether the node still runs, and ask again.",
     FirstTokenTimeoutError: "Allow more time with --first-token-timeout, or ask a node that is less busy.",

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -19,7 +20,7 @@ from consilience.client.shapes import AnswerShape
 from consilience.client.tickets import HeldTicket
 from consilience.client.watches import Watch
 from consilience.envelopes import Signed
-from consilience.errors import ConsilienceError, ProtocolError, Stake, TransportError, UsageError
+from consilience.errors import ConsilienceError, ProtocolError, RefusedError, Stake, TransportError, UsageError
 from consilience.nodes import NodeCard
 from consilience.payments import Amount
 from consilience.units import RequestId
@@ -99,14 +100,9 @@ class AnswerStream:
 
     @property
     def stake(self) -> Stake | None:
-        """What the ask may have cost, were it left now, or what was sent ahead of it; None: neither."""
-        payment, route = self._reader.payment, self._reader.route
-        if payment is not None:
-            return payment.stake if self._reader.is_bound else Stake(asset=payment.asset)
-        if self._payer is None or route is None:
-            return None
-        moving = self._payer.deposits.moving_to(route.card.value.node_id)
-        return None if moving is None else Stake(asset=moving.asset, deposit=moving.value)
+        """What the ask may have cost, were it left now, what was sent ahead of it and left behind; None: nothing."""
+        stake, left = self._charge_or_deposit(), self._reader.left
+        return stake if left is None else replace(stake or left, left=left.left)
 
     @property
     def setback(self) -> Setback | None:
@@ -259,11 +255,20 @@ class AnswerStream:
 
     def _fail(self, error: ConsilienceError) -> None:
         self._failure = error
-        if isinstance(error, (TransportError, ProtocolError)):
+        if isinstance(error, (TransportError, ProtocolError, RefusedError)) or self._reader.left is not None:
             error.stake = self.stake
         self._reader.trace.failed(error)
         self._watch.stop()
         self._abandon()
+
+    def _charge_or_deposit(self) -> Stake | None:
+        payment, route = self._reader.payment, self._reader.route
+        if payment is not None:
+            return payment.stake if self._reader.is_bound else Stake(asset=payment.asset)
+        if self._payer is None or route is None:
+            return None
+        moving = self._payer.deposits.moving_to(route.card.value.node_id)
+        return None if moving is None else Stake(asset=moving.asset, deposit=moving.value)
 
     def _abandon(self) -> None:
         """Has the work stopped at the node, where it may be going on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from consilience._wire.envelopes import from_bytes, open_envelope
@@ -25,10 +26,11 @@ from consilience.errors import (
     RefusedError,
     SessionClosedError,
     SessionUnknownError,
+    Stake,
 )
 from consilience.identity import format_node_id
 from consilience.nodes import NodeCard, Skill
-from consilience.payments import Quote
+from consilience.payments import CardOutdatedError, Quote
 from consilience.payments.prices import tariff_words
 from consilience.reviews import new_salt, reviewer_commitment
 from consilience.telemetry import SILENT_TRACE, AskTrace, TracedAsk
@@ -60,6 +62,7 @@ class Opening:
         ask: As it was signed; None: it was not.
         payment: What it is paid by; None: it is free.
         trace: Follows it.
+        left: What lies in sessions that were given up for it; None: there were none.
     """
 
     def __init__(
@@ -68,11 +71,13 @@ class Opening:
         self.ask: Signed[Ask] | None = None
         self.payment: PaidAsk | None = None
         self.trace: AskTrace = SILENT_TRACE
+        self.left: Stake | None = None
         self._caller = caller
         self._payer = payer
         self._request_id = request_id
         self._question = question
         self._refusals = 0
+        self._has_opened = False  # a session, out of which to pay
         self._salt = b""
 
     @property
@@ -99,6 +104,8 @@ class Opening:
         check_data_class(question.data_class, card=card, skill=skill, trusted_nodes=self._caller.trusted_nodes)
         if self._payer is not None:
             self.payment = await self._payer.pay_for(question, skill=skill, route=route)
+            if self.payment is not None:
+                self._has_opened = self.payment.has_opened = self._has_opened or self.payment.has_opened
         elif skill.id != SCRIPT_SKILL_ID:  # which is free where it names no payment
             raise BudgetExceededError(_price_line(card, skill))
 
@@ -158,18 +165,25 @@ class Opening:
         """Makes ready for another attempt after an ask was refused for its payment.
 
         Raises:
-            RefusedError: The refusal itself, where it has come too often.
+            RefusedError: The refusal itself, where it has come too often, or another attempt might cost too much.
         """
         payer, payment = self._payer, self.payment
         self._refusals += 1
         if payer is None or payment is None or self._refusals > PAYMENT_ATTEMPTS:
             raise failure
-        if not await payer.refused(payment, failure, route=route):
+        try:
+            sends_again = await payer.refused(payment, failure, route=route)
+        finally:
+            if (stake := failure.stake) is not None:
+                self.left = replace(stake, left=stake.left + (self.left.left if self.left else 0))
+        if not sends_again:
             self.payment = None
             self.drop(failure)
 
     def explained(self, failure: ConsilienceError) -> ConsilienceError:
         """Returns an error as its user is told it: with the price in words, where the node sent one along."""
+        if isinstance(failure, CardOutdatedError):
+            return failure.breach
         if not isinstance(failure, PaymentRequiredError) or not isinstance(failure.detail, PaymentRequired):
             return failure
         try:
@@ -182,7 +196,7 @@ class Opening:
         told.__cause__ = failure
         return told
 
-    def drop(self, failure: RefusedError) -> None:
+    def drop(self, failure: ConsilienceError) -> None:
         """Lets go of an ask of which nothing is bound; what is signed next is another, with a trace of its own."""
         self.ask = None
         self.trace.failed(failure)

@@ -26,6 +26,10 @@ class AnswerLostError(AnswerUnknownError):
     remedy = "Ask again; a node that keeps its answers in a file has them after a restart."
 
 
+class EndedTooSoonError(ConnectionLostError):
+    """The node itself ended a stream that had no Final: an accident once, a breach when it is the rule."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setback:
     """What keeps the next event of an answer away, while its stream goes on trying.

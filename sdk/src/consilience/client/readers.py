@@ -20,20 +20,14 @@ from typing import TYPE_CHECKING, TypeVar
 from grpc.aio import AioRpcError, UnaryStreamCall
 
 from consilience._wire.errors import error_from_rpc
-from consilience.asks import (
-    ASK_METHOD,
-    RESUME_METHOD,
-    Accepted,
-    AnswerEvent,
-    Ask,
-)
+from consilience.asks import ASK_METHOD, RESUME_METHOD, Accepted, AnswerEvent, Ask
 from consilience.client.arrivals import Arrivals
 from consilience.client.backoff import ATTEMPTS_BEFORE_PROGRESS, FIRST_PAUSE_SECONDS, Backoff
 from consilience.client.caller import Caller
 from consilience.client.cards import NodeReference
 from consilience.client.connections import Connection
 from consilience.client.openings import Opening
-from consilience.client.outages import Outage
+from consilience.client.outages import EndedTooSoonError, Outage
 from consilience.client.questions import Question
 from consilience.client.routes import Route
 from consilience.client.tickets import HeldTicket
@@ -43,19 +37,20 @@ from consilience.errors import (
     AnswerUnknownError,
     AudienceWrongError,
     CallExpiredError,
-    ConnectionLostError,
     ConsilienceError,
     LimitExceededError,
     NodeFaultError,
     ProtocolError,
     RefusedError,
     SequenceUnknownError,
+    Stake,
     StaleCardError,
     TransportError,
     UnreachableError,
     WrongReplicaError,
 )
 from consilience.nodes import NodeCard
+from consilience.payments import CardOutdatedError
 from consilience.telemetry import AskTrace
 from consilience.units import RequestId
 
@@ -67,10 +62,6 @@ _LAST_MOMENT = timedelta(seconds=1)
 """How long before its expiry an ask is not sent any more."""
 
 T = TypeVar("T")
-
-
-class _EndedTooSoonError(ConnectionLostError):
-    """The node itself ended a stream that had no Final: an accident once, a breach when it is the rule."""
 
 
 class LogReader:
@@ -132,6 +123,11 @@ class LogReader:
         return self._opening.payment
 
     @property
+    def left(self) -> Stake | None:
+        """What lies in sessions that were given up for the ask; None: there were none."""
+        return self._opening.left
+
+    @property
     def trace(self) -> AskTrace:
         """Follows the ask."""
         return self._opening.trace
@@ -158,7 +154,8 @@ class LogReader:
 
     @property
     def _may_renew_card(self) -> bool:
-        return self.ask is not None and not self._began and not self._card_renewed
+        is_held = self._opening.is_question and self._card is not None
+        return is_held and not self._began and not self._card_renewed
 
     async def read(self) -> AnswerEvent | None:
         """Returns the next event, or None behind Final.
@@ -169,7 +166,11 @@ class LogReader:
             TransportError: The connection broke and did not come back, or the watch ran out.
         """
         while not self._arrivals.ready:
-            call = self._call or await self._open()
+            try:
+                call = self._call or await self._open()
+            except (CardOutdatedError, RefusedError) as unready:  # of what comes before the ask: it was not sent
+                await self._recover(unready)
+                continue
             try:
                 received = await call.read()
             except AioRpcError as error:
@@ -185,7 +186,7 @@ class LogReader:
                 if isinstance(received, bytes):
                     self._take(received)
                     continue
-                failure = _EndedTooSoonError("the node ended the stream before the answer")
+                failure = EndedTooSoonError("the node ended the stream before the answer")
             self._call = None
             if self.transcript.final is not None:
                 return None
@@ -291,9 +292,9 @@ class LogReader:
         match failure:
             case WrongReplicaError():
                 await self._turn_to_replica(failure)
-            case StaleCardError() | AudienceWrongError() if self._may_renew_card:
+            case StaleCardError() | AudienceWrongError() | CardOutdatedError() if self._may_renew_card:
                 await self._renew_card(failure)
-            case CallExpiredError() if self._sent and not (self._began or self._looking):
+            case CallExpiredError() if self.ask and self._sent and not (self._began or self._looking):
                 self._looking = True
             case AnswerUnknownError() if self._looking or self._began:
                 self._begin_anew(failure)
@@ -333,13 +334,13 @@ class LogReader:
             raise failure
         await self._in_time(asyncio.sleep(self._backoff.pause_seconds))
 
-    async def _renew_card(self, failure: RefusedError) -> None:
+    async def _renew_card(self, failure: ConsilienceError) -> None:
         """Fetches the card again; the ask is signed anew under the same request id, of which nothing is bound."""
         route = await self._in_time(self._caller.cards.refreshed(self._node))
         self._card_renewed = True
         if route.card.digest == self.card.digest:
             self._refused = True
-            raise failure
+            raise self._opening.explained(failure)
         self._route, self._connection = route, None
         self._opening.drop(failure)
         await self._in_time(self._opening.drop_payment())
@@ -363,7 +364,7 @@ class LogReader:
         self.outage.broke(failure)
         if self._backoff.failure().is_hopeless:
             raise self.outage.given_up(failure, connection, sent=self._sent) from failure
-        if isinstance(failure, _EndedTooSoonError) and self._backoff.failures >= ATTEMPTS_BEFORE_PROGRESS:
+        if isinstance(failure, EndedTooSoonError) and self._backoff.failures >= ATTEMPTS_BEFORE_PROGRESS:
             raise ProtocolError(str(failure), requirement="STRM-LOG-003")
         await self._in_time(asyncio.sleep(self._backoff.pause_seconds))
         self._connection = None

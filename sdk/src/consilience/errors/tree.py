@@ -70,7 +70,10 @@ class DataClassForbiddenError(UsageError):
 class BudgetExceededError(UsageError):
     """The ask costs more than the budget allows; nothing was sent."""
 
-    remedy = "Allow more with `Client(budget=Budget(per_ask=…, per_day=…))`, or ask a node that costs less."
+    remedy = (
+        "Allow more with `Client(budget=Budget(per_ask=…, per_day=…))`, or ask a node that costs less. An ask that"
+        " broke off holds the most that it may cost until it is found out: `client.payments.refresh(session_id)`."
+    )
 
 
 class RailMissingError(UsageError):

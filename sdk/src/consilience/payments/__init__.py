@@ -28,7 +28,7 @@ from consilience.payments.calls import (
 from consilience.payments.costs import MAX_AMOUNT, charge_of, cost
 from consilience.payments.exposures import Exposure, least_cost, question_cost
 from consilience.payments.list_prices import ListPrices
-from consilience.payments.quotes import MAX_QUOTE_LIFETIME, Quote, check_quote
+from consilience.payments.quotes import MAX_QUOTE_LIFETIME, CardOutdatedError, Quote, check_quote
 from consilience.payments.receipts import (
     Meter,
     Receipt,
@@ -65,6 +65,7 @@ __all__ = [
     "AcknowledgeReceiptCall",
     "Amount",
     "Budget",
+    "CardOutdatedError",
     "CloseSessionCall",
     "ConfirmDepositCall",
     "DepositInstruction",

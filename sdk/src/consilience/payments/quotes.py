@@ -21,6 +21,15 @@ MAX_MODEL_ID_CHARACTERS = 128
 _PRICED = ("window", "max_charge", "max_asks", "total_max_charge")
 
 
+class CardOutdatedError(ProtocolError):
+    """What a node signed rests on another card than the one that is held: a newer one, or the node broke a rule."""
+
+    @property
+    def breach(self) -> ProtocolError:
+        """The error to tell where the node gives out no newer card."""
+        return ProtocolError(self.args[0], requirement=self.requirement)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
     """A price; see `Quote` in payment.proto for each field. Amounts are in units of the tariff's asset.
@@ -72,13 +81,15 @@ def check_quote(
         now: The client's clock, aware UTC.
 
     Raises:
-        ProtocolError: It is not the price that was asked for, or none.
+        ProtocolError: It is not the price that was asked for, or none. `CardOutdatedError`: it may be, by another card.
     """
     value = quote.value
     for path, description in quote_violations(value):
         raise ProtocolError(f"the quote is none: {path} {description}", requirement="PAY-QUO-004")
-    if value.node_id != card.value.node_id or value.card_digest != card.digest:
-        raise ProtocolError("the quote is of another node or rests on another card", requirement="PAY-QUO-004")
+    if value.node_id != card.value.node_id:
+        raise ProtocolError("the quote is of another node", requirement="PAY-QUO-004")
+    if value.card_digest != card.digest:
+        raise CardOutdatedError("the quote rests on another card", requirement="PAY-QUO-004")
     if not card.value.may_sign(value.signing_key, at=value.issue_time):
         raise ProtocolError("the key of the quote is none of the card's", requirement="PAY-QUO-004")
     if (value.payer, value.skill_id, value.model_id) != (payer, skill_id, model_id):

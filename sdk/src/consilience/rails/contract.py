@@ -216,7 +216,8 @@ class PayerRail(Protocol):
     async def pay(self, order: DepositOrder, instruction: DepositInstruction) -> Paid:
         """Makes a deposit, once for each order, or tells how the earlier attempt stands.
 
-        The wallet has written the order down before.
+        The wallet has written the order down before. After half a minute the call is cancelled, and the deposit is
+        PENDING: who is called again with the order goes on.
         """
 
     async def check(self, order: DepositOrder, instruction: DepositInstruction) -> Paid:

@@ -1,6 +1,7 @@
 """Money comes into sessions and back out of them, each time once, by the rail of promises."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -8,16 +9,18 @@ import pytest
 
 from consilience._wire.envelopes import to_bytes
 from consilience.calls import MAX_CLOCK_SKEW
+from consilience.client.payments.sessions import MOST_ASKS_PER_DEPOSIT
 from consilience.client.payments.wallet_rows import WalletTransfer
 from consilience.envelopes import Envelope
 from consilience.errors import DepositInvalidError, DepositPendingError, UsageError, WithdrawalInvalidError
 from consilience.identity import KeyPair
 from consilience.payments import Amount, Budget, DepositInstruction, TransferStatus
+from consilience.payments.costs import MAX_AMOUNT
 from consilience.rails.contract import DepositOrder, Paid
 from consilience.rails.hold import DEPOSIT_TIME, GRANT_LIFETIME, HoldPayer, HoldRail, issue_hold
 from consilience.tariffs import Backing
 from consilience.units import utc_now
-from sdk.tests.client.payments.shops import COST, Shop, customer, settled, wallet_in
+from sdk.tests.client.payments.shops import BUDGET, COST, Shop, customer, settled, wallet_in
 
 TEST = "TEST/0"
 
@@ -54,6 +57,30 @@ async def test_many_asks_at_once_need_few_deposits(tmp_path: Path) -> None:
     assert sorted(amounts)[:3] == [1500, 1500, 3000]
     assert len(amounts) <= 4
     assert session.spent == 15 * COST
+
+
+async def test_what_was_paid_back_makes_no_deposit_larger(tmp_path: Path) -> None:
+    async with Shop().node.serving("127.0.0.1:0") as running, customer(tmp_path) as client:
+        for _ in range(4):
+            await client.ask("?", node=running.address, skill="words")
+            (session,) = await settled(client)
+            await client.payments.withdraw(session.session_id)
+    amounts = [deposit.amount for deposit in wallet_in(tmp_path).transfers.deposits(session.session_id)]
+    assert amounts == [3 * BUDGET.per_ask.value] * len(amounts)
+    assert len(amounts) > 2
+
+
+async def test_deposits_double_up_to_a_bound_where_a_day_has_none(tmp_path: Path) -> None:
+    budget = Budget(per_ask="500 TEST/0", per_day=Amount(MAX_AMOUNT, TEST))
+    shop = Shop()
+    async with shop.node.serving("127.0.0.1:0") as running, customer(tmp_path, budget=budget) as client:
+        async with AsyncExitStack() as stack:
+            for _ in range(25):  # all of them run at one time, each at its ceiling
+                await stack.enter_async_context(client.stream("?", node=running.address, skill="stall"))
+            shop.gate.set()
+        (session,) = await client.payments.sessions()
+    amounts = [deposit.amount for deposit in wallet_in(tmp_path).transfers.deposits(session.session_id)]
+    assert sorted(amounts) == [1500, 1500, 3000, 6000, MOST_ASKS_PER_DEPOSIT * 500]
 
 
 async def test_the_bounds_of_the_rail_are_kept(tmp_path: Path) -> None:

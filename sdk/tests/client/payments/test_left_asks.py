@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,10 @@ import pytest
 from consilience.client import Client
 from consilience.client.payments import PaymentStatus
 from consilience.errors import AnswerTimeoutError, Stake, TransportError
-from consilience.payments import Amount, DepositInstruction
+from consilience.payments import Amount, Budget, DepositInstruction
 from consilience.rails.contract import DepositOrder, Paid
 from consilience.rails.hold import HoldPayer
-from sdk.tests.client.payments.shops import COST, Shop, customer, settled, wallet_in
+from sdk.tests.client.payments.shops import COST, OFFER, Shop, customer, settled, wallet_in
 from sdk.tests.client.wires import Proxy
 
 TEST = "TEST/0"
@@ -119,3 +120,23 @@ async def test_what_is_written_down_for_an_ask_that_was_given_up_meanwhile_is_le
         assert await client.payments.spent_today(TEST) == Amount(COST, TEST)
         again = await client.ask("?", node=running.address, skill="words")
     assert again.cost == Amount(COST, TEST)
+
+
+async def test_the_budget_of_a_day_that_an_ask_holds_which_nobody_reads_is_found_out_before_another_is_refused(
+    tmp_path: Path,
+) -> None:
+    budget = Budget(per_ask="500 TEST/0", per_day="500 TEST/0")
+    shop = Shop(offers=[replace(OFFER, window=500)])  # so that the node needs no voucher beyond the first
+    async with shop.node.serving("127.0.0.1:0") as running, customer(tmp_path, budget=budget) as client:
+        async with client.stream("?", node=running.address, skill="words") as stream:
+            request_id = stream.detach()
+        assert await client.payments.spent_today(TEST) == Amount(500, TEST)
+        for _ in range(100):
+            if (await client.get(request_id, node=running.address)).final is not None:
+                break
+            await asyncio.sleep(0.1)
+        answer = await client.ask("?", node=running.address, skill="words")
+        (session,) = await settled(client)
+        spent = await client.payments.spent_today(TEST)
+    assert answer.cost == Amount(COST, TEST)
+    assert spent.value == session.spent == 2 * COST

@@ -107,7 +107,7 @@ async def test_a_node_that_forgets_sessions_gets_no_more_than_the_budget_of_a_da
 
     async with Taker(on_ask=forgetting) as shop, customer(tmp_path, rails=[shop.rail]) as client:
         failures: list[ConsilienceError] = []
-        for _ in range(4):
+        for _ in range(PER_DAY // DEPOSIT + 2):
             with pytest.raises(ConsilienceError) as error:
                 await client.ask("?", node=shop.address)
             failures.append(error.value)

@@ -29,6 +29,23 @@ def test_a_file_of_a_newer_version_is_not_touched(wallet: Wallet) -> None:
         Wallet.at(wallet.path)
 
 
+def test_a_file_of_the_version_before_goes_on(wallet: Wallet, specimens: Specimens) -> None:
+    session_id = specimens.open(wallet)
+    assert wallet.path is not None
+    wallet.close()
+    with closing(sqlite3.connect(wallet.path, isolation_level=None)) as database:
+        database.execute("ALTER TABLE asks DROP COLUMN shared")
+        database.execute("ALTER TABLE sessions DROP COLUMN close_asked")
+        database.execute("PRAGMA user_version = 1")
+    opened = [Wallet.at(wallet.path) for _ in range(2)]
+    later = Specimens().open(opened[0])
+    assert {session.session_id for session in opened[1].sessions()} == {session_id, later}
+    assert opened[1].closings.was_asked(session_id), "nobody knows any more who had it closed"
+    assert not opened[1].closings.was_asked(later)
+    for each in opened:
+        each.close()
+
+
 def test_a_file_that_is_no_wallet_is_told(tmp_path: Path) -> None:
     file = tmp_path / "wallet.sqlite"
     file.write_text("my precious notes, which are no database at all\n" * 20)
@@ -44,6 +61,7 @@ def test_a_wallet_of_the_first_version_goes_on(wallet: Wallet, specimens: Specim
     wallet.close()
     with closing(sqlite3.connect(wallet.path, isolation_level=None)) as database:
         database.execute("ALTER TABLE asks DROP COLUMN shared")
+        database.execute("ALTER TABLE sessions DROP COLUMN close_asked")
         database.execute("PRAGMA user_version = 1")
     with closing(Wallet.at(wallet.path)) as renewed:
         exposure = specimens.intent(request_id(1)).exposure

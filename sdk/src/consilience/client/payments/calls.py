@@ -73,7 +73,8 @@ class PaymentCalls:
         Raises:
             SkillUnknownError, ModelUnknownError: There is none such.
             TermsRefusedError: It is not priced in this asset; the detail lists those that it is priced in.
-            ProtocolError: The quote is not the one that was asked for (PAY-QUO-004).
+            ProtocolError: The quote is not the one that was asked for (PAY-QUO-004). `CardOutdatedError`: it rests on
+                another card than the route.
         """
         header = self._caller.header(QUOTE_METHOD, route.card.value)
         call = GetQuoteCall(header=header, skill_id=skill_id, model_id=model_id, asset=asset)

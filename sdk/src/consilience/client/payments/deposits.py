@@ -31,6 +31,14 @@ PAUSES_SECONDS = (0.1, 0.3, 1.0, 2.0)
 Standing = tuple[TransferStatus, Signed[SessionState]]
 """How a deposit stands, and what its node told of the session at last."""
 
+DENIED = (
+    "; the node says that it failed, and the rail that the money has left, so it is not made again: ask whoever runs"
+    " the node, or let go of it with `consilience sessions close`, and it counts as spent"
+)
+
+PAY_SECONDS = 30.0
+"""How long a rail may take to pay: what is not known by then is PENDING, and the next attempt asks again."""
+
 
 class Deposits:
     """Makes deposits.
@@ -49,6 +57,7 @@ class Deposits:
         self._wallet = wallet
         self._calls = calls
         self._settlements = settlements
+        self._denied: set[bytes] = set()  # of which the rail says that they were sent, and the node that they failed
         self._moving: dict[Digest, tuple[PublicKey, Amount]] = {}  # by the session that it goes into
 
     def moving_to(self, payee: PublicKey) -> Amount | None:
@@ -183,7 +192,11 @@ class Deposits:
         rail = rail_of(terms.value, rails=self._rails)
         self._moving[session.session_id] = terms.value.payee, Amount(deposit.amount, terms.value.asset)
         for pause in (*PAUSES_SECONDS, None):
-            paid = await rail.pay(order, instruction)
+            try:
+                async with asyncio.timeout(PAY_SECONDS):
+                    paid = await rail.pay(order, instruction)
+            except TimeoutError:
+                return TransferStatus.PENDING, state
             status, told = await self._confirm(session, paid, instruction=instruction, route=route)
             if status is not TransferStatus.PENDING or pause is None:
                 return status, told or state
@@ -223,6 +236,8 @@ class Deposits:
             session.session_id, deposit_id=instruction.deposit_id, proof=paid.proof, route=route
         )
         await self._settlements.note_state(state)
+        if status is TransferStatus.FAILED:
+            self._denied.add(instruction.deposit_id)
         # Money has left by the payer's own rail: that it never came is no word on which to send more.
         return TransferStatus.SUCCEEDED if status is TransferStatus.SUCCEEDED else TransferStatus.PENDING, state
 
@@ -245,9 +260,11 @@ class Deposits:
         asset, session_id = asset_of(session), session.session_id
         amount = Amount(deposit.amount, asset)
         if status is TransferStatus.PENDING:
+            denied = deposit.transfer_id in self._denied
             raise DepositPendingError(
                 f"a deposit of {amount} has not arrived: session {session_id.hex()},"
-                f" deposit {deposit.transfer_id.hex()}, on the rail {session.terms.value.rail_id}",
+                f" deposit {deposit.transfer_id.hex()}, on the rail {session.terms.value.rail_id}"
+                + (DENIED if denied else ""),
                 session_id=session_id,
                 deposit_id=deposit.transfer_id,
                 asset=asset,

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from datetime import UTC
 
@@ -22,9 +23,9 @@ from consilience.client.payments.wallet_rows import WalletSession, WalletTransfe
 from consilience.client.payments.withdrawals import Withdrawals
 from consilience.client.routes import Route
 from consilience.envelopes import Signed
-from consilience.errors import RefusedError, UsageError
+from consilience.errors import ProtocolError, RefusedError, UsageError
 from consilience.nodes import NodeCard, Skill
-from consilience.payments import Amount, Hold, Quote, Receipt
+from consilience.payments import Amount, CardOutdatedError, Hold, Quote, Receipt
 from consilience.tariffs import Rail, Tariff
 from consilience.units import Digest, RequestId
 
@@ -86,8 +87,14 @@ class PaymentDesk:
             ProtocolError, TransportError: As `Client.ask`.
         """
         check_node(node)
-        route = await self._caller.cards.route(node)
-        quote = await PaymentCalls(self._caller).quote(skill_id=skill, model_id=model, asset=asset, route=route)
+        calls, route = PaymentCalls(self._caller), await self._caller.cards.route(node)
+        try:
+            quote = await calls.quote(skill_id=skill, model_id=model, asset=asset, route=route)
+        except CardOutdatedError as error:
+            held, route = route.card.digest, await self._caller.cards.refreshed(node)
+            if route.card.digest == held:
+                raise error.breach from None
+            quote = await calls.quote(skill_id=skill, model_id=model, asset=asset, route=route)
         if self._payer is not None and quote.value.tariff is not None:
             await self._payer.wallet.do(self._payer.wallet.quotes.keep, quote, card=route.card)
         return quote
@@ -108,10 +115,18 @@ class PaymentDesk:
         return await self._paying.settlements.catch_up(session, route=route)
 
     async def close_session(self, session_id: Digest) -> WalletSession:
-        """Ends a session: what was authorized and not spent is the payer's again. Raises as `refresh`."""
+        """Ends a session: what was authorized and not spent is the payer's again. Raises as `refresh`.
+
+        A deposit that is still on its way into it counts as spent from now on.
+        """
         session, route = await self._at(session_id)
+        wallet = self._paying.wallet
+        with contextlib.suppress(ProtocolError):  # of a node that breaks rules, a session is closed all the same
+            await self._paying.deposits.revisit(session, route=route)
+        await wallet.do(wallet.closings.ask, session_id)
         state = await self._paying.calls.close(session_id, route=route)
         await self._paying.settlements.note_state(state)
+        await wallet.do(wallet.transfers.abandon, session_id, day=self._caller.clock().astimezone(UTC).date())
         return await self._paying.settlements.catch_up(session, route=route)
 
     async def withdraw(self, session_id: Digest, *, amount: int | None = None) -> WalletTransfer:

@@ -14,8 +14,8 @@ from consilience.client.payments.wallets import Wallet
 from consilience.client.questions import Question
 from consilience.client.routes import Route
 from consilience.envelopes import Signed
-from consilience.errors import BudgetExceededError, UsageError
-from consilience.nodes import Skill, tighter_limits
+from consilience.errors import BudgetAssetError, BudgetExceededError, UsageError
+from consilience.nodes import NodeCard, Skill, tighter_limits
 from consilience.payments import Amount, Budget, Quote, least_cost, question_cost
 from consilience.units import Digest, PublicKey
 
@@ -108,14 +108,17 @@ class Intents:
             )
         return min(value.max_charge, value.total_max_charge, per_ask, left)
 
-    def begin(self, purchase: Purchase, *, quote: Signed[Quote], most: int, session_id: Digest) -> Begun:
-        """Writes an ask down.
+    def begin(
+        self, purchase: Purchase, *, quote: Signed[Quote], most: int, session_id: Digest, whole: bool = False
+    ) -> Begun | None:
+        """Writes an ask down; None: the session has no room for the whole of it.
 
         Args:
             purchase: The ask.
             quote: What it costs.
             most: What it may cost, as `most` has said.
             session_id: Out of which it is paid.
+            whole: Whether there has to be room for the most; else the ask may come to what there is.
 
         Raises:
             BudgetExceededError: Another ask took what was left of the day's budget.
@@ -124,6 +127,8 @@ class Intents:
         session = self._wallet.session(session_id)
         if session is None:
             raise RuntimeError("a session that was chosen is gone from the wallet")
+        if whole and session.room < most:
+            return None
         return self._begin(purchase, quote=quote, most=most, session=session)
 
     def _begin(self, purchase: Purchase, *, quote: Signed[Quote], most: int, session: WalletSession) -> Begun:
@@ -148,7 +153,42 @@ class Intents:
         return begun, session
 
 
+def purchase_of(question: Question, *, skill: Skill, route: Route, payer: PublicKey, budget: Budget) -> Purchase:
+    """Returns what is about to be paid for; the arguments are those of `Purchase`.
+
+    Raises:
+        BudgetAssetError: The card has no price for it in the asset of the budget.
+        UsageError: What it may cost is in another asset than the budget.
+    """
+    per_ask = _per_ask(question, budget=budget)
+    _check_asset(skill, asset=budget.asset, card=route.card.value)
+    return Purchase(question=question, skill=skill, route=route, payer=payer, budget=budget, per_ask=per_ask)
+
+
 def _size(question: Question) -> int:
     """Returns the bytes of a question."""
     parts = (part for turn in question.turns for part in turn.parts)
     return sum(len(part.data) if isinstance(part, Blob) else len(part.encode()) for part in parts)
+
+
+def _per_ask(question: Question, *, budget: Budget) -> int:
+    """Returns the most that a question may cost, in units of the asset of the budget."""
+    most = question.max_charge
+    if most is None:
+        return budget.per_ask.value
+    if most.asset != budget.asset:
+        raise UsageError(f"max_charge is in {most.asset}, and the budget in {budget.asset}; nothing was sent")
+    return min(most.value, budget.per_ask.value)
+
+
+def _check_asset(skill: Skill, *, asset: str, card: NodeCard) -> None:
+    """Checks that a skill has a price in an asset, by the card.
+
+    Raises:
+        BudgetAssetError: It has none.
+    """
+    taken = dict.fromkeys(tariff.asset for tariff in card.tariffs_of(skill))
+    if taken and asset not in taken:
+        raise BudgetAssetError(
+            f"{skill.id} is paid for in {' or '.join(taken)}, and the budget is in {asset}; nothing was sent"
+        )

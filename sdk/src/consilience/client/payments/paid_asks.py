@@ -46,6 +46,7 @@ class PaidAsk:
         intent: What was written down before.
         session: Out of what it is paid, as it was then.
         card: That of the node, which the quote rests on.
+        has_opened: Whether a session was opened for the ask, this one or one before.
         receipt: What was charged, checked; None: it has not come.
         breach: What the node broke, where it is not paid any more.
         on_breach: Told of a breach that is found while the answer is read.
@@ -58,6 +59,7 @@ class PaidAsk:
     calls: PaymentCalls
     settlements: Settlements
     courier: VoucherCourier
+    has_opened: bool = False
     receipt: Signed[Receipt] | None = None
     breach: ProtocolError | None = None
     on_breach: Callable[[ProtocolError], None] = _nobody

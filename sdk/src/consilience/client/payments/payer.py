@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from consilience.client.caller import Caller
 from consilience.client.payments.calls import PaymentCalls
 from consilience.client.payments.deposits import Deposits
-from consilience.client.payments.intents import Begun, Intents, Purchase
+from consilience.client.payments.intents import Begun, Intents, Purchase, purchase_of
 from consilience.client.payments.live_asks import LiveAsks
 from consilience.client.payments.paid_asks import PaidAsk
 from consilience.client.payments.sessions import Sessions
@@ -25,19 +25,19 @@ from consilience.envelopes import Signed
 from consilience.errors import (
     AnswerUnknownError,
     BalanceTooLowError,
-    BudgetAssetError,
     BudgetExceededError,
     ConsilienceError,
     ProtocolError,
     QuoteInvalidError,
     RefusedError,
     SessionUnknownError,
-    UsageError,
+    Stake,
 )
-from consilience.nodes import NodeCard, Skill
+from consilience.nodes import Skill
 from consilience.payments import Budget, Quote
 from consilience.rails.contract import PayerRail
-from consilience.units import Digest, RequestId
+from consilience.tariffs import Backing
+from consilience.units import Digest, PublicKey, RequestId
 
 CLOSE_SECONDS = 2.0
 """How long closing waits for receipts to be acknowledged."""
@@ -86,6 +86,7 @@ class Payer:
         )
         self.intents = Intents(wallet, sessions=self.sessions, live=self._live, clock=caller.clock)
         self._caller = caller
+        self._quoting: dict[PublicKey, asyncio.Lock] = {}  # so that many asks at once need one price
         self._couriers: dict[Digest, VoucherCourier] = {}
         self._unacknowledged: dict[Digest, bool] = {}  # whether receipts came since the last call
         self._tasks: set[asyncio.Task[None]] = set()
@@ -105,39 +106,25 @@ class Payer:
             BudgetExceededError: It costs more than may be spent; nothing was sent.
             BudgetAssetError: The card has no price for it in the asset of the budget; nothing was sent.
             UsageError: No rail of the client can pay the node; a deposit is missing.
-            RefusedError, ProtocolError, TransportError: As `PaymentCalls`.
+            RefusedError, ProtocolError, TransportError: As `PaymentCalls`. `CardOutdatedError`: it helps to go on with
+                the newest card of the node.
         """
         budget = self.budget
         if budget is None or not budget.most:
             raise BudgetExceededError(f"{skill.id} costs something, and the client has no budget; nothing was sent")
-        per_ask = _per_ask(question, budget=budget)
-        _check_asset(skill, asset=budget.asset, card=route.card.value)
-        purchase = Purchase(
-            question=question,
-            skill=skill,
-            route=route,
-            payer=self.calls.signer.public_key,
-            budget=budget,
-            per_ask=per_ask,
-        )
-        lock = self.sessions.lock(route.card.value.node_id)
-        async with lock:  # who opens a session, or fills one, has done so
-            pass
-        begun = await self._begun(self.wallet.do(self.intents.at_once, purchase))
+        payer = self.calls.signer.public_key
+        purchase = purchase_of(question, skill=skill, route=route, payer=payer, budget=budget)
+        try:
+            begun = await self._bought(purchase)
+        except BudgetExceededError:  # perhaps since nobody knows yet what an ask has cost that broke off
+            async with self.sessions.lock(route.card.value.node_id):
+                await self.sessions.look_again(payer, read=self._live.names(), asset=budget.asset, route=route)
+            begun = await self._bought(purchase)
         if begun is None:
-            async with lock:
-                quote = await self._quote(purchase)
-                if quote.value.tariff is None:
-                    return None
-                most = await self.wallet.do(self.intents.most, purchase, quote=quote)
-                read = self._live.names()
-                session = await self.sessions.for_ask(quote, ceiling=most, budget=budget, read=read, route=route)
-                begin = self.wallet.do(
-                    self.intents.begin, purchase, quote=quote, most=most, session_id=session.session_id
-                )
-                begun = await self._begun(begin)
+            return None
         intent, session = begun
         paid = self._paid(intent, session, route=route)
+        paid.has_opened = self.sessions.take_fresh(session.session_id)
         paid.take_along(intent.voucher)
         return paid
 
@@ -166,6 +153,10 @@ class Payer:
 
         Returns:
             Whether the same ask can be sent again; else it is signed anew, with another payment.
+
+        Raises:
+            RefusedError: The refusal itself, where its session is not used any more and one was opened for this ask
+                already: it is given one. Whatever is left in a session that was given up is its `stake`.
         """
         match failure:
             case BalanceTooLowError():
@@ -180,6 +171,11 @@ class Payer:
             case _:  # closed, perhaps by another process
                 await self.settlements.note_state(await self.calls.session(paid.intent.session_id, route=route))
         await self.dropped(paid)
+        session = await self.wallet.do(self.wallet.session, paid.intent.session_id)
+        if session is not None and session.trouble:
+            failure.stake = await self._left_in(session)
+        if paid.has_opened and session is not None and not session.is_usable:
+            raise failure
         return False
 
     async def dropped(self, paid: PaidAsk) -> None:
@@ -223,6 +219,49 @@ class Payer:
             await courier.close()
         if self._owns_wallet:
             await asyncio.to_thread(self.wallet.close)
+
+    async def _left_in(self, session: WalletSession) -> Stake:
+        brought = await self.wallet.do(self.wallet.transfers.brought, session.session_id)
+        return Stake(asset=session.terms.value.asset, left=max(0, brought - session.spent + session.refunded))
+
+    async def _bought(self, purchase: Purchase) -> Begun | None:
+        """Writes down what is about to be paid, out of a session with money for it; None: it is free."""
+        payee = purchase.route.card.value.node_id
+        begun = await self._at_once(purchase)
+        if begun is None:
+            async with self._quoting.setdefault(payee, asyncio.Lock()):
+                quote = await self._quote(purchase)
+            if quote.value.tariff is None:
+                return None
+            begun = await self._at_once(purchase)
+        if begun is None:
+            async with self.sessions.lock(payee):
+                begun = await self._at_once(purchase) or await self._brought(purchase, quote=quote)
+        return begun
+
+    async def _at_once(self, purchase: Purchase) -> Begun | None:
+        return await self._begun(self.wallet.do(self.intents.at_once, purchase))
+
+    async def _brought(self, purchase: Purchase, *, quote: Signed[Quote]) -> Begun | None:
+        """Brings money for an ask, and writes down what is about to be paid."""
+        most = await self.wallet.do(self.intents.most, purchase, quote=quote)
+        for attempt in range(2):
+            session = await self.sessions.for_ask(
+                quote, ceiling=most, budget=purchase.budget, read=self._live.names(), route=purchase.route
+            )
+            may_be_filled = not attempt and session.terms.value.backing is not Backing.CREDIT
+            begin = self.wallet.do(
+                self.intents.begin,
+                purchase,
+                quote=quote,
+                most=most,
+                session_id=session.session_id,
+                whole=may_be_filled,
+            )
+            begun = await self._begun(begin)
+            if begun is not None:  # else the rail takes small deposits, or an ask that needed no lock has taken of it
+                break
+        return begun
 
     async def _begun(self, writing: Coroutine[Any, Any, B]) -> B:
         """Returns what is written down about an ask; where nobody waits for that any more, it is let go of."""
@@ -342,26 +381,3 @@ async def _told(work: Coroutine[Any, Any, None]) -> None:
         _LOGGER.warning("a node broke the rules of payments: %s", error)
     except ConsilienceError as error:
         _LOGGER.info("a payment is left for later: %s", error)
-
-
-def _per_ask(question: Question, *, budget: Budget) -> int:
-    """Returns the most that a question may cost, in units of the asset of the budget."""
-    most = question.max_charge
-    if most is None:
-        return budget.per_ask.value
-    if most.asset != budget.asset:
-        raise UsageError(f"max_charge is in {most.asset}, and the budget in {budget.asset}; nothing was sent")
-    return min(most.value, budget.per_ask.value)
-
-
-def _check_asset(skill: Skill, *, asset: str, card: NodeCard) -> None:
-    """Checks that a skill has a price in an asset, by the card.
-
-    Raises:
-        BudgetAssetError: It has none.
-    """
-    taken = dict.fromkeys(tariff.asset for tariff in card.tariffs_of(skill))
-    if taken and asset not in taken:
-        raise BudgetAssetError(
-            f"{skill.id} is paid for in {' or '.join(taken)}, and the budget is in {asset}; nothing was sent"
-        )

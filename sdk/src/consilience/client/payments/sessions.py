@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from datetime import UTC
 
 from consilience._wire.envelopes import seal
 from consilience.client.payments.calls import PaymentCalls
 from consilience.client.payments.deposits import Deposits, rail_of
-from consilience.client.payments.settlements import Settlements
+from consilience.client.payments.settlements import ENDED, Settlements
 from consilience.client.payments.wallet_rows import WalletSession
 from consilience.client.payments.wallets import Wallet
 from consilience.client.routes import Route
 from consilience.envelopes import Signed
-from consilience.errors import RailMissingError, SessionUnknownError, UsageError
+from consilience.errors import BudgetExceededError, ConsilienceError, RailMissingError, SessionUnknownError, UsageError
 from consilience.identity import format_node_id
 from consilience.payments import Amount, Budget, Quote, SessionTerms
 from consilience.payments.sessions import SALT_BYTES
@@ -26,10 +28,15 @@ from consilience.units import Digest, PublicKey, RequestId
 
 ASKS_PER_DEPOSIT = 3
 """The first deposit is made for as many asks at their ceilings, within the budget of a day and the bounds of the rail;
-each further one doubles what there is, so that many asks at once need few."""
+each further one doubles what was brought and not paid back, so that many asks at once need few."""
+
+MOST_ASKS_PER_DEPOSIT = 16
+"""A deposit is for no more asks at their ceilings than that, unless the rail takes larger ones alone."""
 
 LOOK_SECONDS = 10.0
 """After which a session is looked at again on which an ask runs that nobody reads here: it may have ended."""
+
+_LOGGER = logging.getLogger(__name__)
 
 LOST = "the node does not know it any more"
 
@@ -60,6 +67,7 @@ class Sessions:
         self._settlements = settlements
         self._deposits = deposits
         self._locks: dict[PublicKey, asyncio.Lock] = {}
+        self._fresh: set[Digest] = set()  # opened here, and out of which no ask was paid yet
         self._seen: dict[Digest, float] = {}  # when the state of a session was asked for, by the monotonic clock
 
     def lock(self, payee: PublicKey) -> asyncio.Lock:
@@ -82,6 +90,7 @@ class Sessions:
             route: To the node.
 
         Raises:
+            BudgetExceededError: More would lie at the node than the budget of a day.
             UsageError: A deposit failed, or a part of the first one was kept. `DepositPendingError`: it has not
                 arrived. `RailMissingError`: no rail of the client can pay this node.
             TermsRefusedError, DepositInvalidError: The node does not take what its card offers.
@@ -103,6 +112,30 @@ class Sessions:
         known = [one for one in self._known(quote) if one.session_id in self._seen]
         best = _best(known, ceiling=ceiling, read=read)
         return best if best is not None and best.room >= ceiling else None
+
+    async def look_again(self, payer: PublicKey, *, read: AbstractSet[RequestId], asset: str, route: Route) -> None:
+        """Finds out what asks have cost that nobody reads here: until then they hold the budget of their day.
+
+        Args:
+            payer: Whose asks.
+            read: Those that are read by this client.
+            asset: What they are paid in.
+            route: To the node.
+        """
+        for session in await self._wallet.do(
+            self._wallet.sessions, payer=payer, payee=route.card.value.node_id, asset=asset
+        ):
+            if not session.asks <= read and not session.trouble:
+                try:
+                    await self._looked_at(session, others=True, route=route)
+                except ConsilienceError as error:
+                    _LOGGER.info("what asks of a session have cost is found out later: %s", error)
+
+    def take_fresh(self, session_id: Digest) -> bool:
+        """Tells whether a session was opened for the ask that is about to be paid out of it; so it is for one alone."""
+        is_fresh = session_id in self._fresh
+        self._fresh.discard(session_id)
+        return is_fresh
 
     def forget(self, session_id: Digest) -> None:
         """Has the node asked again how a session stands, before it is used the next time."""
@@ -167,6 +200,7 @@ class Sessions:
         state, _ = await self._calls.open(signed, route=route)
         await self._settlements.note_state(state)
         self._seen[signed.digest] = time.monotonic()
+        self._fresh.add(signed.digest)
         opened = await self._wallet.do(self._wallet.session, signed.digest)
         if opened is None:
             raise RuntimeError("a session that was written down is gone from the wallet")
@@ -176,10 +210,10 @@ class Sessions:
         self, session: WalletSession, quote: Signed[Quote], *, ceiling: int, budget: Budget, route: Route
     ) -> WalletSession:
         """Brings money into a session; where it may be lost on the way, one window first (PAY-DEP-004)."""
-        amount = self._deposit_for(session, ceiling=ceiling, budget=budget, route=route)
+        offer = _offer_for(session, route=route)
+        amount = await self._wallet.do(self._deposit_for, session, ceiling=ceiling, budget=budget, offer=offer)
         untried = session.state is None or session.state.value.deposited == 0
         if untried and rail_of(session.terms.value, rails=self._rails).sends_money:
-            offer = _offer_for(session, route=route)
             least = offer.min_deposit if offer is not None else 0
             first = max(quote.value.window, least)
             if 0 < first < amount:
@@ -203,19 +237,49 @@ class Sessions:
         ours = ", ".join(f"{rail.id} on {rail.network}" for rail in self._rails) or "none"
         raise RailMissingError(f"no rail of this client can pay the node in {asset}: it takes {offered}; yours: {ours}")
 
-    def _deposit_for(self, session: WalletSession, *, ceiling: int, budget: Budget, route: Route) -> int:
-        """Returns how much to deposit: enough for this ask, better for several, within day, rail and need."""
+    def _deposit_for(self, session: WalletSession, *, ceiling: int, budget: Budget, offer: Rail | None) -> int:
+        """Returns how much to deposit: enough for this ask, better for several, within day, rail and need.
+
+        A step of the wallet.
+
+        Raises:
+            BudgetExceededError: With that, more than the budget of a day would lie at the node.
+            UsageError: The node takes larger deposits alone.
+        """
+        asset, per_day = session.terms.value.asset, budget.per_day.value
         missing = ceiling - session.room
-        before = session.state.value.deposited if session.state else 0
-        wanted = max(missing, min(max(ceiling * ASKS_PER_DEPOSIT, before), budget.per_day.value))
-        offer = _offer_for(session, route=route)
-        if offer is None:
-            return wanted
-        wanted = max(wanted, offer.min_deposit)
-        if wanted > max(budget.per_day.value, missing):
-            least = Amount(offer.min_deposit, session.terms.value.asset)
-            raise UsageError(f"the node takes deposits from {least} on, which is more than the budget of a day")
-        return min(wanted, offer.max_deposit) if offer.max_deposit else wanted
+        lying = self._lying(session)
+        today = self._wallet.spent_on(self._calls.now.astimezone(UTC).date(), asset=asset)
+        before = session.state.value.deposited - session.state.value.withdrawn if session.state else 0
+        useful = min(max(ceiling * ASKS_PER_DEPOSIT, before), ceiling * MOST_ASKS_PER_DEPOSIT)
+        wanted = max(missing, min(useful, per_day - max(lying, today)))
+        least = offer.min_deposit if offer is not None else 0
+        if least > per_day:
+            raise UsageError(
+                f"the node takes deposits from {Amount(least, asset)} on, which is more than the budget of a day"
+            )
+        if max(missing, least) > per_day - lying:
+            raise BudgetExceededError(
+                f"{Amount(lying, asset)} lie at the node that are not spent, and the ask needs another deposit of"
+                f" {Amount(max(missing, least), asset)}: together that is more than {budget.per_day}, the budget of a"
+                " day; nothing was sent"
+            )
+        wanted = max(wanted, least)
+        return min(wanted, offer.max_deposit) if offer is not None and offer.max_deposit else wanted
+
+    def _lying(self, session: WalletSession) -> int:
+        """Returns what lies at a payee that is not spent, in a session that is to be filled and in those beside it.
+
+        What is left in one that was given up counts as spent; one that the payer has closed is the payer's to empty.
+        """
+        agreed = session.terms.value
+        beside = [
+            self._wallet.transfers.brought(one.session_id) - one.spent + one.refunded
+            for one in self._wallet.sessions(payer=agreed.payer, payee=agreed.payee, asset=agreed.asset)
+            if one.session_id != session.session_id and not one.trouble and one.status not in ENDED
+        ]
+        # A deposit that is on its way into the session itself goes on in the place of another.
+        return max(0, session.available - session.spent) + sum(max(0, unspent) for unspent in beside)
 
 
 def address_of(route: Route) -> str:

@@ -13,8 +13,14 @@ from consilience.client.routes import Route
 from consilience.envelopes import Signed
 from consilience.errors import AnswerUnknownError, ProtocolError
 from consilience.nodes import NodeCard
-from consilience.payments import Receipt, SessionState, check_receipt, check_refund
+from consilience.payments import Receipt, SessionState, SessionStatus, check_receipt, check_refund
 from consilience.units import Digest
+
+ENDED = frozenset({SessionStatus.CLOSING, SessionStatus.CLOSED})
+"""How a session stands that takes no more asks."""
+
+CLOSED = "the node has closed it, and nobody here had asked for that"
+"""Why a session is not used any more that its node has ended by itself."""
 
 
 class Settlements:
@@ -32,9 +38,12 @@ class Settlements:
         self._caller = caller
 
     async def note_state(self, state: Signed[SessionState]) -> None:
-        """Keeps what a node told of a session."""
+        """Keeps what a node told of a session; one that the node has closed by itself is given up."""
+        session_id, wallet = state.value.session_id, self._wallet
         voucher = voucher_in(state, payer=self._calls.signer.public_key)
-        await self._wallet.do(self._wallet.note_state, state, voucher=voucher)
+        await wallet.do(wallet.note_state, state, voucher=voucher)
+        if state.value.status in ENDED and not await wallet.do(wallet.closings.was_asked, session_id):
+            await wallet.do(wallet.give_up, session_id, trouble=CLOSED, now=self._calls.now)
 
     async def give_up(self, session_id: Digest, error: ProtocolError) -> None:
         """Notes that a session is not used any more, since its node broke the rules."""

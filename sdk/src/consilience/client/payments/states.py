@@ -8,7 +8,7 @@ from consilience.client.peers import held_to_protocol
 from consilience.envelopes import Signed
 from consilience.errors import ProtocolError
 from consilience.nodes import NodeCard
-from consilience.payments import Account, SessionState, SessionStatus, Voucher
+from consilience.payments import Account, CardOutdatedError, SessionState, SessionStatus, Voucher
 from consilience.payments.sessions import AccountError
 from consilience.units import Digest, PublicKey
 
@@ -24,12 +24,13 @@ def check_state(state: Signed[SessionState], *, session_id: Digest, card: NodeCa
 
     Raises:
         ProtocolError: It is of another session or node, its counters do not fit, or the voucher is not the payer's.
+            `CardOutdatedError`: no key of the card has signed it.
     """
     value = state.value
     if value.session_id != session_id or value.node_id != card.node_id:
         raise ProtocolError("the state is of another session or node", requirement="PAY-SES-004")
     if not card.may_sign(value.signing_key, at=value.issue_time):
-        raise ProtocolError("the state is signed by a key that the card does not list", requirement="PAY-SES-004")
+        raise CardOutdatedError("the state is signed by a key that the card does not list", requirement="PAY-SES-004")
     closed = value.status is SessionStatus.CLOSED
     try:
         Account(

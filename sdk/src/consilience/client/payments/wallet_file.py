@@ -38,7 +38,8 @@ CREATE TABLE sessions (
     authorized INTEGER NOT NULL DEFAULT 0 CHECK (authorized >= 0),
     spent INTEGER NOT NULL DEFAULT 0 CHECK (spent >= 0),
     refunded INTEGER NOT NULL DEFAULT 0 CHECK (refunded BETWEEN 0 AND spent),
-    acknowledged INTEGER NOT NULL DEFAULT 0, trouble TEXT NOT NULL DEFAULT '', state BLOB
+    acknowledged INTEGER NOT NULL DEFAULT 0, trouble TEXT NOT NULL DEFAULT '', state BLOB,
+    close_asked INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE TABLE asks (
     request_id BLOB PRIMARY KEY,
@@ -73,9 +74,12 @@ CREATE TABLE withdrawals (
 _UPGRADES = {
     1: """
 ALTER TABLE asks ADD COLUMN shared INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE sessions ADD COLUMN close_asked INTEGER NOT NULL DEFAULT 0;
+UPDATE sessions SET close_asked = 1;
 """,
 }
-"""What makes the next version of a file out of each. Of the asks of version 1 nobody knows which ran beside them."""
+"""What makes the next version of a file out of each. Of version 1 nobody knows which asks ran beside each other,
+and who had its sessions closed."""
 
 _TABLES = {"asks", "days", "deposits", "quotes", "receipts", "sessions", "withdrawals"}
 """Of every version of the schema, together in no other database of ours."""

@@ -84,6 +84,23 @@ class WalletTransfers:
                 give_up(database, asset=asset, day=day.isoformat(), amount=kept)
             return credited
 
+    def abandon(self, session_id: Digest, *, day: date) -> None:
+        """Counts as spent on a day, in UTC, what may be on its way into a session that is closed: it is not waited for.
+
+        What is left in one that was given up counts already.
+        """
+        with self._file.transaction() as database:
+            abandoned = database.execute(
+                "UPDATE deposits SET status = 'FAILED' WHERE session_id = ? AND status = 'PENDING'"
+                " RETURNING amount, instruction IS NOT NULL",
+                (session_id,),
+            ).fetchall()
+            asset = database.execute(
+                "SELECT asset FROM sessions WHERE session_id = ? AND trouble = ''", (session_id,)
+            ).fetchone()
+            if (amount := sum(each for each, was_told in abandoned if was_told)) and asset is not None:
+                give_up(database, asset=asset[0], day=day.isoformat(), amount=amount)
+
     def deposits(self, session_id: Digest) -> tuple[WalletTransfer, ...]:
         """Returns the deposits of a session; `detail` is the encoded instruction, where there is one.
 

@@ -22,6 +22,7 @@ from typing import Any, ParamSpec, TypeVar
 from consilience._wire.envelopes import to_bytes
 from consilience.asks import Ask
 from consilience.client.payments.states import is_later
+from consilience.client.payments.wallet_closings import WalletClosings
 from consilience.client.payments.wallet_file import Database, WalletFile
 from consilience.client.payments.wallet_quotes import WalletQuotes
 from consilience.client.payments.wallet_receipts import WalletReceipts
@@ -68,6 +69,7 @@ class Wallet:
         file: Where it is kept.
 
     Attributes:
+        closings: The sessions that the payer has asked to be closed.
         quotes: The prices that were had.
         receipts: What was charged.
         transfers: Deposits and withdrawals.
@@ -76,6 +78,7 @@ class Wallet:
     def __init__(self, file: WalletFile) -> None:
         self._file = file
         self._steps = WalletSteps(file)
+        self.closings = WalletClosings(file)
         self.quotes = WalletQuotes(file)
         self.receipts = WalletReceipts(file)
         self.transfers = WalletTransfers(file)
