@@ -152,7 +152,7 @@ async def test_a_node_serves_the_successions_of_its_former_keys(key: KeyPair) ->
 
 
 @pytest.mark.parametrize("remembers", ["a database", "a file of its newest card"])
-@pytest.mark.parametrize("another", [KeyPair.generate().public_key, None])
+@pytest.mark.parametrize("another", [PublicKey(bytes(32)), None], ids=["another key", "none"])
 async def test_a_node_commits_to_one_next_root_key_for_good(
     tmp_path: Path, key: KeyPair, remembers: str, another: PublicKey | None
 ) -> None:
