@@ -135,6 +135,9 @@ async def test_only_the_key_that_the_last_card_commits_to_takes_over(tmp_path: P
     before = root.read_bytes()
     assert run("next-root", *state, "--output", key).returncode == 0
     assert run("next-root", *state, "--output", key).returncode == 5, "no key is written over another"
+    second = run("next-root", *state, "--output", tmp_path / "another.key")
+    assert (second.returncode, (tmp_path / "another.key").exists()) == (5, False)
+    assert "which no card has told yet" in second.stderr
 
     uncommitted = run("rotate-root", *state, "--key", key)
     assert uncommitted.returncode == 6
@@ -150,7 +153,16 @@ async def test_only_the_key_that_the_last_card_commits_to_takes_over(tmp_path: P
     committed = run("next-root", *state, "--output", tmp_path / "another.key")
     assert (committed.returncode, (tmp_path / "another.key").exists()) == (6, False)
     assert "commit to a next root key already" in committed.stderr
-    KeyPair.generate().save(tmp_path / "thief.key")
+    told, thief = file.parent / "state" / "next-root.txt", KeyPair.generate()
+    right = told.read_text()
+    for wrong in (f"{format_node_id(thief.public_key)}\n", "", None):
+        told.unlink() if wrong is None else told.write_text(wrong)
+        refused = run("serve", "--config", file, "--address", f"{HOST}:0", "--state-folder", file.parent / "state")
+        assert refused.returncode == 6
+        assert refused.stderr.startswith(str(told))
+        assert "Write the id into it that `next-root` printed" in refused.stderr
+    told.write_text(right)
+    thief.save(tmp_path / "thief.key")
     assert run("rotate-root", *state, "--key", tmp_path / "thief.key").returncode == 6
     assert root.read_bytes() == before
     assert run("rotate-root", *state, "--key", key).returncode == 0

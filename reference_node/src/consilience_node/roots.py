@@ -11,7 +11,7 @@ from pathlib import Path
 
 from consilience.envelopes import Signed
 from consilience.errors import AddressInvalidError, KeyFileError, SuccessionInvalidError, UsageError
-from consilience.identity import KeyPair, format_node_id, parse_node_id
+from consilience.identity import KeyPair, format_node_id, next_root_digest, parse_node_id
 from consilience.nodes import KeySuccession, NodeCard
 from consilience.reviews import OpenRecord
 from consilience.server import succession, succession_record
@@ -38,6 +38,12 @@ class CommittedError(KeyFileError):
     """The cards of the node tell its next root key already."""
 
     remedy = "Hand over to that key with `rotate-root`; then make the one that comes after it."
+
+
+class NextRootError(KeyFileError):
+    """What tells the next root key does not, or tells another one."""
+
+    remedy = "Write the id into it that `next-root` printed when that key was made."
 
 
 class LostRootKeyError(KeyFileError):
@@ -74,15 +80,20 @@ def make_next_root(file: Path, *, config: Config) -> PublicKey:
 
     Raises:
         NoRootKeyError: The node has no root key yet.
-        UsageError: The file exists, or its folder does not.
+        UsageError: The file exists, or its folder does not, or another key was made that no card tells yet.
         CommittedError: The last card of the node commits to a key already.
         KeyFileError: A file cannot be read or written.
     """
-    root = root_key(config)
-    _check_uncommitted(root, config=config)
+    if _commitment(root_key(config).public_key, config=config):
+        raise CommittedError("the cards of the node commit to a next root key already, and who saw one takes no other")
     if not file.parent.is_dir():  # is not made: it may be where a medium that is away would be
         raise UsageError(f"there is no folder {file.parent}; is the medium there on which the key is to be kept?")
     told, key = StateFolder.of(config).next_root, KeyPair.generate()
+    if next_root_of(config) is not None:
+        raise UsageError(
+            f"{told} tells a next root key already, which no card has told yet: start the node, so that one does, or"
+            " remove that file to make another key"
+        )
     try:
         key.save(file)
         told.write_text(f"{format_node_id(key.public_key)}\n", encoding="ascii")
@@ -127,16 +138,24 @@ def next_root_of(config: Config) -> PublicKey | None:
     """Returns the root key to which the cards of a node are to commit, or None.
 
     Raises:
-        KeyFileError: The file that tells it is damaged.
+        NextRootError: The file that tells it is damaged, or tells another one than the last card of the node.
     """
     path = StateFolder.of(config).next_root
-    try:
-        following = parse_node_id(path.read_text(encoding="ascii").strip())
-    except FileNotFoundError:
+    if not path.exists() and not StateFolder.of(config).card.exists():
         return None
+    present = root_key(config).public_key
+    try:
+        following: PublicKey | None = parse_node_id(path.read_text(encoding="ascii").strip())
+    except FileNotFoundError:
+        following = None
     except (OSError, UnicodeDecodeError, AddressInvalidError) as error:
-        raise KeyFileError(f"{path} does not tell a root key: {error}") from error
-    return None if following == root_key(config).public_key else following
+        raise NextRootError(f"{path} does not tell a root key: {error}") from error
+    if following == present:  # the hand-over to it was not finished
+        following = None
+    committed = _commitment(present, config=config)
+    if committed and (following is None or next_root_digest(following) != committed):
+        raise NextRootError(f"{path} does not tell the key that the cards of the node have committed to (NODE-KEY-004)")
+    return following
 
 
 def successions_of(config: Config) -> tuple[OpenRecord, ...]:
@@ -152,12 +171,11 @@ def successions_of(config: Config) -> tuple[OpenRecord, ...]:
     return tuple(record for record in records if _old_root(record) not in {None, present})
 
 
-def _check_uncommitted(root: KeyPair, *, config: Config) -> None:
-    """Refuses to make a next root key where the cards of the present one have told another: they go on doing so."""
+def _commitment(root: PublicKey, *, config: Config) -> bytes:
+    """Returns the `next_root_digest` of the last card of a root key, or nothing: its cards go on telling the same."""
     path = StateFolder.of(config).card
     last = kept_record(path).object.value if path.exists() else None
-    if isinstance(last, NodeCard) and last.node_id == root.public_key and last.next_root_digest:
-        raise CommittedError("the cards of the node commit to a next root key already, and who saw one takes no other")
+    return last.next_root_digest if isinstance(last, NodeCard) and last.node_id == root else b""
 
 
 def _hand_over(*, old: KeyPair, new: KeyPair, config: Config) -> None:

@@ -140,6 +140,34 @@ async def test_a_free_ask_costs_the_engine_nothing_more() -> None:
     assert skill.engine.counts == 1
 
 
+async def test_an_answer_that_reaches_its_ceiling_says_so_and_what_was_read() -> None:
+    skill = plain(Usage(prompt_tokens=500), *words("one two three"))
+    async with served(skill, offers=[replace(OFFER, max_charge=700)]) as node:
+        paid = await bought(node)
+    assert (paid.result.outcome, paid.result.stop_reason) == (Outcome.TRUNCATED, StopReason.CHARGE_LIMIT)
+    assert (paid.result.text, paid.receipt.charge) == ("one two", 700)
+    assert read_by(paid) == ("script", 500)
+
+
+async def test_an_answer_from_knowledge_that_reaches_its_ceiling_says_so_and_what_was_read(
+    retriever: Retriever,
+) -> None:
+    skill = grounded(retriever, Usage(prompt_tokens=50), *words("A waterfall is water that falls."))
+    async with served(skill, offers=[replace(OFFER, max_charge=350)]) as node:
+        paid = await bought(node, "What is a waterfall?")
+    assert (paid.result.outcome, paid.result.stop_reason) == (Outcome.TRUNCATED, StopReason.CHARGE_LIMIT)
+    assert (paid.receipt.usage.hidden_tokens, paid.receipt.charge) == (0, 350)
+    assert read_by(paid) == ("script", 50)
+
+
+def read_by(paid: Bought) -> tuple[str, int]:
+    """Returns which model read how many tokens, as the answer discloses it."""
+    answer = paid.result.answer.value
+    assert answer.model is not None
+    assert answer.intake is not None
+    return answer.model.id, answer.intake.prompt_tokens_used
+
+
 async def test_an_answer_from_knowledge_is_charged_by_the_tokens_of_its_words(retriever: Retriever) -> None:
     skill = grounded(retriever, Usage(prompt_tokens=50), *words("A waterfall is water that falls."))
     async with served(skill, offers=[OFFER]) as node:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 
 from consilience.asks import ByteSpan, DocumentSource, Intake, RetrievedChunk, Usage
 from consilience.nodes import Model
-from consilience_node.engines import Completion, ModelInfo
+from consilience_node.engines import Completion, Engine, EngineError, ModelInfo, Prompt
 from consilience_node.knowledge.retrieval import Passage, Retrieval
 
 MAX_QUOTE_CHARACTERS = 16_384
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def disclosed_model(info: ModelInfo, *, id: str) -> Model:  # noqa: A002 - the name of the field
@@ -60,6 +63,15 @@ def intake_of(prompt_tokens: int, *, retrieval: Retrieval | None = None, used: C
             for passage in (() if retrieval is None else retrieval.passages)
         ),
     )
+
+
+async def tokens_of_stopped(prompt: Prompt, *, engine: Engine) -> int:
+    """Returns the tokens of a prompt whose answer was stopped before the engine could tell them; 0: it cannot now."""
+    try:
+        return await engine.count_tokens(prompt)
+    except EngineError as error:
+        _LOGGER.warning("the engine does not tell how long the question of a stopped answer was: %s", error)
+        return 0
 
 
 def source_of(passage: Passage, *, quoted: bool = True) -> DocumentSource:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
@@ -23,7 +23,7 @@ from consilience_node.knowledge.prompt import MAX_ANSWER_TOKENS, grounded_messag
 from consilience_node.knowledge.retrieval import Passage, Retrieval, Retriever
 from consilience_node.knowledge.wording import echoes, support
 from consilience_node.skills.conversations import messages_of, prompt_of
-from consilience_node.skills.disclosures import hidden_usage_of, intake_of, source_of, usage_of
+from consilience_node.skills.disclosures import hidden_usage_of, intake_of, source_of, tokens_of_stopped, usage_of
 from consilience_node.skills.refusals import failure_of, require_prompt_fits
 
 NO_DRAFT = "the ask allows no hidden tokens, and the words of the model may have to be withheld"
@@ -60,7 +60,17 @@ class GroundedSkill:
 
     async def answer(self, ask: IncomingAsk) -> AsyncIterator[Item]:
         """Tells what it is at, then answers, quotes or abstains, and names its source."""
-        found = await self._find(ask)
+        found, draft = await self._find(ask), _Draft()
+        try:
+            async with aclosing(self._answered(found, ask=ask, draft=draft)) as items:
+                async for item in items:
+                    yield item
+        except asyncio.CancelledError:
+            # The node takes what this says of the work that was done, and adds what stopped it.
+            read = 0 if draft.prompt is None else await tokens_of_stopped(draft.prompt, engine=self.engine)
+            yield Conclusion(model=self.model, intake=found.intake(prompt_tokens=read), usage=draft.usage)
+
+    async def _answered(self, found: _Found, *, ask: IncomingAsk, draft: _Draft) -> AsyncGenerator[Item, None]:
         if found.prompt is None:
             yield self._abstention(found)
             return
@@ -69,17 +79,13 @@ class GroundedSkill:
                 yield item
             return
         yield Progress(message=f"reading the passage “{found.passage.title}”"[:MAX_PROGRESS_CHARACTERS])
-        draft = _Draft()
         try:
             completion = await draft.write(self.engine, prompt=found.prompt, max_output_tokens=ask.max_output_tokens)
         except EngineError as error:
             _LOGGER.warning("the engine of %s failed: %s", self.described.id, type(error).__name__)
-            yield replace(failure_of(error), model=self.model, usage=Usage(hidden_tokens=draft.tokens))
-        except asyncio.CancelledError:
-            # The node takes what this says of the work that was done, and adds what stopped it.
-            yield Conclusion(model=self.model, usage=Usage(hidden_tokens=draft.tokens))
+            yield replace(failure_of(error), model=self.model, usage=draft.usage)
         else:
-            for item in self._judged(draft.text.strip(), completion=completion, found=found):
+            for item in self._judged(draft, completion=completion, found=found):
                 yield item
 
     async def _find(self, ask: IncomingAsk) -> _Found:
@@ -93,16 +99,18 @@ class GroundedSkill:
             prompt = prompt_of((*earlier, reading), system=instruction.content, data_class=ask.data_class)
         return _Found(question=question, retrieval=retrieval, prompt=prompt)
 
-    def _judged(self, text: str, *, completion: Completion, found: _Found) -> Iterator[Item]:
+    def _judged(self, draft: _Draft, *, completion: Completion, found: _Found) -> Iterator[Item]:
         """Lets the gate decide what becomes of what the model wrote; what it took is told before the text."""
+        text = draft.text.strip()
         evidence = _evidence(text, completion=completion, found=found)
         verdict = judge(evidence)
         if verdict.decision is not Decision.ANSWER:
-            usage = hidden_usage_of(completion)
-            yield usage
-            yield from self._quotation(found, why=verdict.reason, usage=usage)
+            draft.usage = hidden_usage_of(completion)
+            yield draft.usage
+            yield from self._quotation(found, why=verdict.reason, usage=draft.usage)
             return
-        yield replace(usage_of(completion), output_tokens=0)
+        draft.usage = replace(usage_of(completion), output_tokens=0)
+        yield draft.usage
         yield Delta(text=text, output_tokens=completion.output_tokens)
         yield Citation(origin=source_of(found.passage))
         yield Conclusion(
@@ -153,20 +161,28 @@ class _Found:
 
 
 class _Draft:
-    """What the model writes before anyone is shown it."""
+    """What the model writes before anyone is shown it.
+
+    Attributes:
+        prompt: What it was given to read; None: nothing yet.
+        text: As far as it has come.
+        usage: What it took: hidden tokens, until it is decided that the text is shown.
+    """
 
     def __init__(self) -> None:
+        self.prompt: Prompt | None = None
         self.text = ""
-        self.tokens = 0
+        self.usage = Usage()
 
     async def write(self, engine: Engine, *, prompt: Prompt, max_output_tokens: int) -> Completion:
+        self.prompt = prompt
         sampling = grounded_sampling(max_output_tokens=max_output_tokens)
         async with aclosing(engine.generate(prompt, sampling=sampling)) as items:
             async for item in items:
                 if isinstance(item, Completion):
                     return item
                 self.text += item.text
-                self.tokens += item.tokens
+                self.usage = Usage(hidden_tokens=self.usage.hidden_tokens + item.tokens)
         raise EngineUnavailable("the engine ended without a completion")
 
 

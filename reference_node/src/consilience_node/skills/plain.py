@@ -19,7 +19,7 @@ from consilience.server import Conclusion, Delta, IncomingAsk, Item
 from consilience_node.engines import Completion, Engine, EngineError, Piece, Prompt, Sampling, StopCause
 from consilience_node.knowledge.confidence import SURE, Confidences
 from consilience_node.skills.conversations import messages_of, prompt_of
-from consilience_node.skills.disclosures import intake_of, usage_of
+from consilience_node.skills.disclosures import intake_of, tokens_of_stopped, usage_of
 from consilience_node.skills.refusals import failure_of, require_prompt_fits, require_schema_fits
 
 DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant. Answer the question in a few short sentences."
@@ -77,7 +77,8 @@ class PlainSkill:
             yield replace(failure_of(error), model=self.model, usage=Usage(output_tokens=tokens))
         except asyncio.CancelledError:
             # The node takes what this says of the work that was done, and adds what stopped it.
-            yield Conclusion(model=self.model, usage=Usage(output_tokens=tokens))
+            intake = intake_of(await tokens_of_stopped(prompt, engine=self.engine))
+            yield Conclusion(model=self.model, intake=intake, usage=Usage(output_tokens=tokens))
 
     def _prompt(self, ask: IncomingAsk) -> Prompt:
         return prompt_of(messages_of(ask.turns), system=self.system_prompt, data_class=ask.data_class)

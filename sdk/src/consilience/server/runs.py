@@ -254,7 +254,7 @@ class AnswerRun:
         """Signs the Final, stores it and shows it."""
         place = self._workplace
         if missing := broken_promise(self._served.skill, conclusion=conclusion, tally=self._delivery.tally):
-            _LOGGER.error("the handler of %s gave no %s, which the card promises", self._served.skill.id, missing)
+            _LOGGER.error("the handler of %s did not give %s, which the card promises", self._served.skill.id, missing)
             conclusion = replace(FAILURE, detail=f"the answer lacks {missing}, which the card promises")
         ending = Ending(
             ask=self.ask,
