@@ -219,7 +219,7 @@ async def test_our_client_loses_a_window_at_the_most_by_a_bank_that_does_not_tel
         node = authority_of(running)
         for _ in range(3):
             with pytest.raises((DepositPendingError, NodeFaultError)):
-                await client.ask("?", node=node)
+                await client.ask("?", node=node, timeout=5)
         (session,) = await client.payments.sessions()
         assert session.state is not None
         assert session.state.value.deposited == 0
