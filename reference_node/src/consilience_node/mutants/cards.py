@@ -138,45 +138,14 @@ def _succession_without_consent() -> None:
     replace(services, "encode_card_response", telling)
 
 
-@mutant("sequence-stands-still")
-def _sequence_stands_still() -> None:
-    """Each call for the card gets another card, with the sequence of the one before."""
+def _another_card_at_each_call(says: Callable[[Any, int], dict[str, Any]]) -> None:
+    """Each call for the card gets another one, told by the present one and the number of the call."""
     steps = count(1)
 
     def another(_: Callable[..., Any]) -> Callable[..., Any]:
         async def get_node_card(issuer: Any, request: bytes) -> bytes:  # noqa: ARG001 - as the method is called
             current = issuer.current.value
-            expiry = current.expire_time - timedelta(seconds=next(steps))
-            signed = sealing.seal(changed(current, expire_time=expiry), signer=issuer._root)
-            await issuer._store.remember_card(
-                StoredCard(
-                    digest=signed.digest,
-                    sequence=signed.value.sequence,
-                    expire_time=expiry,
-                    envelope=EncodedEnvelope(sealing.to_bytes(signed.envelope)),
-                )
-            )
-            return services.encode_card_response(signed.envelope)
-
-        return get_node_card
-
-    replace(cards.CardIssuer, "get_node_card", another)
-
-
-@mutant("commits-anew-in-every-card")
-def _commits_anew_in_every_card() -> None:
-    """Each call for the card gets a newer card, which commits to another next root key."""
-    steps = count(1)
-
-    def another(_: Callable[..., Any]) -> Callable[..., Any]:
-        async def get_node_card(issuer: Any, request: bytes) -> bytes:  # noqa: ARG001 - as the method is called
-            step, current = next(steps), issuer.current.value
-            card = changed(
-                current,
-                sequence=current.sequence + step,
-                next_root_digest=hashlib.sha256(step.to_bytes(8, "big")).digest(),
-            )
-            signed = sealing.seal(card, signer=issuer._root)
+            signed = sealing.seal(changed(current, **says(current, next(steps))), signer=issuer._root)
             await issuer._store.remember_card(
                 StoredCard(
                     digest=signed.digest,
@@ -190,6 +159,23 @@ def _commits_anew_in_every_card() -> None:
         return get_node_card
 
     replace(cards.CardIssuer, "get_node_card", another)
+
+
+@mutant("sequence-stands-still")
+def _sequence_stands_still() -> None:
+    """Each call for the card gets another card, with the sequence of the one before."""
+    _another_card_at_each_call(lambda card, step: {"expire_time": card.expire_time - timedelta(seconds=step)})
+
+
+@mutant("commits-anew-in-every-card")
+def _commits_anew_in_every_card() -> None:
+    """Each call for the card gets a newer card, which commits to another next root key."""
+    _another_card_at_each_call(
+        lambda card, step: {
+            "sequence": card.sequence + step,
+            "next_root_digest": hashlib.sha256(step.to_bytes(8, "big")).digest(),
+        }
+    )
 
 
 @mutant("card-request-read-strictly")
