@@ -1,6 +1,5 @@
 """Finding: several registries are asked at once, none is believed, and none learns what the asker wants to know."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -21,25 +20,12 @@ from consilience.server import Node
 from consilience.server.registry import finding as looking
 from consilience.tariffs import Backing, PricedUnit, Rail, Tariff, UnitPrice
 from consilience.units import utc_now
-from sdk.tests.client.reviews.registries import Bend, House, registries, served_besides, without
+from sdk.tests.client.reviews.registries import Bend, House, served_besides, without
 from sdk.tests.reviews.specimens import HOUR, TestNode, card_record
 from sdk.tests.server.specimens import Counting, serve_test_skills
 
 LAW, UNITS = TestNode.named("law"), TestNode.named("units")
 QUESTION = "What is the limitation period for the claim of Mrs Achterberg?"
-
-
-@pytest.fixture
-async def houses(tmp_path: Path) -> AsyncIterator[tuple[House, ...]]:
-    async with registries(tmp_path) as serving:
-        yield serving
-
-
-@pytest.fixture
-async def client(houses: tuple[House, ...], card_file: Path) -> AsyncIterator[Client]:
-    addresses = [house.address for house in houses]
-    async with Client(KeyPair.generate(), card_file=card_file, registries=addresses) as client:
-        yield client
 
 
 def law(**skill: Any) -> Skill:

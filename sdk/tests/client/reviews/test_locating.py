@@ -1,6 +1,5 @@
 """A node of which the id alone is known is reached through registries, over the root keys that it committed to."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from consilience.errors import ProtocolError, RecordUnknownError, UsageError
 from consilience.identity import KeyPair, format_node_id, next_root_digest
 from consilience.reviews import OpenRecord
 from consilience.units import utc_now
-from sdk.tests.client.reviews.registries import House, registries
+from sdk.tests.client.reviews.registries import House
 from sdk.tests.reviews.specimens import HOUR, TestNode, key
 
 NOW = utc_now()
@@ -23,20 +22,6 @@ THIRD = TestNode(root=NEW.next_root, signing=OLD.signing, next_root=key("fourth"
 OLD_CARD = OLD.card(issued=NOW - 4 * HOUR)
 NEW_CARD = NEW.card(issued=NOW - 2 * HOUR)
 FIRST = OLD.succession(at=NOW - 3 * HOUR, card=OLD_CARD)
-
-
-@pytest.fixture
-async def houses(tmp_path: Path) -> AsyncIterator[tuple[House, ...]]:
-    async with registries(tmp_path) as serving:
-        yield serving
-
-
-@pytest.fixture
-async def client(houses: tuple[House, ...], card_file: Path) -> AsyncIterator[Client]:
-    async with Client(
-        KeyPair.generate(), card_file=card_file, registries=[house.address for house in houses]
-    ) as client:
-        yield client
 
 
 async def test_the_newest_card_of_an_id_is_found(client: Client, houses: tuple[House, ...]) -> None:

@@ -1,8 +1,6 @@
 """Nodes that have gone over to another root key, where one registry knows that and another does not yet."""
 
-from collections.abc import AsyncIterator
 from datetime import datetime
-from pathlib import Path
 
 import pytest
 
@@ -10,11 +8,11 @@ from consilience._wire import registries as wire
 from consilience.client import Client
 from consilience.client.reviews import Fault, FaultKind
 from consilience.envelopes import Signed
-from consilience.identity import KeyPair, next_root_digest
+from consilience.identity import next_root_digest
 from consilience.nodes import NodeCard, Skill
 from consilience.reviews import OpenRecord
 from consilience.units import utc_now
-from sdk.tests.client.reviews.registries import House, registries
+from sdk.tests.client.reviews.registries import House
 from sdk.tests.reviews.specimens import HOUR, TestNode, key, review_of
 
 NOW = utc_now()
@@ -31,19 +29,6 @@ FIRST_CARD = card(NODE, at=NOW - 4 * HOUR)
 OLD_CARD, NEW_CARD = OpenRecord(object=FIRST_CARD), OpenRecord(object=card(NEW, at=NOW - HOUR))
 LATER_CARD = OpenRecord(object=card(NODE, at=NOW - 2 * HOUR))
 SUCCESSION = NODE.succession(at=NOW - 3 * HOUR, card=FIRST_CARD)
-
-
-@pytest.fixture
-async def houses(tmp_path: Path) -> AsyncIterator[tuple[House, ...]]:
-    async with registries(tmp_path) as serving:
-        yield serving
-
-
-@pytest.fixture
-async def client(houses: tuple[House, ...], card_file: Path) -> AsyncIterator[Client]:
-    addresses = [house.address for house in houses]
-    async with Client(KeyPair.generate(), card_file=card_file, registries=addresses) as client:
-        yield client
 
 
 def kinds(faults: tuple[Fault, ...]) -> list[tuple[str, FaultKind]]:

@@ -30,7 +30,7 @@ from consilience.reviews import (
 )
 from consilience.server import Node, RunningNode
 from consilience.units import utc_now
-from sdk.tests.client.reviews.registries import House, registries
+from sdk.tests.client.reviews.registries import House
 from sdk.tests.client.scripted_nodes import AskCall, ScriptedNode
 from sdk.tests.server.payments.shops import Shop, shop_node
 from sdk.tests.server.specimens import Counting, echo, serve_test_skills
@@ -40,24 +40,11 @@ NODE_KEY = KeyPair.generate()
 
 
 @pytest.fixture
-async def houses(tmp_path: Path) -> AsyncIterator[tuple[House, ...]]:
-    async with registries(tmp_path) as serving:
-        yield serving
-
-
-@pytest.fixture
 async def running(tmp_path: Path) -> AsyncIterator[RunningNode]:
     node = Node("test", key=NODE_KEY, signing_key=tmp_path / "signing")
     serve_test_skills(node, Counting())
     async with node.serving(ANYWHERE) as serving:
         yield serving
-
-
-@pytest.fixture
-async def client(houses: tuple[House, ...], card_file: Path) -> AsyncIterator[Client]:
-    addresses = [house.address for house in houses]
-    async with Client(KeyPair.generate(), card_file=card_file, registries=addresses) as client:
-        yield client
 
 
 def address_of(running: RunningNode) -> str:
