@@ -192,8 +192,9 @@ class Life:
     async def work(self) -> None:
         for _ in range(STEPS):
             if not self.sessions or (len(self.sessions) < 2 and self.choice.random() < 0.3):
-                await self.open_session()
-            of = self.choice.choice(self.sessions)
+                of = await self.open_session()  # another worker may have closed it meanwhile, and each other one
+            else:
+                of = self.choice.choice(self.sessions)
             match self.choice.choice(["money", "ask", "ask", "ask", "refund", "pay out", "promise", "close"]):
                 case "money":
                     await self.pay_in(of)
@@ -210,7 +211,7 @@ class Life:
                         self.sessions.remove(of)
                     await self.does(self.ledger.close_session(of), "close", of)
 
-    async def open_session(self) -> None:
+    async def open_session(self) -> Digest:
         of = Digest(self.choice.randbytes(32))
         lent = self.choice.choice([0, 50])
         session = StoredSession(session_id=of, terms=EncodedEnvelope(b"terms"), account=Account(credit_limit=lent))
@@ -218,6 +219,7 @@ class Life:
         self.sessions.append(of)
         await self.pay_in(of)
         await self.authorize(of)
+        return of
 
     async def pay_in(self, of: Digest) -> None:
         deposit = StoredDeposit(
