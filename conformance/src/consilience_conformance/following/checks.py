@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from consilience.v1 import registry_pb2
 from consilience_conformance.callers import Caller
-from consilience_conformance.checks import Check, Drive, Judge
+from consilience_conformance.checks import Check
 from consilience_conformance.needs import Needs
 from consilience_conformance.profiles import REGISTRY
 from consilience_conformance.records.made_up import advisory, record_of
@@ -43,25 +44,5 @@ def come(exchanges: Iterable[Exchange], *, what: Callable[[str], str]) -> Iterat
             )
 
 
-def check_of_followers(
-    name: str,
-    *,
-    title: str,
-    requirements: tuple[str, ...],
-    drive: Drive,
-    judge: Judge,
-    after: tuple[str, ...] = FOLLOWED,
-) -> Check:
-    """Returns a check of a node that follows the registry which the judge plays; none runs beside another."""
-    return Check(
-        name=name,
-        title=title,
-        requirements=requirements,
-        drive=drive,
-        judge=judge,
-        after=after,
-        needs=Needs.FEED,
-        profile=REGISTRY,
-        alone=True,
-        asks=False,
-    )
+check_of_followers = partial(Check, after=FOLLOWED, needs=Needs.FEED, profile=REGISTRY, alone=True, asks=False)
+"""A check of a node that follows the registry which the judge plays; none runs beside another."""

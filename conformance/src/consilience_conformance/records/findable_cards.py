@@ -92,7 +92,7 @@ def find_check(
             yield from found_findings(seen, question, cards=tuple(cards))
 
     return record_check(
-        name,
+        name=name,
         title=title,
         requirements=FIND,
         drive=drive,

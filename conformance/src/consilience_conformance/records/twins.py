@@ -82,7 +82,7 @@ def record_twins(
 
     ids = dict.fromkeys(one.requirement for some in spoilt.values() for one in some)
     return record_check(
-        name,
+        name=name,
         title=title,
         requirements=tuple(dict.fromkeys((*ids, "REC-ADM-001", "REC-ADM-002", *requirements))),
         drive=drive,

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from consilience_conformance.bank_deposits import EARLY, begun, funded, new_deposit
-from consilience_conformance.checks import Check, Drive, Judge
+from consilience_conformance.checks import Check
 from consilience_conformance.needs import Needs
 from consilience_conformance.peers.bank_conducts import (
     FailingPayouts,
@@ -259,26 +260,12 @@ def _judge_payout_failed(seen: Transcript) -> Iterator[Finding]:
     yield from moved_is(seen, "books", PAYOUT, expected=amount - 1, requirement="PAY-WDR-002")
 
 
-def _check(
-    name: str, *, title: str, requirements: tuple[str, ...], drive: Drive, judge: Judge, after: tuple[str, ...] = _COMES
-) -> Check:
-    """Returns a check of a node that is paid at the bank which the judge plays; see `Check` for each argument."""
-    return Check(
-        name=name,
-        title=title,
-        requirements=requirements,
-        drive=drive,
-        judge=judge,
-        after=after,
-        needs=Needs.BANK,
-        profile="pay",
-        asks=False,
-    )
-
+_check = partial(Check, after=_COMES, needs=Needs.BANK, profile="pay", asks=False)
+"""A check of a node that is paid at the bank which the judge plays."""
 
 CHECKS = (
     _check(
-        "a-deposit-comes-by-the-bank",
+        name="a-deposit-comes-by-the-bank",
         title="A deposit is credited when the bank says that it has come, and as much as has come.",
         requirements=("PAY-BANK-001", "PAY-BANK-002", "PAY-RAIL-001", "PAY-DEP-001", "PAY-DEP-002", "PAY-VCH-001"),
         drive=_come,
@@ -286,21 +273,21 @@ CHECKS = (
         after=(),
     ),
     _check(
-        "a-deposit-of-which-nothing-is-known-stays-pending",
+        name="a-deposit-of-which-nothing-is-known-stays-pending",
         title="A deposit of which the bank tells nothing is PENDING, and credited once when it tells.",
         requirements=("PAY-RAIL-001", "PAY-DEP-002", "PAY-BANK-001", "PAY-BANK-003"),
         drive=_deposit_unknown,
         judge=_judge_deposit_unknown,
     ),
     _check(
-        "a-payment-that-is-told-of-twice-counts-once",
+        name="a-payment-that-is-told-of-twice-counts-once",
         title="One payment is credited once, under whichever deposits, and by whatever proofs, the bank tells of it.",
         requirements=("PAY-DEP-002",),
         drive=_told_twice,
         judge=_judge_told_twice,
     ),
     _check(
-        "a-payout-of-which-nothing-is-known-stays-taken",
+        name="a-payout-of-which-nothing-is-known-stays-taken",
         title="A payout of which the bank tells nothing is PENDING, counts as withdrawn, and is paid once.",
         requirements=(
             "PAY-RAIL-001",
@@ -315,7 +302,7 @@ CHECKS = (
         judge=_judge_payout_unknown,
     ),
     _check(
-        "a-payout-that-fails-is-given-back",
+        name="a-payout-that-fails-is-given-back",
         title="A payout that the bank says has failed is the payer's again, and stays failed under its id.",
         requirements=("PAY-WDR-002", "PAY-WDR-003"),
         drive=_payout_fails,

@@ -55,7 +55,7 @@ def _judge_crash(seen: Transcript) -> Iterator[Finding]:
 
 CHECKS = (
     record_check(
-        "records-outlive-a-restart",
+        name="records-outlive-a-restart",
         title="After a crash a registry has what it had, and holds to what it decided of slots and of keys.",
         requirements=(_QUOTA, "REC-SLOT-001", "REC-KEY-001"),
         drive=_crash,

@@ -100,7 +100,7 @@ def _judge_outlived(seen: Transcript) -> Iterator[Finding]:
 
 CHECKS = (
     record_check(
-        "nothing-is-served-after-its-end",
+        name="nothing-is-served-after-its-end",
         title="What has ended is neither fetched, listed nor found, and a card that has ended keeps earlier ones out.",
         requirements=(_END, "REC-ADM-001"),
         drive=_outlive,

@@ -159,28 +159,28 @@ _GET = ("REG-GET-001", "REC-ADM-001")
 
 CHECKS = (
     record_check(
-        "a-registry-serves-everyone",
+        name="a-registry-serves-everyone",
         title="Whoever calls may publish what others signed, and read by every call.",
         requirements=("REG-OPEN-001",),
         drive=_serve_everyone,
         judge=_judge_everyone,
     ),
     record_check(
-        "a-record-is-served-to-the-byte",
+        name="a-record-is-served-to-the-byte",
         title="A record is served as it was taken in, to the byte, with fields of a later version and its card.",
         requirements=_GET,
         drive=_fetch,
         judge=_judge_fetched,
     ),
     record_check(
-        "a-record-keeps-its-card",
+        name="a-record-keeps-its-card",
         title="Beside a record stays the card that it was admitted with: the first that came, or the registry's own.",
         requirements=_GET,
         drive=_fetch_with_cards,
         judge=_judge_cards,
     ),
     record_check(
-        "what-is-not-there-is-unknown",
+        name="what-is-not-there-is-unknown",
         title="For a digest that is not there, GetRecord is refused with RECORD_UNKNOWN.",
         requirements=_GET,
         drive=_fetch_nothing,

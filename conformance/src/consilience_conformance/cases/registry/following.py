@@ -128,7 +128,7 @@ def _not_fetched(seen: Transcript, digest: bytes, *, before: int, what: str) -> 
 
 CHECKS = (
     check_of_followers(
-        "what-is-followed-is-taken-over",
+        name="what-is-followed-is-taken-over",
         title="A record of each type that a followed registry holds is taken over, as it came, and is passed on.",
         requirements=(STOPPED, "REC-ADM-001", "REG-SYNC-001"),
         drive=_follow,
@@ -136,7 +136,7 @@ CHECKS = (
         after=PUBLISHED,
     ),
     check_of_followers(
-        "what-is-held-is-not-fetched",
+        name="what-is-held-is-not-fetched",
         title="What a registry holds already, it does not fetch of one that it follows.",
         requirements=("REG-SYNC-003", "REC-ADM-001", STOPPED),
         drive=_announce_what_is_held,

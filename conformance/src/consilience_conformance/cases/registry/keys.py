@@ -188,7 +188,7 @@ CHECKS = (
         spoilt=UNSHOWN,
     ),
     record_check(
-        "a-record-rests-on-the-card-that-is-there",
+        name="a-record-rests-on-the-card-that-is-there",
         title="What carries no card is checked with the registry's own card of the node, which then stands beside it.",
         requirements=("REC-ADM-001",),
         drive=_rest_on_the_card_there,

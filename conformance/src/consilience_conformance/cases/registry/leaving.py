@@ -90,21 +90,21 @@ def _judge_ended(seen: Transcript) -> Iterator[Finding]:
 
 CHECKS = (
     record_check(
-        "the-newest-card-is-found",
+        name="the-newest-card-is-found",
         title="Of two cards of a node the newer is found, and the other no longer.",
         requirements=FIND,
         drive=_replace,
         judge=_judge_replaced,
     ),
     record_check(
-        "a-retired-node-is-not-found",
+        name="a-retired-node-is-not-found",
         title="A node that has gone over to another root key is found no longer.",
         requirements=FIND,
         drive=_retire,
         judge=_judge_retired,
     ),
     record_check(
-        "a-card-that-has-ended-is-not-found",
+        name="a-card-that-has-ended-is-not-found",
         title="A card is found until it ends, and not after.",
         requirements=FIND,
         drive=_outlive,

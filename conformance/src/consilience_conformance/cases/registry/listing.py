@@ -175,28 +175,28 @@ def _finding(message: str, *, exchange: str) -> Finding:
 
 CHECKS = (
     record_check(
-        "records-are-listed-by-whom-and-about-whom",
+        name="records-are-listed-by-whom-and-about-whom",
         title="A listing holds the records about a subject, by an author, or both, of the types that are asked for.",
         requirements=_LIST,
         drive=_list,
         judge=_judge_listed,
     ),
     record_check(
-        "a-retraction-is-listed-in-place",
+        name="a-retraction-is-listed-in-place",
         title="What a retraction stands for is listed as the retraction.",
         requirements=_LIST,
         drive=_take_back,
         judge=_judge_taken_back,
     ),
     record_check(
-        "pages-of-records-hold-each-once",
+        name="pages-of-records-hold-each-once",
         title="All pages of a listing together hold each record once, and none holds more than was asked for.",
         requirements=_LIST,
         drive=_page,
         judge=_judge_pages,
     ),
     record_check(
-        "arrivals-move-no-page",
+        name="arrivals-move-no-page",
         title="What arrives while pages are read takes nothing from them, and puts nothing on them twice.",
         requirements=_LIST,
         drive=_arrive,

@@ -220,28 +220,28 @@ def _judge_broken(seen: Transcript) -> Iterator[Finding]:
 
 CHECKS = (
     check_of_followers(
-        "what-is-followed-is-admitted-by-the-rules",
+        name="what-is-followed-is-admitted-by-the-rules",
         title="What its author could not publish is not taken over of a registry that is followed either.",
         requirements=("REC-ADM-001", "REC-ADM-002", STOPPED),
         drive=_refuse,
         judge=_judge_refused,
     ),
     check_of_followers(
-        "a-refused-record-does-not-stop-following",
+        name="a-refused-record-does-not-stop-following",
         title="Whatever is refused of a registry that is followed, what stands beside it and behind it is taken over.",
         requirements=(STOPPED,),
         drive=_pass_over,
         judge=_judge_passed_over,
     ),
     check_of_followers(
-        "a-record-that-does-not-come-does-not-stop-following",
+        name="a-record-that-does-not-come-does-not-stop-following",
         title="A record that does not come is passed over, and one that is put off is taken over when it comes.",
         requirements=(STOPPED,),
         drive=_do_without,
         judge=_judge_done_without,
     ),
     check_of_followers(
-        "following-outlives-calls-that-break",
+        name="following-outlives-calls-that-break",
         title="After a stream that breaks, in whichever way, following goes on where it came to.",
         requirements=(STOPPED,),
         drive=_break,

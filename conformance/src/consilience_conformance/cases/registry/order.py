@@ -162,7 +162,7 @@ def _judge_piles(seen: Transcript) -> Iterator[Finding]:
 
 CHECKS = (
     record_check(
-        "first-defect-of-a-record-is-the-refusal",
+        name="first-defect-of-a-record-is-the-refusal",
         title="A record with several defects is refused for the one that the specification checks first.",
         requirements=("REC-ADM-001", "REC-ADM-002"),
         drive=_pile_up,

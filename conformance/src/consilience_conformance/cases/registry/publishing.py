@@ -47,7 +47,7 @@ def _judge_published(seen: Transcript) -> Iterator[Finding]:
 
 CHECKS = (
     record_check(
-        "records-are-taken-in",
+        name="records-are-taken-in",
         title="A record of each type that keeps all rules is taken in, served to the byte, and known from then on.",
         requirements=("REC-ADM-001", "REC-QUO-001"),
         drive=_publish,

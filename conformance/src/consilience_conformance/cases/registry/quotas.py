@@ -165,7 +165,7 @@ def _counted(seen: Transcript) -> Iterator[Finding]:
 
 CHECKS = (
     record_check(
-        "an-author-keeps-what-ends-last",
+        name="an-author-keeps-what-ends-last",
         title="An author keeps the thousand advisories that end last; retractions count, and nothing else is dropped.",
         requirements=(_QUOTA,),
         drive=_publish_too_much,

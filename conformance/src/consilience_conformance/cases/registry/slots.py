@@ -216,14 +216,14 @@ def _judge_said_again(seen: Transcript) -> Iterator[Finding]:
 
 CHECKS = (
     record_check(
-        "a-slot-holds-the-one-that-wins",
+        name="a-slot-holds-the-one-that-wins",
         title="Of two records with one slot the same one stays, whichever comes first, and the other is told why not.",
         requirements=(_SLOT, "REC-ADM-001"),
         drive=_match,
         judge=_judge_matches,
     ),
     record_check(
-        "a-ticket-has-one-review",
+        name="a-ticket-has-one-review",
         title="A review that is edited is refused, and so is any after a retraction, be it the same or another.",
         requirements=(_SLOT,),
         drive=_say_again,

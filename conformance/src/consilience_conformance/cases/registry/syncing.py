@@ -149,7 +149,7 @@ def _judge_restart(seen: Transcript) -> Iterator[Finding]:
 
 CHECKS = (
     record_check(
-        "digests-come-in-the-order-of-arrival",
+        name="digests-come-in-the-order-of-arrival",
         title="From behind any cursor come the digests of all that was taken in after it, in that order, for ever.",
         requirements=_SYNC,
         drive=_go_on,
@@ -157,7 +157,7 @@ CHECKS = (
         alone=True,
     ),
     record_check(
-        "nothing-is-missed-while-others-publish",
+        name="nothing-is-missed-while-others-publish",
         title="Whoever walks from cursor to cursor while others publish misses nothing.",
         requirements=_SYNC,
         drive=_walk,
@@ -165,7 +165,7 @@ CHECKS = (
         alone=True,
     ),
     record_check(
-        "a-cursor-outlives-a-restart",
+        name="a-cursor-outlives-a-restart",
         title="A cursor from before a restart leads on from where it stood.",
         requirements=_SYNC,
         drive=_restart,

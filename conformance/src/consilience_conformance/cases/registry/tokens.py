@@ -113,21 +113,21 @@ def _goes_on(exchange: Exchange) -> Iterator[Finding]:
 
 CHECKS = (
     record_check(
-        "a-page-of-records-follows-its-own-token",
+        name="a-page-of-records-follows-its-own-token",
         title="A token that the registry did not make, or made for another listing, leads to no page of records.",
         requirements=("REG-PAGE-001",),
         drive=_list_by_tokens,
         judge=_judge,
     ),
     record_check(
-        "a-page-of-cards-follows-its-own-token",
+        name="a-page-of-cards-follows-its-own-token",
         title="A token that the registry did not make, or made for another question, leads to no page of cards.",
         requirements=("REG-PAGE-001",),
         drive=_find_by_tokens,
         judge=_judge,
     ),
     record_check(
-        "digests-follow-their-own-cursor",
+        name="digests-follow-their-own-cursor",
         title="A cursor that the registry did not make leads to no digests.",
         requirements=("REG-PAGE-001",),
         drive=_sync_by_cursors,

@@ -59,7 +59,7 @@ def _judge_who_is_first(seen: Transcript) -> Iterator[Finding]:
 
 CHECKS = (
     record_check(
-        "nodes-take-turns-to-be-first",
+        name="nodes-take-turns-to-be-first",
         title="Of nodes that fit alike, not the same one is found first each time.",
         requirements=("REG-FIND-002", *FIND),
         drive=_ask_again_and_again,
