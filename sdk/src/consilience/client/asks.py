@@ -177,7 +177,7 @@ class AnswerStream:
         route = self._reader.route
         if route is None:
             raise UsageError("nothing was asked yet: enter the stream first")
-        return await self._caller.cancel(self.request_id, route=route)
+        return await self._caller.cancel(self.request_id, route=route, asked=self.card.value)
 
     def detach(self) -> RequestId:
         """Lets the work go on when the block is left, and returns the name under which it can be resumed."""

@@ -109,32 +109,36 @@ class Caller:
         call = ResumeAnswerCall(header=header, ask_request_id=request_id, after_sequence=after)
         return encode_request(seal(call, signer=self.signer).envelope)
 
-    async def get(self, request_id: RequestId, *, route: Route) -> AnswerSnapshot:
+    async def get(self, request_id: RequestId, *, route: Route, asked: NodeCard | None = None) -> AnswerSnapshot:
         """Returns what there is of an answer, verified as far as the node has signed it.
+
+        Args:
+            request_id: Of the ask.
+            route: To the node, as it is now.
+            asked: The card that the ask names, whose keys sign its answer (ASK-ANS-001), though the node may have
+                other keys by now; None: that of the route.
 
         Raises:
             AnswerUnknownError: The caller has no such answer at the node.
             ProtocolError: The answer is not signed for the node.
         """
-        card = route.card.value
-        call = GetAnswerCall(header=self.header(GET_METHOD, card), ask_request_id=request_id)
+        call = GetAnswerCall(header=self.header(GET_METHOD, route.card.value), ask_request_id=request_id)
         response = await self.unary(GET_METHOD, encode_request(seal(call, signer=self.signer).envelope), route)
         with held_to_protocol():
             snapshot = decode_snapshot(response)
             if snapshot.final is not None:
                 check_claims(snapshot.final)
-        check_snapshot(snapshot, card=card)
+        check_snapshot(snapshot, card=asked or route.card.value)
         return snapshot
 
-    async def cancel(self, request_id: RequestId, *, route: Route) -> Signed[Answer]:
-        """Stops the work on an answer and returns how it ended; raises as `get`."""
-        card = route.card.value
-        call = CancelAnswerCall(header=self.header(CANCEL_METHOD, card), ask_request_id=request_id)
+    async def cancel(self, request_id: RequestId, *, route: Route, asked: NodeCard | None = None) -> Signed[Answer]:
+        """Stops the work on an answer and returns how it ended; takes and raises the same as `get`."""
+        call = CancelAnswerCall(header=self.header(CANCEL_METHOD, route.card.value), ask_request_id=request_id)
         response = await self.unary(CANCEL_METHOD, encode_request(seal(call, signer=self.signer).envelope), route)
         with held_to_protocol():
             final = decode_cancelled(response)
             check_claims(final)
-        check_author(final.answer, card=card)
+        check_author(final.answer, card=asked or route.card.value)
         return final.answer
 
     def abandon(self, request_id: RequestId, *, route: Route) -> asyncio.Task[None]:

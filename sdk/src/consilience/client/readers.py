@@ -259,10 +259,10 @@ class LogReader:
         if self.ask is not None and self._caller.clock() > self.ask.value.header.expire_time - _LAST_MOMENT:
             self._looking = True
         if not opening.is_question or self._looking or self._began:
-            self._card = self._card or route.card
             await self._in_time(opening.resume(route))
+            self._card = self._card or (self.payment.card if self.payment else route.card)
             request = self._caller.resume_request(
-                self.request_id, card=self._card.value, after=self.transcript.last_sequence
+                self.request_id, card=route.card.value, after=self.transcript.last_sequence
             )
             method = RESUME_METHOD
         else:

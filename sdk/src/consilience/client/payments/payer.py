@@ -342,7 +342,7 @@ class Payer:
     async def _find_out(self, paid: PaidAsk, stopping: asyncio.Task[None], *, route: Route) -> None:
         await asyncio.shield(stopping)
         try:
-            snapshot = await self._caller.get(paid.intent.request_id, route=route)
+            snapshot = await self._caller.get(paid.intent.request_id, route=route, asked=paid.card.value)
         except AnswerUnknownError:
             return  # a copy may be on its way still; the next look at the session lets go of it
         if snapshot.final is not None:

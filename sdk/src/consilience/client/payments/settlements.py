@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from consilience.asks import Answer
+from consilience.asks import Answer, AnswerSnapshot
 from consilience.calls import MAX_CLOCK_SKEW
 from consilience.client.caller import Caller
 from consilience.client.payments.calls import PaymentCalls
@@ -123,10 +123,15 @@ class Settlements:
 
     async def _answer_of(self, intent: PaymentIntent, *, route: Route) -> Signed[Answer] | None:
         try:
-            snapshot = await self._caller.get(intent.request_id, route=route)
+            snapshot = await self._snapshot(intent, route=route)
         except AnswerUnknownError:
             return None
         return snapshot.final.answer if snapshot.final else None
+
+    async def _snapshot(self, intent: PaymentIntent, *, route: Route) -> AnswerSnapshot:
+        """Returns what there is of an answer, by the card that its quote rests on; raises as `Caller.get`."""
+        priced = await self._wallet.do(self._wallet.quotes.get, intent.quote.digest)
+        return await self._caller.get(intent.request_id, route=route, asked=priced[1].value if priced else None)
 
     async def _release_if_unbound(self, intent: PaymentIntent, *, route: Route) -> None:
         """Lets go of an ask that the node does not know, once no copy of it can be taken any more."""
@@ -135,7 +140,7 @@ class Settlements:
             return
         if intent.ask is not None:
             try:
-                await self._caller.get(intent.request_id, route=route)
+                await self._snapshot(intent, route=route)
             except AnswerUnknownError:
                 pass
             else:
