@@ -6,6 +6,7 @@ go, or is stolen, that key alone can take its place, and whoever saw a card of t
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from consilience.nodes import KeySuccession, NodeCard
 from consilience.reviews import OpenRecord
 from consilience.server import succession, succession_record
 from consilience.server.keys import keep_record, kept_record
+from consilience.server.serving import LEASE
+from consilience.server.store.sqlite import SqliteStore
 from consilience.units import PublicKey, utc_now
 from consilience_node.config import Config
 from consilience_node.grants import root_key
@@ -23,6 +26,8 @@ from consilience_node.state import StateFolder, StateFolderInUseError
 
 MAX_FORMER_ROOTS = 16
 """As many as a reader follows."""
+
+_REPLICA = "hand-over"
 
 
 class SuccessionError(KeyFileError):
@@ -44,6 +49,12 @@ class NextRootError(KeyFileError):
     """What tells the next root key does not, or tells another one."""
 
     remedy = "Write the id into it that `next-root` printed when that key was made."
+
+
+class InterruptedAnswersError(KeyFileError):
+    """Answers were interrupted, and the root key that was asked has not signed yet how they ended."""
+
+    remedy = "Start the node once more and stop it: it ends them. Then hand it over."
 
 
 class LostRootKeyError(KeyFileError):
@@ -120,12 +131,15 @@ def rotate_root(file: Path, *, config: Config) -> tuple[PublicKey, PublicKey]:
         NoRootKeyError: The node has no root key.
         NodeRunsError: It runs.
         SuccessionError: The last card of the node does not commit to the key, or too many keys went before.
+        InterruptedAnswersError: Somebody waits for an answer, and may have money in it, that the old key has to end.
         KeyFileError: A file cannot be read or written.
+        StoreError: The answers cannot be read.
     """
     old, state = root_key(config), StateFolder.of(config)
     try:
         with state.held():
             new = KeyPair.load(file)
+            asyncio.run(_check_answers(config))
             _hand_over(old=old, new=new, config=config)
     except SuccessionInvalidError as error:
         raise SuccessionError(f"the node cannot hand over to the key in {file}: {error}") from error
@@ -192,6 +206,21 @@ def _hand_over(*, old: KeyPair, new: KeyPair, config: Config) -> None:
     new.save(arriving)
     arriving.replace(path)
     state.next_root.unlink(missing_ok=True)
+
+
+async def _check_answers(config: Config) -> None:
+    """Checks that every answer has ended: its asker takes none that another key than that of its card has signed."""
+    file, now = StateFolder.of(config).answers, utc_now()
+    if config.node.store == "memory" or not file.exists():
+        return
+    store = SqliteStore(file)
+    try:
+        await store.open(replica=_REPLICA, lease_until=now)
+        interrupted = await store.claim_abandoned(now=now + LEASE)
+    finally:
+        await store.close()
+    if interrupted:
+        raise InterruptedAnswersError(f"answers were interrupted when the node last stopped: {len(interrupted)}")
 
 
 def _last_card(state: StateFolder) -> Signed[NodeCard]:

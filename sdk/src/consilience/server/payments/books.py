@@ -223,10 +223,13 @@ class Books:
             amount: In units of the asset, above zero.
 
         Raises:
-            BooksError: The session has no such charge, or less of it is left.
+            BooksError: The session has no such charge, or less of it is left; or a former root key has signed its
+                receipts, which nobody takes from another one.
         """
         if amount <= 0:
             raise BooksError("a refund is above zero")
+        if (await self.session(session_id)).terms.payee != self.root.public_key:
+            raise BooksError("the session is with a former root key of the node, and no other can sign its receipts")
         try:
             return await self.accounts.refund(session_id, receipt_digest, amount=amount)
         except UsageError as error:
