@@ -104,6 +104,13 @@ class Cards:
         succession = await asyncio.to_thread(self._memory.succession_of, node_id)
         return None if succession is None else succession.value.new_node_id
 
+    async def seen(self, node_id: PublicKey) -> Signed[NodeCard] | None:
+        """Returns the newest card seen of a node, whatever its root key is now; None: none that is still good."""
+        for _ in range(MAX_SUCCESSIONS):
+            node_id = await self.successor(node_id) or node_id
+        card = await asyncio.to_thread(self._memory.newest, node_id)
+        return card if card is not None and self._clock() < card.value.expire_time else None
+
     async def succeed(self, succession: Signed[KeySuccession], *, card: Signed[NodeCard] | None = None) -> PublicKey:
         """Follows one hand-over, remembers it, and returns the new root key.
 

@@ -23,8 +23,8 @@ from consilience.client.payments.wallet_rows import WalletSession, WalletTransfe
 from consilience.client.payments.withdrawals import Withdrawals
 from consilience.client.routes import Route
 from consilience.envelopes import Signed
-from consilience.errors import ProtocolError, RefusedError, UsageError
-from consilience.nodes import NodeCard, Skill
+from consilience.errors import ProtocolError, RefusedError, UnreachableError, UsageError
+from consilience.nodes import NodeAddress, NodeCard, Skill
 from consilience.payments import Amount, CardOutdatedError, Hold, Quote, Receipt
 from consilience.tariffs import Rail, Tariff
 from consilience.units import Digest, RequestId
@@ -231,7 +231,21 @@ class PaymentDesk:
 
     async def _at(self, session_id: Digest) -> tuple[WalletSession, Route]:
         session = await self._session(session_id)
-        return session, await self._caller.cards.route(session.address)
+        return session, await self._route(session)
+
+    async def _route(self, session: WalletSession) -> Route:
+        """Returns the way to the node of a session: to where it was then, else to where its newest card says it is."""
+        cards = self._caller.cards
+        try:
+            return await cards.route(session.address)
+        except (UnreachableError, ProtocolError) as error:  # perhaps another node is there now
+            if (card := await cards.seen(session.terms.value.payee)) is not None:
+                for endpoint in card.value.endpoints:
+                    with contextlib.suppress(UnreachableError, ProtocolError):
+                        return await cards.route(NodeAddress(authority=endpoint.authority, node_id=card.value.node_id))
+            if isinstance(error, ProtocolError):
+                raise
+            raise UnreachableError(f"{error}; if the node has moved, fetch its card from where it is now") from error
 
 
 def _price_of(skill: Skill, *, card: NodeCard) -> SkillPrice:
