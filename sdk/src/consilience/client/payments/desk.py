@@ -24,6 +24,7 @@ from consilience.client.payments.withdrawals import Withdrawals
 from consilience.client.routes import Route
 from consilience.envelopes import Signed
 from consilience.errors import ProtocolError, RefusedError, UnreachableError, UsageError
+from consilience.identity import format_node_id
 from consilience.nodes import NodeAddress, NodeCard, Skill
 from consilience.payments import Amount, CardOutdatedError, Hold, Quote, Receipt
 from consilience.tariffs import Rail, Tariff
@@ -231,6 +232,11 @@ class PaymentDesk:
 
     async def _at(self, session_id: Digest) -> tuple[WalletSession, Route]:
         session = await self._session(session_id)
+        payer, signer = session.terms.value.payer, self._caller.signer.public_key
+        if payer != signer:  # to whom the node would say that it has no such session
+            raise UsageError(
+                f"the session belongs to the key {format_node_id(payer)}, and {format_node_id(signer)} signs here"
+            )
         return session, await self._route(session)
 
     async def _route(self, session: WalletSession) -> Route:

@@ -1,11 +1,11 @@
-"""Nodes that are elsewhere than where their sessions were opened."""
+"""Sessions that are looked for elsewhere than where they were opened, or by somebody else."""
 
 from pathlib import Path
 
 import pytest
 
-from consilience.errors import ProtocolError, UnreachableError
-from consilience.identity import KeyPair
+from consilience.errors import ProtocolError, UnreachableError, UsageError
+from consilience.identity import KeyPair, format_node_id
 from consilience.payments import SessionStatus
 from consilience.server.store.sqlite import SqliteStore
 from sdk.tests.client.payments.shops import Shop, customer
@@ -39,3 +39,16 @@ async def test_the_money_of_a_session_comes_back_from_where_its_node_is_now(tmp_
         assert (closed.status, closed.trouble) == (SessionStatus.CLOSED, "")
         withdrawn = await client.payments.withdraw(session.session_id)
         assert withdrawn.amount == closed.room > 0
+
+
+async def test_a_key_that_is_not_the_payers_is_told_so_and_no_node_is_asked(tmp_path: Path) -> None:
+    payer, other = KeyPair.generate(), KeyPair.generate()
+    async with Shop().node.serving("127.0.0.1:0") as running, customer(tmp_path, key=payer) as client:
+        await client.ask("?", node=running.address, skill="words")
+    async with customer(tmp_path, key=other) as client:
+        desk, told = client.payments, f"belongs to the key {format_node_id(payer.public_key)}, and"
+        (session,) = await desk.sessions()
+        for act in (desk.refresh, desk.withdraw, desk.close_session):
+            with pytest.raises(UsageError, match=told):
+                await act(session.session_id)
+        assert await desk.sessions() == (session,)
