@@ -77,9 +77,9 @@ def test_an_answer_is_reviewed_by_one_command_and_read_by_another(
     read = consilience("about", node)
     for told in ("partly_correct (human)", "[b]Not all.", facts["record"]):
         assert told in read.stdout
-    again = consilience("review", "--verdict", "wrong")
-    assert again.returncode == 3
-    assert "TICKET_USED" in again.stderr
+    other = consilience("review", "--verdict", "wrong")
+    assert other.returncode == 2
+    assert f"by the record {facts['record']}, which says verdict partly-correct, comment '[b]Not all.'" in other.stderr
 
     taken_back = consilience("retract", facts["record"])
     assert taken_back.returncode == 0
@@ -94,6 +94,30 @@ def test_an_answer_is_named_by_its_request_id(consilience: Run, running_node: Ru
     for name in ("zz", "00000000"):
         unknown = consilience("review", name, "--verdict", "wrong")
         assert unknown.returncode == 2
+
+
+def test_what_is_said_at_one_registry_and_then_at_another_is_one_record(
+    consilience: Run, running_node: RunningNode, here: list[str], tmp_path: Path
+) -> None:
+    key = KeyPair.generate()
+    key.save(tmp_path / "root.key")
+    node, answers = format_node_id(key.public_key), ("--comment", "I do not.", "--key", str(tmp_path / "root.key"))
+
+    def said(*words: str) -> str:
+        one, other = (json.loads(consilience(*words, "--json", "--registry", place).stdout) for place in here)
+        assert (one["was_said"], other["was_said"]) == (False, True)
+        assert other["outcomes"] == {here[1]: "STORED"}
+        assert one["record"] == other["record"]
+        return str(one["record"])
+
+    consilience("ask", "What is a heisenbug?", "--node", running_node.address)
+    said("review", "--verdict", "wrong", "--comment", "No.")
+    warning = said("warn", node, "--category", "fraud", "--severity", "high", "--summary", "It lies.")
+    said("rebut", warning, *answers)
+    assert "signed before" in consilience("rebut", warning, *answers).stdout
+    said("retract", warning)
+    for about in (running_node.address, node):
+        assert json.loads(consilience("about", about, "--json").stdout)["faults"] == []
 
 
 def test_who_asked_nothing_has_nothing_to_review(consilience: Run) -> None:

@@ -64,6 +64,7 @@ def print_publication(publication: Publication, *, as_json: bool, domain: str | 
     if as_json:
         facts: dict[str, Any] = {
             "record": digest,
+            "was_said": publication.was_said,
             **({} if domain is None else {"domain": domain}),
             "outcomes": {name: outcome.name for name, outcome in publication.outcomes.items()},
             "failures": {name: str(error) for name, error in publication.failures.items()},
@@ -72,6 +73,8 @@ def print_publication(publication: Publication, *, as_json: bool, domain: str | 
         return
     table = Table.grid(padding=(0, 2))
     table.add_row("record", digest)
+    if publication.was_said:
+        table.add_row("", "signed before, when you said the same")
     if domain is not None:
         table.add_row("domain", domain or "none, and scores in a domain do not count it")
     for name, outcome in publication.outcomes.items():

@@ -22,7 +22,7 @@ from consilience.cli.registries import (
     registry_option,
 )
 from consilience.client import Client, HeldTicket
-from consilience.client.reviews import Publication, TicketBook, default_ticket_file
+from consilience.client.reviews import Publication, TicketBook, default_statement_file, default_ticket_file
 from consilience.client.reviews.desk import DEFAULT_WARNING
 from consilience.errors import UsageError
 from consilience.reviews import AdvisoryCategory, Severity, Verdict, VerificationMethod
@@ -53,7 +53,8 @@ SHORTEST_NAME = 4
 def review(answer: str | None, **options: Any) -> None:  # noqa: ANN401 - click hands over what each option is
     """Says in public what an answer was worth, once: ANSWER is the beginning of a request id; else the latest ask.
 
-    Without a registry, it is published where the card of the node says.
+    Without a registry, it is published where the card of the node says. The same words again are the same review, for
+    more registries; other words are refused.
     """
     if (options["how"] == "cross-check") != bool(options["independent_nodes"]):
         raise click.UsageError("--how cross-check and --independent-nodes go together: how many others were asked")
@@ -65,7 +66,7 @@ def review(answer: str | None, **options: Any) -> None:  # noqa: ANN401 - click 
 
 
 async def _review(held: HeldTicket, options: dict[str, Any]) -> Publication:
-    async with Client(options["key"], registries=options["registries"]) as client:
+    async with _client(options) as client:
         return await client.reviews.review(
             held,
             verdict=Verdict[named(options["verdict"])],
@@ -88,14 +89,17 @@ async def _review(held: HeldTicket, options: dict[str, Any]) -> Publication:
 @key_option
 @json_option
 def warn(node: str, **options: Any) -> None:  # noqa: ANN401 - click hands over what each option is
-    """Warns in public of NODE, cn1… or its address, or of a model: sha256: and the 64 digits of its weights."""
+    """Warns in public of NODE, cn1… or its address, or of a model: sha256: and the 64 digits of its weights.
+
+    The same words again, for as many --days, are the same warning, for more registries.
+    """
     kind, _, digits = node.partition(":")
     weights_digest = record_digest(digits, of="weights") if kind == "sha256" else b""
     print_publication(asyncio.run(_warn(node, weights_digest, options)), as_json=options["as_json"])
 
 
 async def _warn(node: str, weights_digest: bytes, options: dict[str, Any]) -> Publication:
-    async with Client(options["key"], registries=options["registries"]) as client:
+    async with _client(options) as client:
         return await client.reviews.warn(
             node="" if weights_digest else await node_id_of(client, node),
             weights_digest=weights_digest,
@@ -115,13 +119,16 @@ async def _warn(node: str, weights_digest: bytes, options: dict[str, Any]) -> Pu
 @key_option
 @json_option
 def rebut(record: str, **options: Any) -> None:  # noqa: ANN401 - click hands over what each option is
-    """Answers, as the node that it is about, the review or advisory RECORD, named by its digest."""
+    """Answers, as the node that it is about, the review or advisory RECORD, named by its digest.
+
+    The same words again are the same answer, for more registries; other words take its place.
+    """
     digest = Digest(record_digest(record))
     print_publication(asyncio.run(_rebut(digest, options)), as_json=options["as_json"])
 
 
 async def _rebut(digest: Digest, options: dict[str, Any]) -> Publication:
-    async with Client(options["key"], registries=options["registries"]) as client:
+    async with _client(options) as client:
         node = options["node"] and await node_of(client, options["node"], registries=options["registries"])
         card = await client.card(node) if node else None
         target = await client.reviews.get(digest)
@@ -141,7 +148,7 @@ def retract(record: str, **options: Any) -> None:  # noqa: ANN401 - click hands 
 
 
 async def _retract(digest: Digest, options: dict[str, Any]) -> Publication:
-    async with Client(options["key"], registries=options["registries"]) as client:
+    async with _client(options) as client:
         target = await client.reviews.get(digest)
         return await client.reviews.retract(target, comment=options["comment"])
 
@@ -158,6 +165,11 @@ def publish(node: str, registries: tuple[str, ...], *, as_json: bool) -> None:
 async def _publish(node: str, registries: tuple[str, ...]) -> Publication:
     async with Client(registries=registries) as client:
         return await client.reviews.publish(await client.card(await node_of(client, node, registries=registries)))
+
+
+def _client(options: dict[str, Any]) -> Client:
+    """Returns who speaks: it remembers what it said, so that the same words are the same record at all registries."""
+    return Client(options["key"], registries=options["registries"], statement_file=default_statement_file())
 
 
 def _domain(held: HeldTicket, said: str | None) -> str:

@@ -77,6 +77,7 @@ class Client:
         rails: On which money goes to nodes, the preferred one first; `hold.v1` without any value, unless you say.
         reviewer: Signs reviews and warnings, as `key`; the key that asks, unless you say.
         ticket_file: Where the tickets of answers are kept, for reviews that are written later; nowhere, unless you say.
+        statement_file: Where what is said in public is kept, so that saying it again is the same record; as above.
         registries: Their addresses, or cards: where nodes are looked for, and reviews published.
     """
 
@@ -97,6 +98,7 @@ class Client:
         rails: Sequence[PayerRail] | None = None,
         reviewer: Signer | Path | str | None = None,
         ticket_file: Path | None = None,
+        statement_file: Path | None = None,
         registries: Iterable[NodeReference] = (),
     ) -> None:
         check_data_class_type(data_class)
@@ -105,6 +107,7 @@ class Client:
         for registry in self._registries:
             check_node(registry)
         self._review_desk: ReviewDesk | None = None
+        self._statement_file = statement_file
         self._ticket_book: TicketBook | None = None
         if ticket_file is not None:
             from consilience.client.reviews.ticket_book import TicketBook  # noqa: PLC0415 - an ask does without
@@ -298,11 +301,12 @@ class Client:
         Raises:
             UsageError: The client is closed.
         """
-        from consilience.client.reviews.desk import ReviewDesk  # noqa: PLC0415 - an ask does without
+        from consilience.client.reviews import ReviewDesk, StatementBook  # noqa: PLC0415 - an ask does without
 
         self._check_usable()
         if self._review_desk is None:
-            self._review_desk = ReviewDesk(self._caller, registries=self._registries)
+            book = None if self._statement_file is None else StatementBook(self._statement_file)
+            self._review_desk = ReviewDesk(self._caller, registries=self._registries, statement_book=book)
         return self._review_desk
 
     async def find(

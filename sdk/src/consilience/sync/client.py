@@ -58,6 +58,7 @@ class Client:
         rails: Sequence[PayerRail] | None = None,
         reviewer: Signer | Path | str | None = None,
         ticket_file: Path | None = None,
+        statement_file: Path | None = None,
         registries: Iterable[NodeReference] = (),
     ) -> None:
         self._client = asynchronous.Client(
@@ -75,6 +76,7 @@ class Client:
             rails=rails,
             reviewer=reviewer,
             ticket_file=ticket_file,
+            statement_file=statement_file,
             registries=registries,
         )
         self._background = background.hold()

@@ -7,6 +7,7 @@ from consilience.client.reviews.faults import Fault, FaultKind
 from consilience.client.reviews.finding import FoundNode, FoundNodes
 from consilience.client.reviews.opinions import Opinions
 from consilience.client.reviews.registries import Registries
+from consilience.client.reviews.statement_book import StatementBook, default_statement_file
 from consilience.client.reviews.ticket_book import TicketBook, default_ticket_file
 from consilience.client.tickets import HeldTicket
 
@@ -20,6 +21,8 @@ __all__ = [
     "Publication",
     "Registries",
     "ReviewDesk",
+    "StatementBook",
     "TicketBook",
+    "default_statement_file",
     "default_ticket_file",
 ]

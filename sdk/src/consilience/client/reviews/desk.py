@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from consilience._wire.envelopes import seal
@@ -19,6 +20,7 @@ from consilience.client.results import AskResult
 from consilience.client.reviews.opinions import Opinions, opinions_about
 from consilience.client.reviews.registries import FAILURES, Registry, opened_registries
 from consilience.client.reviews.retractions import Retractions
+from consilience.client.reviews.statement_book import StatementBook
 from consilience.client.reviews.verifying import opened
 from consilience.client.tickets import HeldTicket
 from consilience.envelopes import Envelope, Signed
@@ -58,6 +60,8 @@ DEFAULT_WARNING = timedelta(days=90)
 MAX_CARD_REGISTRIES = 4
 """How many registries of a stranger's card are published in, where there are none of one's own."""
 
+_TAKEN = frozenset({PublishOutcome.STORED, PublishOutcome.KNOWN})
+
 Registries = Iterable[NodeReference] | None
 """Where to publish or to read; None: the registries of the client."""
 
@@ -67,14 +71,16 @@ class Publication:
     """What was published, and what became of it.
 
     Attributes:
-        record: As it travelled; keep it to take it back.
+        record: As it travelled; keep it to take it back, or to bring it to other registries: `ReviewDesk.publish`.
         outcomes: By registry, what it did with it.
         failures: By registry, why it did nothing.
+        was_said: Whether it is the record of an earlier time, at which the same was said.
     """
 
     record: Record
     outcomes: dict[str, PublishOutcome]
     failures: dict[str, ConsilienceError]
+    was_said: bool = False
 
 
 class ReviewDesk:
@@ -83,11 +89,15 @@ class ReviewDesk:
     Args:
         caller: Who speaks.
         registries: Where, unless a call says otherwise.
+        statement_book: Keeps what is said, so that the same words are the same record; None: each time is a new one.
     """
 
-    def __init__(self, caller: Caller, *, registries: Sequence[NodeReference]) -> None:
+    def __init__(
+        self, caller: Caller, *, registries: Sequence[NodeReference], statement_book: StatementBook | None = None
+    ) -> None:
         self._caller = caller
         self._registries = registries
+        self._statement_book = statement_book
         self._retractions = Retractions()
 
     async def review(
@@ -103,6 +113,8 @@ class ReviewDesk:
         registries: Registries = None,
     ) -> Publication:
         """Says what an answer was worth, once and for ever: a review is not edited (REV-ONE-001).
+
+        To bring it to another registry, publish its record there; with a `statement_file`, saying the same does that.
 
         Args:
             answer: Of this client, or its ticket.
@@ -325,10 +337,23 @@ class ReviewDesk:
             signed: Signed[Kept] = seal(statement, signer=signer)
             record = OpenRecord(object=signed)
             record = record.resting_on(card) if card_wanted(record) is not None else record
-            place_of(record, now=self._caller.clock())
+            said = Placed(record=record, place=place_of(record, now=self._caller.clock()))
         except RefusedError as error:
             raise UsageError(f"it cannot be published: {error}; nothing was sent") from error
-        return await self._publish(record.record, named)
+        if self._statement_book is None:
+            return await self._publish(record.record, named)
+        return await self._say_once(said, named, book=self._statement_book)
+
+    async def _say_once(self, said: Placed, registries: Sequence[Registry], *, book: StatementBook) -> Publication:
+        """Publishes a statement, or the one that said the same before."""
+        now = self._caller.clock()
+        record = await asyncio.to_thread(book.settled, said, now=now)
+        publication = await self._publish(record.record, registries)
+        if not _TAKEN.isdisjoint(publication.outcomes.values()):
+            taken = Placed(record=record, place=place_of(record, now=now))
+            with contextlib.suppress(UsageError):  # it is out, whether or not that can be noted
+                await asyncio.to_thread(book.note_taken, taken)
+        return replace(publication, was_said=record.digest != said.record.digest)
 
     async def _publish(self, record: Record, registries: Sequence[Registry]) -> Publication:
         came = await asyncio.gather(*(_handed_in(record, registry) for registry in registries))
