@@ -18,7 +18,7 @@ from consilience.cli.paying import amount_facts, budget_of, list_price_option, n
 from consilience.cli.printing import console, facts_table, for_stdout
 from consilience.cli.registries import maybe_registry_option, node_of
 from consilience.cli.streams import read_input, require_output
-from consilience.cli.waiting import is_watched, tell, telling_setbacks, telling_stake
+from consilience.cli.waiting import is_watched, tell, telling_late_registries, telling_setbacks, telling_stake
 from consilience.client import AnswerStream, AskResult, Client
 from consilience.client.payments import default_wallet_file
 from consilience.client.reviews import default_ticket_file
@@ -92,9 +92,11 @@ async def _ask(question: str, options: dict[str, Any]) -> int:
         ticket_file=default_ticket_file(),
         registries=options["registries"],
     ) as client:
+        async with telling_late_registries(client):
+            node = await node_of(client, options["node"], registries=options["registries"])
         answer = client.stream(
             question,
-            node=await node_of(client, options["node"], registries=options["registries"]),
+            node=node,
             skill=options["skill"],
             model=options["model"],
             max_output_tokens=options["max_output_tokens"],

@@ -11,6 +11,7 @@ from consilience.cli import parameters
 from consilience.cli.paying import amount_facts
 from consilience.cli.printing import console, facts_table
 from consilience.cli.registries import fault_facts, json_option, node_id_of, print_faults, registry_option
+from consilience.cli.waiting import telling_late_registries
 from consilience.client import Client
 from consilience.client.reviews import FoundNode, FoundNodes, Opinions
 from consilience.client.reviews.finding import Wanted
@@ -52,7 +53,7 @@ async def _find(options: dict[str, Any]) -> FoundNodes:
         wanted["max_price"] = options["max_price"]
     if options["data_class"] is not None:
         wanted["data_class"] = DataClass[options["data_class"].upper()]
-    async with Client() as client:
+    async with Client() as client, telling_late_registries(client):
         return await client.find(registries=options["registries"], near=options["near"], **wanted)
 
 
@@ -101,7 +102,7 @@ def about(node: str, registries: tuple[str, ...], *, as_json: bool) -> None:
 
 
 async def _about(node: str, registries: tuple[str, ...]) -> Opinions:
-    async with Client(registries=registries) as client:
+    async with Client(registries=registries) as client, telling_late_registries(client):
         return await client.reviews.about(await node_id_of(client, node))
 
 

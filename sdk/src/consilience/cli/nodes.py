@@ -12,6 +12,7 @@ from consilience.cli import parameters
 from consilience.cli.jsonable import jsonable
 from consilience.cli.printing import cell, console, facts_table
 from consilience.cli.registries import json_option, maybe_registry_option, node_of
+from consilience.cli.waiting import telling_late_registries
 from consilience.client import Client
 from consilience.envelopes import Signed
 from consilience.identity import format_node_id
@@ -48,7 +49,7 @@ async def _fetch(
     registries: tuple[str, ...],
     timeout: float,  # noqa: ASYNC109 - the client keeps the time
 ) -> Signed[NodeCard]:
-    async with Client(call_timeout=timeout, registries=registries) as client:
+    async with Client(call_timeout=timeout, registries=registries) as client, telling_late_registries(client):
         return await client.card(await node_of(client, node, registries=registries))
 
 

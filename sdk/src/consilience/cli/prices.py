@@ -12,6 +12,7 @@ from consilience.cli.jsonable import jsonable
 from consilience.cli.paying import json_option, list_price_option
 from consilience.cli.printing import cell, console
 from consilience.cli.registries import maybe_registry_option, node_of
+from consilience.cli.waiting import telling_late_registries
 from consilience.client import Client
 from consilience.client.payments import SkillPrice
 from consilience.payments import ListPrices
@@ -54,7 +55,7 @@ async def _fetch(
     registries: tuple[str, ...],
     timeout: float,  # noqa: ASYNC109 - the client keeps the time
 ) -> tuple[SkillPrice, ...]:
-    async with Client(call_timeout=timeout, registries=registries) as client:
+    async with Client(call_timeout=timeout, registries=registries) as client, telling_late_registries(client):
         return await client.payments.prices(await node_of(client, node, registries=registries))
 
 

@@ -1,6 +1,8 @@
 """`consilience review`, `warn`, `rebut`, `retract`, `publish`: what is said in public about answers and nodes."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from consilience.cli.registries import (
     record_digest,
     registry_option,
 )
+from consilience.cli.waiting import telling_late_registries
 from consilience.client import Client, HeldTicket
 from consilience.client.reviews import Publication, TicketBook, default_statement_file, default_ticket_file
 from consilience.client.reviews.desk import DEFAULT_WARNING
@@ -163,13 +166,16 @@ def publish(node: str, registries: tuple[str, ...], *, as_json: bool) -> None:
 
 
 async def _publish(node: str, registries: tuple[str, ...]) -> Publication:
-    async with Client(registries=registries) as client:
+    async with Client(registries=registries) as client, telling_late_registries(client):
         return await client.reviews.publish(await client.card(await node_of(client, node, registries=registries)))
 
 
-def _client(options: dict[str, Any]) -> Client:
-    """Returns who speaks: it remembers what it said, so that the same words are the same record at all registries."""
-    return Client(options["key"], registries=options["registries"], statement_file=default_statement_file())
+@contextlib.asynccontextmanager
+async def _client(options: dict[str, Any]) -> AsyncIterator[Client]:
+    """Opens who speaks: it remembers what it said, so that the same words are the same record at all registries."""
+    client = Client(options["key"], registries=options["registries"], statement_file=default_statement_file())
+    async with client, telling_late_registries(client):
+        yield client
 
 
 def _domain(held: HeldTicket, said: str | None) -> str:

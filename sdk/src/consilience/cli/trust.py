@@ -17,6 +17,7 @@ from consilience.cli import parameters
 from consilience.cli.jsonable import jsonable
 from consilience.cli.printing import cell, console, facts_table
 from consilience.cli.registries import maybe_registry_option, print_faults
+from consilience.cli.waiting import telling_late_registries
 from consilience.client import Client
 from consilience.identity import KeyPair, default_key_file, format_node_id
 from consilience.network.trust_book import Reviewer, TrustBook, default_trust_file
@@ -134,7 +135,7 @@ async def _reviewed(node: PublicKey, registries: tuple[str, ...]) -> tuple[Evide
     """Returns what the reviews of a node say that registries keep."""
     from consilience.network.review_evidence import evidence_of  # noqa: PLC0415 - as in `_reputation_room`
 
-    async with Client(registries=registries) as client:
+    async with Client(registries=registries) as client, telling_late_registries(client):
         opinions = await client.reviews.about(node)
     print_faults(opinions.faults)
     return evidence_of(opinions.records.records)

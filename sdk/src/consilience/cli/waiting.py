@@ -1,13 +1,13 @@
-"""Waiting: what a person is told on standard error while an answer comes, and where it is left before its end."""
+"""Waiting: what a person is told on standard error while an answer or a registry keeps them waiting."""
 
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 
 from consilience.cli.printing import printable
-from consilience.client import AnswerStream
+from consilience.client import AnswerStream, Client
 from consilience.client.outages import Setback
 from consilience.errors import RefusedError
 
@@ -40,15 +40,43 @@ def telling_stake(stream: AnswerStream) -> Iterator[None]:
 @contextlib.asynccontextmanager
 async def telling_setbacks(stream: AnswerStream) -> AsyncIterator[None]:
     """Says on a terminal that the answer does not come on, where that takes longer than a moment."""
+    async with _beside(_tell_setbacks(stream)):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def telling_late_registries(client: Client) -> AsyncIterator[None]:
+    """Says on a terminal which registries the client waits for, where that takes longer than a moment."""
+    async with _beside(_tell_late(client)):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _beside(telling: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Tells what there is to tell while something goes on, if anybody watches."""
     if not is_watched():
+        telling.close()
         yield
         return
-    teller = asyncio.create_task(_tell_setbacks(stream))
+    teller = asyncio.create_task(telling)
     try:
         yield
     finally:
         teller.cancel()
         await asyncio.gather(teller, return_exceptions=True)
+
+
+async def _tell_late(client: Client) -> None:
+    told: set[str] = set()
+    await asyncio.sleep(_MOMENT_SECONDS)
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS)
+        for wait in client.reviews.late.since(_MOMENT_SECONDS):
+            if wait.name not in told:
+                told.add(wait.name)
+                busy = wait.refusal is not None
+                what = f"asks to come again later: {wait.refusal}" if busy else "is not answering"
+                tell(f"the registry {wait.name} {what}; waiting for it a little longer")
 
 
 async def _tell_setbacks(stream: AnswerStream) -> None:

@@ -24,6 +24,7 @@ from consilience.asks import (
 )
 from consilience.calls import CallHeader, new_header
 from consilience.client.cards import Cards
+from consilience.client.late_peers import LatePeers
 from consilience.client.peers import check_author, check_snapshot, held_to_protocol
 from consilience.client.routes import Route
 from consilience.envelopes import Signed
@@ -43,7 +44,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class Caller:
-    """Who asks: a key, the nodes it trusts with its data, and the cards it holds.
+    """Who asks: a key, the nodes it trusts with its data, the cards it holds, and the registries that keep it waiting.
 
     Args:
         key: A signer, the path of a key file, or None for the user's own key, which is made at its first use.
@@ -71,6 +72,7 @@ class Caller:
         ticket_book: TicketBook | None = None,
     ) -> None:
         self.ticket_book = ticket_book
+        self.late_registries = LatePeers()
         self.cards = cards
         self.clock = clock
         self.trusted_nodes = trusted_nodes

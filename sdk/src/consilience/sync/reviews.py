@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from consilience import client as asynchronous
 from consilience.asks import DocumentSource
+from consilience.client.late_peers import LatePeers
 from consilience.client.reviews import HeldTicket, Publication
 from consilience.client.reviews.desk import DEFAULT_WARNING, Registries
 from consilience.envelopes import Envelope, Signed
@@ -23,6 +24,11 @@ class ReviewDesk:
     def __init__(self, desk: asynchronous.ReviewDesk, *, background: Background) -> None:
         self._desk = desk
         self._background = background
+
+    @property
+    def late(self) -> LatePeers:
+        """The registries that this client waits for; any thread may look."""
+        return self._desk.late
 
     def review(
         self,

@@ -16,6 +16,7 @@ from consilience._wire.envelopes import seal
 from consilience.asks import DocumentSource
 from consilience.client.caller import Caller
 from consilience.client.cards import NodeReference
+from consilience.client.late_peers import LatePeers
 from consilience.client.results import AskResult
 from consilience.client.reviews.opinions import Opinions, opinions_about
 from consilience.client.reviews.registries import FAILURES, Registry, opened_registries
@@ -99,6 +100,11 @@ class ReviewDesk:
         self._registries = registries
         self._statement_book = statement_book
         self._retractions = Retractions()
+
+    @property
+    def late(self) -> LatePeers:
+        """The registries that this client waits for, whatever it asks them or brings to them."""
+        return self._caller.late_registries
 
     async def review(
         self,

@@ -27,6 +27,7 @@ from consilience.client.caller import Caller
 from consilience.client.card_memory import CardMemory, default_card_file
 from consilience.client.cards import Cards, NodeReference, read_address
 from consilience.client.connections import Connections
+from consilience.client.late_peers import LatePeers
 from consilience.client.peers import held_to_protocol
 from consilience.client.reviews.patience import CALLS_WAITED_FOR, Patience
 from consilience.envelopes import Envelope
@@ -90,13 +91,23 @@ class Registry:
         cards: Where the way to it comes from.
         seconds: Bounds a call, and how long a question waits where calls come too often.
         patience: Bounds all calls together; None: nothing does.
+        late: Where it is noted that this one is waited for; None: nowhere.
     """
 
-    def __init__(self, node: NodeReference, *, cards: Cards, seconds: float, patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        node: NodeReference,
+        *,
+        cards: Cards,
+        seconds: float,
+        patience: Patience | None = None,
+        late: LatePeers | None = None,
+    ) -> None:
         self.node = node
         self._cards = cards
         self._seconds = seconds
         self._patience = patience
+        self._late = late or LatePeers()
 
     @property
     def name(self) -> str:
@@ -110,7 +121,7 @@ class Registry:
         What is waited for beyond is broken off with an `AnswerTimeoutError`; of pages, those are returned that came.
         """
         patience = Patience(CALLS_WAITED_FOR * self._seconds)
-        return Registry(self.node, cards=self._cards, seconds=self._seconds, patience=patience)
+        return Registry(self.node, cards=self._cards, seconds=self._seconds, patience=patience, late=self._late)
 
     async def publish(self, record: Record) -> PublishOutcome:
         """Hands a record in."""
@@ -200,8 +211,10 @@ class Registry:
                 wait = None if error.retry_after is None else error.retry_after.total_seconds()
                 if wait is None or time.monotonic() + wait > until or (self._patience and wait > self._patience.left):
                     raise
+                busy = error
             async with self._waiting():
-                await asyncio.sleep(max(wait, SHORTEST_WAIT_SECONDS))
+                with self._late.waiting_for(self.name, refusal=busy):
+                    await asyncio.sleep(max(wait, SHORTEST_WAIT_SECONDS))
 
     def _last_try(self) -> float:
         """Returns until when a registry that is asked too often is asked once more."""
@@ -209,11 +222,12 @@ class Registry:
 
     async def _call(self, method: str, request: bytes) -> bytes:
         async with self._waiting():
-            route = await self._cards.route(self.node)
-            try:
-                return await route.call(_method(method), request, seconds=self._seconds)
-            except ProtocolError as error:
-                raise self._meant(error, card=route.card.value) from error
+            with self._late.waiting_for(self.name):
+                route = await self._cards.route(self.node)
+                try:
+                    return await route.call(_method(method), request, seconds=self._seconds)
+                except ProtocolError as error:
+                    raise self._meant(error, card=route.card.value) from error
 
     def _waiting(self) -> AbstractAsyncContextManager[None]:
         return nullcontext() if self._patience is None else self._patience.spent()
@@ -286,7 +300,8 @@ def opened_registries(nodes: Sequence[NodeReference], *, caller: Caller) -> tupl
     """
     for node in nodes:
         check_node(node)
-    opened = [Registry(node, cards=caller.cards, seconds=caller.call_seconds) for node in nodes]
+    seconds, late = caller.call_seconds, caller.late_registries
+    opened = [Registry(node, cards=caller.cards, seconds=seconds, late=late) for node in nodes]
     if not opened:
         raise UsageError("there is no registry to ask: name one with `registries=`, or `Client(registries=…)`")
     return tuple({registry.name: registry for registry in opened}.values())
