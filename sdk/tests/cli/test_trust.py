@@ -46,6 +46,17 @@ def test_who_is_added_is_listed_until_removed(consilience: Run) -> None:
     assert json.loads(consilience("trust", "list", "--json").stdout) == []
 
 
+def test_who_is_added_again_keeps_note_and_weight_until_others_are_given(consilience: Run) -> None:
+    def entry(*words: str) -> tuple[float, str]:
+        added = json.loads(consilience("trust", "add", ANN, *words, "--json").stdout)
+        return added["weight"], added["note"]
+
+    assert entry("--note", "Ann", "--weight", "0.5") == (0.5, "Ann")
+    assert entry() == (0.5, "Ann")
+    assert entry("--weight", "0.2") == (0.2, "Ann")
+    assert entry("--note", "") == (0.2, "")
+
+
 def test_an_empty_book_says_how_to_begin(consilience: Run) -> None:
     done = consilience("trust", "list")
     assert (done.returncode, done.stdout) == (0, "")

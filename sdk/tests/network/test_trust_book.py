@@ -48,6 +48,17 @@ def test_who_is_added_again_stands_there_once(file: Path) -> None:
     assert [(one.weight, one.note) for one in book.reviewers()] == [(0.5, "new")]
 
 
+def test_who_is_added_again_keeps_what_is_not_said_anew(file: Path) -> None:
+    book = book_of(file)
+    book.add(ANN, weight=0.5, note="Ann")
+    later = TrustBook(file, clock=lambda: datetime(2026, 6, 1, tzinfo=UTC))
+    since = date(2026, 5, 1)
+    assert later.add(ANN) == Reviewer(node_id=ANN, weight=0.5, since=since, note="Ann")
+    assert later.add(ANN, weight=0.2) == Reviewer(node_id=ANN, weight=0.2, since=since, note="Ann")
+    assert later.add(ANN, note="") == Reviewer(node_id=ANN, weight=0.2, since=since)
+    assert book.reviewers() == (Reviewer(node_id=ANN, weight=0.2, since=since),)
+
+
 def test_who_is_removed_is_gone_and_the_others_stay(file: Path) -> None:
     book = book_of(file)
     book.add(ANN)

@@ -48,15 +48,13 @@ def trust() -> None:
 @click.option(
     "--weight",
     type=click.FloatRange(LEAST_WEIGHT, 1),
-    default=1.0,
-    show_default=True,
-    help="How much, compared with the others in your book.",
+    help="How much, compared with the others in your book; otherwise as before, or 1.",
 )
-@click.option("--note", type=parameters.text, default="", help="Who that is, for yourself.")
+@click.option("--note", type=parameters.text, help="Who that is, for yourself; otherwise as before. '' clears it.")
 @FILE_OPTION
 @JSON_OPTION
-def add(node: PublicKey, *, weight: float, note: str, path: Path | None, as_json: bool) -> None:
-    """Believes the reviews of NODE, cn1…, from now on; what your book said of it is replaced."""
+def add(node: PublicKey, *, weight: float | None, note: str | None, path: Path | None, as_json: bool) -> None:
+    """Believes the reviews of NODE, cn1…, from now on. Of who is in your book already, what you name is changed."""
     entry = _book(path).add(node, weight=weight, note=note)
     click.echo(json.dumps(jsonable(entry)) if as_json else format_node_id(entry.node_id))
 

@@ -13,9 +13,10 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 from consilience.errors import UsageError
 from consilience.identity import format_node_id, parse_node_id
@@ -102,15 +103,26 @@ class TrustBook:
             TrustEdge(truster=viewer, trusted=reviewer.node_id, weight=reviewer.weight) for reviewer in self.reviewers()
         )
 
-    def add(self, node_id: PublicKey, *, weight: float = 1.0, note: str = "") -> Reviewer:
-        """Puts a reviewer into the book, in place of what the book says of it, and returns the entry.
+    def add(self, node_id: PublicKey, *, weight: float | None = None, note: str | None = None) -> Reviewer:
+        """Puts a reviewer into the book, or changes what the book says of it, and returns the entry.
+
+        Args:
+            node_id: Their key.
+            weight: How much; None: as before, or 1 where they are new.
+            note: Who that is; None: as before, or nothing. An empty one clears it.
 
         Raises:
             UsageError: Weight or note is wrong, or the file cannot be read or written.
         """
-        entry = Reviewer(node_id=node_id, weight=weight, since=self._clock().date(), note=" ".join(note.split()))
+        given: dict[str, Any] = {} if weight is None else {"weight": weight}
+        if note is not None:
+            given["note"] = " ".join(note.split())
+        entry = replace(Reviewer(node_id=node_id, weight=1.0, since=self._clock().date()), **given)
         with self._locked():
-            self._write([*(one for one in self.reviewers() if one.node_id != node_id), entry])
+            kept = {reviewer.node_id: reviewer for reviewer in self.reviewers()}
+            if node_id in kept:
+                entry = replace(kept[node_id], **given)
+            self._write([*(kept | {node_id: entry}).values()])
         return entry
 
     def remove(self, node_id: PublicKey) -> Reviewer:
