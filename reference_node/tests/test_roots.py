@@ -123,6 +123,7 @@ async def check_retired(folder: Path, review: Record, *, registry: NodeProcess, 
             await peer.publish(OpenRecord(object=envelopes.seal(rebuttal, signer=old)).record)
 
 
+@pytest.mark.timeout(240)  # a dozen commands and lives of a node, on a small machine
 async def test_only_the_key_that_the_last_card_commits_to_takes_over(tmp_path: Path) -> None:
     file = node_file(tmp_path / "node", registry=f"{HOST}:1")
     state = ("--config", file, "--state-folder", file.parent / "state")
