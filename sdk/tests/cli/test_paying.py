@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -142,6 +143,17 @@ def test_a_session_is_listed_closed_and_emptied(consilience: Run, shop: RunningN
     assert (rest["amount"]["value"], rest["status"]) == (1500 - COST - 5, "SUCCEEDED")
     wrong = consilience("sessions", "withdraw", name, "--amount", "5 USD/6")
     assert (wrong.returncode, "the session is in TEST/0" in wrong.stderr) == (2, True)
+
+
+def test_a_withdrawal_of_too_much_is_refused_in_amounts(consilience: Run, shop: RunningNode) -> None:
+    buy(consilience, shop)
+    (session,) = json.loads(consilience("sessions", "list", "--json").stdout)
+    done = consilience("sessions", "withdraw", session["session_id"], "--amount", "5000 TEST/0")
+    assert done.returncode == 3
+    said, remedy = done.stderr.splitlines()
+    words = r"WITHDRAWAL_INVALID: 5000 TEST is more than the \d+ TEST that can be paid out of the session"
+    assert re.fullmatch(words, said)
+    assert remedy.startswith("Ask for no more")
 
 
 def test_a_statement_is_csv_that_a_spreadsheet_adds_up(consilience: Run, shop: RunningNode) -> None:

@@ -24,6 +24,7 @@ from consilience.errors import (
     ServerTime,
     SessionBalance,
     Supported,
+    WithdrawalInvalidError,
     WrongKeyError,
 )
 
@@ -54,8 +55,8 @@ def complaint(error: ConsilienceError) -> str:
     """Returns an error as a person reads it: what happened, what to do, and what would be accepted."""
     name = error.reason if isinstance(error, RefusedError) else type(error).__name__.removesuffix("Error")
     lines = [f"{name}: {error}", remedy_of(type(error))]
-    if isinstance(error, RefusedError) and error.detail is not None:
-        lines += _words(error.detail)
+    if isinstance(error, RefusedError) and error.detail is not None and not isinstance(error, WithdrawalInvalidError):
+        lines += _words(error.detail)  # that of a withdrawal has said its amounts already
     return "\n".join(lines)
 
 

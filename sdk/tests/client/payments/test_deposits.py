@@ -239,7 +239,7 @@ async def test_no_more_can_be_withdrawn_than_is_there(tmp_path: Path) -> None:
     async with Shop().node.serving("127.0.0.1:0") as running, customer(tmp_path) as client:
         await client.ask("?", node=running.address, skill="words")
         (session,) = await settled(client)
-        with pytest.raises(WithdrawalInvalidError):
+        with pytest.raises(WithdrawalInvalidError, match=r"^1501 TEST is more than the \d+ TEST that can be"):
             await client.payments.withdraw(session.session_id, amount=1501)
         part = await client.payments.withdraw(session.session_id, amount=100)
     refused, _ = sorted(wallet_in(tmp_path).transfers.withdrawals(session.session_id), key=lambda one: -one.amount)

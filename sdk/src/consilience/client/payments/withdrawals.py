@@ -96,9 +96,9 @@ class Withdrawals:
                     destination=rail.destination(session.terms.value),
                     route=route,
                 )
-            except WithdrawalInvalidError:
+            except WithdrawalInvalidError as error:
                 await self._note(replace(withdrawal, status=TransferStatus.FAILED))
-                raise
+                raise await self._in_words(error, withdrawal, asset=session.terms.value.asset) from error
             await self._settlements.note_state(state)
             status = told if told is not TransferStatus.UNKNOWN else TransferStatus.PENDING
             withdrawal = await self._note(replace(withdrawal, status=status, detail=detail))
@@ -106,6 +106,18 @@ class Withdrawals:
                 break
             await asyncio.sleep(pause)
         return withdrawal
+
+    async def _in_words(
+        self, error: WithdrawalInvalidError, withdrawal: WalletTransfer, *, asset: str
+    ) -> WithdrawalInvalidError:
+        """Returns the refusal of a withdrawal with its amounts, of which a node knows the units alone."""
+        known = await self._wallet.do(self._wallet.session, withdrawal.session_id)
+        wanted, most = Amount(withdrawal.amount, asset), withdrawable(known.state.value) if known and known.state else 0
+        if wanted.value <= most:
+            return WithdrawalInvalidError(f"the node does not pay {wanted} out: {error}", detail=error.detail)
+        return WithdrawalInvalidError(
+            f"{wanted} is more than the {Amount(most, asset)} that can be paid out of the session", detail=error.detail
+        )
 
     async def _note(self, withdrawal: WalletTransfer) -> WalletTransfer:
         await self._wallet.do(
