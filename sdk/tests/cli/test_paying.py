@@ -83,6 +83,7 @@ def test_json_tells_the_cost_in_whole_units(consilience: Run, shop: RunningNode)
         ("--day-budget", "1 USD/6", "--budget", "1 TEST/0"),
         ("--day-budget", "1 TEST/99", "--budget", "1 TEST/0"),
         ("--network", "live"),
+        ("--wallet", "wallet.sqlite"),
     ],
 )
 def test_a_budget_that_is_none_is_a_usage_error(consilience: Run, words: tuple[str, ...]) -> None:
@@ -97,8 +98,9 @@ def test_a_budget_of_too_many_digits_is_told_in_the_words_of_the_option(consilie
     assert "per_ask" not in done.stderr
 
 
-def test_where_to_pay_without_a_budget_says_what_to_add(consilience: Run) -> None:
-    done = consilience("ask", "?", "--node", "127.0.0.1:1", "--network", "test")
+@pytest.mark.parametrize("words", [("--network", "test"), ("--wallet", "wallet.sqlite")])
+def test_where_to_pay_without_a_budget_says_what_to_add(consilience: Run, words: tuple[str, ...]) -> None:
+    done = consilience("ask", "?", "--node", "127.0.0.1:1", *words)
     assert done.returncode == 2
     assert "there is none: add one, as --budget '0.01 USD/6'" in " ".join(done.stderr.split())
 

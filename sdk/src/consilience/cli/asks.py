@@ -81,7 +81,7 @@ def ask(question: tuple[str, ...], **options: Any) -> int:  # noqa: ANN401 - cli
 async def _ask(question: str, options: dict[str, Any]) -> int:
     started = time.monotonic()
     schema = _schema_text(options["schema"]) if options["schema"] else None
-    budget = budget_of(options["budget"], options["day_budget"], network=options["network"])
+    budget = budget_of(options["budget"], options["day_budget"], network=options["network"], wallet=options["wallet"])
     wallet = (options["wallet"] or default_wallet_file()) if budget else None
     async with Client(
         key=options["key"],

@@ -20,7 +20,8 @@ from consilience.payments.costs import MAX_AMOUNT
 from consilience.rails.hold import TEST_NETWORK, HoldPayer
 from consilience.units import Digest
 
-_BUDGET, _DAY_BUDGET, _NETWORK = "'--budget'", "'--day-budget'", "'--network'"
+_BUDGET, _DAY_BUDGET, _NETWORK, _WALLET = "'--budget'", "'--day-budget'", "'--network'", "'--wallet'"
+_ADD_ONE = "and there is none: add one, as --budget '0.01 USD/6'"
 
 SHORTEST_ID = 4
 """Hex digits: fewer name a session by accident."""
@@ -89,13 +90,16 @@ def client_with(wallet: Wallet, *, key: Path | None) -> Client:
     return Client(key, wallet=wallet, rails=[HoldPayer(network=name) for name in networks])
 
 
-def budget_of(budget: str | None, day_budget: str | None, *, network: str | None = None) -> Budget | None:
+def budget_of(
+    budget: str | None, day_budget: str | None, *, network: str | None = None, wallet: Path | None = None
+) -> Budget | None:
     """Returns the budget of an ask on the command line.
 
     Args:
         budget: What the ask may cost.
         day_budget: What all of a day may cost.
         network: Where the user agrees to pay.
+        wallet: Out of which the user wants to pay.
 
     Raises:
         click.BadParameter: It is none, or there is none and one of the others was given.
@@ -104,8 +108,9 @@ def budget_of(budget: str | None, day_budget: str | None, *, network: str | None
         if day_budget is not None:
             raise click.BadParameter("it bounds a --budget, and there is none", param_hint=_DAY_BUDGET)
         if network is not None:
-            text = "it says where a --budget is paid, and there is none: add one, as --budget '0.01 USD/6'"
-            raise click.BadParameter(text, param_hint=_NETWORK)
+            raise click.BadParameter(f"it says where a --budget is paid, {_ADD_ONE}", param_hint=_NETWORK)
+        if wallet is not None:  # which would pay nothing
+            raise click.BadParameter(f"it says out of what a --budget is paid, {_ADD_ONE}", param_hint=_WALLET)
         return None
     option = _BUDGET
     try:
