@@ -158,6 +158,23 @@ def test_a_withdrawal_of_too_much_is_refused_in_amounts(consilience: Run, shop: 
     assert remedy.startswith("Ask for no more")
 
 
+def test_a_session_that_its_node_has_lost_is_let_go_of_by_a_word(consilience: Run) -> None:
+    with serving_in_thread(Shop(key=NODE_KEY).node) as shop:
+        buy(consilience, shop)
+    (session,) = json.loads(consilience("sessions", "list", "--json").stdout)
+    name = session["session_id"][:12]
+    with serving_in_thread(Shop(key=NODE_KEY).node, address=f"127.0.0.1:{shop.port}"):
+        refused = consilience("sessions", "close", name)
+        assert (refused.returncode, "Traceback" in refused.stderr) == (3, False)
+        assert f"`consilience sessions close {name} --forget`" in refused.stderr
+        ended = json.loads(consilience("sessions", "close", name, "--forget", "--json").stdout)
+        assert ended["trouble"] == "the node does not know it any more"
+        again = buy(consilience, shop)
+    assert f"{COST} TEST, by receipt 1 of the session" in again
+    (balance,) = json.loads(consilience("wallet", "show", "--json").stdout)["balances"]
+    assert balance["spent_today"]["value"] == 1500 + COST
+
+
 def test_a_statement_is_csv_that_a_spreadsheet_adds_up(consilience: Run, shop: RunningNode) -> None:
     buy(consilience, shop)
     buy(consilience, shop)

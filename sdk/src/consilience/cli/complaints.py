@@ -23,6 +23,7 @@ from consilience.errors import (
     RefusedError,
     ServerTime,
     SessionBalance,
+    SessionUnknownError,
     Supported,
     WithdrawalInvalidError,
     WrongKeyError,
@@ -31,6 +32,7 @@ from consilience.errors import (
 _REMEDIES: dict[type[ConsilienceError], str] = {
     DataClassForbiddenError: "Choose a node whose policy reads this class, and allow it with --trust.",
     WrongKeyError: "Name the file of the key that the message asks for: --key.",
+    SessionUnknownError: "A node without a database forgets its sessions when it restarts: the next ask opens another.",
     BudgetAssetError: "Give --budget in an asset that the message names, or ask a node that takes yours.",
     RailMissingError: "Agree to pay on the network that the message names, with --network, or ask another node.",
     BudgetExceededError: (

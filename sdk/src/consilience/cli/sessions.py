@@ -68,14 +68,19 @@ def state(session: str, *, wallet: Path | None, key: Path | None, as_json: bool)
 
 @sessions.command()
 @click.argument("session")
+@click.option(
+    "--forget",
+    is_flag=True,
+    help="Ends it in the wallet alone where the node has lost it, or is gone: what is left in it counts as spent.",
+)
 @wallet_option
 @key_option
 @json_option
-def close(session: str, *, wallet: Path | None, key: Path | None, as_json: bool) -> None:
+def close(session: str, *, forget: bool, wallet: Path | None, key: Path | None, as_json: bool) -> None:
     """Closes SESSION: what was promised to the node and not spent is yours again."""
 
     async def end(desk: PaymentDesk, session_id: Digest) -> WalletSession:
-        return await desk.close_session(session_id)
+        return await desk.close_session(session_id, forget=forget)
 
     _show(_at_node(wallet, session, key, end), as_json=as_json)
 

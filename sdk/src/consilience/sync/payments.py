@@ -35,9 +35,9 @@ class PaymentDesk:
         """Asks a node how a session stands, and fetches the receipts that are missing."""
         return self._background.run(self._desk.refresh(session_id))
 
-    def close_session(self, session_id: Digest) -> WalletSession:
-        """Ends a session: what was authorized and not spent is the payer's again."""
-        return self._background.run(self._desk.close_session(session_id))
+    def close_session(self, session_id: Digest, *, forget: bool = False) -> WalletSession:
+        """Ends a session: what was authorized and not spent is the payer's again; or, to forget it, in the wallet."""
+        return self._background.run(self._desk.close_session(session_id, forget=forget))
 
     def withdraw(self, session_id: Digest, *, amount: int | None = None) -> WalletTransfer:
         """Gets money back from a session: so much, or all that can be paid out."""

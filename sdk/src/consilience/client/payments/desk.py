@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC
 
@@ -17,18 +18,30 @@ from consilience.client.cards import NodeReference
 from consilience.client.checks import Check
 from consilience.client.payments.audits import audit
 from consilience.client.payments.calls import PaymentCalls
+from consilience.client.payments.deposits import asset_of
 from consilience.client.payments.payer import Payer
+from consilience.client.payments.sessions import LOST
 from consilience.client.payments.statements import Statement, statement_of
 from consilience.client.payments.wallet_rows import WalletSession, WalletTransfer
 from consilience.client.payments.withdrawals import Withdrawals
 from consilience.client.routes import Route
 from consilience.envelopes import Signed
-from consilience.errors import ProtocolError, RefusedError, UnreachableError, UsageError
+from consilience.errors import (
+    ProtocolError,
+    RefusedError,
+    SessionUnknownError,
+    TransportError,
+    UnreachableError,
+    UsageError,
+)
 from consilience.identity import format_node_id
 from consilience.nodes import NodeAddress, NodeCard, Skill
 from consilience.payments import Amount, CardOutdatedError, Hold, Quote, Receipt
 from consilience.tariffs import Rail, Tariff
 from consilience.units import Digest, RequestId
+
+FORGOTTEN = "its payer has let go of it, and its node has not closed it"
+"""Why a session is not used any more that was ended in the wallet alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,27 +121,34 @@ class PaymentDesk:
         """Asks a node how a session stands, and fetches the receipts that are missing.
 
         Raises:
-            UsageError: The wallet has no such session.
+            UsageError: The wallet has no such session, or it is another key's.
             SessionUnknownError: The node has none.
             ProtocolError, TransportError: As `Client.ask`.
         """
-        session, route = await self._at(session_id)
-        return await self._paying.settlements.catch_up(session, route=route)
+        async with self._at(session_id) as (session, route):
+            return await self._paying.settlements.catch_up(session, route=route)
 
-    async def close_session(self, session_id: Digest) -> WalletSession:
+    async def close_session(self, session_id: Digest, *, forget: bool = False) -> WalletSession:
         """Ends a session: what was authorized and not spent is the payer's again. Raises as `refresh`.
 
         A deposit that is still on its way into it counts as spent from now on.
+
+        Args:
+            session_id: The session.
+            forget: Whether it ends in the wallet alone where its node does not close it: because it has lost it, or is
+                gone itself. What is left in it counts as spent from now on, and its receipts stay; should the node
+                know of it again, it can be closed and `withdraw` gets back what it can.
         """
-        session, route = await self._at(session_id)
-        wallet = self._paying.wallet
-        with contextlib.suppress(ProtocolError):  # of a node that breaks rules, a session is closed all the same
-            await self._paying.deposits.revisit(session, route=route)
-        await wallet.do(wallet.closings.ask, session_id)
-        state = await self._paying.calls.close(session_id, route=route)
-        await self._paying.settlements.note_state(state)
-        await wallet.do(wallet.transfers.abandon, session_id, day=self._caller.clock().astimezone(UTC).date())
-        return await self._paying.settlements.catch_up(session, route=route)
+        try:
+            await self._close(session_id)
+        except (RefusedError, ProtocolError, TransportError) as error:
+            if not forget:
+                raise
+            trouble = LOST if isinstance(error, SessionUnknownError) else FORGOTTEN
+            wallet = self._paying.wallet
+            await wallet.do(wallet.give_up, session_id, trouble=trouble, now=self._caller.clock())
+            return await self._session(session_id)
+        return await self.refresh(session_id)
 
     async def withdraw(self, session_id: Digest, *, amount: int | None = None) -> WalletTransfer:
         """Gets money back from a session; what was begun before is brought to its end first.
@@ -143,11 +163,11 @@ class PaymentDesk:
             ProtocolError, TransportError: As `Client.ask`.
         """
         paying = self._paying
-        session, route = await self._at(session_id)
         withdrawals = Withdrawals(
             paying.rails, wallet=paying.wallet, calls=paying.calls, settlements=paying.settlements
         )
-        return await withdrawals.make(session, amount=amount, route=route)
+        async with self._at(session_id) as (session, route):
+            return await withdrawals.make(session, amount=amount, route=route)
 
     async def deposit(self, session_id: Digest, *, amount: int) -> WalletSession:
         """Brings money into a session; a deposit that was begun before goes on in its place.
@@ -159,10 +179,12 @@ class PaymentDesk:
         Raises:
             DepositPendingError: It has not arrived yet.
             DepositInvalidError: The node does not take it.
-            UsageError: It failed, or the wallet has no such session.
+            UsageError: It failed, or the wallet has no such session, or that is not used any more.
         """
-        session, route = await self._at(session_id)
-        return await self._paying.deposits.make(session, amount=amount, route=route)
+        async with self._at(session_id) as (session, route):
+            if session.trouble:
+                raise UsageError(f"the session is not used any more: {session.trouble}; nothing was sent")
+            return await self._paying.deposits.make(session, amount=amount, route=route)
 
     async def take_hold(self, hold: bytes) -> WalletSession:
         """Brings a hold that the operator of a node, or the issuer of an escrow, has handed over.
@@ -179,8 +201,8 @@ class PaymentDesk:
             opened = open_envelope(from_bytes(hold), Hold)
         except RefusedError as error:
             raise UsageError(f"that is no hold: {error}") from error
-        session, route = await self._at(opened.value.session_id)
-        return await self._paying.deposits.prove(session, hold=opened, route=route)
+        async with self._at(opened.value.session_id) as (session, route):
+            return await self._paying.deposits.prove(session, hold=opened, route=route)
 
     async def receipts(self, session_id: Digest) -> tuple[Signed[Receipt], ...]:
         """Returns the receipts of a session that are in the wallet, in their order."""
@@ -230,14 +252,32 @@ class PaymentDesk:
             raise UsageError(f"the wallet has no session {session_id.hex()}")
         return session
 
-    async def _at(self, session_id: Digest) -> tuple[WalletSession, Route]:
+    async def _close(self, session_id: Digest) -> None:
+        wallet, paying = self._paying.wallet, self._paying
+        async with self._at(session_id) as (session, route):
+            await wallet.do(wallet.closings.ask, session_id)
+            with contextlib.suppress(ProtocolError):  # of a node that breaks rules, a session is closed all the same
+                if session.state is not None:  # a look at its deposits would open anew what the node has lost
+                    await paying.calls.session(session_id, route=route)
+                await paying.deposits.revisit(session, route=route)
+            state = await paying.calls.close(session_id, route=route)
+            await paying.settlements.note_state(state)
+            await wallet.do(wallet.transfers.abandon, session_id, day=self._caller.clock().astimezone(UTC).date())
+
+    @contextlib.asynccontextmanager
+    async def _at(self, session_id: Digest) -> AsyncIterator[tuple[WalletSession, Route]]:
+        """Gives a session and the way to its node; where that does not know it, the error says what is left in it."""
         session = await self._session(session_id)
         payer, signer = session.terms.value.payer, self._caller.signer.public_key
         if payer != signer:  # to whom the node would say that it has no such session
             raise UsageError(
                 f"the session belongs to the key {format_node_id(payer)}, and {format_node_id(signer)} signs here"
             )
-        return session, await self._route(session)
+        route = await self._route(session)
+        try:
+            yield session, route
+        except SessionUnknownError as error:
+            raise await self._unknown(session_id, error) from error
 
     async def _route(self, session: WalletSession) -> Route:
         """Returns the way to the node of a session: to where it was then, else to where its newest card says it is."""
@@ -252,6 +292,17 @@ class PaymentDesk:
             if isinstance(error, ProtocolError):
                 raise
             raise UnreachableError(f"{error}; if the node has moved, fetch its card from where it is now") from error
+
+    async def _unknown(self, session_id: Digest, error: SessionUnknownError) -> SessionUnknownError:
+        session = await self._session(session_id)
+        unspent = await self._paying.wallet.do(self._paying.wallet.transfers.unspent, session)
+        left, name = Amount(unspent, asset_of(session)), session_id.hex()[:12]
+        if session.trouble:
+            return SessionUnknownError(f"{error}; {left} were left in the session {name}, and count as spent")
+        return SessionUnknownError(
+            f"{error}; {left} are left in the session {name}: let go of it with"
+            f" `consilience sessions close {name} --forget`, and they count as spent"
+        )
 
 
 def _price_of(skill: Skill, *, card: NodeCard) -> SkillPrice:

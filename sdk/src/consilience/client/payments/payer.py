@@ -221,8 +221,8 @@ class Payer:
             await asyncio.to_thread(self.wallet.close)
 
     async def _left_in(self, session: WalletSession) -> Stake:
-        brought = await self.wallet.do(self.wallet.transfers.brought, session.session_id)
-        return Stake(asset=session.terms.value.asset, left=max(0, brought - session.spent + session.refunded))
+        left = await self.wallet.do(self.wallet.transfers.unspent, session)
+        return Stake(asset=session.terms.value.asset, left=left)
 
     async def _bought(self, purchase: Purchase) -> Begun | None:
         """Writes down what is about to be paid, out of a session with money for it; None: it is free."""

@@ -39,6 +39,7 @@ LOOK_SECONDS = 10.0
 _LOGGER = logging.getLogger(__name__)
 
 LOST = "the node does not know it any more"
+"""Why a session is not used any more of which its node has said that it has none."""
 
 
 class Sessions:

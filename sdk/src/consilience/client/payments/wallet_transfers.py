@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import date, datetime
 
 from consilience.client.payments.wallet_file import Database, WalletFile
-from consilience.client.payments.wallet_rows import WalletTransfer
+from consilience.client.payments.wallet_rows import WalletSession, WalletTransfer
 from consilience.client.payments.wallet_sums import give_up
 from consilience.payments import TransferStatus
 from consilience.units import Digest
@@ -139,6 +139,10 @@ class WalletTransfers:
         """Returns what went into a session, or may have, and was not asked back, in units of its asset."""
         with self._file.transaction() as database:
             return brought(database, session_id)
+
+    def unspent(self, session: WalletSession) -> int:
+        """Returns what was brought into a session and neither spent nor asked back, in units of its asset."""
+        return max(0, self.brought(session.session_id) - session.spent + session.refunded)
 
     def came(self, session_id: Digest) -> int:
         """Returns what has come of the deposits of a session, in units of its asset."""
