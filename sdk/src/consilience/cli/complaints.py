@@ -71,6 +71,8 @@ def complaint_facts(error: ConsilienceError) -> dict[str, Any]:
         facts |= {"reason": error.reason, "code": error.code, "detail": detail and kind | jsonable(detail)}
     if isinstance(error, ProtocolError):
         facts["requirement"] = error.requirement
+    if isinstance(error, BudgetExceededError):
+        facts["sessions"] = [session_id.hex() for session_id in error.sessions]
     if error.stake is not None:
         facts["stake"] = jsonable(error.stake) | {"money_moved": error.stake.money_moved}
     return facts

@@ -68,12 +68,20 @@ class DataClassForbiddenError(UsageError):
 
 
 class BudgetExceededError(UsageError):
-    """The ask costs more than the budget allows; nothing was sent."""
+    """The ask costs more than the budget allows; nothing was sent.
+
+    Attributes:
+        sessions: Those at the node in which unspent money is in the way, the most of it first; none: it is not that.
+    """
 
     remedy = (
         "Allow more with `Client(budget=Budget(per_ask=…, per_day=…))`, or ask a node that costs less. An ask that"
         " broke off holds the most that it may cost until it is found out: `client.payments.refresh(session_id)`."
     )
+
+    def __init__(self, message: str, *, sessions: tuple[Digest, ...] = ()) -> None:
+        super().__init__(message)
+        self.sessions = sessions
 
 
 class RailMissingError(UsageError):

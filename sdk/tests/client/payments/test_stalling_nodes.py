@@ -24,6 +24,12 @@ async def test_a_node_that_never_ends_an_answer_gets_no_more_than_the_budget_of_
         for _ in range(2):
             async with client.stream("?", node=shop.address) as stream:
                 stream.detach()
-        with pytest.raises(BudgetExceededError, match="3000 TEST lie at the node that are not spent"):
+        with pytest.raises(BudgetExceededError, match="3000 TEST lie at the node that are not spent") as exceeded:
             await client.ask("?", node=shop.address)
+        sessions = {session.session_id: session for session in await client.payments.sessions()}
+    named = exceeded.value.sessions
+    assert len(named) == len(sessions) - 1 == 2  # the third is empty
+    words = [f"{DEPOSIT} TEST in session {session_id.hex()[:12]}" for session_id in named]
+    assert f"There are {', '.join(words)}: `consilience sessions state {named[0].hex()[:12]}`" in str(exceeded.value)
+    assert f"`consilience sessions close {named[0].hex()[:12]}`" in str(exceeded.value)
     assert list(shop.rail.paid.values()) == [DEPOSIT, DEPOSIT]

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC
 
@@ -35,6 +35,9 @@ MOST_ASKS_PER_DEPOSIT = 16
 
 LOOK_SECONDS = 10.0
 """After which a session is looked at again on which an ask runs that nobody reads here: it may have ended."""
+
+MOST_TOLD = 3
+"""Sessions that an error names."""
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -249,7 +252,8 @@ class Sessions:
         """
         asset, per_day = session.terms.value.asset, budget.per_day.value
         missing = ceiling - session.room
-        lying = self._lying(session)
+        held = self._lying(session)
+        lying = sum(held.values())
         today = self._wallet.spent_on(self._calls.now.astimezone(UTC).date(), asset=asset)
         before = session.state.value.deposited - session.state.value.withdrawn if session.state else 0
         useful = min(max(ceiling * ASKS_PER_DEPOSIT, before), ceiling * MOST_ASKS_PER_DEPOSIT)
@@ -263,24 +267,24 @@ class Sessions:
             raise BudgetExceededError(
                 f"{Amount(lying, asset)} lie at the node that are not spent, and the ask needs another deposit of"
                 f" {Amount(max(missing, least), asset)}: together that is more than {budget.per_day}, the budget of a"
-                " day; nothing was sent"
+                f" day; nothing was sent{_ways_out(held, asset=asset)}",
+                sessions=tuple(held),
             )
         wanted = max(wanted, least)
         return min(wanted, offer.max_deposit) if offer is not None and offer.max_deposit else wanted
 
-    def _lying(self, session: WalletSession) -> int:
+    def _lying(self, session: WalletSession) -> dict[Digest, int]:
         """Returns what lies at a payee that is not spent, in a session that is to be filled and in those beside it.
 
         What is left in one that was given up counts as spent; one that the payer has closed is the payer's to empty.
         """
         agreed = session.terms.value
-        beside = [
-            self._wallet.transfers.brought(one.session_id) - one.spent + one.refunded
-            for one in self._wallet.sessions(payer=agreed.payer, payee=agreed.payee, asset=agreed.asset)
-            if one.session_id != session.session_id and not one.trouble and one.status not in ENDED
-        ]
         # A deposit that is on its way into the session itself goes on in the place of another.
-        return max(0, session.available - session.spent) + sum(max(0, unspent) for unspent in beside)
+        held = {session.session_id: max(0, session.available - session.spent)}
+        for one in self._wallet.sessions(payer=agreed.payer, payee=agreed.payee, asset=agreed.asset):
+            if one.session_id != session.session_id and not one.trouble and one.status not in ENDED:
+                held[one.session_id] = self._wallet.transfers.unspent(one)
+        return {each: amount for each, amount in sorted(held.items(), key=lambda item: -item[1]) if amount}
 
 
 def address_of(route: Route) -> str:
@@ -308,6 +312,19 @@ def _require_whole(session: WalletSession, *, first: int) -> None:
             f"of a first deposit of {Amount(first, asset)}, {Amount(came, asset)} came: the rail takes a fee, or the"
             " node keeps a part. What was kept counts as spent, and no more was sent: ask again to go on all the same"
         )
+
+
+def _ways_out(held: Mapping[Digest, int], *, asset: str) -> str:
+    """Returns in which sessions money lies, the most of it first, and what a user can do about that one."""
+    if not held:
+        return ""
+    names = [each.hex()[:12] for each in held]
+    told = [f"{Amount(amount, asset)} in session {name}" for name, amount in zip(names, held.values(), strict=True)]
+    more = f", the rest in {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
+    return (
+        f". There are {', '.join(told[:MOST_TOLD])}{more}: `consilience sessions state {names[0]}` finds out what is"
+        f" spent of that, and `consilience sessions close {names[0]}` frees the rest, for `sessions withdraw`"
+    )
 
 
 def _offer_for(session: WalletSession, *, route: Route) -> Rail | None:
