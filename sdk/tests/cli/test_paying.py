@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 
 from consilience._wire.envelopes import to_bytes
+from consilience.client import Client
 from consilience.client.payments import Wallet
 from consilience.identity import KeyPair
+from consilience.payments import Budget
 from consilience.rails.hold import HoldRail, issue_hold
 from consilience.server import RunningNode
 from consilience.testing import serving_in_thread
 from consilience.units import utc_now
 from sdk.tests.cli.conftest import Run
-from sdk.tests.client.payments.shops import COST, TEXT, Shop
+from sdk.tests.client.payments.shops import COST, TEXT, Shop, settled
 
 NODE_KEY = KeyPair.generate()
 
@@ -25,6 +27,17 @@ NODE_KEY = KeyPair.generate()
 def shop() -> Iterator[RunningNode]:
     with serving_in_thread(Shop().node) as running:
         yield running
+
+
+async def leave_one_running(shop: RunningNode, wallet_file: Path) -> None:
+    """Pays for an answer, gets money back, and leaves another answer that goes on."""
+    budget = Budget(per_ask="500 TEST/0", per_day="10000 TEST/0")
+    async with Client(KeyPair.generate(), budget=budget, wallet=wallet_file) as client:
+        await client.ask("?", node=shop.address, skill="words")
+        (session,) = await settled(client)
+        await client.payments.withdraw(session.session_id, amount=100)
+        async with client.stream("?", node=shop.address, skill="stall") as stream:
+            stream.detach()
 
 
 @pytest.fixture
@@ -123,6 +136,44 @@ def test_the_wallet_shows_what_is_left_and_what_was_spent(consilience: Run, shop
     assert (balance["spent_today"]["value"], balance["open_sessions"]) == (COST, 1)
 
 
+@pytest.mark.parametrize("columns", ["80", "120"])
+async def test_the_overview_tells_what_is_spent_reserved_and_withdrawn_apart(
+    consilience: Run, shop: RunningNode, wallet_file: Path, environment: dict[str, str], columns: str
+) -> None:
+    await leave_one_running(shop, wallet_file)
+    environment["COLUMNS"] = columns
+    money = {"spent": COST, "reserved": 500, "withdrawn": 100, "left": 1500 - COST - 500 - 100}
+    (session,) = json.loads(consilience("sessions", "list", "--json").stdout)
+    assert {name: session[name]["value"] for name in money} == money
+    assert (session["refunded"]["value"], session["withdrawing"]["value"], session["lost"]["value"]) == (0, 0, 0)
+    heading, _, row = consilience("sessions", "list").stdout.splitlines()[:3]
+    assert [name.strip() for name in heading.split("┃")][-4:] == list(money)
+    cells = [cell.strip() for cell in row.split("│")]
+    assert cells[0] == session["session_id"][:12]
+    assert cells[-4:] == [f"{amount} TEST" for amount in money.values()]
+    (balance,) = json.loads(consilience("wallet", "show", "--json").stdout)["balances"]
+    assert {name: balance[name]["value"] for name in money} == money
+    assert (balance["spent_today"]["value"], balance["reserved_today"]["value"]) == (COST, 500)
+    shown = [line.split() for line in consilience("wallet", "show").stdout.splitlines()]
+    assert ["spent", "today", str(COST), "TEST"] in shown
+    assert ["reserved", "500", "TEST"] in shown
+    assert ["withdrawn", "100", "TEST"] in shown
+
+
+async def test_nothing_is_reserved_in_a_session_that_is_let_go_of_and_what_is_lost_counts_once(
+    consilience: Run, shop: RunningNode, wallet_file: Path
+) -> None:
+    await leave_one_running(shop, wallet_file)
+    wallet = Wallet.at(wallet_file)
+    (session,) = wallet.sessions()
+    wallet.give_up(session.session_id, trouble="it lies", now=utc_now())
+    wallet.close()
+    (balance,) = json.loads(consilience("wallet", "show", "--json").stdout)["balances"]
+    money = {"spent": COST, "reserved": 0, "reserved_today": 0, "withdrawn": 100, "left": 0, "lost": 1400 - COST}
+    assert {name: balance[name]["value"] for name in money} == money
+    assert balance["spent_today"]["value"] == 1400
+
+
 def test_a_wallet_may_be_named(consilience: Run, shop: RunningNode, tmp_path: Path) -> None:
     file = tmp_path / "purse.sqlite"
     buy(consilience, shop, "--wallet", str(file))
@@ -158,7 +209,8 @@ def test_a_withdrawal_of_too_much_is_refused_in_amounts(consilience: Run, shop: 
     assert remedy.startswith("Ask for no more")
 
 
-def test_a_session_that_its_node_has_lost_is_let_go_of_by_a_word(consilience: Run) -> None:
+def test_a_session_that_its_node_has_lost_is_let_go_of_by_a_word(consilience: Run, environment: dict[str, str]) -> None:
+    environment["COLUMNS"] = "200"
     with serving_in_thread(Shop(key=NODE_KEY).node) as shop:
         buy(consilience, shop)
     (session,) = json.loads(consilience("sessions", "list", "--json").stdout)
@@ -169,10 +221,15 @@ def test_a_session_that_its_node_has_lost_is_let_go_of_by_a_word(consilience: Ru
         assert f"`consilience sessions close {name} --forget`" in refused.stderr
         ended = json.loads(consilience("sessions", "close", name, "--forget", "--json").stdout)
         assert ended["trouble"] == "the node does not know it any more"
+        assert (ended["lost"]["value"], ended["left"]["value"], ended["spent"]["value"]) == (1500 - COST, 0, COST)
+        told = " ".join(consilience("sessions", "close", name, "--forget").stdout.split())
+        assert f"lost {1500 - COST} TEST, which count as spent" in told
+        assert f"{1500 - COST} TEST lost" in " ".join(consilience("sessions", "list").stdout.split())
         again = buy(consilience, shop)
     assert f"{COST} TEST, by receipt 1 of the session" in again
     (balance,) = json.loads(consilience("wallet", "show", "--json").stdout)["balances"]
-    assert balance["spent_today"]["value"] == 1500 + COST
+    assert (balance["spent_today"]["value"], balance["lost"]["value"]) == (1500 + COST, 1500 - COST)
+    assert balance["open_sessions"] == 1
 
 
 def test_a_statement_is_csv_that_a_spreadsheet_adds_up(consilience: Run, shop: RunningNode) -> None:

@@ -4,7 +4,7 @@ For people an amount is a decimal number; with `--json` it is a whole number of 
 """
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,9 @@ _ADD_ONE = "and there is none: add one, as --budget '0.01 USD/6'"
 
 SHORTEST_ID = 4
 """Hex digits: fewer name a session by accident."""
+
+SHORT_ID = 12
+"""Hex digits of an id that is shown to people."""
 
 
 def wallet_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -137,12 +140,38 @@ def session_named(wallet: Wallet, text: str) -> WalletSession:
 
 def short(digest: Digest | bytes) -> str:
     """Returns the beginning of an id, enough for people to tell it apart and to type it."""
-    return digest.hex()[:12]
+    return digest.hex()[:SHORT_ID]
 
 
 def amount_facts(amount: Amount | None) -> dict[str, Any] | None:
     """Returns an amount as an object of JSON: exact, in units of its asset."""
     return None if amount is None else {"value": amount.value, "asset": amount.asset, "text": str(amount)}
+
+
+def sums_of(wallet: Wallet, session: WalletSession) -> dict[str, Amount]:
+    """Returns what became of the money of a session, as the wallet knows it.
+
+    `spent` by receipts, of which `refunded` came back; `reserved` for asks that run, which may cost less; `withdrawn`,
+    and `withdrawing` until the rail has paid it. What is `left` or reserved is `lost` in one that is not used any more.
+    """
+    session_id, transfers, in_use = session.session_id, wallet.transfers, not session.trouble
+    withdrawn = transfers.withdrawn(session_id)
+    units = {
+        "spent": session.spent,
+        "refunded": session.refunded,
+        "reserved": session.promised if in_use else 0,
+        "withdrawn": withdrawn,
+        "withdrawing": transfers.asked_back(session_id) - withdrawn,
+        "left": session.room if in_use else 0,
+        "lost": 0 if in_use else transfers.unspent(session),
+    }
+    return {name: Amount(value, session.terms.value.asset) for name, value in units.items()}
+
+
+def withdrawn_words(sums: Mapping[str, Amount]) -> str:
+    """Returns what was withdrawn, of what `sums_of` says, with what is still on its way."""
+    coming = sums["withdrawing"]
+    return f"{sums['withdrawn']}, and {coming} on its way" if coming.value else str(sums["withdrawn"])
 
 
 def sums(amounts: Iterable[Amount]) -> str:

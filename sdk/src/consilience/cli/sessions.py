@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ import click
 from rich.table import Table
 
 from consilience.cli.paying import (
+    SHORT_ID,
     amount_facts,
     client_with,
     json_option,
@@ -17,7 +18,9 @@ from consilience.cli.paying import (
     open_wallet,
     session_named,
     short,
+    sums_of,
     wallet_option,
+    withdrawn_words,
 )
 from consilience.cli.printing import cell, console, facts_table
 from consilience.client import PaymentDesk
@@ -40,15 +43,17 @@ def sessions() -> None:
 @json_option
 def list_sessions(wallet: Path | None, *, as_json: bool) -> None:
     """Lists the sessions as the wallet knows them."""
-    found = open_wallet(wallet).sessions()
+    opened = open_wallet(wallet)
+    found = opened.sessions()
     if as_json:
-        click.echo(json.dumps([_facts(session) for session in found], indent=2))
+        click.echo(json.dumps([_facts(session, sums_of(opened, session)) for session in found], indent=2))
         return
-    table = Table(show_edge=False)
-    for heading in ("session", "node", "state", "spent", "left", "backing"):
-        table.add_column(heading)
+    table = Table(show_edge=False, pad_edge=False)
+    table.add_column("session", no_wrap=True, min_width=SHORT_ID)  # to be typed
+    for heading in ("node", "state", "spent", "reserved", "withdrawn", "left"):
+        table.add_column(heading, overflow="fold")
     for session in found:
-        table.add_row(*map(cell, _row(session)))
+        table.add_row(*map(cell, _row(session, sums_of(opened, session))))
     console().print(table)
 
 
@@ -63,7 +68,7 @@ def state(session: str, *, wallet: Path | None, key: Path | None, as_json: bool)
     async def refresh(desk: PaymentDesk, session_id: Digest) -> WalletSession:
         return await desk.refresh(session_id)
 
-    _show(_at_node(wallet, session, key, refresh), as_json=as_json)
+    _show(_at_node(wallet, session, key, refresh), wallet=wallet, as_json=as_json)
 
 
 @sessions.command()
@@ -82,7 +87,7 @@ def close(session: str, *, forget: bool, wallet: Path | None, key: Path | None, 
     async def end(desk: PaymentDesk, session_id: Digest) -> WalletSession:
         return await desk.close_session(session_id, forget=forget)
 
-    _show(_at_node(wallet, session, key, end), as_json=as_json)
+    _show(_at_node(wallet, session, key, end), wallet=wallet, as_json=as_json)
 
 
 @sessions.command()
@@ -136,9 +141,10 @@ def _at_node(
     return asyncio.run(run())
 
 
-def _show(session: WalletSession, *, as_json: bool) -> None:
+def _show(session: WalletSession, *, wallet: Path | None, as_json: bool) -> None:
+    sums = sums_of(open_wallet(wallet), session)
     if as_json:
-        click.echo(json.dumps(_facts(session), indent=2))
+        click.echo(json.dumps(_facts(session, sums), indent=2))
         return
     agreed = session.terms.value
     facts = [
@@ -146,36 +152,45 @@ def _show(session: WalletSession, *, as_json: bool) -> None:
         ("node", f"{format_node_id(agreed.payee)}  ({session.address.rpartition('@')[2]})"),
         ("state", _standing(session)),
         ("backing", f"{agreed.backing.name}, on the rail {agreed.rail_id} ({agreed.network})"),
-        ("spent", str(Amount(session.spent, agreed.asset))),
-        ("given back", str(Amount(session.refunded, agreed.asset))),
-        ("left", str(Amount(session.room, agreed.asset))),
+        ("spent", str(sums["spent"])),
+        ("given back", str(sums["refunded"])),
+        ("reserved", str(sums["reserved"])),
+        ("withdrawn", withdrawn_words(sums)),
+        ("left", str(sums["left"])),
         ("receipts", f"{session.acknowledged} acknowledged"),
     ]
+    if sums["lost"].value:
+        facts.insert(
+            -1, ("lost", f"{sums['lost']}, which count as spent; `consilience sessions withdraw` may get them back")
+        )
     if session.status is not SessionStatus.CLOSED:  # whose vouchers promise nothing any more
         facts.insert(-1, ("promised", f"{Amount(session.authorized, agreed.asset)} in all, by vouchers"))
     console().print(facts_table(facts))
 
 
-def _row(session: WalletSession) -> tuple[str, ...]:
-    agreed = session.terms.value
+def _row(session: WalletSession, sums: Mapping[str, Amount]) -> tuple[str, ...]:
+    lost = f"; {sums['lost']} lost" if sums["lost"].value else ""
     return (
         short(session.session_id),
         session.address.rpartition("@")[2],
-        _standing(session),
-        str(Amount(session.spent, agreed.asset)),
-        str(Amount(session.room, agreed.asset)),
-        agreed.backing.name.lower(),
+        _standing(session) + lost,
+        str(sums["spent"]),
+        str(sums["reserved"]),
+        withdrawn_words(sums),
+        str(sums["left"]),
     )
 
 
 def _standing(session: WalletSession) -> str:
     status = "never opened" if session.status is SessionStatus.UNKNOWN else session.status.name.lower()
-    return f"{status}, not used any more: {session.trouble}" if session.trouble else status
+    if not session.trouble:
+        return status
+    unused = f"not used any more: {session.trouble}"
+    return unused if session.status is SessionStatus.OPEN else f"{status}, {unused}"
 
 
-def _facts(session: WalletSession) -> dict[str, Any]:
+def _facts(session: WalletSession, sums: Mapping[str, Amount]) -> dict[str, Any]:
     agreed = session.terms.value
-    amounts = {"spent": session.spent, "refunded": session.refunded, "left": session.room}
     return {
         "session_id": session.session_id.hex(),
         "node_id": format_node_id(agreed.payee),
@@ -186,7 +201,7 @@ def _facts(session: WalletSession) -> dict[str, Any]:
         "network": agreed.network,
         "backing": agreed.backing.name,
         "authorized": amount_facts(Amount(session.authorized, agreed.asset)),
-        **{name: amount_facts(Amount(value, agreed.asset)) for name, value in amounts.items()},
+        **{name: amount_facts(amount) for name, amount in sums.items()},
         "acknowledged": session.acknowledged,
         "running_asks": session.running,
     }

@@ -8,13 +8,32 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
 
-from consilience.cli.paying import amount_facts, client_with, json_option, key_option, open_wallet, wallet_option
-from consilience.cli.printing import cell, console
+from consilience.cli.paying import (
+    amount_facts,
+    client_with,
+    json_option,
+    key_option,
+    open_wallet,
+    sums_of,
+    wallet_option,
+    withdrawn_words,
+)
+from consilience.cli.printing import console, facts_table
 from consilience.client.payments import Wallet, WalletSession
 from consilience.errors import UsageError
-from consilience.payments import Amount, SessionStatus
+from consilience.payments import Amount
+
+_HEADINGS = {
+    "left": "left",
+    "reserved": "reserved",
+    "spent_today": "spent today",
+    "spent": "spent in all",
+    "refunded": "given back",
+    "withdrawn": "withdrawn",
+    "lost": "lost",
+    "open_sessions": "open sessions",
+}
 
 
 @click.group()
@@ -26,21 +45,17 @@ def wallet() -> None:
 @wallet_option
 @json_option
 def show(wallet: Path | None, *, as_json: bool) -> None:
-    """Shows what is left in open sessions, asset by asset, and what was spent today and in all."""
+    """Shows what is left in open sessions, asset by asset, what is reserved for asks that run, and what was spent."""
     opened = open_wallet(wallet)
     balances = [_balance(opened, asset=asset, sessions=sessions) for asset, sessions in _by_asset(opened).items()]
     if as_json:
         facts = {"file": str(opened.path), "balances": [_balance_facts(balance) for balance in balances]}
         click.echo(json.dumps(facts, indent=2))
         return
-    table = Table(show_edge=False)
-    for heading in ("left", "spent today", "spent in all", "given back", "open sessions"):
-        table.add_column(heading)
-    for balance in balances:
-        money = [str(balance[name]) for name in ("left", "spent_today", "spent", "refunded")]
-        table.add_row(*map(cell, (*money, str(balance["open_sessions"]))))
     shown = console()
-    shown.print(table)
+    for balance in balances:
+        told = balance | {"withdrawn": withdrawn_words(balance)}
+        shown.print(facts_table((heading, str(told[name])) for name, heading in _HEADINGS.items()), "")
     shown.print(f"{opened.path}", soft_wrap=True)
 
 
@@ -77,13 +92,15 @@ def _by_asset(wallet: Wallet) -> dict[str, list[WalletSession]]:
 
 def _balance(wallet: Wallet, *, asset: str, sessions: Iterable[WalletSession]) -> dict[str, Any]:
     kept = list(sessions)
+    sums = [sums_of(wallet, session) for session in kept]
+    totals = {name: Amount(sum(each[name].value for each in sums), asset) for name in sums[0]}
     today = datetime.now(UTC).date()
-    return {
+    reserved = wallet.reserved_on(today, asset=asset)
+    return totals | {
         "left": Amount(sum(session.room for session in kept if session.is_usable), asset),
-        "spent_today": Amount(wallet.spent_on(today, asset=asset), asset),
-        "spent": Amount(sum(session.spent for session in kept), asset),
-        "refunded": Amount(sum(session.refunded for session in kept), asset),
-        "open_sessions": sum(session.status is SessionStatus.OPEN for session in kept),
+        "spent_today": Amount(wallet.spent_on(today, asset=asset) - reserved, asset),
+        "reserved_today": Amount(reserved, asset),
+        "open_sessions": sum(session.is_usable for session in kept),
     }
 
 

@@ -40,8 +40,8 @@ from consilience.payments import Amount, CardOutdatedError, Hold, Quote, Receipt
 from consilience.tariffs import Rail, Tariff
 from consilience.units import Digest, RequestId
 
-FORGOTTEN = "its payer has let go of it, and its node has not closed it"
-"""Why a session is not used any more that was ended in the wallet alone."""
+FORGOTTEN = "its payer has let go of it"
+"""Why a session is not used any more that its node would not, or could not, close."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

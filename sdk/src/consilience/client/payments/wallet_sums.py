@@ -45,3 +45,13 @@ def charges_on(database: Database, *, asset: str, day: str) -> int:
     """Returns what the asks of a day come to, with what was given up on it."""
     found = database.execute("SELECT charges FROM days WHERE asset = ? AND day = ?", (asset, day)).fetchone()
     return int(found[0]) if found else 0
+
+
+def running_on(database: Database, *, asset: str, day: str) -> int:
+    """Returns the ceilings of the asks of a day that run, but for those whose sessions are given up: they are spent."""
+    found = database.execute(
+        "SELECT COALESCE(SUM(ceiling), 0) FROM asks JOIN sessions USING (session_id)"
+        " WHERE status = 'RUNNING' AND (asks.asset, day) = (?, ?) AND trouble = ''",
+        (asset, day),
+    ).fetchone()
+    return int(found[0])

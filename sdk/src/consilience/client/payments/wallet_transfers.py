@@ -20,6 +20,7 @@ SELECT
 """Of a deposit of which nobody was told how to make it, nothing has moved."""
 
 _COME = "SELECT COALESCE(SUM(amount), 0) FROM deposits WHERE session_id = ? AND status = 'SUCCEEDED'"
+_WITHDRAWN = "SELECT COALESCE(SUM(amount), 0) FROM withdrawals WHERE session_id = ? AND status = 'SUCCEEDED'"
 _ASKED_BACK = "SELECT COALESCE(SUM(amount), 0) FROM withdrawals WHERE session_id = ? AND status != 'FAILED'"
 
 
@@ -153,6 +154,11 @@ class WalletTransfers:
         """Returns what was asked back from a session and has not failed, in units of its asset."""
         with self._file.transaction() as database:
             return _sum(database, _ASKED_BACK, session_id)
+
+    def withdrawn(self, session_id: Digest) -> int:
+        """Returns what has come back from a session, in units of its asset."""
+        with self._file.transaction() as database:
+            return _sum(database, _WITHDRAWN, session_id)
 
     def _begin(self, statement: str, session_id: Digest, transfer_id: bytes, amount: int, now: datetime) -> None:
         row = (session_id, transfer_id, amount, TransferStatus.PENDING.name, now.isoformat())

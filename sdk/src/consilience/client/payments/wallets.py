@@ -38,7 +38,7 @@ from consilience.client.payments.wallet_rows import (
     session_of,
 )
 from consilience.client.payments.wallet_steps import WalletSteps
-from consilience.client.payments.wallet_sums import charges_on, count, give_up, leave
+from consilience.client.payments.wallet_sums import charges_on, count, give_up, leave, running_on
 from consilience.client.payments.wallet_transfers import WalletTransfers, left_behind
 from consilience.envelopes import Signed
 from consilience.errors import BudgetExceededError, UsageError
@@ -292,6 +292,14 @@ class Wallet:
         """
         with self._file.transaction() as database:
             return charges_on(database, asset=asset, day=day.isoformat())
+
+    def reserved_on(self, day: date, *, asset: str) -> int:
+        """Returns how much of `spent_on` is not spent, but may come to be: the ceilings of asks that run.
+
+        Those of a session that is given up are none of it: all that is left there counts as spent.
+        """
+        with self._file.transaction() as database:
+            return running_on(database, asset=asset, day=day.isoformat())
 
 
 def _sessions(database: Database, condition: str, named: dict[str, Any]) -> Iterable[WalletSession]:
