@@ -16,8 +16,8 @@ from consilience.errors import (
     TicketUsedError,
     UsageError,
 )
-from consilience.reviews import PublishOutcome, RecordQuery, RecordType
-from consilience.server.registry import RecordStore
+from consilience.reviews import NodeQuery, PublishOutcome, RecordQuery, RecordType
+from consilience.server.registry import Arc, RecordStore
 from consilience.server.registry.contract import Capacity
 from consilience.server.registry.store import SqlRecordStore
 from consilience.server.store.contract import StoreUnavailableError
@@ -179,7 +179,7 @@ async def test_nothing_is_served_after_its_end_and_forget_drops_it(store: Record
     assert [entry.record for entry in entries] == [REVIEW.record]
     assert await store.forget(now=later) == 2
     assert await store.forget(now=later) == 0
-    assert await held(store) == {REVIEW.digest, card.digest}, "the row of the card keeps earlier ones out"
+    assert await held(store) == {REVIEW.digest}, "the row of the card keeps earlier ones out, and is none by any clock"
 
 
 async def test_a_card_that_has_ended_keeps_earlier_ones_out(store: RecordStore) -> None:
@@ -191,6 +191,20 @@ async def test_a_card_that_has_ended_keeps_earlier_ones_out(store: RecordStore) 
     assert outcome is SUPERSEDED
     (again,) = await store.admit([placed(brief)], now=later)
     assert again is SUPERSEDED
+
+
+async def test_a_card_that_was_dropped_while_the_clock_was_fast_is_taken_in_again(store: RecordStore) -> None:
+    card, earlier = card_record(NODE, issued=NOW - HOUR), card_record(NODE, issued=NOW - DAY)
+    await admit(store, card)
+    assert await store.forget(now=NOW + 30 * DAY) == 1
+    assert await store.get(card.digest, now=NOW) is None
+    assert await store.card_of(NODE.root.public_key, now=NOW) is None
+    assert await store.unknown([card.digest]) == (card.digest,)
+    assert await admit(store, earlier, card, card) == [SUPERSEDED, STORED, KNOWN]
+    assert await store.get(card.digest, now=NOW) == card.record
+    assert await held(store) == {card.digest}
+    found = await store.fitting(NodeQuery(), arc=Arc(), limit=9, now=NOW)
+    assert [record.digest for _, record in found.cards] == [card.digest]
 
 
 async def test_records_are_listed_by_subject_author_and_type_the_latest_first(store: RecordStore) -> None:

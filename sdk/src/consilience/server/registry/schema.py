@@ -45,7 +45,7 @@ RECORDS = Table(
     Column("issue_time", UtcTime, nullable=False),
     Column("since", UtcTime, comment="From when the key has to have been the node's."),
     Column("end_time", UtcTime, nullable=False),
-    Column("record", LargeBinary, nullable=False, comment="An encoded Record; empty of a card that has ended."),
+    Column("record", LargeBinary, nullable=False, comment="An encoded Record; empty of a card that was dropped."),
     Column("place", BigInteger, comment="Of a card that can be found: where on the ring it stands."),
     UniqueConstraint("author", "slot_type", "slot"),
 )

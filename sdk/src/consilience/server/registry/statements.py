@@ -22,7 +22,10 @@ from consilience.reviews.slots import rank
 from consilience.server.registry import shelving
 from consilience.server.registry.contract import Admission, Capacity
 from consilience.server.registry.schema import FOLLOWED, RECORDS, REGISTRY
-from consilience.units import Digest
+from consilience.units import EPOCH, Digest
+
+EMPTIED = EPOCH
+"""The end of a card of which the row alone is left: a clock that was put right since does not serve it."""
 
 _LOOKED_UP = 500
 """Digests that one statement asks for."""
@@ -71,7 +74,7 @@ def forget(connection: Connection, *, now: datetime) -> int:
         shelving.take_out(connection, card)
     if cards:
         emptied = update(RECORDS).where(RECORDS.c.serial.in_([card.serial for card in cards]))
-        connection.execute(emptied.values(record=b"", place=None))
+        connection.execute(emptied.values(record=b"", place=None, end_time=EMPTIED))
     return gone + len(cards)
 
 
@@ -81,11 +84,12 @@ def _wait_turn(connection: Connection, *, numbers: int = 0) -> None:
 
 
 def unknown(connection: Connection, digests: Sequence[Digest]) -> tuple[Digest, ...]:
-    """Returns the digests of no record."""
+    """Returns the digests of no record; the row alone of a card that ended is none."""
     known: set[bytes] = set()
+    held = select(RECORDS.c.digest).where(RECORDS.c.record != b"")
     for start in range(0, len(digests), _LOOKED_UP):
         some = digests[start : start + _LOOKED_UP]
-        known.update(connection.execute(select(RECORDS.c.digest).where(RECORDS.c.digest.in_(some))).scalars())
+        known.update(connection.execute(held.where(RECORDS.c.digest.in_(some))).scalars())
     return tuple(digest for digest in digests if digest not in known)
 
 
@@ -128,10 +132,8 @@ def _admit(
         return KeyRetiredError("the node has gone over to another root key before")
     held = leaving = connection.execute(select(RECORDS).where(*_slot_of(place))).one_or_none()
     if held is not None:
-        if held.digest == place.digest:
-            return PublishOutcome.KNOWN if held.end_time > now else PublishOutcome.SUPERSEDED
-        if not wins(place, held=_place_of(held)):
-            return refusal_of(place, held=_place_of(held)) or PublishOutcome.SUPERSEDED
+        if (kept_out := _kept_out(place, held=held, now=now)) is not None:
+            return kept_out
     else:
         leaving = _last_within_quota(connection, place, quota=quotas[place.slot_type])
         if leaving is not None and (leaving.end_time, leaving.slot) > rank(place):
@@ -149,6 +151,20 @@ def _admit(
     if place.type is RecordType.KEY_SUCCESSION:
         _retire(connection, place)
     return PublishOutcome.STORED
+
+
+def _kept_out(place: Place, *, held: Row[Any], now: datetime) -> Admission | None:
+    """Returns what becomes of a record that does not take the place of the one in its slot, or None where it does.
+
+    The row that a card left when it was dropped gives way to the same card, should that not have ended after all.
+    """
+    if held.digest == place.digest:
+        if place.end <= now:
+            return PublishOutcome.SUPERSEDED
+        return PublishOutcome.KNOWN if held.record else None
+    if wins(place, held=_place_of(held)):
+        return None
+    return refusal_of(place, held=_place_of(held)) or PublishOutcome.SUPERSEDED
 
 
 def _without_room(capacity: Capacity | None, *, leaving: Row[Any] | None, now: datetime) -> LimitExceededError | None:
