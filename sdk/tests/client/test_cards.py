@@ -267,6 +267,17 @@ async def test_a_node_is_not_rolled_back_across_runs(card_file: Path, node: Scri
     assert error.value.requirement == "NODE-CARD-004"
 
 
+async def test_a_card_that_was_held_gives_way_to_a_newer_one_that_was_seen(card_file: Path, node: ScriptedNode) -> None:
+    """The node has renewed its card, and another program of the user has met it since."""
+    held = node.card()
+    node.publish()
+    async with Client(ROOT, card_file=card_file) as other:
+        await other.card(node.address)
+    async with Client(ROOT, card_file=card_file) as client:
+        assert (await client.card(held)).digest == node.card().digest
+        assert (await client.ask("Hello?", node=held)).text
+
+
 async def test_a_card_that_another_address_has_outdated_is_not_used_again(client: Client, node: ScriptedNode) -> None:
     await client.card(node.address)
     node.publish()

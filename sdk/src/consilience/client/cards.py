@@ -19,7 +19,7 @@ from consilience.client.routes import Route
 from consilience.envelopes import Envelope, Signed
 from consilience.errors import ProtocolError, TransportError, UnreachableError
 from consilience.identity import format_node_id
-from consilience.nodes import KeySuccession, NodeAddress, NodeCard, Profile, check_card, check_succession
+from consilience.nodes import KeySuccession, NodeAddress, NodeCard, Profile, check_card, check_succession, newer_card
 from consilience.units import Digest, PublicKey
 
 NodeReference = str | NodeAddress | Signed[NodeCard]
@@ -140,11 +140,15 @@ class Cards:
     async def believe(self, card: Signed[NodeCard]) -> Signed[NodeCard]:
         """Returns a card that was had elsewhere, checked as one that its node gave out, and remembers it.
 
+        Whoever has it may be behind: in the place of one that loses to a card that was kept, that one is returned.
+
         Raises:
-            ProtocolError: It does not hold, or a newer one was seen.
+            ProtocolError: The one that wins does not hold, or is newer and not at hand.
         """
-        await self._believe(card)
-        return card
+        kept = await asyncio.to_thread(self._memory.newest, card.value.node_id)
+        winner = card if kept is None else newer_card(card, kept)
+        await self._believe(winner)
+        return winner
 
     async def close(self) -> None:
         """Ends the fetches that are under way."""
@@ -171,8 +175,8 @@ class Cards:
     async def _first(self, node: NodeReference) -> Route:
         """Returns the way to a node that was not reached before."""
         if isinstance(node, Signed):
-            await self._believe(node)
-            return await Route.to(node, connections=self._connections, endpoints=node.value.endpoints)
+            card = await self.believe(node)
+            return await Route.to(card, connections=self._connections, endpoints=card.value.endpoints)
         address = _address(node)
         contact = await first_contact(address, connections=self._connections, seconds=self._fetch_seconds)
         try:

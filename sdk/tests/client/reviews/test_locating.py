@@ -33,6 +33,16 @@ async def test_the_newest_card_of_an_id_is_found(client: Client, houses: tuple[H
         await client.locate(NEW.root.public_key)
 
 
+async def test_a_card_that_was_seen_is_used_where_registries_are_behind(
+    client: Client, houses: tuple[House, ...], card_file: Path
+) -> None:
+    """The node moved while its registries were away, and was reached at its new address since."""
+    moved = OLD.card(issued=NOW - HOUR)
+    await houses[0].bring(OpenRecord(object=OLD_CARD))
+    CardMemory(card_file).keep(moved)
+    assert (await client.locate(OLD.root.public_key)).digest == moved.digest
+
+
 async def test_an_old_id_leads_to_the_present_root_key_over_each_step(
     client: Client, houses: tuple[House, ...]
 ) -> None:
