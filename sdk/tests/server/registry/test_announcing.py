@@ -19,7 +19,7 @@ from consilience.errors import (
 from consilience.nodes import Profile
 from consilience.reviews import OpenRecord, PublishOutcome, Record
 from consilience.server import Node, Registry
-from consilience.server.registry.announcing import Announcer
+from consilience.server.registry.announcing import AGAIN_SECONDS, Announcer
 from consilience.server.registry.peers import Peer
 from consilience.units import Digest
 from sdk.tests.reviews.specimens import NOW, TestNode, advisory_about, key
@@ -74,6 +74,24 @@ async def test_each_card_is_brought_once(registry: LocalRegistry) -> None:
     await announcer.announce()
     assert other.brought == [OLD.digest, cards[-1].digest]
     assert await registry.held() == {cards[-1].digest}
+
+
+async def test_a_registry_that_lost_its_records_gets_them_again(registry: LocalRegistry, tmp_path: Path) -> None:
+    passed = [0.0]
+    strict = Refusing(SignatureInvalidError("no"))
+    registries: dict[str, Peer] = {"one": Line(registry), "strict": strict}
+    announcer = Announcer(registries, records=lambda: [Record(object=NEW.envelope)], elapsed=lambda: passed[0])
+    await announcer.announce()
+    bare = LocalRegistry(tmp_path, "bare", clock=registry.clock)
+    await bare.open()
+    registries["one"] = Line(bare)  # the same address, with an empty database
+    passed[0] = AGAIN_SECONDS - 1
+    await announcer.announce()
+    assert (await bare.held(), len(strict.brought)) == (set(), 1)
+    passed[0] = AGAIN_SECONDS
+    await announcer.announce()
+    assert (await bare.held(), len(strict.brought)) == ({NEW.digest}, 2)
+    await bare.store.close()
 
 
 async def test_a_succession_is_brought_before_the_card_of_the_new_key(registry: LocalRegistry) -> None:
