@@ -29,6 +29,8 @@ MAX_MEDIA_TYPE_CHARACTERS = 128
 MAX_CHOICES = 16
 MAX_TOKEN_BYTES = 256
 KEY_BYTES = 32
+MAX_NUMBER = 2**63 - 1
+"""The highest cost, and number of parameters, that can be asked for."""
 
 _LANGUAGE = re.compile(r"[A-Za-z0-9]{1,8}(-[A-Za-z0-9]{1,8})*")
 _WORD = re.compile(r"[^\W_]+")
@@ -155,15 +157,15 @@ def _node_violations(query: NodeQuery) -> Iterator[FieldViolation]:
         yield from _price_violations(query.price)
     yield from _choices(query.profiles, field="profiles")
     for name in ("min_parameter_count", "max_parameter_count"):
-        if getattr(query, name) < 0:
-            yield FieldViolation(field=name, description="must not be negative")
+        if not 0 <= getattr(query, name) <= MAX_NUMBER:
+            yield FieldViolation(field=name, description=f"must be 0 to {MAX_NUMBER}")
 
 
 def _price_violations(price: PriceCeiling) -> Iterator[FieldViolation]:
     if not is_asset(price.asset):
         yield FieldViolation(field="price.asset", description="must be the id of an asset, as USD/6")
-    if price.max_cost < 0:
-        yield FieldViolation(field="price.max_cost", description="must not be negative")
+    if not 0 <= price.max_cost <= MAX_NUMBER:
+        yield FieldViolation(field="price.max_cost", description=f"must be 0 to {MAX_NUMBER}")
 
 
 def _record_violations(query: RecordQuery) -> Iterator[FieldViolation]:

@@ -320,7 +320,9 @@ async def test_what_cannot_be_asked_for_is_refused_before_anything_is_sent(
     client: Client, houses: tuple[House, ...], card_file: Path
 ) -> None:
     nothing = ({"domain": "Not a domain"}, {"colour": "red"}, {"max_price": "cheap"}, {"text": "x" * 300})
-    for wanted in (*nothing, *({"profiles": [profile]} for profile in (Profile.UNKNOWN, Profile.UNSPECIFIED, 77))):
+    uncountable = ({"max_price": "9999999999999 USD/6"}, {"max_price": "1 USD/99"}, {"min_parameters": 2**63})
+    unnamed = ({"profiles": [profile]} for profile in (Profile.UNKNOWN, Profile.UNSPECIFIED, 77))
+    for wanted in (*nothing, *uncountable, *unnamed):
         with pytest.raises(UsageError):
             await client.find(**wanted)  # type: ignore[arg-type]
     async with Client(KeyPair.generate(), card_file=card_file) as alone:

@@ -22,6 +22,7 @@ from consilience.envelopes import Signed
 from consilience.errors import FieldInvalidError, UsageError
 from consilience.nodes import DataClass, NodeCard, Profile, Skill
 from consilience.payments import Amount
+from consilience.payments.budgets import spendable
 from consilience.reviews import NodeQuery, PriceCeiling, Record, card_fits, check_query, fits
 from consilience.reviews.finding import reference_costs, words_of, words_of_skill
 
@@ -127,8 +128,7 @@ def query_of(wanted: Wanted) -> NodeQuery:
     profiles = tuple(wanted.get("profiles", ()))
     if unnamed := [profile for profile in profiles if profile not in _PROFILES]:
         raise UsageError(f"no profile of this version is {unnamed[0]!r}: name those of `Profile`; nothing was sent")
-    price = wanted.get("max_price")
-    amount = Amount.parse(price) if isinstance(price, str) else price
+    amount = None if (price := wanted.get("max_price")) is None else spendable(price, name="max_price")
     query = NodeQuery(
         skill_id=wanted.get("skill", ""),
         domain=wanted.get("domain", ""),
