@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from consilience.envelopes import Envelope, Signed
-from consilience.errors import AddressInvalidError, ProtocolError
+from consilience.errors import AddressInvalidError, CardTimeError, ProtocolError
 from consilience.identity import KeyPair, format_node_id, next_root_digest
 from consilience.nodes import (
     MAX_CARD_BYTES,
@@ -129,6 +129,14 @@ def test_a_card_that_breaks_a_rule_is_refused_by_the_id_of_the_rule(
     with pytest.raises(ProtocolError, match=requirement) as caught:
         check_card(_signed(_card(**changes)), now=_NOW)
     assert caught.value.requirement == requirement
+    assert isinstance(caught.value, CardTimeError) == (requirement in {"NODE-CARD-003", "NODE-CARD-005"})
+
+
+def test_a_card_from_the_future_tells_both_times_since_either_clock_may_be_wrong() -> None:
+    early = card_sequence(_NOW + timedelta(hours=1))
+    for sequence, issued in ((early, f"at {_NOW + timedelta(hours=1):%F %T}"), (2**63 - 1, "beyond all calendars")):
+        with pytest.raises(CardTimeError, match=f"{issued}, and it is {_NOW:%F %T} here"):
+            check_card(_signed(_card(sequence=CardSequence(sequence))), now=_NOW)
 
 
 @pytest.mark.parametrize(

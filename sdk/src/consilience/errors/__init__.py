@@ -13,6 +13,7 @@
     │   ├── AnswerShapeError            the answer does not fit your model or schema
     │   └── AnswerTooLargeError         the answer is larger than your client keeps
     ├── ProtocolError           the peer broke a MUST; `requirement` says which
+    │   └── CardTimeError               a card is from the future or has expired, unless your clock is wrong
     ├── TransportError          no answer from the peer; nothing is known about what it did
     │   ├── UnreachableError, ConnectionLostError
     │   └── FirstTokenTimeoutError, AnswerTimeoutError
@@ -82,6 +83,7 @@ from consilience.errors.tree import (
     AnswerTooLargeError,
     BudgetAssetError,
     BudgetExceededError,
+    CardTimeError,
     ConnectionLostError,
     ConsilienceError,
     DataClassForbiddenError,
@@ -127,6 +129,7 @@ __all__ = [
     "BudgetExceededError",
     "CallExpiredError",
     "CallNotYetValidError",
+    "CardTimeError",
     "ConnectionLostError",
     "ConsilienceError",
     "CursorInvalidError",

@@ -167,6 +167,15 @@ class ProtocolError(ConsilienceError):
         self.requirement = requirement
 
 
+class CardTimeError(ProtocolError):
+    """A card is from the future, or has expired, by the clock of this machine: one of two clocks may be wrong."""
+
+    remedy = (
+        "Compare the clock of this machine with the right time, and set it if it is wrong. If it is right, do not rely"
+        " on this node, and tell whoever runs it."
+    )
+
+
 class TransportError(ConsilienceError):
     """The peer did not answer. Whether it acted is not known; the same request id is safe to repeat."""
 

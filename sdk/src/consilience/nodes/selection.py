@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from consilience.envelopes import Signed
-from consilience.errors import ProtocolError
+from consilience.errors import CardTimeError, ProtocolError
 from consilience.nodes.addresses import host_is_loopback
 from consilience.nodes.cards import NodeCard, Profile, TlsMode
 from consilience.units import card_sequence, issue_time
@@ -23,14 +23,15 @@ def check_card(card: Signed[NodeCard], *, now: datetime, skew: timedelta = timed
     """Checks what a reader must check of a card beyond its signature, in the order of spec section 1.2.
 
     Raises:
-        ProtocolError: It is too large, from the future, expired, or its keys live too long.
+        ProtocolError: It is too large, or its keys live too long.
+        CardTimeError: It is from the future, or has expired.
     """
     value = card.value
     if len(card.envelope.payload) > MAX_CARD_BYTES:
         raise ProtocolError(f"the card is larger than {MAX_CARD_BYTES} bytes", requirement="NODE-CARD-002")
     issued = _checked_issue_time(value, now=now, skew=skew)
     if value.expire_time < now - skew:
-        raise ProtocolError(
+        raise CardTimeError(
             f"the card expired at {value.expire_time:%F %T}, and it is {now:%F %T} here", requirement="NODE-CARD-005"
         )
     if Profile.CORE not in value.profiles:
@@ -49,8 +50,18 @@ def _checked_issue_time(card: NodeCard, *, now: datetime, skew: timedelta) -> da
     if card.sequence <= 0:
         raise ProtocolError(f"the sequence of the card is {card.sequence}, and no time", requirement="ERR-FLD-001")
     if card.sequence > card_sequence(now + skew):
-        raise ProtocolError(f"the card was issued in the future: {card.sequence}", requirement="NODE-CARD-003")
+        raise CardTimeError(
+            f"the card was issued in the future, {_issued(card)}, and it is {now:%F %T} here",
+            requirement="NODE-CARD-003",
+        )
     return issue_time(card.sequence)
+
+
+def _issued(card: NodeCard) -> str:
+    try:
+        return f"at {issue_time(card.sequence):%F %T}"
+    except OverflowError:
+        return "beyond all calendars"
 
 
 def keeps_commitment(next_root_digest: bytes, *, seen: bytes) -> bool:
