@@ -176,6 +176,24 @@ async def test_a_node_commits_to_one_next_root_key_for_good(
         pass
 
 
+async def test_an_operator_is_told_when_cards_lie_ahead_because_the_clock_was_fast(
+    key: KeyPair, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = ManualClock()
+    right = clock.now
+    for moment in (right + timedelta(hours=60), right):
+        clock.now = moment
+        assert not caplog.messages
+        node = Node("test", key=key, store=SqliteStore(tmp_path / "node.sqlite"), clock=clock)
+        node.skill("echo")(echo)
+        with caplog.at_level("WARNING"):
+            async with node.serving(ANYWHERE):
+                pass
+    told = [message for message in caplog.messages if "nobody uses a card" in message]
+    assert len(told) == 1
+    assert f"{right + timedelta(hours=60):%F %T} UTC" in told[0]
+
+
 async def test_a_card_that_is_too_large_is_told_to_its_developer(key: KeyPair) -> None:
     node = Node("test", key=key)
     for number in range(6):

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from consilience._wire import envelopes, services
+from consilience.calls import MAX_CLOCK_SKEW
 from consilience.envelopes import Signed
 from consilience.errors import UsageError
 from consilience.identity import Signer, next_root_digest
@@ -114,6 +115,13 @@ class CardIssuer:
     async def _issue(self) -> Signed[NodeCard]:
         now = self._clock()
         sequence = await self._store.reserve_card_sequence(at_least=card_sequence(now))
+        if (issued := issue_time(sequence)) - now > MAX_CLOCK_SKEW:
+            _LOGGER.warning(
+                "nobody uses a card of this node before %s UTC: an earlier one was issued while its clock was fast, and"
+                " each is to be later than the last. Who cannot wait gives the node an empty store, which has none of"
+                " the answers and sessions of this one",
+                f"{issued:%F %T}",
+            )
         told = self._description
         card = NodeCard(
             node_id=self._root.public_key,
