@@ -191,6 +191,20 @@ async def test_without_a_file_each_review_is_a_new_one(
     assert first.record != other.record
 
 
+async def test_a_file_that_is_no_database_is_told_of_with_what_to_do(
+    client: Client, houses: tuple[House, ...], path: Path
+) -> None:
+    await warned(client, houses[0])
+    overwrite(path)
+    with pytest.raises(UsageError, match=r"not a database.*Move it away"):
+        await warned(client, houses[0])
+    assert houses[0].between.methods.count("PublishRecord") == 1
+
+
+def overwrite(path: Path) -> None:
+    path.write_text("A shopping list, long enough to be looked at as a database.")
+
+
 async def test_the_file_is_for_its_owner_alone(client: Client, houses: tuple[House, ...], path: Path) -> None:
     await warned(client, houses[0])
     assert mode_of(path) == 0o600

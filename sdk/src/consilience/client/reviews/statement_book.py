@@ -126,7 +126,7 @@ class StatementBook:
         try:
             record = open_record(wire.decode_publish(encoded))
         except RefusedError as error:
-            raise UsageError(f"{self._path} is damaged: {error}. Move it away; nothing was sent") from error
+            raise self._damaged(error) from error
         return _Said(record=record, is_taken=bool(is_taken), is_retracted=bool(is_retracted))
 
     @contextmanager
@@ -147,7 +147,17 @@ class StatementBook:
                 yield database
                 database.execute("COMMIT")
         except (OSError, sqlite3.Error) as error:
-            raise UsageError(f"the statements in {self._path} cannot be read or written: {error}") from error
+            if type(error) is sqlite3.DatabaseError:  # what its subclasses tell of may pass, or is not in the file
+                raise self._damaged(error) from error
+            raise UsageError(
+                f"the statements in {self._path} cannot be read or written: {error}; nothing was sent"
+            ) from error
+
+    def _damaged(self, error: Exception) -> UsageError:
+        return UsageError(
+            f"{self._path} is damaged, or another kind of file: {error}. Move it away; what you said before, do not say"
+            " again then, since it would be another record. Nothing was sent"
+        )
 
 
 def _check_only_review(said: OpenRecord, known: list[_Said]) -> None:
