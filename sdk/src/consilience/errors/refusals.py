@@ -354,7 +354,7 @@ class KeyRetiredError(RefusedError):
 
     reason = "KEY_RETIRED"
     code = "FAILED_PRECONDITION"
-    remedy = "Sign with the root key that succeeded."
+    remedy = "Sign with the root key that succeeded; what was said of the earlier one is answered by nobody any more."
 
 
 class CursorInvalidError(RefusedError):

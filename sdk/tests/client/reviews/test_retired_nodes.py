@@ -8,6 +8,7 @@ from consilience._wire import registries as wire
 from consilience.client import Client
 from consilience.client.reviews import Fault, FaultKind
 from consilience.envelopes import Signed
+from consilience.errors import KeyRetiredError, WrongKeyError
 from consilience.identity import next_root_digest
 from consilience.nodes import NodeCard, Skill
 from consilience.reviews import OpenRecord
@@ -58,6 +59,21 @@ async def test_a_node_whose_hand_over_was_followed_is_found_no_more(client: Clie
     found = await client.find(domain="law", registries=[behind.address])
     assert found.nodes == ()
     assert kinds(found.faults) == [(behind.address, FaultKind.BEHIND)]
+
+
+async def test_a_node_that_has_handed_over_is_told_that_it_answers_no_review_of_before(
+    client: Client, houses: tuple[House, ...]
+) -> None:
+    before = NOW - 50 * HOUR
+    ticket = NODE.ticket(reviewer=REVIEWER, salt=b"salt 0".ljust(32, b"."), at=before)
+    review = review_of(NODE, reviewer=REVIEWER, ticket=ticket, at=before, card=NODE.card(issued=before))
+    for house in houses:
+        await house.bring(OLD_CARD, SUCCESSION, review)
+    with pytest.raises(KeyRetiredError) as refused:
+        await client.reviews.rebut(review.record, comment="It was right.", signer=NODE.root)
+    assert "answered by nobody any more" in refused.value.remedy
+    with pytest.raises(WrongKeyError):
+        await client.reviews.rebut(review.record, comment="It was right.", signer=NEW.root)
 
 
 async def test_a_review_by_a_ticket_of_a_retired_key_does_not_count(client: Client, houses: tuple[House, ...]) -> None:
