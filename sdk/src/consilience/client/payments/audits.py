@@ -14,6 +14,7 @@ from consilience.client.payments.wallet_rows import WalletSession
 from consilience.client.payments.wallets import Wallet
 from consilience.envelopes import Signed
 from consilience.errors import ProtocolError, RefusedError
+from consilience.nodes import NodeCard
 from consilience.payments import Amount, Receipt, SessionTerms, charge_of, check_chain, check_refund
 from consilience.units import RequestId
 
@@ -54,7 +55,7 @@ def _check(wallet: Wallet, session: WalletSession, receipts: tuple[Signed[Receip
     if priced is None:
         raise ProtocolError("the quote of the receipt is not in the wallet", requirement="PAY-RCP-005")
     quote, card = priced
-    check_signer(receipt, cards=[card.value])
+    check_signer(receipt, cards=_cards(wallet, card))
     if value.refund_of:
         check_refund(receipt, earlier=receipts[:at])
         return
@@ -65,6 +66,12 @@ def _check(wallet: Wallet, session: WalletSession, receipts: tuple[Signed[Receip
     due = charge_of(tariff, value.usage, ceiling=intent.ceiling) if tariff else 0
     if value.charge > due:
         raise ProtocolError(f"{value.charge} is charged, and {due} is due", requirement="PAY-RCP-005")
+
+
+def _cards(wallet: Wallet, priced: Signed[NodeCard]) -> Iterator[NodeCard]:
+    """Yields the card that a quote rests on, then the others: a refund may come long after the keys of that one."""
+    yield priced.value
+    yield from (one.value for one in wallet.quotes.cards())
 
 
 def _check_terms(value: Receipt, terms: Signed[SessionTerms]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from consilience.asks import Answer, AnswerSnapshot
 from consilience.calls import MAX_CLOCK_SKEW
 from consilience.client.caller import Caller
@@ -104,8 +106,8 @@ class Settlements:
         if value.session_id != session.session_id:
             raise ProtocolError("the receipt is of another session", requirement="PAY-LST-001")
         priced = await self._wallet.do(self._wallet.quotes.get, value.quote_digest)
-        cards = [route.card.value, *([priced[1].value] if priced else [])]
-        check_signer(receipt, cards=cards)
+        check_signer(receipt, cards=(one.value for one in (route.card, *(priced[1:] if priced else ()))))
+        await self._wallet.do(self._wallet.quotes.keep_card, route.card)
         if value.refund_of:
             earlier = await self._wallet.do(self._wallet.receipts.of, session.session_id)
             check_refund(receipt, earlier=[one for one in earlier if one.value.number < value.number])
@@ -148,7 +150,7 @@ class Settlements:
         await self._wallet.do(self._wallet.release, intent.request_id)
 
 
-def check_signer(receipt: Signed[Receipt], *, cards: list[NodeCard]) -> None:
+def check_signer(receipt: Signed[Receipt], *, cards: Iterable[NodeCard]) -> None:
     """Checks that a receipt is of a node, and signed by a key of one of its cards (PAY-RCP-005).
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from consilience._wire.envelopes import to_bytes
@@ -31,12 +32,23 @@ class WalletQuotes:
         value = quote.value
         named = (value.payer, value.node_id, value.skill_id, value.model_id, value.tariff.asset if value.tariff else "")
         with self._file.transaction() as database:
-            database.execute("INSERT OR IGNORE INTO cards VALUES (?, ?)", (card.digest, to_bytes(card.envelope)))
+            self.keep_card(card)
             database.execute(
                 "INSERT OR IGNORE INTO quotes (digest, payer, payee, skill_id, model_id, asset, card_digest, quote)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (quote.digest, *named, card.digest, to_bytes(quote.envelope)),
             )
+
+    def keep_card(self, card: Signed[NodeCard]) -> None:
+        """Keeps a card by which a receipt was checked that came later than the card of its quote."""
+        with self._file.transaction() as database:
+            database.execute("INSERT OR IGNORE INTO cards VALUES (?, ?)", (card.digest, to_bytes(card.envelope)))
+
+    def cards(self) -> Iterator[Signed[NodeCard]]:
+        """Yields the cards that are kept, of all nodes."""
+        with self._file.transaction() as database:
+            found = database.execute("SELECT card FROM cards").fetchall()
+        return (opened(card, NodeCard) for (card,) in found)
 
     def usable(
         self,
