@@ -134,7 +134,10 @@ class NoRegistryError(UsageError):
 class WalletFileError(UsageError):
     """The file of a wallet cannot be read or written, or a newer version of this library made it."""
 
-    remedy = "Check the file that the message names, or update the library; never delete a wallet with open sessions."
+    remedy = (
+        "Check the file that the message names and the space on its disk, or update the library; never delete a wallet"
+        " with open sessions."
+    )
 
 
 class AnswerShapeError(UsageError):

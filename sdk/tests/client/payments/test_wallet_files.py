@@ -111,6 +111,36 @@ def test_a_wallet_that_several_processes_make_at_one_time_is_one_wallet(tmp_path
                 assert opener.stdout.readline() == f"{number}\n"
 
 
+FULL_DISK = """
+import resource, signal, sys
+from consilience.client.payments import Wallet
+from consilience.errors import WalletFileError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+try:
+    Wallet.at(sys.argv[1])
+except WalletFileError as error:
+    print(error)
+"""
+
+
+def test_a_wallet_on_a_full_disk_is_not_called_something_else(tmp_path: Path) -> None:
+    file = tmp_path / "wallet.sqlite"
+    Wallet.at(file).close()
+    opened = subprocess.run([sys.executable, "-c", FULL_DISK, file], capture_output=True, text=True, check=True)
+    assert opened.stdout.startswith(f"{file} cannot be read or written: ")
+    assert "disk" in opened.stdout
+    Wallet.at(file).close()
+
+
+def test_a_file_that_is_no_database_is_no_wallet(tmp_path: Path) -> None:
+    file = tmp_path / "letter.txt"
+    file.write_text("Dear Sir or Madam, " * 100)
+    with pytest.raises(WalletFileError, match="is no wallet: file is not a database"):
+        Wallet.at(file)
+    assert file.read_text().startswith("Dear")
+
+
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(WalletFileError, match="cannot be opened"):

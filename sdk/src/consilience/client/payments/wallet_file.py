@@ -188,7 +188,8 @@ class WalletFile:
             (version,) = self._database.execute("PRAGMA user_version").fetchone()
             tables = {name for (name,) in self._database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
         finally:
-            self._database.execute("ROLLBACK")
+            if self._database.in_transaction:  # else a disk that is full has ended it
+                self._database.execute("ROLLBACK")
         if version <= VERSION and (_TABLES - tables if version else tables):
             raise WalletFileError(f"{self.path} is no wallet, but a database of something else: name another file")
 
@@ -197,7 +198,9 @@ class WalletFile:
         try:
             yield
         except sqlite3.Error as error:
-            raise WalletFileError(f"{self.path} is no wallet: {error}") from error
+            is_another = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB
+            trouble = "is no wallet" if is_another else "cannot be read or written"
+            raise WalletFileError(f"{self.path} {trouble}: {error}") from error
 
 
 class _Transaction:
