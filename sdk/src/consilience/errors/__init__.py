@@ -9,6 +9,7 @@
     │   ├── BudgetExceededError         the ask costs more than you allow
     │   ├── BudgetAssetError            the skill has no price in the asset of your budget
     │   ├── RailMissingError            no rail of yours can pay the node
+    │   ├── PaymentsOffError            the node takes no payments any more
     │   ├── DepositPendingError         a session waits for money
     │   ├── AnswerShapeError            the answer does not fit your model or schema
     │   └── AnswerTooLargeError         the answer is larger than your client keeps
@@ -97,6 +98,7 @@ from consilience.errors.tree import (
     LimitExceeded,
     NoRegistryError,
     PaymentRequired,
+    PaymentsOffError,
     ProtocolError,
     RailMissingError,
     Redirect,
@@ -160,6 +162,7 @@ __all__ = [
     "PayloadTypeWrongError",
     "PaymentRequired",
     "PaymentRequiredError",
+    "PaymentsOffError",
     "ProtocolError",
     "QuoteInvalidError",
     "RailMissingError",

@@ -90,6 +90,12 @@ class RailMissingError(UsageError):
     remedy = "Give the client a rail that the message names, on its network: Client(rails=[…])."
 
 
+class PaymentsOffError(UsageError):
+    """The node takes no payments any more, as its card says, and so tells of no session and pays nothing back."""
+
+    remedy = "Ask whoever runs the node to let it take payments until you have closed your sessions and withdrawn."
+
+
 class BudgetAssetError(UsageError):
     """The budget is in an asset in which the skill has no price; nothing was sent."""
 

@@ -12,8 +12,9 @@ from consilience.client.payments.states import check_state
 from consilience.client.peers import held_to_protocol
 from consilience.client.routes import Route
 from consilience.envelopes import Envelope, Signed
+from consilience.errors import PaymentsOffError, ProtocolError
 from consilience.identity import Signer
-from consilience.nodes import NodeCard
+from consilience.nodes import NodeCard, Profile
 from consilience.payments import (
     ACKNOWLEDGE_METHOD,
     CLOSE_METHOD,
@@ -44,11 +45,15 @@ from consilience.payments import (
 )
 from consilience.units import Digest, EncodedAny
 
+UNSERVED = "NODE-PROF-001"
+"""The requirement that a node breaks which does not serve a method that its card declares."""
+
 
 class PaymentCalls:
     """The nine methods, each with a signed call and a checked response.
 
     All of them may be repeated: a call that was not answered is made again with the same ids, and moves money once.
+    Of a node that takes no payments any more they raise a `PaymentsOffError`.
 
     Args:
         caller: Who pays.
@@ -134,7 +139,7 @@ class PaymentCalls:
         Raises:
             SessionClosedError, BalanceTooLowError: With the payer's own highest voucher.
         """
-        response = await self._caller.unary(VOUCHER_METHOD, encode_request(voucher.envelope), route)
+        response = await self._sent(VOUCHER_METHOD, voucher.envelope, route)
         return self._state_of(response, voucher.value.session_id, route)
 
     async def session(self, session_id: Digest, *, route: Route) -> Signed[SessionState]:
@@ -186,7 +191,16 @@ class PaymentCalls:
         return self._state_of(await self._call(CLOSE_METHOD, call, route), session_id, route)
 
     async def _call(self, method: str, call: PaymentCall, route: Route) -> bytes:
-        return await self._caller.unary(method, encode_request(seal(call, signer=self.signer).envelope), route)
+        return await self._sent(method, seal(call, signer=self.signer).envelope, route)
+
+    async def _sent(self, method: str, envelope: Envelope, route: Route) -> bytes:
+        """Makes a call; a node breaks no rule that does not serve what its card does not declare."""
+        try:
+            return await self._caller.unary(method, encode_request(envelope), route)
+        except ProtocolError as error:
+            if error.requirement == UNSERVED and Profile.PAY not in route.card.value.profiles:
+                raise PaymentsOffError("the node takes no payments any more") from error
+            raise
 
     def _state_of(self, response: bytes, session_id: Digest, route: Route) -> Signed[SessionState]:
         with held_to_protocol():

@@ -27,6 +27,7 @@ from consilience.client.payments.withdrawals import Withdrawals
 from consilience.client.routes import Route
 from consilience.envelopes import Signed
 from consilience.errors import (
+    PaymentsOffError,
     ProtocolError,
     RefusedError,
     SessionUnknownError,
@@ -123,6 +124,7 @@ class PaymentDesk:
         Raises:
             UsageError: The wallet has no such session, or it is another key's.
             SessionUnknownError: The node has none.
+            PaymentsOffError: The node takes no payments any more.
             ProtocolError, TransportError: As `Client.ask`.
         """
         async with self._at(session_id) as (session, route):
@@ -141,7 +143,7 @@ class PaymentDesk:
         """
         try:
             await self._close(session_id)
-        except (RefusedError, ProtocolError, TransportError) as error:
+        except (RefusedError, ProtocolError, TransportError, PaymentsOffError) as error:
             if not forget:
                 raise
             trouble = LOST if isinstance(error, SessionUnknownError) else FORGOTTEN
@@ -277,7 +279,9 @@ class PaymentDesk:
         try:
             yield session, route
         except SessionUnknownError as error:
-            raise await self._unknown(session_id, error) from error
+            raise SessionUnknownError(f"{error}; {await self._left_in(session_id)}") from error
+        except PaymentsOffError as error:
+            raise PaymentsOffError(f"{error}; {await self._left_in(session_id)}") from error
 
     async def _route(self, session: WalletSession) -> Route:
         """Returns the way to the node of a session: to where it was then, else to where its newest card says it is."""
@@ -293,14 +297,15 @@ class PaymentDesk:
                 raise
             raise UnreachableError(f"{error}; if the node has moved, fetch its card from where it is now") from error
 
-    async def _unknown(self, session_id: Digest, error: SessionUnknownError) -> SessionUnknownError:
+    async def _left_in(self, session_id: Digest) -> str:
+        """Returns what is left in a session that its node does not tell of, and how its payer lets go of it."""
         session = await self._session(session_id)
         unspent = await self._paying.wallet.do(self._paying.wallet.transfers.unspent, session)
         left, name = Amount(unspent, asset_of(session)), session_id.hex()[:12]
         if session.trouble:
-            return SessionUnknownError(f"{error}; {left} were left in the session {name}, and count as spent")
-        return SessionUnknownError(
-            f"{error}; {left} are left in the session {name}: let go of it with"
+            return f"{left} were left in the session {name}, and count as spent"
+        return (
+            f"{left} are left in the session {name}: let go of it with"
             f" `consilience sessions close {name} --forget`, and they count as spent"
         )
 
