@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from consilience.rails.hold import HoldPayer
 from consilience.units import Digest
 from consilience_node.cli import main
 from consilience_node.exits import Exit
+from reference_node.tests.lines import HOST, free_ports
 from reference_node.tests.processes import NodeProcess, run, serving
 from reference_node.tests.test_serving import metrics_of
 
@@ -258,3 +260,30 @@ async def test_the_books_of_a_node_that_was_stopped_are_open_to_its_operator(tmp
     assert (ended.returncode, json.loads(ended.stdout)) == (0, [])
     assert await money(node, "sessions") == "no session was opened yet\n"
     assert await money(node, "earnings") == "nothing was earned yet\n"
+
+
+async def test_a_node_that_stops_taking_payments_says_what_its_payers_have_there(tmp_path: Path) -> None:
+    file, paid = configured(tmp_path), CONFIG.replace("grants = false", "grants = true")
+    unpriced = re.sub(r"\[\[models.prices]].*?\n\n", "", paid, flags=re.DOTALL)
+    unpaid = re.sub(r"\[payments].*?(?=\[metrics])", "", unpriced, flags=re.DOTALL)
+
+    def life(config: str) -> AbstractContextManager[NodeProcess]:
+        file.write_text(config)
+        return serving("--config", file, folder=tmp_path, address=address)
+
+    (port,) = free_ports(1)
+    address, key = f"{HOST}:{port}", KeyPair.generate()
+    async with Client(key, card_file=tmp_path / "cards", wallet=tmp_path / "wallet", budget=BUDGET) as customer:
+        with life(paid) as node:
+            await charged(node, customer)
+    with life(unpaid) as node:
+        assert "payers have money in sessions with this node" in node.log
+        assert "290 TEST" in node.log
+    with life(unpriced) as node:
+        assert "payers have money" not in node.log
+        async with Client(key, card_file=tmp_path / "cards", wallet=tmp_path / "wallet") as customer:
+            (session,) = await customer.payments.sessions()
+            await customer.payments.close_session(session.session_id)
+            assert (await customer.payments.withdraw(session.session_id)).amount == 290
+    with life(unpaid) as node:
+        assert "payers have money" not in node.log

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from consilience.payments import Amount
 from consilience.server.keys import FixedKey
 from consilience.server.payments.books import Books, opened_books
 from consilience.server.store.sqlite import SqliteStore
@@ -34,3 +36,23 @@ async def books_of(config: Config) -> AsyncIterator[Books]:
     root = root_key(config)
     async with opened_books(SqliteStore(file), root=root, keys=FixedKey(root)) as books:
         yield books
+
+
+async def held_for_payers(config: Config) -> tuple[Amount, ...]:
+    """Returns what lies in the sessions of a node and is its payers', asset by asset; nothing where it has no books.
+
+    What is promised to an answer that runs is among it, for it may come back; credit is not.
+
+    Raises:
+        As `books_of`.
+    """
+    held = Counter[str]()
+    try:
+        async with books_of(config) as books:
+            async for session in books.sessions():
+                account = session.account
+                left = account.deposited + account.refunded - account.withdrawn - account.spent
+                held[session.terms.asset] += max(left, 0)
+    except NoBooksError:
+        return ()
+    return tuple(Amount(value, asset) for asset, value in sorted(held.items()) if value)

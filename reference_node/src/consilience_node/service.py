@@ -20,12 +20,17 @@ from consilience.errors import UsageError
 from consilience.server import RunningNode
 from consilience.server.store.contract import StoreLockedError
 from consilience_node.app import assembled
+from consilience_node.books import held_for_payers
 from consilience_node.config import Config
 from consilience_node.metrics import NodeMetrics, serving_metrics
 from consilience_node.state import StateFolder, StateFolderInUseError
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LOG = structlog.get_logger("consilience_node.service")
+_HELD = (
+    "payers have money in sessions with this node and cannot take it back: keep [payments], without prices, until they"
+    " have withdrawn it"
+)
 
 
 class DrainCutShortError(Exception):
@@ -60,6 +65,8 @@ async def serve(
         async with assembled(config, metrics=metrics) as node:
             running = node.serving(config.node.address, advertise=config.node.advertise)
             async with running:
+                if config.payments is None and (held := await held_for_payers(config)):
+                    _LOG.warning(_HELD, held=", ".join(map(str, held)))
                 with ExitStack() as stack:
                     metrics_address = stack.enter_context(_metrics(metrics, address=config.metrics.address))
                     stack.enter_context(_announced(running.address, file=ready_file))
