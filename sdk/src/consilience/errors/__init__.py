@@ -14,7 +14,8 @@
     │   ├── AnswerShapeError            the answer does not fit your model or schema
     │   └── AnswerTooLargeError         the answer is larger than your client keeps
     ├── ProtocolError           the peer broke a MUST; `requirement` says which
-    │   └── CardTimeError               a card is from the future or has expired, unless your clock is wrong
+    │   ├── CardTimeError               a card is from the future or has expired, unless your clock is wrong
+    │   └── PaidElsewhereError          another copy of your wallet paid, unless the node lies
     ├── TransportError          no answer from the peer; nothing is known about what it did
     │   ├── UnreachableError, ConnectionLostError
     │   └── FirstTokenTimeoutError, AnswerTimeoutError
@@ -97,6 +98,7 @@ from consilience.errors.tree import (
     KeyFileError,
     LimitExceeded,
     NoRegistryError,
+    PaidElsewhereError,
     PaymentRequired,
     PaymentsOffError,
     ProtocolError,
@@ -159,6 +161,7 @@ __all__ = [
     "NoRegistryError",
     "NodeDrainingError",
     "NodeFaultError",
+    "PaidElsewhereError",
     "PayloadTypeWrongError",
     "PaymentRequired",
     "PaymentRequiredError",

@@ -185,6 +185,15 @@ class CardTimeError(ProtocolError):
     )
 
 
+class PaidElsewhereError(ProtocolError):
+    """A node charges for an ask that the wallet does not know; where another copy of the wallet paid, it is right."""
+
+    remedy = (
+        "Where this wallet came back from a copy, or another machine pays out of one, the node may be right: close the"
+        " session, and withdraw what is left. Else do not rely on this node; report the requirement to whoever runs it."
+    )
+
+
 class TransportError(ConsilienceError):
     """The peer did not answer. Whether it acted is not known; the same request id is safe to repeat."""
 

@@ -150,7 +150,13 @@ class PaymentDesk:
             wallet = self._paying.wallet
             await wallet.do(wallet.give_up, session_id, trouble=trouble, now=self._caller.clock())
             return await self._session(session_id)
-        return await self.refresh(session_id)
+        try:
+            return await self.refresh(session_id)
+        except ProtocolError:
+            session = await self._session(session_id)
+            if not session.trouble:
+                raise
+            return session  # which is closed; why it is not used any more, it tells
 
     async def withdraw(self, session_id: Digest, *, amount: int | None = None) -> WalletTransfer:
         """Gets money back from a session; what was begun before is brought to its end first.

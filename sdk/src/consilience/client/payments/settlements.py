@@ -13,7 +13,7 @@ from consilience.client.payments.wallet_rows import PaymentIntent, WalletSession
 from consilience.client.payments.wallets import Wallet
 from consilience.client.routes import Route
 from consilience.envelopes import Signed
-from consilience.errors import AnswerUnknownError, ProtocolError
+from consilience.errors import AnswerUnknownError, PaidElsewhereError, ProtocolError
 from consilience.nodes import NodeCard
 from consilience.payments import Receipt, SessionState, SessionStatus, check_receipt, check_refund
 from consilience.units import Digest
@@ -115,8 +115,8 @@ class Settlements:
         intent = await self._wallet.do(self._wallet.intent, value.request_id)
         if intent is None or intent.ask is None:
             if await self._wallet.do(self._wallet.receipts.numbered, session.session_id, value.number) is None:
-                raise ProtocolError(
-                    "the receipt is for an ask that was not paid for, or this wallet was restored from an older copy",
+                raise PaidElsewhereError(
+                    "a receipt is for an ask that was not paid for out of this wallet, or not out of this copy of it",
                     requirement="PAY-RCP-005",
                 )
             return
