@@ -1,3 +1,4 @@
+import asyncio
 import csv
 import io
 import json
@@ -13,7 +14,7 @@ from consilience.client import Client
 from consilience.client.payments import Wallet
 from consilience.identity import KeyPair
 from consilience.payments import Budget
-from consilience.rails.hold import HoldRail, issue_hold
+from consilience.rails.hold import HoldPayer, HoldRail, issue_hold
 from consilience.server import RunningNode
 from consilience.testing import serving_in_thread
 from consilience.units import utc_now
@@ -324,3 +325,20 @@ def test_nothing_is_paid_on_a_network_that_the_user_did_not_name(
     assert "it takes hold.v1 on live; yours: hold.v1 on test" in done.stderr
     assert "with --network" in done.stderr
     assert Wallet.at(wallet_file).sessions() == ()
+
+
+async def close_one_on_credit(address: str, wallet_file: Path) -> None:
+    budget = Budget(per_ask="500 TEST/0", per_day="10000 TEST/0")
+    rails = [HoldPayer(max_credit=1000, prepaid=False)]
+    async with Client(KeyPair.generate(), budget=budget, wallet=wallet_file, rails=rails) as client:
+        await client.ask("?", node=address, skill="words")
+        (session,) = await settled(client)
+        assert session.room == 1000 - COST
+        await client.payments.close_session(session.session_id)
+
+
+def test_nothing_is_left_of_credit_in_a_session_that_is_closed(consilience: Run, wallet_file: Path) -> None:
+    with serving_in_thread(Shop(rail=HoldRail(max_credit=1000)).node) as running:
+        asyncio.run(close_one_on_credit(running.address, wallet_file))
+    (session,) = json.loads(consilience("sessions", "list", "--json").stdout)
+    assert (session["status"], session["spent"]["value"], session["left"]["value"]) == ("CLOSED", COST, 0)

@@ -14,10 +14,11 @@ from consilience.cli import parameters
 from consilience.client import Client
 from consilience.client.payments import Wallet, WalletSession, default_wallet_file
 from consilience.errors import UsageError
-from consilience.payments import Amount, Budget, ListPrices
+from consilience.payments import Amount, Budget, ListPrices, SessionStatus
 from consilience.payments.budgets import spendable
 from consilience.payments.costs import MAX_AMOUNT
 from consilience.rails.hold import TEST_NETWORK, HoldPayer
+from consilience.tariffs import Backing
 from consilience.units import Digest
 
 _BUDGET, _DAY_BUDGET, _NETWORK, _WALLET = "'--budget'", "'--day-budget'", "'--network'", "'--wallet'"
@@ -153,8 +154,10 @@ def sums_of(wallet: Wallet, session: WalletSession) -> dict[str, Amount]:
 
     `spent` by receipts, of which `refunded` came back; `reserved` for asks that run, which may cost less; `withdrawn`,
     and `withdrawing` until the rail has paid it. What is `left` or reserved is `lost` in one that is not used any more.
+    Nothing is left of credit in one that is closed.
     """
     session_id, transfers, in_use = session.session_id, wallet.transfers, not session.trouble
+    is_over = session.status is SessionStatus.CLOSED and session.terms.value.backing is Backing.CREDIT
     withdrawn = transfers.withdrawn(session_id)
     units = {
         "spent": session.spent,
@@ -162,7 +165,7 @@ def sums_of(wallet: Wallet, session: WalletSession) -> dict[str, Amount]:
         "reserved": session.promised if in_use else 0,
         "withdrawn": withdrawn,
         "withdrawing": transfers.asked_back(session_id) - withdrawn,
-        "left": session.room if in_use else 0,
+        "left": session.room if in_use and not is_over else 0,
         "lost": 0 if in_use else transfers.unspent(session),
     }
     return {name: Amount(value, session.terms.value.asset) for name, value in units.items()}
