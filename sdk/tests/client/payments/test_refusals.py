@@ -8,12 +8,12 @@ import pytest
 
 from consilience.asks import Outcome
 from consilience.client import Client
-from consilience.errors import BalanceTooLowError, QuoteInvalidError, RefusedError, SessionClosedError
+from consilience.errors import BalanceTooLowError, QuoteInvalidError, RailMissingError, RefusedError, SessionClosedError
 from consilience.payments import Amount
 from consilience.rails.hold import HoldPayer
 from consilience.tariffs import PricedUnit, Tariff, UnitPrice
 from sdk.tests.client.payments.scripted_shops import ScriptedShop, sell
-from sdk.tests.client.payments.shops import customer, settled
+from sdk.tests.client.payments.shops import Shop, customer, settled
 from sdk.tests.client.scripted_nodes import LIMITS, AskCall, AskScript
 
 
@@ -91,3 +91,10 @@ async def test_a_prompt_that_grew_at_the_node_is_paid_for_before_the_first_meter
         result = await client.ask("?", node=shop.address)
     assert result.cost == Amount(480, "TEST/0")
     assert shop.highest == 480
+
+
+async def test_a_client_on_credit_alone_is_told_what_a_node_takes_that_lends_nothing(tmp_path: Path) -> None:
+    rails = [HoldPayer(max_credit=1000, prepaid=False)]
+    async with Shop().node.serving("127.0.0.1:0") as running, customer(tmp_path, rails=rails) as client:
+        with pytest.raises(RailMissingError, match=r"takes TEST/0 as PREPAID on hold\.v1 \(test\) alone"):
+            await client.ask("?", node=running.address, skill="words")

@@ -227,7 +227,7 @@ class Sessions:
         return await self._deposits.make(session, amount=amount, route=route)
 
     def _choose(self, quote: Signed[Quote], *, most: int, asset: str, route: Route) -> tuple[Rail, PayerRail, Backed]:
-        card = route.card.value
+        card, unbacked = route.card.value, set[str]()
         for rail in self._rails:
             for offer in card.rails:
                 if (offer.id, offer.network) != (rail.id, rail.network) or asset not in offer.assets:
@@ -237,6 +237,12 @@ class Sessions:
                 backed = rail.backed(offer, payer=quote.value.payer, payee=card.node_id, most=most)
                 if backed is not None:
                     return offer, rail, backed
+                unbacked |= {f"{backing.name} on {offer.id} ({offer.network})" for backing in offer.backings}
+        if unbacked:
+            raise RailMissingError(
+                f"the node takes {asset} as {' or '.join(sorted(unbacked))} alone, and the rails of this client agree"
+                " to none of that"
+            )
         offered = ", ".join(f"{offer.id} on {offer.network}" for offer in card.rails) or "none"
         ours = ", ".join(f"{rail.id} on {rail.network}" for rail in self._rails) or "none"
         raise RailMissingError(f"no rail of this client can pay the node in {asset}: it takes {offered}; yours: {ours}")
