@@ -14,10 +14,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from consilience.cli.app import consilience_command
+from consilience.cli.complaints import complaint
 from consilience.client import Client
 from consilience.client.payments.calls import PaymentCalls
 from consilience.envelopes import Signed
-from consilience.errors import BalanceTooLowError, DepositPendingError
+from consilience.errors import BalanceTooLowError, DepositPendingError, SessionClosedError
 from consilience.identity import KeyPair, format_node_id
 from consilience.payments import Budget, Receipt
 from consilience.rails.hold import HoldPayer
@@ -244,6 +245,27 @@ async def test_a_deposit_is_credited_by_the_hold_that_the_operator_hands_out(nod
         assert (await customer.payments.take_hold(file.read_bytes())).available == 300
         receipt = await charged(node, customer)
     assert (receipt.value.session_id, receipt.value.charge) == (pending.value.session_id, 10)
+
+
+async def test_no_hold_is_handed_out_for_a_session_that_its_payer_has_closed(node: NodeProcess, tmp_path: Path) -> None:
+    file = tmp_path / "hold"
+    key = KeyPair.generate()
+    async with Client(key, card_file=tmp_path / "cards", wallet=tmp_path / "wallet", budget=BUDGET) as customer:
+        with pytest.raises(DepositPendingError) as pending:
+            await charged(node, customer)
+        session, deposit = pending.value.session_id.hex(), pending.value.deposit_id.hex()
+        await money(node, "grant-hold", session, "--output", file)
+        await customer.payments.close_session(pending.value.session_id)
+        late = await command(node, "grant-hold", session, "--output", tmp_path / "late")
+        assert not (tmp_path / "late").exists()
+        assert late.exit_code == Exit.USAGE
+        assert "takes no deposit any more; its next ask begins another" in late.stderr
+        assert deposit not in await money(node, "sessions")
+        with pytest.raises(SessionClosedError) as closed:
+            await customer.payments.take_hold(file.read_bytes())
+    told = complaint(closed.value)
+    assert "The next ask opens another session" in told
+    assert "voucher" not in told
 
 
 def test_a_node_that_was_never_started_has_no_books(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import click
 from consilience.envelopes import Signed
 from consilience.errors import UsageError
 from consilience.identity import format_node_id
-from consilience.payments import Amount, Receipt
+from consilience.payments import Amount, Receipt, SessionStatus
 from consilience.server.payments.books import BookedSession, Books, BooksError, Earnings, GrantedHold
 from consilience.units import Digest
 from consilience_node.books import books_of
@@ -224,6 +224,7 @@ def _session_lines(session: BookedSession) -> str:
     awaited = (
         f"  waits for the deposit {each.deposit_id.hex()} of {Amount(each.amount, terms.asset)}"
         for each in session.awaited
+        if session.status is SessionStatus.OPEN  # one that is closed takes none
     )
     return "\n".join((first, *awaited))
 

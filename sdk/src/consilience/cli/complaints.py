@@ -23,6 +23,7 @@ from consilience.errors import (
     RefusedError,
     ServerTime,
     SessionBalance,
+    SessionClosedError,
     SessionUnknownError,
     Supported,
     WithdrawalInvalidError,
@@ -33,6 +34,9 @@ _REMEDIES: dict[type[ConsilienceError], str] = {
     DataClassForbiddenError: "Choose a node whose policy reads this class, and allow it with --trust.",
     WrongKeyError: "Name the file of the key that the message asks for: --key.",
     SessionUnknownError: "A node without a database forgets its sessions when it restarts: the next ask opens another.",
+    SessionClosedError: (
+        "The next ask opens another session; what is left in this one comes back with `consilience sessions withdraw`."
+    ),
     BudgetAssetError: "Give --budget in an asset that the message names, or ask a node that takes yours.",
     RailMissingError: "Agree to pay on the network that the message names, with --network, or ask another node.",
     BudgetExceededError: (
@@ -90,6 +94,8 @@ def _words(detail: Detail) -> list[str]:
             return [f"the endpoint to call: {uri}"]
         case PaymentRequired():
             return ["the node sent its price along"]
+        case SessionBalance(required_cumulative=0):
+            return []  # no voucher was wanted
         case SessionBalance(available=available, required_cumulative=required):
             return [f"a voucher can go up to {available}, and {required} was wanted, in units of the session's asset"]
         case FieldViolations(violations=violations):

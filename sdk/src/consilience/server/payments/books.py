@@ -246,12 +246,17 @@ class Books:
             lifetime: How long the payer has to show the promise, at most.
 
         Raises:
-            BooksError: The session does not wait for such a deposit, or not any more, or it is not the node's to
-                promise it.
+            BooksError: The session does not wait for such a deposit, or not any more, or is closed, or it is not the
+                node's to promise it.
         """
         session = await self.session(session_id)
         if (session.terms.rail_id, session.terms.backing) != (HOLD_RAIL, Backing.PREPAID):
             raise BooksError(f"the node makes no promises for a session on {session.terms.rail_id}, backed otherwise")
+        if session.status is not SessionStatus.OPEN:
+            raise BooksError(
+                "the payer has closed the session, which takes no deposit any more; its next ask begins another, in"
+                " another session"
+            )
         named = [each for each in session.awaited if deposit_id in (None, each.deposit_id)]
         if len(named) != 1:
             waiting = ", ".join(each.deposit_id.hex() for each in session.awaited) or "none"
