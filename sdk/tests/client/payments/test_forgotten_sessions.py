@@ -13,13 +13,14 @@ from consilience.client.payments import WalletSession
 from consilience.client.payments.desk import FORGOTTEN
 from consilience.client.payments.sessions import LOST
 from consilience.errors import (
+    BudgetExceededError,
     DepositPendingError,
     SessionUnknownError,
     UnreachableError,
     UsageError,
 )
 from consilience.identity import KeyPair
-from consilience.payments import SessionStatus, TransferStatus
+from consilience.payments import Budget, SessionStatus, TransferStatus
 from consilience.rails.hold import HoldRail
 from consilience.units import utc_now
 from sdk.tests.client.payments.shops import COST, Shop, customer, settled, wallet_in
@@ -99,6 +100,17 @@ async def test_a_client_that_asks_at_a_node_that_has_lost_its_session_opens_anot
     (second,) = sessions.values()
     assert (first.trouble, first.spent, second.trouble, second.spent) == (LOST, COST, "", COST)
     assert spent == BROUGHT + COST
+
+
+async def test_a_node_that_has_lost_the_budget_of_a_day_is_brought_nothing_more_on_it(lives: Lives) -> None:
+    async with lives.life() as (address, client):
+        lost = (await buy(address, client)).session_id
+    budget = Budget(per_ask="500 TEST/0", per_day=f"{BROUGHT} TEST/0")
+    async with lives.life() as (address, _), customer(lives.folder, key=lives.payer_key, budget=budget) as client:
+        with pytest.raises(BudgetExceededError, match=f"of the day's {BROUGHT} TEST 0 TEST are left; nothing was sent"):
+            await buy(address, client)
+        (session,) = await client.payments.sessions()
+    assert (session.session_id, session.trouble) == (lost, LOST)
 
 
 async def test_a_node_that_denied_a_session_and_knows_it_again_is_paid_nothing_more_and_pays_back(lives: Lives) -> None:

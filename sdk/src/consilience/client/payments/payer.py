@@ -244,6 +244,7 @@ class Payer:
 
     async def _brought(self, purchase: Purchase, *, quote: Signed[Quote]) -> Begun | None:
         """Brings money for an ask, and writes down what is about to be paid."""
+        await self.sessions.look(quote, read=self._live.names(), route=purchase.route)  # one may be lost: it is spent
         most = await self.wallet.do(self.intents.most, purchase, quote=quote)
         for attempt in range(2):
             session = await self.sessions.for_ask(

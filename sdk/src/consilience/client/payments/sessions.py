@@ -108,6 +108,16 @@ class Sessions:
             session = await self._filled(session, quote, ceiling=ceiling, budget=budget, route=route)
         return session
 
+    async def look(self, quote: Signed[Quote], *, read: AbstractSet[RequestId], route: Route) -> list[WalletSession]:
+        """Returns the sessions out of which a quote can be paid, once their node has told how they stand.
+
+        What is left in one that it does not know any more counts as spent from then on. The arguments are those of
+        `for_ask`, which raises the same.
+        """
+        known = await self._wallet.do(self._known, quote)
+        seen = [await self._looked_at(session, others=not session.asks <= read, route=route) for session in known]
+        return [session for session in seen if session is not None]
+
     def ready(self, quote: Signed[Quote], *, ceiling: int, read: AbstractSet[RequestId]) -> WalletSession | None:
         """Returns a session that can pay for an ask up to its ceiling without a call to the node, or None.
 
@@ -153,9 +163,7 @@ class Sessions:
         self, quote: Signed[Quote], *, ceiling: int, read: AbstractSet[RequestId], route: Route
     ) -> WalletSession | None:
         """Returns a session with room for the ask, else one that can be filled, else one on credit, or None."""
-        known = await self._wallet.do(self._known, quote)
-        seen = [await self._looked_at(session, others=not session.asks <= read, route=route) for session in known]
-        return _best([session for session in seen if session is not None], ceiling=ceiling, read=read)
+        return _best(await self.look(quote, read=read, route=route), ceiling=ceiling, read=read)
 
     def _known(self, quote: Signed[Quote]) -> list[WalletSession]:
         """Returns the sessions of the wallet out of which the quote can be paid, as far as is known there."""
