@@ -127,7 +127,7 @@ async def test_a_card_from_elsewhere_that_has_expired_is_refused(client: Client,
     with pytest.raises(ProtocolError) as error:
         await client.card(node.card())
     assert error.value.requirement == "NODE-CARD-005"
-    assert re.search(r"expired at \S+ \S+, and it is \S+ \S+ here", str(error.value)), "a clock may be wrong"
+    assert re.search(r"expired at \S+ \S+, and it is \S+ \S+ UTC here", str(error.value)), "a clock may be wrong"
 
 
 @pytest.mark.parametrize("form", ["{node_id}@{authority}", "{authority}", "http://{authority}", "localhost:{port}"])

@@ -135,7 +135,7 @@ def test_a_card_that_breaks_a_rule_is_refused_by_the_id_of_the_rule(
 def test_a_card_from_the_future_tells_both_times_since_either_clock_may_be_wrong() -> None:
     early = card_sequence(_NOW + timedelta(hours=1))
     for sequence, issued in ((early, f"at {_NOW + timedelta(hours=1):%F %T}"), (2**63 - 1, "beyond all calendars")):
-        with pytest.raises(CardTimeError, match=f"{issued}, and it is {_NOW:%F %T} here"):
+        with pytest.raises(CardTimeError, match=f"{issued}, and it is {_NOW:%F %T} UTC here"):
             check_card(_signed(_card(sequence=CardSequence(sequence))), now=_NOW)
 
 

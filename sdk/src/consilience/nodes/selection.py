@@ -32,7 +32,8 @@ def check_card(card: Signed[NodeCard], *, now: datetime, skew: timedelta = timed
     issued = _checked_issue_time(value, now=now, skew=skew)
     if value.expire_time < now - skew:
         raise CardTimeError(
-            f"the card expired at {value.expire_time:%F %T}, and it is {now:%F %T} here", requirement="NODE-CARD-005"
+            f"the card expired at {value.expire_time:%F %T}, and it is {now:%F %T} UTC here",
+            requirement="NODE-CARD-005",
         )
     if Profile.CORE not in value.profiles:
         raise ProtocolError("the card does not declare the core profile", requirement="NODE-CARD-006")
@@ -51,7 +52,7 @@ def _checked_issue_time(card: NodeCard, *, now: datetime, skew: timedelta) -> da
         raise ProtocolError(f"the sequence of the card is {card.sequence}, and no time", requirement="ERR-FLD-001")
     if card.sequence > card_sequence(now + skew):
         raise CardTimeError(
-            f"the card was issued in the future, {_issued(card)}, and it is {now:%F %T} here",
+            f"the card was issued in the future, {_issued(card)}, and it is {now:%F %T} UTC here",
             requirement="NODE-CARD-003",
         )
     return issue_time(card.sequence)

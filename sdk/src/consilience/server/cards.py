@@ -117,10 +117,10 @@ class CardIssuer:
         sequence = await self._store.reserve_card_sequence(at_least=card_sequence(now))
         if (issued := issue_time(sequence)) - now > MAX_CLOCK_SKEW:
             _LOGGER.warning(
-                "nobody uses a card of this node before %s UTC: an earlier one was issued while its clock was fast, and"
-                " each is to be later than the last. Who cannot wait gives the node an empty store, which has none of"
-                " the answers and sessions of this one",
+                "nobody uses a card of this node before %s UTC, and it is %s here: its last card was issued then, and"
+                " each is to be later. Set the clock, if it is slow; if it was fast, that time has to be waited for",
                 f"{issued:%F %T}",
+                f"{now:%F %T}",
             )
         told = self._description
         card = NodeCard(
