@@ -41,7 +41,7 @@ async def shop(bank: str, *, store: str | None = None, key: KeyPair | None = Non
     """Serves a node that sells words, and is paid at a bank."""
     payments = Payments(rails=(BankRail(address=bank),), quotes_per_minute=1000, sessions_per_minute=1000)
     node = Node("shop", key=key or KeyPair.generate(), payments=payments, store=store)
-    offer = Offer(tariff=TARIFF, window=WINDOW, max_charge=1000, hold_open=timedelta(milliseconds=200))
+    offer = Offer(tariff=TARIFF, window=WINDOW, max_charge=1000, hold_open=timedelta(seconds=1))
 
     @node.skill("words", offers=[offer])
     async def words(_: IncomingAsk) -> AsyncIterator[str]:

@@ -36,7 +36,7 @@ class Shop:
         self.made = 0
         payments = Payments(rails=(HoldRail(max_credit=100_000),), quotes_per_minute=1000, sessions_per_minute=1000)
         self.node = Node("shop", key=KeyPair.generate(), payments=payments)
-        offer = Offer(tariff=TARIFF, window=WINDOW, max_charge=1000, hold_open=timedelta(milliseconds=200))
+        offer = Offer(tariff=TARIFF, window=WINDOW, max_charge=1000, hold_open=timedelta(seconds=1))
         self.node.skill("words", offers=[offer])(self.words)
 
     async def words(self, _: IncomingAsk) -> AsyncIterator[str]:

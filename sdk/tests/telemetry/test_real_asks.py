@@ -128,7 +128,7 @@ async def test_an_ask_that_is_left_is_cancelled_on_both_sides(recording: SpanRec
 async def test_an_ask_whose_time_is_up_failed_for_its_asker(recording: SpanRecording, peers: Peers) -> None:
     async with peers.node.serving(ANYWHERE) as running:
         with pytest.raises(AnswerTimeoutError):
-            await peers.client.ask(QUESTION, node=running.address, skill="stall", timeout=0.5)
+            await peers.client.ask(QUESTION, node=running.address, skill="stall", timeout=2)
     (client,) = recording.of_kind(SpanKind.CLIENT)
     assert attributes_of(client)["error.type"] == "AnswerTimeoutError"
 

@@ -20,9 +20,9 @@ from sdk.tests.client.reviews.registries import House, registries
 from sdk.tests.reviews.specimens import HOUR, TestNode, advisory_about, card_record, key
 
 NODE = TestNode.named("law")
-CALL_SECONDS = 1.0
-SLOW_SECONDS = 0.4
-LONG_SECONDS = 30.0
+CALL_SECONDS = 2.0
+SLOW_SECONDS = 0.5
+LONG_SECONDS = 60.0
 """Far above what a question may take, and far below what these registries would have it take."""
 
 

@@ -61,8 +61,8 @@ from sdk.tests.server.clocks import ManualClock
 from sdk.tests.server.payments.simulated_rails import SimulatedWorld
 from sdk.tests.server.specimens import PATIENCE_SECONDS, echo
 
-PATIENCE = timedelta(seconds=0.05)
-"""How long a rail gets to answer: those that are silent here never do."""
+PATIENCE = timedelta(seconds=1)
+"""How long a rail gets to answer: those that are silent here never do, and the others may be held up."""
 
 TARIFF = Tariff(id="standard", asset="TEST/0", prices=(UnitPrice(unit=PricedUnit.OUTPUT_BYTE, price=1),))
 ISSUER = KeyPair(b"i" * 32)

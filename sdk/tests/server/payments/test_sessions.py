@@ -31,6 +31,7 @@ from consilience.units import Digest
 from sdk.tests.server.clocks import ManualClock
 from sdk.tests.server.payments.simulated_rails import SimulatedRail, SimulatedWorld
 from sdk.tests.server.payments.tellers import HOLD, ISSUER, Payer, Teller, carries_voucher, teller
+from sdk.tests.server.specimens import PATIENCE_SECONDS
 from sdk.tests.server.store import ledger_specimens as specimens
 
 STRANGER = KeyPair(b"x" * 32)
@@ -59,18 +60,21 @@ async def test_the_same_terms_are_one_session_as_it_stands(payer: Payer) -> None
 
 
 async def test_a_session_is_told_as_it_stands_once_the_rail_has_started_a_deposit(
-    payer: Payer, world: SimulatedWorld
+    store: PayingStore, key: KeyPair, clock: ManualClock, world: SimulatedWorld
 ) -> None:
-    terms = payer.terms(rail_id="sim.v1")
     first, second = os.urandom(16), os.urandom(16)
-    await payer.open(terms, deposit_id=first, deposit=100)
-    world.silent, world.waiting = True, asyncio.Event()
-    opening = asyncio.create_task(payer.open(terms, deposit_id=second, deposit=50))
-    await world.waiting.wait()
-    world.silent, world.arrived[terms.digest, first] = False, 100
-    await payer.confirm(terms.digest, first)
-    world.answer.set()
-    state, _ = await opening
+    patience = timedelta(seconds=PATIENCE_SECONDS)
+    async with teller(store, key=key, clock=clock, rails=(SimulatedRail(world),), patience=patience) as made:
+        payer = made.payer()
+        terms = payer.terms(rail_id="sim.v1")
+        await payer.open(terms, deposit_id=first, deposit=100)
+        world.silent, world.waiting = True, asyncio.Event()
+        opening = asyncio.create_task(payer.open(terms, deposit_id=second, deposit=50))
+        await world.waiting.wait()
+        world.silent, world.arrived[terms.digest, first] = False, 100
+        await payer.confirm(terms.digest, first)
+        world.answer.set()
+        state, _ = await opening
     assert state.deposited == 100
 
 
