@@ -18,6 +18,7 @@ from consilience._wire.envelopes import from_bytes, open_envelope, to_bytes
 from consilience.envelopes import Signed
 from consilience.errors import RefusedError
 from consilience.nodes import KeySuccession, NodeCard, check_commitment_kept, keeps_commitment, newer_card
+from consilience.state_folder import user_state_folder
 from consilience.units import CardSequence, Digest, PublicKey
 
 if TYPE_CHECKING:
@@ -59,8 +60,7 @@ _READ_SUCCESSION = "SELECT envelope FROM successions WHERE old_node_id = ?"
 
 def default_card_file() -> Path:
     """Returns where the cards seen are kept: in the user's state folder."""
-    base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    return base / "consilience" / "cards.sqlite"
+    return user_state_folder() / "cards.sqlite"
 
 
 class Sighting(NamedTuple):

@@ -21,6 +21,7 @@ from typing import Any
 from consilience.errors import UsageError
 from consilience.identity import format_node_id, parse_node_id
 from consilience.network.trust_edges import TrustEdge, check_weight
+from consilience.state_folder import user_state_folder
 from consilience.units import PublicKey, utc_now
 
 LOCK_SECONDS = 5.0
@@ -31,8 +32,7 @@ _FIELDS_BEFORE_NOTE = 3
 
 def default_trust_file() -> Path:
     """Returns where the user's trust is kept: in the user's state folder."""
-    base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    return base / "consilience" / "trust.txt"
+    return user_state_folder() / "trust.txt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

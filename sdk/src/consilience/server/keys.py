@@ -18,6 +18,7 @@ from consilience.errors import KeyFileError, RefusedError
 from consilience.identity import KeyPair, Signer
 from consilience.nodes import MAX_SIGNING_KEY_LIFETIME, KeyAcceptance, KeySuccession, NodeCard, SigningKey
 from consilience.reviews import OpenRecord, place_of
+from consilience.state_folder import user_state_folder
 
 STATE_FOLDER_VARIABLE = "CONSILIENCE_STATE_FOLDER"
 
@@ -183,9 +184,8 @@ def state_folder(name: str) -> Path:
     `$CONSILIENCE_STATE_FOLDER`, else the user's state folder of the XDG base directory specification.
     """
     named = os.environ.get(STATE_FOLDER_VARIABLE)
-    base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     plain = "".join(character if character.isalnum() or character in "-_." else "-" for character in name)
-    return (Path(named) if named else base / "consilience") / "nodes" / (plain.strip(".") or "node")
+    return (Path(named) if named else user_state_folder()) / "nodes" / (plain.strip(".") or "node")
 
 
 def _time_of(path: Path) -> datetime:

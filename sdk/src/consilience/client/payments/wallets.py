@@ -43,6 +43,7 @@ from consilience.client.payments.wallet_transfers import WalletTransfers, left_b
 from consilience.envelopes import Signed
 from consilience.errors import BudgetExceededError, UsageError
 from consilience.payments import Amount, SessionState, SessionTerms
+from consilience.state_folder import user_state_folder
 from consilience.units import Digest, PublicKey, RequestId
 
 P = ParamSpec("P")
@@ -58,8 +59,7 @@ def default_wallet_file() -> Path:
     """Returns where the user's wallet is: `$CONSILIENCE_WALLET_FILE`, else the user's state folder."""
     if named := os.environ.get(WALLET_FILE_VARIABLE):
         return Path(named)
-    base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    return base / "consilience" / "wallet.sqlite"
+    return user_state_folder() / "wallet.sqlite"
 
 
 class Wallet:

@@ -18,6 +18,7 @@ from consilience._wire import registries as wire
 from consilience._wire.records import open_record
 from consilience.errors import RefusedError, UsageError
 from consilience.reviews import Advisory, OpenRecord, Placed, Rebuttal, RecordType, Retraction, Review
+from consilience.state_folder import user_state_folder
 from consilience.units import NamedNumber
 
 VERSION = 1
@@ -53,8 +54,7 @@ _REVIEW_WORDS = ("verdict", "method", "independent nodes", "score", "comment", "
 
 def default_statement_file() -> Path:
     """Returns where one's statements are kept: in the user's state folder."""
-    base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    return base / "consilience" / "statements.sqlite"
+    return user_state_folder() / "statements.sqlite"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from consilience.errors import RefusedError, TicketBookError
 from consilience.nodes import NodeCard
 from consilience.reviews import ReviewTicket
 from consilience.reviews.statements import MAX_LIFETIME
+from consilience.state_folder import user_state_folder
 from consilience.units import Digest, PublicKey, RequestId
 
 VERSION = 1
@@ -57,8 +58,7 @@ ORDER BY number DESC
 
 def default_ticket_file() -> Path:
     """Returns where tickets are kept: in the user's state folder."""
-    base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    return base / "consilience" / "tickets.sqlite"
+    return user_state_folder() / "tickets.sqlite"
 
 
 class TicketBook:
